@@ -1,0 +1,1 @@
+"""A stand-in for Slack incoming webhooks: faithful, scriptable, for tests, demos and load."""

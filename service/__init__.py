@@ -1,0 +1,1 @@
+"""Risk alerts: which accounts are At Risk, told once per account and month."""
