@@ -1,0 +1,41 @@
+"""The evaluation: everything that reading a source for one month has told."""
+
+from dataclasses import dataclass
+
+from service.alert import Alert, Criteria
+from service.ledger import InvalidRow, RowLedger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWarning:
+    """Something a person should look at although the run went on."""
+
+    code: str
+    """Stable, for machines; such as `near_miss_status`."""
+    count: int
+    detail: str
+    """One sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidSample:
+    """One row that could not be used, shown so that a data team can find it."""
+
+    reason: InvalidRow
+    file: str
+    """Path inside the source."""
+    account_id: str | None
+    month: str | None
+    """As it stands in the source, ISO 8601."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The answer to: which accounts are At Risk in a month, since when, and what became of every row."""
+
+    criteria: Criteria
+    alerts: tuple[Alert, ...]
+    """By ARR descending, null last, then account id."""
+    rows: RowLedger
+    warnings: tuple[RunWarning, ...] = ()
+    invalid_samples: tuple[InvalidSample, ...] = ()

@@ -1,0 +1,38 @@
+"""Progress: how far a run has come, for the bars, the API and the log to show the same numbers."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a run stands on the one-way street."""
+
+    WAITING = "waiting"
+    """Another run of the same month is at work."""
+    PLANNING = "planning"
+    SCANNING = "scanning"
+    RECORDING = "recording"
+    DELIVERING = "delivering"
+    FINISHED = "finished"
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counters that the flows add to and doors read.
+
+    Written by one thread at a time per field, read by any: each field is a single number, and a reader that
+    sees one a moment late does no harm.
+    """
+
+    phase: Phase = Phase.PLANNING
+    row_groups_done: int = 0
+    row_groups_total: int = 0
+    rows_done: int = 0
+    """Rows read so far, over all phases of the scan."""
+    rows_total: int = 0
+    """Rows that the plan will read, as far as it is known."""
+    alerts_queued: int = 0
+    """Alerts that this run has to deliver."""
+    alerts_settled: int = 0
+    sent_by_channel: Counter[str] = field(default_factory=Counter)
