@@ -15,6 +15,8 @@ class RiskAlertsError(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.run_id: str | None = None
+        """The failed run that was recorded, where there is one; set by the run flow."""
 
 
 # What was asked for cannot be run at all: no run is recorded.

@@ -1,0 +1,142 @@
+"""The run: what was asked for, and what is known of it afterwards."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from service.alert import Alert
+from service.delivery import Outcome, Reason
+from service.evaluation import InvalidSample, RunWarning
+from service.ledger import Ledger
+from service.month import Month
+
+T = TypeVar("T")
+
+
+class RunStatus(StrEnum):
+    """`running` is left by the run itself, or by the rescue of a run whose process died."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Action(StrEnum):
+    """What a run would do about an alert, as a preview says it."""
+
+    SEND = "send"
+    SKIP_REPLAY = "skip_replay"
+    HOLD = "hold"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What a caller asks for."""
+
+    source_uri: str
+    month: Month
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCounts:
+    """The numbers that a person asks for at nine in the morning."""
+
+    rows_scanned: int = 0
+    duplicates: int = 0
+    alerts: int = 0
+    alerts_sent: int = 0
+    would_send: int = 0
+    skipped_replay: int = 0
+    failed_deliveries: int = 0
+    """Includes `unknown_region`."""
+    unknown_region: int = 0
+    unknown: int = 0
+    unsent: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunError:
+    """Why a run failed."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAlert:
+    """One alert of a run and what this run did about it."""
+
+    alert: Alert
+    channel: str | None
+    """None where no channel is known for the region."""
+    outcome: Outcome
+    reason: Reason | None
+    error_message: str | None
+    http_status: int | None
+    """Of the last answer in this run."""
+    attempts: int
+    """POSTs of this run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """All that is known of a run."""
+
+    run_id: str
+    source_uri: str
+    month: Month
+    dry_run: bool
+    status: RunStatus
+    started_at: datetime
+    finished_at: datetime | None
+    error: RunError | None
+    counts: RunCounts
+    ledger: Ledger | None
+    """None until the evaluation is done, and for runs that failed before."""
+    warnings: tuple[RunWarning, ...] = ()
+    invalid_samples: tuple[InvalidSample, ...] = ()
+    progress: dict[str, Any] | None = None
+    """The last heartbeat's progress; None once the run has finished."""
+    sample_alerts: tuple[RunAlert, ...] = ()
+    sample_errors: tuple[RunAlert, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewAlert:
+    """An alert, what a run would do about it, and the message as it would look."""
+
+    alert: Alert
+    channel: str | None
+    details_url: str
+    action: Action
+    reason: Reason | None
+    message: dict[str, Any]
+    """The payload that would be posted: `text` and `blocks`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a run would do, told without doing, claiming or writing anything."""
+
+    source_uri: str
+    month: Month
+    total: int
+    alerts: tuple[PreviewAlert, ...]
+    """The first `limit` of them, in the order in which they would be sent."""
+    counts: RunCounts
+    ledger: Ledger
+    warnings: tuple[RunWarning, ...]
+    invalid_samples: tuple[InvalidSample, ...]
+    seconds_by_channel: dict[str, float] = field(default_factory=dict)
+    """How long the sends need per channel at the configured pace; 0 when unpaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """A stretch of a list; `next_cursor` is None at its end."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None

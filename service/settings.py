@@ -1,0 +1,178 @@
+"""Every setting, read once from the environment in a door and handed down as plain values.
+
+Secrets are typed so that they never print. An empty string counts as unset.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.delivery import AmbiguousSends
+
+DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
+    "AMER": "amer-risk-alerts",
+    "EMEA": "emea-risk-alerts",
+    "APAC": "apac-risk-alerts",
+}
+
+Channel = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^#?[^\s/?#]{1,80}$")]
+"""A Slack channel's name; it becomes one segment of the webhook's path."""
+
+
+def _http_url(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().startswith(("http://", "https://")):
+        raise ValueError("must be an http:// or https:// URL")
+    return SecretStr(secret.get_secret_value().rstrip("/"))
+
+
+WebhookUrl = Annotated[SecretStr, AfterValidator(_http_url)]
+
+
+class _ConfigFile(BaseModel):
+    """What `CONFIG_FILE` may hold."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    regions: dict[str, Channel]
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Raises pydantic.ValidationError (without the values) when one is wrong."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, frozen=True
+    )
+
+    # Slack
+    slack_webhook_base_url: WebhookUrl | None = Field(
+        None, description="Alerts are posted to `{base}/{channel}`; wins over `SLACK_WEBHOOK_URL`."
+    )
+    slack_webhook_url: WebhookUrl | None = Field(
+        None, description="One webhook for all alerts; the message then names its channel."
+    )
+    slack_auth_token: SecretStr | None = Field(
+        None, description="Sent as `X-Mock-Slack-Token`, for a mock that asks for it."
+    )
+    slack_messages_per_second: float = Field(
+        1.0, ge=0, le=10_000, description="Pace of each lane (one lane per webhook); 0 = unpaced."
+    )
+    slack_concurrency: int = Field(8, ge=1, le=256, description="POSTs in flight over all lanes.")
+    slack_timeout_s: float = Field(10.0, gt=0, le=300, description="Limit of one POST, in seconds.")
+    slack_max_retries: int = Field(
+        3, ge=0, le=10, description="Retries after a 5xx or a connection that never formed."
+    )
+    delivery_deadline_s: float = Field(
+        600.0, gt=0, description="A run's deliveries end this many seconds after its first claim."
+    )
+    ambiguous_sends: AmbiguousSends = Field(
+        AmbiguousSends.HOLD,
+        description="An alert that Slack may or may not have: `hold` it for a person, or `resend`.",
+    )
+    lease_s: float = Field(
+        30.0, gt=0, description="A run not heard of for this many seconds is closed or taken over."
+    )
+
+    # What is an alert, and where it goes
+    arr_threshold: int = Field(10_000, description="Accounts with a lower ARR are not alerted.")
+    alert_on_unknown_arr: bool = Field(default=False, description="Alert accounts whose ARR is unknown, too.")
+    history_months: int = Field(
+        120, ge=1, le=120_000, description="How far back a streak is followed, the target month included."
+    )
+    region_channels: dict[str, Channel] | None = Field(
+        None, description='Channel of each region, as JSON: `{"AMER": "amer-risk-alerts"}`.'
+    )
+    config_file: Path | None = Field(
+        None, description='A JSON file with `{"regions": {…}}`, read when `REGION_CHANNELS` is unset.'
+    )
+    details_base_url: str = Field(
+        "https://app.yourcompany.com/accounts", description="The message links to `{base}/{account_id}`."
+    )
+
+    # The support notice
+    support_email: str = Field("support@quadsci.ai", description="Hears of accounts without a channel.")
+    support_email_from: str = Field("risk-alerts@localhost", description="Sender of the support notice.")
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="`smtp://user:password@host:587` or `smtps://…`; unset: a file beside the database.",
+    )
+
+    # Sources
+    allowed_sources: tuple[str, ...] | None = Field(
+        None, description="JSON list of URI prefixes that may be read; unset: any file, gs or s3 source."
+    )
+    storage_timeout_s: float = Field(15.0, gt=0, description="Limit of one storage operation, in seconds.")
+    gcs_token: SecretStr | None = Field(
+        None, description="Unset: application default credentials; `anon`: none; or a key file's path."
+    )
+    gcs_endpoint_url: str | None = Field(None, description="Another endpoint for gs://, such as an emulator.")
+    s3_endpoint_url: str | None = Field(None, description="Another endpoint for s3://, such as an emulator.")
+    s3_anon: bool = Field(default=False, description="Read s3:// without credentials.")
+    scan_threads: int | None = Field(None, ge=1, le=256, description="Scan threads; unset: one per core.")
+    memory_limit_mb: int | None = Field(
+        None, ge=1, description="A scan that would need more memory stops and says what it needs."
+    )
+
+    # The database
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///data/risk_alerts.db"), description="Where the ledger and the outbox live."
+    )
+    allow_ephemeral_database: bool = Field(
+        default=False, description="Allow real runs on a SQLite file inside a Cloud Run container."
+    )
+    k_service: str | None = Field(None, description="Set by Cloud Run for services.")
+    cloud_run_job: str | None = Field(None, description="Set by Cloud Run for jobs.")
+
+    # Logs
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severity logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto`: console on a terminal, JSON otherwise."
+    )
+    google_cloud_project: str | None = Field(
+        None,
+        validation_alias=AliasChoices("google_cloud_project", "GOOGLE_CLOUD_PROJECT"),
+        description="Makes the trace field of log lines a full resource name.",
+    )
+
+    @model_validator(mode="after")
+    def _lease_outlives_a_post(self) -> Self:
+        # A process that froze must find its claim expired before another run may take over (design: send_by).
+        if self.lease_s < self.slack_timeout_s + 2:
+            raise ValueError("LEASE_S must exceed SLACK_TIMEOUT_S by at least 2 seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _config_file_is_read(self) -> Self:
+        if self.config_file is not None:
+            self.channels_by_region()
+        return self
+
+    def channels_by_region(self) -> dict[str, str]:
+        """Return the channel of each region; empty when an empty map was configured on purpose.
+
+        Raises ValueError when `CONFIG_FILE` cannot be read or is not of its form.
+        """
+        if self.region_channels is not None:
+            return {region: channel.lstrip("#") for region, channel in self.region_channels.items()}
+        if self.config_file is None:
+            return dict(DEFAULT_REGION_CHANNELS)
+        try:
+            content = json.loads(self.config_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as problem:
+            raise ValueError(f"CONFIG_FILE {self.config_file} cannot be read: {problem}") from problem
+        regions = _ConfigFile.model_validate(content).regions
+        return {region: channel.lstrip("#") for region, channel in regions.items()}
