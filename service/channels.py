@@ -1,0 +1,61 @@
+"""Channels: which channel hears of which region, and which lane leads there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+SINGLE_LANE: Final = "webhook"
+"""Name of the one lane there is when a single webhook serves all channels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channels:
+    """Where alerts go. There is no default channel: what matches no region goes nowhere."""
+
+    by_region: Mapping[str, str]
+    webhook_base_url: str | None = None
+    """Without a trailing slash; a secret: it never leaves this process but as a request."""
+    webhook_url: str | None = None
+    """Used when there is no base URL; a secret too."""
+
+    def __repr__(self) -> str:
+        return f"Channels(by_region={dict(self.by_region)!r})"
+
+    def of(self, region: str | None) -> str | None:
+        """Return the channel of a region, matched exactly; None for null, blank and unmapped ones."""
+        return None if region is None or not region.strip() else self.by_region.get(region)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every channel once, in the order of the map."""
+        return tuple(dict.fromkeys(self.by_region.values()))
+
+    @property
+    def is_single_lane(self) -> bool:
+        """Whether one webhook serves all channels, so that a message must name its own."""
+        return self.webhook_base_url is None and self.webhook_url is not None
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is any webhook to post to."""
+        return self.webhook_base_url is not None or self.webhook_url is not None
+
+    def lane_of(self, channel: str) -> str:
+        """Return the name of the lane that leads to a channel; a lane is one destination URL."""
+        return SINGLE_LANE if self.is_single_lane else channel
+
+    def url_of(self, lane: str) -> str:
+        """Return the secret URL that a lane posts to; raises LookupError when no webhook is configured."""
+        if self.webhook_base_url is not None:
+            return f"{self.webhook_base_url}/{quote(lane, safe='')}"
+        if self.webhook_url is not None:
+            return self.webhook_url
+        raise LookupError("no webhook is configured")
+
+    def near_miss(self, region: str | None) -> bool:
+        """Tell whether the region would match if case and surrounding spaces did not count."""
+        if region is None or region in self.by_region:
+            return False
+        folded = region.strip().casefold()
+        return any(folded == known.strip().casefold() for known in self.by_region)
