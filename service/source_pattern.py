@@ -1,0 +1,76 @@
+"""The source pattern: which files below a folder a source means, be it a folder or a glob.
+
+Disk and buckets walk the same pattern, so that a tree means the same in both.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final, TypeAlias
+
+_ANY_DEPTH: Final = "**"
+_WILDCARDS: Final = "*?["
+_HIDDEN: Final = ("_", ".")
+
+Reached: TypeAlias = frozenset[int]
+"""How many segments a folder's path may have used up; none at all: nothing below it is meant."""
+
+
+def has_wildcard(text: str) -> bool:
+    """Tell whether `text` means more than the one name it spells."""
+    return any(wildcard in text for wildcard in _WILDCARDS)
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePattern:
+    """Segments of a glob, to be walked folder by folder from the folder that they are relative to.
+
+    In a segment, `*`, `?`, `[abc]` and `[!abc]` never match a `/`, and match a leading `_` or `.` only if the
+    segment spells it; `**` is any number of folders. A glob that ends in a wildcard takes `*.parquet` only;
+    one that ends in text takes what it spells. A folder that the whole glob matches is read as any folder
+    is: every `*.parquet` below it, hidden ones and those in hidden folders excepted. No segments: a folder.
+    """
+
+    segments: tuple[str, ...] = ()
+
+    def start(self) -> Reached:
+        """Return where a walk stands in the folder that the pattern is relative to."""
+        return self._closure([0])
+
+    def into(self, reached: Reached, folder: str) -> Reached:
+        """Return where a walk stands after it went from `reached` into `folder` (a name)."""
+        shown = not folder.startswith(_HIDDEN)
+        onward: list[int] = []
+        for index in reached:
+            if index == len(self.segments) or self.segments[index] == _ANY_DEPTH:
+                onward += [index] if shown else []
+            elif _matches(self.segments[index], folder):
+                onward.append(index + 1)
+        return self._closure(onward)
+
+    def takes(self, reached: Reached, file: str) -> bool:
+        """Tell whether the file named `file`, in a folder where the walk stands at `reached`, is meant."""
+        is_parquet = file.endswith(".parquet")
+        for index in reached:
+            if index == len(self.segments):
+                if is_parquet and not file.startswith(_HIDDEN):
+                    return True
+            elif index + 1 == len(self.segments) and _matches(self.segments[index], file):
+                ends_in_wildcard = self.segments[index][-1] in "*?]"
+                if is_parquet or not ends_in_wildcard:
+                    return True
+        return False
+
+    def _closure(self, indices: Iterable[int]) -> Reached:
+        reached = set(indices)
+        for index, segment in enumerate(self.segments):
+            # Any number of folders includes none, so the segment after `**` is reached as well.
+            if index in reached and segment == _ANY_DEPTH:
+                reached.add(index + 1)
+        return frozenset(reached)
+
+
+def _matches(segment: str, name: str) -> bool:
+    if segment == _ANY_DEPTH or (name.startswith(_HIDDEN) and segment[0] in _WILDCARDS):
+        return False
+    return fnmatchcase(name, segment)
