@@ -61,18 +61,17 @@ def configure_logging(
     *,
     level: str = "INFO",
     format: Literal["auto", "json", "console"] = "auto",  # noqa: A002  # the setting's own name
-    stream: TextIO | None = None,
+    stream: Literal["stdout", "stderr"] | TextIO = "stdout",
     redact: Redactor | None = None,
 ) -> None:
-    """Send this process's log lines, and those of its libraries, to `stream` (stdout).
+    """Send this process's log lines, and those of its libraries, to `stream`.
 
     Libraries never speak below WARNING (uvicorn: INFO): what they say at DEBUG holds SQL parameters and
     message bodies.
     """
-    target = sys.stdout if stream is None else stream
-    console = format == "console" or (format == "auto" and target.isatty())
-    sink = _Sink(target, redact or Redactor())
-    rendered = _for_a_terminal(colors=target.isatty()) if console else _for_cloud_logging()
+    sink = _Sink(stream, redact or Redactor())
+    console = format == "console" or (format == "auto" and sink.stream.isatty())
+    rendered = _for_a_terminal(colors=sink.stream.isatty()) if console else _for_cloud_logging()
     chain: list[Processor] = [merge_contextvars, *rendered]
     threshold = logging.getLevelNamesMapping()[level]
     structlog.configure(
@@ -92,21 +91,29 @@ def configure_logging(
 class _Sink:
     """Where rendered lines go: one write a line, whole, from whatever thread; it never raises."""
 
-    def __init__(self, stream: TextIO, redact: Redactor) -> None:
-        self._stream = stream
+    def __init__(self, stream: Literal["stdout", "stderr"] | TextIO, redact: Redactor) -> None:
+        self._target = stream
         self._redact = redact
         self._lock = threading.Lock()
+
+    @property
+    def stream(self) -> TextIO:
+        """Where the next line goes; looked up anew for each, since progress bars wrap stderr for a while."""
+        if isinstance(self._target, str):
+            return sys.stdout if self._target == "stdout" else sys.stderr
+        return self._target
 
     def msg(self, line: str) -> None:
         """Write one line."""
         text = f"{self._redact(line)}\n"
         try:
             with self._lock:
+                stream = self.stream
                 try:
-                    self._stream.write(text)
+                    stream.write(text)
                 except UnicodeEncodeError:
-                    self._stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
-                self._stream.flush()
+                    stream.write(text.encode("ascii", "backslashreplace").decode("ascii"))
+                stream.flush()
         except (OSError, ValueError):
             # A reader that closed the pipe must not fail a run.
             return

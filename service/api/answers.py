@@ -1,0 +1,73 @@
+"""What OpenAPI tells of a route's answers: an example of each, errors grouped by their status."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from service.api import examples
+from service.api.errors import DETAIL_OF_UNEXPECTED, STATUS
+from service.api.schemas import ErrorOut
+
+_DETAIL: Final[Mapping[str, str]] = {
+    "bad_month": "month must be YYYY-MM-01, 'current' or 'previous', not '2026-1-1'",
+    "bad_source_uri": "the scheme ftp:// is not supported; use file://, gs:// or s3://",
+    "bad_cursor": "the cursor was not made for this list",
+    "invalid_request": "body.dry_rum: Extra inputs are not permitted",
+    "body_too_large": "Content Too Large",
+    "source_not_allowed": "the source lies outside ALLOWED_SOURCES",
+    "run_not_found": f"there is no run {examples.RUN_ID}",
+    "source_not_found": "there is no Parquet file at file:///data/monthly_account_status.parquet",
+    "source_not_parquet": "monthly_account_status.parquet is truncated",
+    "schema_mismatch": "arr: expected int64, found string; updated_at: missing",
+    "month_not_in_source": "the source has no row of 2026-01-01; its months are 2024-01-01 to 2025-12-01",
+    "memory_limit_exceeded": "the scan needs 700 MB, more than MEMORY_LIMIT_MB allows",
+    "source_changed": "monthly_account_status.parquet was replaced while it was being read",
+    "storage_unreachable": "the storage did not answer within 15 s",
+    "storage_access_refused": "these credentials may not read gs://bucket/monthly_account_status.parquet",
+    "slack_not_configured": "set SLACK_WEBHOOK_BASE_URL or SLACK_WEBHOOK_URL",
+    "routing_not_configured": "REGION_CHANNELS is empty, so that no alert could reach anyone",
+    "database_not_durable": "the SQLite database would die with its container",
+    "database_unusable": "the database cannot be opened",
+    "interrupted": "the service was stopped before the run could finish",
+    "ledger_imbalance": "alerts is 42, but its parts (41,) add up to 41",
+    "internal_error": DETAIL_OF_UNEXPECTED,
+}
+_RECORDED: Final = frozenset(
+    {
+        "source_not_found",
+        "source_not_parquet",
+        "schema_mismatch",
+        "month_not_in_source",
+        "memory_limit_exceeded",
+        "source_changed",
+        "storage_unreachable",
+        "storage_access_refused",
+        "interrupted",
+        "ledger_imbalance",
+    }
+)
+"""Errors of a run that was recorded as failed, so that they carry its id."""
+
+
+def answers(success: Mapping[str, Any] | None, *codes: str) -> dict[int | str, dict[str, Any]]:
+    """Return a route's `responses`: the examples of its 200, and those of each error code it can give."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    if success is not None:
+        named = {name: {"value": value} for name, value in success.items()}
+        responses[200] = {"content": {"application/json": {"examples": named}}}
+    for code in codes:
+        status = STATUS[code]
+        answer = responses.setdefault(
+            int(status),
+            {
+                "model": ErrorOut,
+                "description": status.phrase,
+                "content": {"application/json": {"examples": {}}},
+            },
+        )
+        answer["content"]["application/json"]["examples"][code] = {"value": _example(code)}
+    return responses
+
+
+def _example(code: str) -> dict[str, Any]:
+    run_id = examples.RUN_ID if code in _RECORDED else None
+    return {"error": code, "detail": _DETAIL[code], "run_id": run_id}

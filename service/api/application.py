@@ -1,0 +1,51 @@
+"""The API as an application: made afresh for each server and each test, never a module global."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+
+from service.api.context import Context
+from service.api.errors import install_error_handlers
+from service.api.routes import router
+from service.api.tracing import TracingMiddleware
+from service.app import App, open_app
+from service.redaction import Redactor
+from service.settings import Settings
+
+MAX_BODY_BYTES: Final = 64 * 1024
+"""A request is a URI and a month."""
+
+
+def create_app(
+    settings: Settings, *, opened: Callable[[Settings], AbstractAsyncContextManager[App]] = open_app
+) -> FastAPI:
+    """Return the API over the application that `opened` opens when the server starts."""
+
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        async with opened(settings) as app:
+            api.state.context = Context(app)
+            yield
+
+    api = FastAPI(
+        title="Risk alerts",
+        version=version("risk-alerts"),
+        summary="Tells customer-success teams in Slack which accounts are At Risk, once per month.",
+        lifespan=lifespan,
+        max_body_size=MAX_BODY_BYTES,
+        # A path is right or wrong; redirecting a POST hides the mistake.
+        redirect_slashes=False,
+    )
+    api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
+    install_error_handlers(api, Redactor.of(settings))
+    api.include_router(router)
+    return api
+
+
+def app_of(api: FastAPI) -> App | None:
+    """Return the application that `api` has opened, or None outside its lifespan."""
+    context = getattr(api.state, "context", None)
+    return context.app if isinstance(context, Context) else None

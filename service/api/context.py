@@ -1,0 +1,42 @@
+"""What every route is given: the opened application, and the watch on the time left."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.api.schemas import ProgressOut
+from service.api.time_left import TimeLeft
+from service.app import App
+from service.run_record import RunRecord, RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The process behind one API."""
+
+    app: App
+    time_left: TimeLeft = field(default_factory=TimeLeft)
+
+    def progress_of(self, record: RunRecord) -> ProgressOut | None:
+        """Return how far a run has come, wherever it runs; None once it has finished."""
+        if record.status is not RunStatus.RUNNING:
+            return None
+        # The heartbeat of a run in another process is some seconds old; a run of this one is seen live.
+        progress = self.app.running.get(record.run_id) or record.progress
+        if progress is None:
+            return None
+        seen = ProgressOut.of(progress)
+        seconds = self.time_left.seconds(record.run_id, seen, now=self.app.clock.monotonic())
+        return seen.model_copy(update={"seconds_left": seconds})
+
+
+def _context(request: Request) -> Context:
+    context = request.app.state.context
+    if not isinstance(context, Context):
+        raise TypeError("the API serves requests only inside its lifespan")
+    return context
+
+
+Opened = Annotated[Context, Depends(_context)]
+"""A route's parameter of this type is the process behind the API."""

@@ -1,0 +1,35 @@
+"""Events: a run's progress as it happens, and its record when it has finished."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from fastapi.sse import ServerSentEvent
+
+from service.api.context import Context
+from service.api.schemas import ProgressOut, RunOut
+from service.run_record import RunRecord, RunStatus
+
+LIVE_INTERVAL_S: Final = 0.25
+HEARTBEAT_INTERVAL_S: Final = 1.0
+"""A run of another process is seen through its heartbeat in the database, which is no fresher than this."""
+
+
+async def run_events(context: Context, record: RunRecord) -> AsyncIterator[ServerSentEvent]:
+    """Yield a `progress` event for every change and, at the end, one `run` event with the final record.
+
+    When the service is asked to stop, the stream ends without a `run` event: the client reconnects elsewhere.
+    """
+    app = context.app
+    told: ProgressOut | None = None
+    while record.status is RunStatus.RUNNING:
+        progress = context.progress_of(record)
+        if progress is not None and progress != told:
+            yield ServerSentEvent(event="progress", data=progress)
+            told = progress
+        if app.stopping.is_set():
+            return
+        live = record.run_id in app.running
+        await app.clock.sleep(LIVE_INTERVAL_S if live else HEARTBEAT_INTERVAL_S)
+        if not live or record.run_id not in app.running:
+            record = await app.store.get_run(record.run_id)
+    yield ServerSentEvent(event="run", data=RunOut.of(record))

@@ -1,0 +1,140 @@
+"""The examples that OpenAPI shows; a test holds each against its schema."""
+
+from typing import Any, Final
+
+RUN_ID: Final = "20260201T060000Z-7d3f9a"
+ACCOUNT: Final[dict[str, Any]] = {
+    "alert_id": "5f0c6b8e7a3d4c1f9b2e6d8a7c5b4e31",
+    "account_id": "a00636",
+    "account_name": "Account 0636",
+    "account_region": "AMER",
+    "channel": "amer-risk-alerts",
+    "month": "2026-01-01",
+    "duration_months": 3,
+    "duration_is_minimum": False,
+    "risk_start_month": "2025-11-01",
+    "arr": 10211,
+    "renewal_date": "2026-05-14",
+    "account_owner": "owner7@example.com",
+}
+RUN_IN: Final[dict[str, Any]] = {
+    "source_uri": "file:///data/monthly_account_status.parquet",
+    "month": "2026-01-01",
+    "dry_run": False,
+}
+RUN_STARTED: Final[dict[str, Any]] = {"run_id": RUN_ID}
+HEALTHY: Final[dict[str, Any]] = {"status": "healthy", "ok": True, "database": "ok"}
+UNHEALTHY: Final[dict[str, Any]] = {
+    "status": "unhealthy",
+    "ok": False,
+    "database": "unusable",
+    "error": "unhealthy",
+    "detail": "the database cannot be written: it is read-only",
+    "run_id": None,
+}
+SENT_ALERT: Final[dict[str, Any]] = ACCOUNT | {
+    "outcome": "sent",
+    "reason": None,
+    "error_message": None,
+    "http_status": 200,
+    "attempts": 1,
+}
+FAILED_ALERT: Final[dict[str, Any]] = ACCOUNT | {
+    "alert_id": "0b9d1c2e3f4a5b6c7d8e9fa0b1c2d3e4",
+    "account_id": "a00412",
+    "account_name": "Account 0412",
+    "account_region": None,
+    "channel": None,
+    "outcome": "failed",
+    "reason": "unknown_region",
+    "error_message": "no channel is configured for this region",
+    "http_status": None,
+    "attempts": 0,
+}
+COUNTS: Final[dict[str, Any]] = {
+    "rows_scanned": 10587,
+    "duplicates": 308,
+    "alerts": 42,
+    "alerts_sent": 41,
+    "would_send": 0,
+    "skipped_replay": 0,
+    "failed_deliveries": 1,
+    "unknown_region": 1,
+    "unknown": 0,
+    "unsent": 0,
+}
+LEDGER: Final[dict[str, Any]] = {
+    "rows_in_source": 10587,
+    "outside_window": 0,
+    "rows_scanned": 10587,
+    "invalid": {},
+    "duplicates": 308,
+    "account_months": 10279,
+    "at_risk": 97,
+    "below_threshold": 52,
+    "unknown_arr": 3,
+    "alerts": 42,
+    "outcomes": {"sent": 41, "failed": 1},
+}
+WARNING: Final[dict[str, Any]] = {
+    "code": "unknown_region",
+    "count": 1,
+    "detail": "1 account has a region without a channel; support was told",
+}
+RUN: Final[dict[str, Any]] = {
+    "run_id": RUN_ID,
+    "source_uri": RUN_IN["source_uri"],
+    "month": "2026-01-01",
+    "dry_run": False,
+    "status": "succeeded",
+    "started_at": "2026-02-01T06:00:00.120000Z",
+    "finished_at": "2026-02-01T06:00:42.870000Z",
+    "error": None,
+    "counts": COUNTS,
+    "ledger": LEDGER,
+    "warnings": [WARNING],
+    "invalid_samples": [],
+    "sample_alerts": [SENT_ALERT],
+    "sample_errors": [FAILED_ALERT],
+    "progress": None,
+}
+PROGRESS: Final[dict[str, Any]] = {
+    "phase": "delivering",
+    "row_groups_done": 13,
+    "row_groups_total": 13,
+    "rows_done": 10587,
+    "rows_total": 10587,
+    "alerts_queued": 42,
+    "alerts_settled": 17,
+    "sent_by_channel": {"amer-risk-alerts": 12, "emea-risk-alerts": 5},
+    "seconds_left": 9.5,
+}
+RUNS: Final[dict[str, Any]] = {"runs": [RUN], "next_cursor": None}
+ALERTS: Final[dict[str, Any]] = {"alerts": [SENT_ALERT, FAILED_ALERT], "next_cursor": None}
+PREVIEW: Final[dict[str, Any]] = {
+    "source_uri": RUN_IN["source_uri"],
+    "month": "2026-01-01",
+    "total": 42,
+    "alerts": [
+        ACCOUNT
+        | {
+            "details_url": "https://app.yourcompany.com/accounts/a00636",
+            "action": "send",
+            "reason": None,
+            "message": {
+                "text": "🚩 At Risk: Account 0636 (a00636)\nRegion: AMER\nARR: $10,211",
+                "blocks": [
+                    {
+                        "type": "section",
+                        "text": {"type": "mrkdwn", "text": "🚩 At Risk: Account 0636 (a00636)"},
+                    }
+                ],
+            },
+        }
+    ],
+    "counts": COUNTS | {"alerts_sent": 0, "would_send": 41},
+    "ledger": LEDGER | {"outcomes": {"would_send": 41, "failed": 1}},
+    "warnings": [WARNING],
+    "invalid_samples": [],
+    "seconds_by_channel": {"amer-risk-alerts": 20.0, "emea-risk-alerts": 12.0, "apac-risk-alerts": 9.0},
+}

@@ -1,0 +1,226 @@
+"""The routes: each asks a flow or the store, and says the answer in the API's words."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+import structlog
+from fastapi import APIRouter, Depends, Path, Query
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api import examples
+from service.api.answers import answers
+from service.api.context import Context, Opened
+from service.api.errors import STATUS
+from service.api.events import run_events
+from service.api.schemas import (
+    AlertsOut,
+    HealthOut,
+    PreviewOut,
+    RunIn,
+    RunOut,
+    RunsOut,
+    RunStartedOut,
+    UnhealthyOut,
+)
+from service.delivery import Outcome
+from service.errors import DatabaseUnusableError
+from service.month import Month
+from service.preview import preview
+from service.progress import Progress
+from service.run import execute_run, new_run_id
+from service.run_record import RunRecord, RunRequest, RunStatus
+
+REFUSALS: Final = ("bad_month", "bad_source_uri", "invalid_request", "body_too_large", "source_not_allowed")
+SOURCE_FAILURES: Final = (
+    "source_not_found",
+    "source_not_parquet",
+    "schema_mismatch",
+    "month_not_in_source",
+    "memory_limit_exceeded",
+    "source_changed",
+    "storage_unreachable",
+    "storage_access_refused",
+)
+STORE_FAILURES: Final = ("database_unusable", "internal_error")
+
+router = APIRouter()
+
+RunId = Annotated[str, Path(max_length=100, examples=[examples.RUN_ID])]
+Cursor = Annotated[str | None, Field(max_length=500, description="`next_cursor` of the page before.")]
+
+
+class _Question(BaseModel):
+    """Parameters that are not listed are refused, so that a misspelled filter does not list everything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunsQuery(_Question):
+    """Which runs to list."""
+
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: Cursor = None
+    month: str | None = Field(default=None, description="`YYYY-MM-01`, `current` or `previous`.")
+    status: RunStatus | None = None
+
+
+class AlertsQuery(_Question):
+    """Which alerts of a run to list."""
+
+    outcome: Outcome | None = None
+    region: str | None = Field(default=None, description="Exactly as in the source.")
+    limit: int = Field(default=100, ge=1, le=1000)
+    cursor: Cursor = None
+
+
+class PreviewQuery(_Question):
+    """How much of a preview to show."""
+
+    limit: int = Field(default=500, ge=0, le=10_000, description="Alerts shown; `total` counts them all.")
+
+
+def _month(context: Context, text: str) -> Month:
+    return Month.resolve(text, today=context.app.clock.now().date())
+
+
+def _request(context: Context, body: RunIn) -> RunRequest:
+    return RunRequest(source_uri=body.source_uri, month=_month(context, body.month), dry_run=body.dry_run)
+
+
+@router.post(
+    "/runs",
+    summary="Run a month and wait until its alerts have been delivered",
+    tags=["runs"],
+    responses=answers(
+        {"finished": examples.RUN_STARTED},
+        *REFUSALS,
+        *SOURCE_FAILURES,
+        "slack_not_configured",
+        "routing_not_configured",
+        "database_not_durable",
+        "interrupted",
+        "ledger_imbalance",
+        *STORE_FAILURES,
+    ),
+)
+async def start_run(context: Opened, body: RunIn) -> RunStartedOut:
+    """Evaluate the source, deliver every alert that has not been sent yet, and answer when that is done.
+
+    The run goes on if the client goes away. Running the same month again sends nothing twice.
+    """
+    app = context.app
+    request = _request(context, body)
+    run_id = new_run_id(app.clock.now())
+    with structlog.contextvars.bound_contextvars(run_id=run_id):
+        run = app.spawn(execute_run(app, request, run_id=run_id, progress=Progress()))
+    # Shielded: what cancels this request must not cancel the run.
+    await asyncio.shield(run)
+    return RunStartedOut(run_id=run_id)
+
+
+@router.get(
+    "/runs",
+    summary="List runs, newest first",
+    tags=["runs"],
+    responses=answers({"runs": examples.RUNS}, "bad_month", "bad_cursor", "invalid_request", *STORE_FAILURES),
+)
+async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> RunsOut:
+    """List the runs of all processes that share the database."""
+    page = await context.app.store.list_runs(
+        limit=query.limit,
+        cursor=query.cursor,
+        month=None if query.month is None else _month(context, query.month),
+        status=query.status,
+    )
+    return RunsOut.of(page)
+
+
+@router.get(
+    "/runs/{run_id}",
+    summary="Tell everything about a run",
+    tags=["runs"],
+    responses=answers({"run": examples.RUN}, "run_not_found", "invalid_request", *STORE_FAILURES),
+)
+async def get_run(context: Opened, run_id: RunId) -> RunOut:
+    """Tell what a run was asked, how far it has come, and what it did."""
+    record = await context.app.store.get_run(run_id)
+    return RunOut.of(record, context.progress_of(record))
+
+
+@router.get(
+    "/runs/{run_id}/alerts",
+    summary="List the alerts of a run and what became of each",
+    tags=["runs"],
+    responses=answers(
+        {"alerts": examples.ALERTS}, "run_not_found", "bad_cursor", "invalid_request", *STORE_FAILURES
+    ),
+)
+async def list_alerts(context: Opened, run_id: RunId, query: Annotated[AlertsQuery, Query()]) -> AlertsOut:
+    """List the alerts of a run in the order in which they are sent: by ARR, highest first."""
+    page = await context.app.store.list_alerts(
+        run_id, outcome=query.outcome, region=query.region, limit=query.limit, cursor=query.cursor
+    )
+    return AlertsOut.of(page)
+
+
+async def _known_run(context: Opened, run_id: RunId) -> RunRecord:
+    # A dependency, so that an unknown run is a 404 before a stream has begun.
+    return await context.app.store.get_run(run_id)
+
+
+@router.get(
+    "/runs/{run_id}/events",
+    summary="Follow a run as server-sent events",
+    tags=["runs"],
+    response_class=EventSourceResponse,
+    responses=answers(None, "run_not_found", "invalid_request", *STORE_FAILURES),
+)
+async def follow_run(
+    context: Opened, record: Annotated[RunRecord, Depends(_known_run)]
+) -> AsyncIterator[ServerSentEvent]:
+    """Send a `progress` event for every change and one `run` event with the final record.
+
+    Their data are the schemas `ProgressOut` and `RunOut`.
+    """
+    async for event in run_events(context, record):
+        yield event
+
+
+@router.post(
+    "/preview",
+    summary="Tell what a run would do, without doing it",
+    tags=["preview"],
+    responses=answers(
+        {"preview": examples.PREVIEW}, *REFUSALS, *SOURCE_FAILURES, "ledger_imbalance", *STORE_FAILURES
+    ),
+)
+async def preview_run(context: Opened, body: RunIn, query: Annotated[PreviewQuery, Query()]) -> PreviewOut:
+    """Tell what a run would send, in its order; nothing is sent, claimed or written."""
+    answer = await preview(context.app, _request(context, body), limit=query.limit, progress=Progress())
+    return PreviewOut.of(answer)
+
+
+@router.get(
+    "/health",
+    summary="Tell whether the service can do its job",
+    tags=["health"],
+    responses={
+        200: {"content": {"application/json": {"examples": {"healthy": {"value": examples.HEALTHY}}}}},
+        503: {
+            "model": UnhealthyOut,
+            "description": "The database is unreadable, read-only or full.",
+            "content": {"application/json": {"examples": {"unhealthy": {"value": examples.UNHEALTHY}}}},
+        },
+    },
+    response_model=HealthOut,
+)
+async def health(context: Opened) -> HealthOut | JSONResponse:
+    """Tell whether the database can be read and written; a database that is merely busy is healthy."""
+    try:
+        return HealthOut(database=await context.app.store.health())
+    except DatabaseUnusableError as problem:
+        told = UnhealthyOut(detail=problem.detail, run_id=None)
+        return JSONResponse(told.model_dump(), status_code=STATUS[told.error])

@@ -1,0 +1,48 @@
+"""The outermost layer of the API: ties log lines to the request's trace, and lets no error out untold."""
+
+from collections.abc import Mapping
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.errors import DETAIL_OF_UNEXPECTED, error_response
+from service.telemetry import trace_fields
+
+
+class TracingMiddleware:
+    """Binds the trace of the request for every line logged on its behalf, also by a run that outlives it.
+
+    An exception that nobody foresaw is logged once, with its stack, and answered as `internal_error`.
+    """
+
+    def __init__(self, app: ASGIApp, *, project: str | None) -> None:
+        self._app = app
+        self._project = project
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(**trace_fields(_headers(scope), project=self._project)):
+            try:
+                await self._app(scope, receive, watched)
+            except Exception as error:
+                structlog.get_logger().error(
+                    "request_failed", method=scope["method"], path=scope["path"], exc_info=error
+                )
+                if started:
+                    # Only a broken connection can still tell the client.
+                    raise
+                await error_response("internal_error", DETAIL_OF_UNEXPECTED)(scope, receive, send)
+
+
+def _headers(scope: Scope) -> Mapping[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

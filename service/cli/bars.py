@@ -1,0 +1,59 @@
+"""Bars: the progress of a run on stderr, from the same numbers that the API tells."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
+
+from service.api.time_left import TimeLeft, work
+from service.progress import Phase, Progress
+
+_REFRESH_S: Final = 0.1
+
+
+@asynccontextmanager
+async def shown(progress: Progress) -> AsyncIterator[None]:
+    """Show `progress` while the body works, if somebody is looking."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        drawn = asyncio.create_task(_draw(bars, progress))
+        try:
+            yield
+        finally:
+            drawn.cancel()
+            await asyncio.gather(drawn, return_exceptions=True)
+
+
+async def _draw(bars: Bars, progress: Progress) -> None:
+    tasks: dict[Phase, TaskID] = {}
+    time_left = TimeLeft()
+    loop = asyncio.get_running_loop()
+    while True:
+        done, total = work(progress)
+        task = tasks.get(progress.phase)
+        if task is None:
+            task = tasks[progress.phase] = bars.add_task(progress.phase, total=None, note="")
+        seconds = time_left.seconds("", progress, now=loop.time())
+        bars.update(task, completed=done, total=total or None, note=_note(progress, seconds))
+        await asyncio.sleep(_REFRESH_S)
+
+
+def _note(progress: Progress, seconds: float | None) -> str:
+    parts = [] if seconds is None else [f"{seconds:.0f} s left"]
+    if progress.phase is Phase.SCANNING:
+        parts.append(f"row groups {progress.row_groups_done}/{progress.row_groups_total}")
+    parts += [f"{channel} {sent}" for channel, sent in sorted(progress.sent_by_channel.items())]
+    return "  ".join(parts)

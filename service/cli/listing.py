@@ -1,0 +1,55 @@
+"""`runs` and `runs show`: what the database tells."""
+
+from service.api.schemas import ProgressOut, RunOut, RunsOut
+from service.app import open_app
+from service.cli.door import print_json, with_flow
+from service.cli.exit_codes import OK
+from service.clock import SystemClock
+from service.month import Month
+from service.run_record import RunStatus
+from service.settings import Settings
+
+
+def list_runs(
+    *, limit: int, cursor: str | None, month: str | None, status: RunStatus | None, as_json: bool
+) -> int:
+    """Print a page of runs and return the exit code."""
+
+    async def flow(settings: Settings) -> int:
+        today = SystemClock().now().date()
+        of_month = None if month is None else Month.resolve(month, today=today)
+        async with open_app(settings) as app:
+            page = await app.store.list_runs(
+                limit=limit,
+                cursor=cursor,
+                month=of_month,
+                status=status,
+            )
+        answer = RunsOut.of(page)
+        if as_json:
+            print_json(answer)
+        else:
+            from service.cli.tables import print_runs  # noqa: PLC0415  # not needed with --json
+
+            print_runs(answer)
+        return OK
+
+    return with_flow(flow, as_json=as_json)
+
+
+def show_run(run_id: str, *, as_json: bool) -> int:
+    """Print a run and return the exit code."""
+
+    async def flow(settings: Settings) -> int:
+        async with open_app(settings) as app:
+            record = await app.store.get_run(run_id)
+        answer = RunOut.of(record, None if record.progress is None else ProgressOut.of(record.progress))
+        if as_json:
+            print_json(answer)
+        else:
+            from service.cli.tables import print_run  # noqa: PLC0415  # not needed with --json
+
+            print_run(answer)
+        return OK
+
+    return with_flow(flow, as_json=as_json)

@@ -1,0 +1,99 @@
+"""`run` and `preview`: the flows, with bars while they work and tables when they have."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from service.api.schemas import PreviewOut, RunOut
+from service.app import App, open_app
+from service.cli.bars import shown
+from service.cli.door import print_json, source_uri, with_flow
+from service.cli.exit_codes import NOT_ALL_SENT, OK
+from service.clock import SystemClock
+from service.month import Month
+from service.preview import preview
+from service.progress import Progress
+from service.run import execute_run, new_run_id
+from service.run_record import RunRecord, RunRequest
+from service.settings import Settings
+
+
+def run_month(*, source: str, month: str, dry_run: bool, as_json: bool) -> int:
+    """Run a month and return the exit code."""
+
+    async def flow(settings: Settings) -> int:
+        request = _request(source, month, dry_run=dry_run)
+        async with open_app(settings) as app:
+            record = await _run(app, request)
+        answer = RunOut.of(record)
+        if as_json:
+            print_json(answer)
+        else:
+            from service.cli.tables import print_run  # noqa: PLC0415  # not needed with --json
+
+            print_run(answer)
+        return _exit_code(record)
+
+    return with_flow(flow, as_json=as_json)
+
+
+def preview_month(*, source: str, month: str, limit: int, as_json: bool) -> int:
+    """Preview a month and return the exit code."""
+
+    async def flow(settings: Settings) -> int:
+        request = _request(source, month, dry_run=False)
+        async with open_app(settings) as app:
+            progress = Progress()
+            async with shown(progress):
+                answer = PreviewOut.of(await preview(app, request, limit=limit, progress=progress))
+        if as_json:
+            print_json(answer)
+        else:
+            from service.cli.tables import print_preview  # noqa: PLC0415  # not needed with --json
+
+            print_preview(answer)
+        return OK
+
+    return with_flow(flow, as_json=as_json)
+
+
+def _request(source: str, month: str, *, dry_run: bool) -> RunRequest:
+    today = SystemClock().now().date()
+    return RunRequest(source_uri=source_uri(source), month=Month.resolve(month, today=today), dry_run=dry_run)
+
+
+async def _run(app: App, request: RunRequest) -> RunRecord:
+    run_id = new_run_id(app.clock.now())
+    progress = Progress()
+    with structlog.contextvars.bound_contextvars(run_id=run_id), _stopped_by_signals(app):
+        async with shown(progress):
+            return await app.spawn(execute_run(app, request, run_id=run_id, progress=progress))
+
+
+@contextmanager
+def _stopped_by_signals(app: App) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM end the run early, with the rest unsent; a second one kills."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        for one in signals:
+            loop.remove_signal_handler(one)
+        app.stop()
+
+    for one in signals:
+        loop.add_signal_handler(one, stop)
+    try:
+        yield
+    finally:
+        for one in signals:
+            loop.remove_signal_handler(one)
+
+
+def _exit_code(record: RunRecord) -> int:
+    counts = record.counts
+    missing = counts.failed_deliveries + counts.unknown + counts.unsent
+    return NOT_ALL_SENT if missing and not record.dry_run else OK

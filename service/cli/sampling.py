@@ -1,0 +1,35 @@
+"""`sample-data`: a file to try the service with."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from service.cli.exit_codes import OK, RUN_FAILED, USAGE
+from service.clock import SystemClock
+from service.errors import BadMonthError
+from service.month import Month
+from service.sample_data import write_sample_data
+
+FIRST_MONTH: Final = Month(12)
+"""January of the year 1: no date is older."""
+
+
+def write_sample(path: Path, *, accounts: int, months: int, month: str, seed: int) -> int:
+    """Write the file and return the exit code."""
+    try:
+        last_month = Month.resolve(month, today=SystemClock().now().date())
+    except BadMonthError as problem:
+        sys.stderr.write(f"risk-alerts: {problem.code}: {problem.detail}\n")
+        return USAGE
+    if last_month.minus(months - 1) < FIRST_MONTH:
+        sys.stderr.write("risk-alerts: --months reaches back before the year 1\n")
+        return USAGE
+    try:
+        rows = write_sample_data(path, accounts=accounts, months=months, last_month=last_month, seed=seed)
+    except OSError as problem:
+        sys.stderr.write(f"risk-alerts: {path} cannot be written: {problem.strerror or problem}\n")
+        return RUN_FAILED
+    sys.stdout.write(
+        f"{path}: {rows:,} rows, {accounts:,} accounts, {last_month.minus(months - 1)} to {last_month}\n"
+    )
+    return OK

@@ -1,0 +1,90 @@
+"""`serve`: the API behind uvicorn, draining from the moment a signal arrives."""
+
+import asyncio
+import math
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from types import FrameType
+
+import uvicorn
+
+from service.api.application import create_app
+from service.app import App, open_app
+from service.cli.door import with_settings
+from service.cli.exit_codes import OK, RUN_FAILED
+from service.redaction import Redactor
+from service.settings import Settings
+from service.telemetry import configure_logging
+
+
+def serve_api(*, host: str, port: int) -> int:
+    """Serve until a signal, and return the exit code."""
+
+    def command(settings: Settings) -> int:
+        configure_logging(level=settings.log_level, format=settings.log_format, redact=Redactor.of(settings))
+        # uvicorn's faster loop, where it is installed.
+        factory = uvicorn.Config("", loop="auto").get_loop_factory()
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(_serve(settings, host=host, port=port))
+
+    return with_settings(command)
+
+
+async def _serve(settings: Settings, *, host: str, port: int) -> int:
+    # The application is opened here and not by the server, so that what is wrong with the database is said
+    # plainly and at once.
+    async with open_app(settings) as app:
+
+        def opened(_: Settings) -> AbstractAsyncContextManager[App]:
+            return nullcontext(app)
+
+        config = uvicorn.Config(
+            create_app(settings, opened=opened),
+            host=host,
+            port=port,
+            ws="none",
+            log_config=None,
+            server_header=False,
+            # Runs end early once they are asked to stop; this bounds clients that never hang up.
+            timeout_graceful_shutdown=math.ceil(settings.slack_timeout_s + settings.storage_timeout_s + 5),
+        )
+        try:
+            await DrainingServer(config, stop=app.stop).serve()
+        except SystemExit:
+            # How uvicorn says that the port is taken; it has logged so.
+            return RUN_FAILED
+    return OK
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that stops deliveries when the signal arrives, and not only when its last request has ended.
+
+    Runs hold their requests open: waiting for the requests first would let every run go on to its end.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain."""
+        self._stop()
+        super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals inside the event loop; the process then exits by itself, once all is closed.
+
+        uvicorn's own version raises the signal again at the end, which would kill the process before the
+        application has been closed.
+        """
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for one in signals:
+            loop.add_signal_handler(one, self.handle_exit, one, None)
+        try:
+            yield
+        finally:
+            for one in signals:
+                loop.remove_signal_handler(one)

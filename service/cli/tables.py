@@ -1,0 +1,206 @@
+"""Tables: the API's answers, laid out for a person."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.api.alert_schemas import AlertFactsOut
+from service.api.schemas import CountsOut, LedgerOut, PreviewOut, RunOut, RunsOut, WarningOut
+
+_WIDTH_OF_A_PIPE = 160
+
+
+def print_run(run: RunOut) -> None:
+    """Print everything about a run."""
+    out = _console()
+    mode = " (dry run)" if run.dry_run else ""
+    out.print(
+        _safe(f"Run {run.run_id}{mode}: {run.status}, {_month(run.month)}, {_duration(run)}"), style="bold"
+    )
+    out.print(_safe(run.source_uri))
+    if run.error is not None:
+        out.print(_safe(f"{run.error.code}: {run.error.detail}"), style="red")
+    if run.progress is not None:
+        seen = run.progress
+        out.print(
+            _safe(
+                f"{seen.phase}: rows {seen.rows_done:,} of {seen.rows_total:,}, "
+                f"alerts {seen.alerts_settled:,} of {seen.alerts_queued:,}"
+            )
+        )
+    out.print(_counts(run.counts, dry_run=run.dry_run))
+    if run.ledger is not None:
+        _print_ledger(out, run.ledger)
+    _print_warnings(out, run.warnings)
+    if run.sample_errors:
+        table = _table("Not delivered", "Account", "Name", "Channel", "Reason", "HTTP", "Attempts")
+        for row in run.sample_errors:
+            _add(
+                table,
+                row.account_id,
+                row.account_name,
+                row.channel or f"none for region {row.account_region or 'null'}",
+                row.reason or row.outcome,
+                row.http_status,
+                row.attempts,
+            )
+        out.print(table)
+    if run.sample_alerts:
+        table = _table("Alerts (the first of them)", *_FACTS, "Channel", "Outcome")
+        for row in run.sample_alerts:
+            _add(table, *_facts(row), row.channel or "none", row.outcome)
+        out.print(table)
+
+
+def print_preview(preview: PreviewOut) -> None:
+    """Print what a run would do."""
+    out = _console()
+    out.print(_safe(f"Preview of {_month(preview.month)}: {preview.total:,} alerts"), style="bold")
+    out.print(_safe(preview.source_uri))
+    if preview.alerts:
+        table = _table(None, *_FACTS, "Channel", "Action", "Reason")
+        for row in preview.alerts:
+            _add(table, *_facts(row), row.channel or "none", row.action, row.reason or "")
+        out.print(table)
+    if preview.total > len(preview.alerts):
+        out.print(f"… and {preview.total - len(preview.alerts):,} more (--limit)")
+    _print_ledger(out, preview.ledger)
+    _print_warnings(out, preview.warnings)
+    for channel, seconds in sorted(preview.seconds_by_channel.items()):
+        out.print(_safe(f"{channel}: about {seconds:,.0f} s at the configured pace"))
+
+
+def print_runs(page: RunsOut) -> None:
+    """Print a list of runs."""
+    out = _console()
+    columns = (
+        "Run",
+        "Month",
+        "Status",
+        "Started",
+        "Took",
+        "Alerts",
+        "Sent",
+        "Replayed",
+        "Failed",
+        "In doubt",
+    )
+    table = _table(None, *columns, "Unsent", "Error")
+    for run in page.runs:
+        counts = run.counts
+        _add(
+            table,
+            f"{run.run_id}{' (dry)' if run.dry_run else ''}",
+            _month(run.month),
+            run.status,
+            _moment(run.started_at),
+            _duration(run),
+            counts.alerts,
+            counts.alerts_sent,
+            counts.skipped_replay,
+            counts.failed_deliveries,
+            counts.unknown,
+            counts.unsent,
+            "" if run.error is None else run.error.code,
+        )
+    out.print(table)
+    if page.next_cursor is not None:
+        out.print(_safe(f"More: --cursor {page.next_cursor}"))
+
+
+_FACTS = ("Account", "Name", "Region", "ARR", "At risk for", "Since", "Renewal", "Owner")
+
+
+def _facts(alert: AlertFactsOut) -> tuple[object, ...]:
+    months = f"{alert.duration_months}{'+' if alert.duration_is_minimum else ''}"
+    return (
+        alert.account_id,
+        alert.account_name,
+        alert.account_region or "null",
+        "unknown" if alert.arr is None else f"{alert.arr:,}",
+        f"{months} month{'' if months == '1' else 's'}",
+        _month(alert.risk_start_month),
+        "unknown" if alert.renewal_date is None else alert.renewal_date.isoformat(),
+        alert.account_owner or "",
+    )
+
+
+def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
+    table = _table(None, "Alerts", "Would send" if dry_run else "Sent", "Replayed", "Failed")
+    for name in ("of them unknown region", "In doubt", "Unsent"):
+        table.add_column(name, justify="right")
+    _add(
+        table,
+        counts.alerts,
+        counts.would_send if dry_run else counts.alerts_sent,
+        counts.skipped_replay,
+        counts.failed_deliveries,
+        counts.unknown_region,
+        counts.unknown,
+        counts.unsent,
+    )
+    return table
+
+
+def _print_ledger(out: Console, ledger: LedgerOut) -> None:
+    invalid = sum(ledger.invalid.values())
+    outcomes = " + ".join(f"{count:,} {outcome}" for outcome, count in ledger.outcomes.items() if count)
+    out.print(
+        f"{ledger.rows_in_source:,} rows = {ledger.outside_window:,} outside the window "
+        f"+ {ledger.rows_scanned:,} scanned"
+    )
+    out.print(
+        f"{ledger.rows_scanned:,} scanned = {invalid:,} invalid + {ledger.duplicates:,} duplicates "
+        f"+ {ledger.account_months:,} account months"
+    )
+    out.print(
+        f"{ledger.at_risk:,} At Risk = {ledger.below_threshold:,} below the threshold "
+        f"+ {ledger.unknown_arr:,} of unknown ARR + {ledger.alerts:,} alerts"
+    )
+    out.print(f"{ledger.alerts:,} alerts = {outcomes or 0}")
+    for reason, count in ledger.invalid.items():
+        out.print(_safe(f"  invalid: {count:,} {reason}"))
+
+
+def _print_warnings(out: Console, warnings: Iterable[WarningOut]) -> None:
+    for warning in warnings:
+        out.print(_safe(f"warning: {warning.code} ({warning.count:,}): {warning.detail}"), style="yellow")
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    # Without a terminal nobody's window is too narrow.
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_A_PIPE)
+
+
+def _table(title: str | None, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name)
+    return table
+
+
+def _add(table: Table, *values: object) -> None:
+    table.add_row(*(_safe("" if value is None else str(value)) for value in values))
+
+
+def _safe(text: str) -> Text:
+    # A value from data may hold escape sequences, which a terminal would obey, or rich's own markup.
+    return Text("".join(character if character.isprintable() else "�" for character in text))
+
+
+def _month(month: date) -> str:
+    return month.isoformat()
+
+
+def _moment(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _duration(run: RunOut) -> str:
+    if run.finished_at is None:
+        return "not finished"
+    return f"{(run.finished_at - run.started_at).total_seconds():.1f} s"
