@@ -1,0 +1,246 @@
+"""The columns of a source: which there must be, of which types, and how each becomes plain numbers or text.
+
+Real writers disagree about types, so each column has a kind, a kind accepts several Arrow types, and beyond
+this module nobody sees the difference.
+"""
+
+import datetime as dt
+import math
+import re
+from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Ints: TypeAlias = npt.NDArray[np.int64]
+Packed: TypeAlias = npt.NDArray[np.uint64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+ACCOUNT_ID: Final = "account_id"
+MONTH: Final = "month"
+STATUS: Final = "status"
+UPDATED_AT: Final = "updated_at"
+ARR: Final = "arr"
+NAME: Final = "account_name"
+REGION: Final = "account_region"
+RENEWAL: Final = "renewal_date"
+OWNER: Final = "account_owner"
+
+
+class Kind(Enum):
+    """What a column holds, in words for the person whose file has something else."""
+
+    TEXT = "string"
+    DAY = "date or timestamp"
+    INSTANT = "timestamp"
+    NUMBER = "integer, decimal or float"
+
+
+KINDS: Final[dict[str, Kind]] = {
+    ACCOUNT_ID: Kind.TEXT,
+    NAME: Kind.TEXT,
+    REGION: Kind.TEXT,
+    MONTH: Kind.DAY,
+    STATUS: Kind.TEXT,
+    RENEWAL: Kind.DAY,
+    OWNER: Kind.TEXT,
+    ARR: Kind.NUMBER,
+    UPDATED_AT: Kind.INSTANT,
+}
+OPTIONAL: Final = frozenset({OWNER})
+KEYS: Final = (ACCOUNT_ID, MONTH, STATUS, UPDATED_AT)
+"""What the fold needs of every row in the window."""
+ATTRIBUTES: Final = (NAME, REGION, RENEWAL, OWNER, ARR)
+"""What is read last, and only where an alert may be."""
+
+_PER_DAY: Final = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+
+INSTANT_LIMIT: Final = 1 << 62
+"""Instants saturate this many nanoseconds before and after 1970, in the years 1823 and 2116."""
+_NULL_INSTANT: Final = np.uint64(1)
+
+_INT64: Final = np.iinfo(np.int64)
+_LOOKS_ESCAPED: Final = re.compile(r"\\(?=x[0-9a-f]{2})")
+
+
+def schema_problems(schema: Any) -> list[str]:
+    """Name every column of a file's Arrow schema that is missing, doubled or of a type its kind refuses."""
+    problems = []
+    for name, kind in KINDS.items():
+        found = [field.type for field in schema if field.name == name]
+        if not found and name not in OPTIONAL:
+            problems.append(f"{name}: expected {kind.value}, but it is missing")
+        elif len(found) > 1:
+            problems.append(f"{name}: expected once, found {len(found)} times")
+        elif found and not _accepts(kind, found[0]):
+            problems.append(f"{name}: expected {kind.value}, found {found[0]}")
+    return problems
+
+
+def _accepts(kind: Kind, found: Any) -> bool:
+    if pa.types.is_null(found):
+        return True
+    if kind is Kind.TEXT:
+        return _is_text(found.value_type if pa.types.is_dictionary(found) else found)
+    if kind is Kind.DAY:
+        return bool(pa.types.is_date(found) or pa.types.is_timestamp(found))
+    if kind is Kind.INSTANT:
+        return bool(pa.types.is_timestamp(found))
+    return bool(pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_decimal(found))
+
+
+def _is_text(found: Any) -> bool:
+    # Writers that know no text type leave plain bytes.
+    return bool(
+        pa.types.is_string(found)
+        or pa.types.is_large_string(found)
+        or pa.types.is_string_view(found)
+        or pa.types.is_binary(found)
+        or pa.types.is_large_binary(found)
+        or pa.types.is_binary_view(found)
+    )
+
+
+def valid(column: Any) -> Mask | None:
+    """Return which values of `column` are not null, or None where all are."""
+    if column.null_count == 0:
+        return None
+    mask: Mask = column.is_valid().to_numpy(zero_copy_only=False)
+    return mask
+
+
+def _integers(column: Any, dtype: Any) -> Any:
+    """View the values of a fixed-width column without copying; what stands at nulls is arbitrary."""
+    values = column.buffers()[1]
+    if values is None:
+        return np.zeros(len(column), dtype)
+    width = np.dtype(dtype).itemsize
+    return np.frombuffer(values, dtype, len(column), column.offset * width)
+
+
+def days(column: Any) -> Any:
+    """Return the wall date of each value in days since 1970; arbitrary at nulls."""
+    kind = column.type
+    if pa.types.is_null(kind):
+        return np.zeros(len(column), np.int32)
+    if pa.types.is_date32(kind):
+        return _integers(column, np.int32)
+    if pa.types.is_date64(kind):
+        return _integers(column, np.int64) // _PER_DAY["ms"]
+    if kind.tz is not None:
+        column = pc.local_timestamp(column)
+    return _integers(column, np.int64) // _PER_DAY[kind.unit]
+
+
+def instants(column: Any) -> Packed:
+    """Return each instant as a number that sorts like it: 1 for null, from 2 upwards for any instant.
+
+    Nanoseconds in UTC, saturating at `INSTANT_LIMIT` so that one more bit fits beside them; 0 is left free to
+    say that there is no row at all.
+    """
+    if pa.types.is_null(column.type):
+        return np.full(len(column), _NULL_INSTANT)
+    values = _integers(column, np.int64)
+    factor = _NANOSECONDS[column.type.unit]
+    bound = INSTANT_LIMIT // factor
+    if values.size and not 2 - bound <= values.min() <= values.max() < bound:
+        values = np.clip(values, -bound, bound)
+        values = np.clip(values * factor, 2 - INSTANT_LIMIT, INSTANT_LIMIT - 1)
+    elif factor != 1:
+        values = values * factor
+    packed: Packed = (values + INSTANT_LIMIT).view(np.uint64)
+    present = valid(column)
+    if present is not None:
+        packed[~present] = _NULL_INSTANT
+    return packed
+
+
+def encoded(column: Any) -> tuple[Any, Ints]:
+    """Return the distinct values of a text column as bytes, and each row's place among them, -1 if null."""
+    if pa.types.is_null(column.type):
+        return pa.array([], pa.binary()), np.full(len(column), -1)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    indices = column.indices if column.indices.null_count == 0 else column.indices.fill_null(-1)
+    places: Ints = indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return as_bytes(column.dictionary), places
+
+
+def as_bytes(column: Any) -> Any:
+    """Return a text column as binary or large_binary, without a dictionary; its bytes are not judged."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return as_bytes(column.dictionary_decode())
+    if pa.types.is_large_binary(kind) or pa.types.is_binary(kind):
+        return column
+    return column.cast(pa.large_binary() if pa.types.is_large_string(kind) else pa.binary())
+
+
+def without_views(batch: Any) -> Any:
+    """Return the batch with its string views as large strings, as most kernels know no views."""
+    for place, kind in enumerate(batch.schema.types):
+        if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+            column = batch.column(place).cast(
+                pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary()
+            )
+            batch = batch.set_column(place, batch.schema.names[place], column)
+    return batch
+
+
+def texts(column: Any) -> Iterator[str | None]:
+    """Yield values as text: what is not UTF-8, and NUL, which no database takes, become U+FFFD."""
+    for value in as_bytes(column).to_pylist():
+        yield None if value is None else value.decode(errors="replace").replace("\x00", "\ufffd")
+
+
+def identifiers(column: Any) -> Iterator[str]:
+    r"""Yield account ids as text, escaped as `\xNN` where a byte is not UTF-8 or is NUL.
+
+    Two different ids never come out alike: a backslash that already looks like such an escape is escaped too.
+    """
+    for value in as_bytes(column).to_pylist():
+        text = value.decode(errors="backslashreplace")
+        if "\x00" in text or "\\x" in text:
+            text = "".join(_escaped(value))
+        yield text
+
+
+def _escaped(value: bytes) -> Iterator[str]:
+    # Decoded like this, an invalid byte becomes a lone surrogate that stands for exactly that byte.
+    for char in _LOOKS_ESCAPED.sub(r"\\x5c", value.decode(errors="surrogateescape")):
+        if char == "\x00":
+            yield "\\x00"
+        elif "\udc80" <= char <= "\udcff":
+            yield f"\\x{ord(char) - 0xDC00:02x}"
+        else:
+            yield char
+
+
+def dates(column: Any) -> Iterator[dt.date | None]:
+    """Yield wall dates; what lies outside the years 1 to 9999 cannot be shown, and is None like null."""
+    epoch, last = dt.date(1970, 1, 1).toordinal(), dt.date.max.toordinal()
+    present = valid(column)
+    for place, day in enumerate(days(column).tolist()):
+        shown = (present is None or present[place]) and 1 <= day + epoch <= last
+        yield dt.date.fromordinal(day + epoch) if shown else None
+
+
+Exact: TypeAlias = int | float | Decimal
+"""A number as the source has it; Python compares the three with each other exactly."""
+
+
+def rounded(value: Exact) -> int | None:
+    """Round half away from zero to a whole number; None where that is no 64-bit integer, or no number."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        value = Decimal(value)
+    if isinstance(value, Decimal):
+        value = int(value.to_integral_value(ROUND_HALF_UP))
+    return value if _INT64.min <= value <= _INT64.max else None
