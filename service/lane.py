@@ -110,7 +110,7 @@ def has_free_sender(in_flight: dict[str, int], lane: str, *, concurrency: int) -
     return in_flight[lane] == 0 or sum(max(0, held - 1) for held in in_flight.values()) < shared
 
 
-def judge(
+def judge(  # noqa: C901, PLR0911  # one match over a closed family reads best whole
     result: SendResult, tries: Tries, lane: LaneState, *, now: float, max_retries: int, jitter: float
 ) -> Verdict:
     """Say what becomes of the alert, and note in `tries` and `lane` what the answer teaches.

@@ -1,8 +1,9 @@
 """Progress: how far a run has come, for the bars, the API and the log to show the same numbers."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Phase(StrEnum):
@@ -35,4 +36,10 @@ class Progress:
     alerts_queued: int = 0
     """Alerts that this run has to deliver."""
     alerts_settled: int = 0
+    alerts_failed: int = 0
+    """Of the settled ones, those that failed for good."""
     sent_by_channel: Counter[str] = field(default_factory=Counter)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the counters as they stand, for the heartbeat."""
+        return asdict(self)

@@ -1,4 +1,4 @@
-"""The send result: what one POST to Slack came to. The sender classifies, the lane decides what happens next."""
+"""The send result: what one POST to Slack came to. The sender classifies; the lane decides what follows."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """It did not work, and may work later: a 5xx, a connection that never formed, a 429 that names no time."""
+    """It may work later: a 5xx, a connection that never formed, a 429 that names no time."""
 
     reason: Reason
     message: str

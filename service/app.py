@@ -1,0 +1,75 @@
+"""The wiring: every resource of one process is opened and closed here."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from service.channels import Channels
+from service.clock import Clock, SystemClock
+from service.errors import DatabaseUnusableError
+from service.notify import SupportNotice
+from service.resources import App
+from service.settings import Settings
+from service.slack import open_slack
+from service.store import open_store
+from service.telemetry import Observer
+
+__all__ = ["App", "open_app"]
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings, *, clock: Clock | None = None, observer: Observer | None = None
+) -> AsyncIterator[App]:
+    """Open everything a process needs; raises DatabaseUnusableError, and ValueError for a bad CONFIG_FILE."""
+    clock = clock or SystemClock()
+    token = settings.slack_auth_token
+    base, single = settings.slack_webhook_base_url, settings.slack_webhook_url
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
+        sender = await stack.enter_async_context(
+            open_slack(
+                concurrency=settings.slack_concurrency,
+                auth_token=token.get_secret_value() if token else None,
+                clock=clock,
+            )
+        )
+        app = App(
+            settings=settings,
+            channels=Channels(
+                by_region=settings.channels_by_region(),
+                webhook_base_url=base.get_secret_value() if base else None,
+                webhook_url=single.get_secret_value() if single else None,
+            ),
+            store=store,
+            sender=sender,
+            notice=SupportNotice.from_settings(settings),
+            clock=clock,
+            observer=observer or Observer(),
+        )
+        stack.push_async_callback(_finish, app)
+        stack.push_async_callback(_end, asyncio.create_task(_sweep(app)))
+        yield app
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _finish(app: App) -> None:
+    """Wait for the runs that are still at work: they know that the process is stopping."""
+    app.stop()
+    if app.tasks:
+        await asyncio.wait(app.tasks)
+
+
+async def _sweep(app: App) -> None:
+    """Close runs whose process died, again and again: none stays `running`."""
+    while True:
+        try:
+            for rescued in await app.store.rescue_runs(now=app.clock.now()):
+                app.observer.run_rescued(run_id=rescued.run_id, in_doubt=rescued.in_doubt)
+        except DatabaseUnusableError as problem:
+            app.observer.unexpected(run_id=None, what="rescue_failed", error=problem)
+        await app.clock.sleep(app.settings.lease_s / 2)

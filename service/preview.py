@@ -1,0 +1,96 @@
+"""The preview: what a run would do, told without sending, claiming or writing anything."""
+
+from collections import Counter
+
+import orjson
+
+from service.daemon_thread import run_in_daemon_thread
+from service.delivery import Outcome, Reason
+from service.evaluation import Evaluation
+from service.ledger import Ledger
+from service.message import details_url
+from service.progress import Phase, Progress
+from service.replay import Decision, RoutedAlert, decide_action
+from service.resources import App
+from service.routing import region_warnings, route
+from service.run import check_request
+from service.run_record import Action, Preview, PreviewAlert, RunCounts, RunRequest
+
+_OUTCOME = {
+    Action.SEND: Outcome.WOULD_SEND,
+    Action.SKIP_REPLAY: Outcome.SKIPPED_REPLAY,
+    Action.HOLD: Outcome.UNKNOWN,
+    Action.FAIL: Outcome.FAILED,
+}
+
+
+async def preview(app: App, request: RunRequest, *, limit: int, progress: Progress) -> Preview:
+    """Say what a run would do now: the same set in the same order; the first `limit` alerts are shown.
+
+    Raises what `check_request` raises for a dry run, SourceError, and DatabaseUnusableError.
+    """
+    request = RunRequest(source_uri=request.source_uri, month=request.month, dry_run=True)
+    check_request(app, request)
+    evaluation = await app.unless_stopped(app.evaluate(request, progress))
+    standings = await app.store.standings(request.month)
+    ambiguous = app.settings.ambiguous_sends
+    decisions = [
+        decide_action(standings.get(alert.alert_id), app.channels.of(alert.account_region), ambiguous)
+        for alert in evaluation.alerts
+    ]
+    base_url = app.settings.details_base_url
+    shown = await run_in_daemon_thread(
+        lambda: list(route(evaluation.alerts[:limit], app.channels, details_base_url=base_url))
+    )
+    progress.phase = Phase.FINISHED
+    outcomes = Counter(_OUTCOME[decision.action] for decision in decisions)
+    ledger = Ledger(rows=evaluation.rows, outcomes=dict(outcomes))
+    ledger.check()
+    return Preview(
+        source_uri=request.source_uri,
+        month=request.month,
+        total=len(evaluation.alerts),
+        alerts=tuple(
+            _preview_alert(item, decision, base_url) for item, decision in zip(shown, decisions, strict=False)
+        ),
+        counts=_counts(evaluation, outcomes, decisions),
+        ledger=ledger,
+        warnings=evaluation.warnings + region_warnings(evaluation.alerts, app.channels),
+        invalid_samples=evaluation.invalid_samples,
+        seconds_by_channel=_seconds_by_channel(app, evaluation, decisions),
+    )
+
+
+def _preview_alert(item: RoutedAlert, decision: Decision, base_url: str) -> PreviewAlert:
+    return PreviewAlert(
+        alert=item.alert,
+        channel=item.channel,
+        details_url=details_url(item.alert, base_url),
+        action=decision.action,
+        reason=decision.reason,
+        message=orjson.loads(item.payload),
+    )
+
+
+def _counts(evaluation: Evaluation, outcomes: Counter[Outcome], decisions: list[Decision]) -> RunCounts:
+    return RunCounts(
+        rows_scanned=evaluation.rows.rows_scanned,
+        duplicates=evaluation.rows.duplicates,
+        alerts=evaluation.rows.alerts,
+        would_send=outcomes[Outcome.WOULD_SEND],
+        skipped_replay=outcomes[Outcome.SKIPPED_REPLAY],
+        failed_deliveries=outcomes[Outcome.FAILED],
+        unknown_region=sum(decision.reason is Reason.UNKNOWN_REGION for decision in decisions),
+        unknown=outcomes[Outcome.UNKNOWN],
+    )
+
+
+def _seconds_by_channel(app: App, evaluation: Evaluation, decisions: list[Decision]) -> dict[str, float]:
+    """Say how long the sends need at the configured pace; channels that share one lane share its pace."""
+    rate = app.settings.slack_messages_per_second
+    sends = Counter(
+        app.channels.of(alert.account_region)
+        for alert, decision in zip(evaluation.alerts, decisions, strict=True)
+        if decision.action is Action.SEND
+    )
+    return {channel: round(sends[channel] / rate, 1) if rate else 0.0 for channel in app.channels.names}

@@ -1,0 +1,52 @@
+"""The replay: what a run does about an alert, given what has become of it before. Pure.
+
+The preview and the run ask the same function, so what the one says the other does.
+"""
+
+from dataclasses import dataclass
+
+from service.alert import Alert
+from service.delivery import AmbiguousSends, DeliveryStatus, Reason
+from service.run_record import Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What has become of an alert in earlier runs."""
+
+    status: DeliveryStatus
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutedAlert:
+    """An alert with the channel that its region leads to, and the message for it."""
+
+    alert: Alert
+    channel: str | None
+    payload: str
+    """The body of the POST: JSON text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is done about one alert, and why it is not sent where it is not."""
+
+    action: Action
+    reason: Reason | None = None
+
+
+def decide_action(standing: Standing | None, channel: str | None, ambiguous: AmbiguousSends) -> Decision:
+    """Say what a run does about an alert.
+
+    What was sent stays sent, what is in doubt is held unless `ambiguous` says to send it again, and an alert
+    without a channel fails before anything is posted; everything else is sent.
+    """
+    status = standing.status if standing else None
+    if status is DeliveryStatus.SENT:
+        return Decision(action=Action.SKIP_REPLAY)
+    if status in {DeliveryStatus.UNKNOWN, DeliveryStatus.SENDING} and ambiguous is AmbiguousSends.HOLD:
+        return Decision(action=Action.HOLD, reason=(standing and standing.reason) or Reason.INTERRUPTED)
+    if channel is None:
+        return Decision(action=Action.FAIL, reason=Reason.UNKNOWN_REGION)
+    return Decision(action=Action.SEND)

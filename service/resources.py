@@ -1,0 +1,107 @@
+"""The app: what the flows work with. `service.app` opens and closes it."""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from service.alert import Criteria
+from service.channels import Channels
+from service.clock import Clock
+from service.dispatch import DeliveryPolicy
+from service.errors import InterruptedRunError
+from service.evaluate import evaluate
+from service.evaluation import Evaluation
+from service.notify import SupportNotice
+from service.progress import Progress
+from service.run_record import RunRequest
+from service.scan import ScanOptions
+from service.settings import Settings
+from service.slack import SlackSender
+from service.source import SourceUri, StorageAccess, open_source
+from service.store import Store
+from service.telemetry import Observer
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """What the flows work with; made by `open_app`."""
+
+    settings: Settings
+    channels: Channels
+    store: Store
+    sender: SlackSender
+    notice: SupportNotice
+    clock: Clock
+    observer: Observer
+    running: dict[str, Progress] = field(default_factory=dict)
+    """How far the runs of this process have come, by run id."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start work that outlives the request which asked for it; it is awaited when the app closes."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def stop(self) -> None:
+        """Let running deliveries end early: what has not left stays in the outbox for the next run."""
+        self.stopping.set()
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work`; raises InterruptedRunError as soon as the service is asked to stop."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise InterruptedRunError("the service was stopped before the run could finish")
+        finally:
+            stop.cancel()
+            task.cancel()
+
+    async def evaluate(self, request: RunRequest, progress: Progress) -> Evaluation:
+        """Evaluate what was asked for under this process's settings; runs and previews share it.
+
+        Raises SourceError.
+        """
+        settings = self.settings
+        token = settings.gcs_token
+        access = StorageAccess(
+            gcs_token=token.get_secret_value() if token else None,
+            gcs_endpoint_url=settings.gcs_endpoint_url,
+            s3_endpoint_url=settings.s3_endpoint_url,
+            s3_anon=settings.s3_anon,
+            timeout_s=settings.storage_timeout_s,
+            allowed_sources=settings.allowed_sources,
+        )
+        criteria = Criteria(
+            month=request.month,
+            arr_threshold=settings.arr_threshold,
+            alert_on_unknown_arr=settings.alert_on_unknown_arr,
+            history_months=settings.history_months,
+        )
+        options = ScanOptions(
+            threads=settings.scan_threads or os.cpu_count() or 1, memory_limit_mb=settings.memory_limit_mb
+        )
+        with open_source(SourceUri.parse(request.source_uri), access) as source:
+            return await evaluate(source, criteria, options=options, progress=progress)
+
+    @property
+    def delivery_policy(self) -> DeliveryPolicy:
+        """How this process delivers."""
+        settings = self.settings
+        return DeliveryPolicy(
+            messages_per_second=settings.slack_messages_per_second,
+            concurrency=settings.slack_concurrency,
+            timeout_s=settings.slack_timeout_s,
+            max_retries=settings.slack_max_retries,
+            deadline_s=settings.delivery_deadline_s,
+            lease_s=settings.lease_s,
+        )

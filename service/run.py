@@ -1,0 +1,275 @@
+"""The run: evaluate, record, dispatch until drained, tell support, finish.
+
+A run holds the lease of its month from before it reads the source until it has finished, so that what it
+sends is what the newest evaluation says. A dry run takes no lease and touches no alert.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Coroutine, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from service.daemon_thread import run_in_daemon_thread
+from service.delivery import Outcome
+from service.dispatch import Dispatch
+from service.errors import (
+    DatabaseNotDurableError,
+    DatabaseUnusableError,
+    OvertakenError,
+    RiskAlertsError,
+    RoutingNotConfiguredError,
+    SlackNotConfiguredError,
+)
+from service.evaluation import Evaluation, RunWarning
+from service.progress import Phase, Progress
+from service.replay import Decision, RoutedAlert
+from service.resources import App
+from service.routing import region_warnings, route
+from service.run_record import Action, RunError, RunRecord, RunRequest
+from service.source import SourceUri, check_allowed
+from service.store import MonthLease
+
+LEASE_POLL_S: Final = 0.5
+"""How often a run that waits for its month looks again."""
+
+T = TypeVar("T")
+
+
+def new_run_id(now: datetime) -> str:
+    """Return an id that sorts by time and that a person can read out."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def check_request(app: App, request: RunRequest) -> None:
+    """Refuse what cannot be run at all, before anything is read or recorded.
+
+    Raises BadSourceUriError, SourceNotAllowedError, RoutingNotConfiguredError, and for real runs
+    SlackNotConfiguredError and DatabaseNotDurableError.
+    """
+    settings = app.settings
+    check_allowed(SourceUri.parse(request.source_uri), settings.allowed_sources)
+    if not app.channels.by_region:
+        raise RoutingNotConfiguredError("the map from region to channel is empty: set REGION_CHANNELS")
+    if request.dry_run:
+        return
+    if not app.channels.is_configured:
+        raise SlackNotConfiguredError("set SLACK_WEBHOOK_BASE_URL or SLACK_WEBHOOK_URL to send alerts")
+    in_container = settings.k_service is not None or settings.cloud_run_job is not None
+    on_sqlite = settings.database_url.get_secret_value().startswith("sqlite")
+    if in_container and on_sqlite and not settings.allow_ephemeral_database:
+        raise DatabaseNotDurableError(
+            "the SQLite database dies with this container, and the next run would send everything again: "
+            "set DATABASE_URL to PostgreSQL, or ALLOW_EPHEMERAL_DATABASE=true"
+        )
+
+
+async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: Progress) -> RunRecord:
+    """Do one run from beginning to end and return its record.
+
+    Whatever fails after the run was recorded is recorded with it, and raised with its `run_id`.
+    """
+    check_request(app, request)
+    await app.store.begin_run(run_id, request, started_at=app.clock.now(), lease_s=app.settings.lease_s)
+    app.observer.run_started(run_id=run_id, request=request)
+    app.running[run_id] = progress
+    try:
+        await _while_kept_alive(app, run_id, progress, _Run(app, request, run_id, progress).to_its_end())
+    except RiskAlertsError as error:
+        error.run_id = run_id
+        raise
+    finally:
+        app.running.pop(run_id, None)
+        progress.phase = Phase.FINISHED
+    return await app.store.get_run(run_id)
+
+
+class _Run:
+    """One run under way."""
+
+    def __init__(self, app: App, request: RunRequest, run_id: str, progress: Progress) -> None:
+        self._app = app
+        self._request = request
+        self._run_id = run_id
+        self._progress = progress
+        self._evaluation: Evaluation | None = None
+        self._warnings: tuple[RunWarning, ...] = ()
+
+    async def to_its_end(self) -> None:
+        """Do the work, and close the run whatever became of it."""
+        try:
+            await (self._rehearse() if self._request.dry_run else self._deliver())
+            await self._finish(None)
+        except OvertakenError:
+            raise  # another process has closed this run and reported what was known
+        except RiskAlertsError as error:
+            await self._finish(RunError(code=error.code, detail=error.detail))
+            raise
+        except Exception as problem:
+            self._app.observer.unexpected(run_id=self._run_id, what="run_failed", error=problem)
+            unforeseen = RiskAlertsError("the run failed for a reason that nobody foresaw; the log has it")
+            await self._finish(RunError(code=unforeseen.code, detail=unforeseen.detail))
+            raise unforeseen from problem
+
+    async def _rehearse(self) -> None:
+        """Say what a run would do."""
+        routed = await self._evaluate()
+        decisions = await self._app.store.record_dry_run(
+            self._run_id, self._request.month, routed, ambiguous=self._app.settings.ambiguous_sends
+        )
+        self._tell_decided(routed, decisions, sends=Outcome.WOULD_SEND)
+
+    async def _deliver(self) -> None:
+        """Evaluate, record, send, and tell support what had no channel."""
+        app = self._app
+        lease = await self._lease()
+        routed = await self._evaluate()
+        self._progress.phase = Phase.RECORDING
+        decisions = await app.store.record_alerts(
+            lease, routed, ambiguous=app.settings.ambiguous_sends, now=app.clock.now()
+        )
+        self._tell_decided(routed, decisions, sends=Outcome.PENDING)
+        self._progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
+        self._progress.phase = Phase.DELIVERING
+        if self._progress.alerts_queued:
+            await Dispatch(
+                store=app.store,
+                sender=app.sender,
+                channels=app.channels,
+                lease=lease,
+                policy=app.delivery_policy,
+                clock=app.clock,
+                observer=app.observer,
+                progress=self._progress,
+                stopping=app.stopping,
+            ).until_drained()
+            self._warnings += _nothing_arrived(self._progress)
+        await self._tell_support(routed, decisions)
+
+    async def _lease(self) -> MonthLease:
+        """Wait until the month is this run's."""
+        app, month = self._app, self._request.month
+        self._progress.phase = Phase.WAITING
+        told = False
+        while True:
+            lease = await app.store.acquire_month(self._run_id, month, now=app.clock.now())
+            if isinstance(lease, MonthLease):
+                return lease
+            if not told:
+                app.observer.run_waiting(run_id=self._run_id, month=month, holder_run_id=lease)
+                told = True
+            await app.unless_stopped(app.clock.sleep(LEASE_POLL_S))
+
+    async def _evaluate(self) -> list[RoutedAlert]:
+        app = self._app
+        evaluation = await app.unless_stopped(app.evaluate(self._request, self._progress))
+        await app.store.note_evaluation(self._run_id, evaluation)
+        self._evaluation = evaluation
+        self._warnings = evaluation.warnings + region_warnings(evaluation.alerts, app.channels)
+        return await run_in_daemon_thread(
+            lambda: list(
+                route(evaluation.alerts, app.channels, details_base_url=app.settings.details_base_url)
+            )
+        )
+
+    def _tell_decided(
+        self, routed: Sequence[RoutedAlert], decisions: Sequence[Decision], *, sends: Outcome
+    ) -> None:
+        """Tell of the alerts whose outcome needs no delivery."""
+        outcome_of = {
+            Action.SEND: sends,
+            Action.SKIP_REPLAY: Outcome.SKIPPED_REPLAY,
+            Action.HOLD: Outcome.UNKNOWN,
+            Action.FAIL: Outcome.FAILED,
+        }
+        for item, decision in zip(routed, decisions, strict=True):
+            outcome = outcome_of[decision.action]
+            if outcome is not Outcome.PENDING:
+                self._app.observer.alert_settled(
+                    run_id=self._run_id,
+                    alert=item.alert,
+                    channel=item.channel,
+                    outcome=outcome,
+                    reason=decision.reason,
+                    http_status=None,
+                    attempts=0,
+                )
+
+    async def _tell_support(self, routed: Sequence[RoutedAlert], decisions: Sequence[Decision]) -> None:
+        app = self._app
+        nowhere = [
+            item.alert
+            for item, decision in zip(routed, decisions, strict=True)
+            if decision.action is Action.FAIL
+        ]
+        if not nowhere:
+            return
+        detail = f"{len(nowhere)} alerts have a region without a channel and were told to nobody but support"
+        self._warnings += (RunWarning(code="unknown_region", count=len(nowhere), detail=detail),)
+        if not await app.notice.tell(
+            run_id=self._run_id,
+            month=self._request.month,
+            alerts=nowhere,
+            undelivered=await app.store.undelivered(),
+            clock=app.clock,
+            observer=app.observer,
+        ):
+            detail = "the support notice about accounts without a channel could not be delivered"
+            self._warnings += (RunWarning(code="support_notice_failed", count=len(nowhere), detail=detail),)
+
+    async def _finish(self, error: RunError | None) -> None:
+        app = self._app
+        undelivered = await app.store.undelivered()
+        await app.store.finish_run(
+            self._run_id,
+            now=app.clock.now(),
+            error=error,
+            evaluation=self._evaluation,
+            warnings=self._warnings + _undelivered_warnings(undelivered),
+        )
+        record = await app.store.get_run(self._run_id)
+        app.observer.run_finished(record=record, undelivered=undelivered)
+
+
+async def _while_kept_alive(
+    app: App, run_id: str, progress: Progress, work: Coroutine[Any, Any, None]
+) -> None:
+    """Await `work` while telling the database that this run lives; raises OvertakenError if it was closed."""
+
+    async def beat() -> None:
+        while True:
+            await app.clock.sleep(app.settings.lease_s / 3)
+            try:
+                await app.store.keep_alive(run_id, lease_s=app.settings.lease_s, progress=progress.snapshot())
+            except OvertakenError:
+                raise
+            except DatabaseUnusableError as problem:
+                app.observer.unexpected(run_id=run_id, what="heartbeat_failed", error=problem)
+
+    working, beating = asyncio.ensure_future(work), asyncio.ensure_future(beat())
+    try:
+        await asyncio.wait([working, beating], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            working.cancel()
+            await asyncio.wait([working])
+            beating.result()  # raises why it ended
+        await working
+    finally:
+        working.cancel()
+        beating.cancel()
+        await asyncio.gather(working, beating, return_exceptions=True)
+
+
+def _nothing_arrived(progress: Progress) -> tuple[RunWarning, ...]:
+    if progress.alerts_failed < progress.alerts_queued:
+        return ()
+    detail = f"every one of the {progress.alerts_queued} deliveries of this run failed"
+    return (RunWarning(code="all_deliveries_failed", count=progress.alerts_queued, detail=detail),)
+
+
+def _undelivered_warnings(undelivered: dict[str, int]) -> tuple[RunWarning, ...]:
+    if not undelivered:
+        return ()
+    states = ", ".join(f"{count} {status}" for status, count in sorted(undelivered.items()))
+    detail = f"alerts of all months that have not gone out: {states}"
+    return (RunWarning(code="undelivered_alerts", count=sum(undelivered.values()), detail=detail),)

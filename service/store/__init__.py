@@ -1,0 +1,75 @@
+"""The store: verbs over the tables that hold runs, the outbox and the ledger."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.database import Database, DatabaseBusyError, open_database
+from service.store.list_verbs import ListVerbs
+from service.store.outbox_verbs import LeftAlert, OutboxEntry, OutboxVerbs, Settlement
+from service.store.run_verbs import MonthLease, RescuedRun, RunVerbs
+from service.store.schema import health_probe
+
+__all__ = [
+    "DatabaseBusyError",
+    "LeftAlert",
+    "MonthLease",
+    "OutboxEntry",
+    "RescuedRun",
+    "Settlement",
+    "Store",
+    "open_store",
+]
+
+PROBE_PATIENCE_S: Final = 2.0
+_BALLAST_BYTES: Final = 64 * 1024
+"""A database with less room than this left is as good as full."""
+
+
+class Store(RunVerbs, OutboxVerbs, ListVerbs):
+    """Everything that is written down; whole transactions only, and every one to its end."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._probe: asyncio.Task[None] | None = None
+
+    async def health(self) -> Literal["ok", "busy"]:
+        """Prove that the database can be read and written; raises DatabaseUnusableError when it cannot.
+
+        `busy` means that somebody else has been writing for as long as a probe can wait, which is no illness.
+        """
+
+        async def probe(connection: AsyncConnection) -> None:
+            # Only a real write shows a read-only or full database: SQLite begins IMMEDIATE on both.
+            await connection.execute(health_probe.delete())
+            await connection.execute(health_probe.insert().values(id=1, ballast=bytes(_BALLAST_BYTES)))
+            await connection.execute(health_probe.delete().where(health_probe.c.id == sa.literal(1)))
+
+        # One probe at a time, and none is cut short: a transaction always runs to its end.
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.ensure_future(self._database.write(probe))
+        try:
+            await asyncio.wait_for(asyncio.shield(self._probe), PROBE_PATIENCE_S)
+        except (DatabaseBusyError, TimeoutError):
+            return "busy"
+        return "ok"
+
+    async def close(self) -> None:
+        """Close all connections, after a probe that is still at work."""
+        if self._probe is not None:
+            await asyncio.gather(self._probe, return_exceptions=True)
+        await self._database.close()
+
+
+@asynccontextmanager
+async def open_store(database_url: str) -> AsyncIterator[Store]:
+    """Open the store, bringing its schema up to date; raises DatabaseUnusableError."""
+    store = Store(await open_database(database_url))
+    try:
+        yield store
+    finally:
+        await store.close()

@@ -1,0 +1,189 @@
+"""What can be asked about runs: one, a page of them, and the alerts of one."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.delivery import Outcome
+from service.errors import BadCursorError, RunNotFoundError
+from service.month import Month
+from service.run_record import Page, RunAlert, RunRecord, RunStatus
+from service.store.database import Database
+from service.store.rows import run_alert, run_record
+from service.store.run_verbs import count_outcomes
+from service.store.schema import FACTS, alert_outcomes, attempts, run_outcomes, runs
+
+T = TypeVar("T", str, int)
+
+SAMPLES: Final = 10
+
+# While a run is at work its own rows are not decided yet: they are seen through the outbox.
+_LIVE = sa.case(
+    (alert_outcomes.c.status.in_(["sent", "failed", "unknown"]), alert_outcomes.c.status),
+    else_=Outcome.PENDING,
+)
+_OUTCOME = sa.case((run_outcomes.c.outcome == Outcome.PENDING, _LIVE), else_=run_outcomes.c.outcome).label(
+    "outcome"
+)
+_UNDECIDED = run_outcomes.c.outcome == Outcome.PENDING
+_POSTS = (
+    sa.select(sa.func.count())
+    .where(attempts.c.alert_id == run_outcomes.c.alert_id, attempts.c.run_id == run_outcomes.c.run_id)
+    .scalar_subquery()
+)
+_ALERTS = sa.select(
+    run_outcomes.c.position,
+    run_outcomes.c.account_id,
+    run_outcomes.c.channel,
+    _OUTCOME,
+    sa.case((_UNDECIDED, alert_outcomes.c.error), else_=run_outcomes.c.reason).label("reason"),
+    sa.case((_UNDECIDED, alert_outcomes.c.error_message), else_=run_outcomes.c.error_message).label(
+        "error_message"
+    ),
+    sa.case((_UNDECIDED, alert_outcomes.c.http_status), else_=run_outcomes.c.http_status).label(
+        "http_status"
+    ),
+    sa.case((_UNDECIDED, _POSTS), else_=run_outcomes.c.attempts).label("attempts"),
+    *(run_outcomes.c[name] for name in FACTS),
+).select_from(run_outcomes.outerjoin(alert_outcomes, alert_outcomes.c.id == run_outcomes.c.alert_id))
+
+
+class ListVerbs:
+    """Questions; none changes anything."""
+
+    _database: Database
+
+    async def get_run(self, run_id: str) -> RunRecord:
+        """Return all that is known of a run, with samples of its alerts and of its errors.
+
+        Raises RunNotFoundError.
+        """
+
+        async def work(connection: AsyncConnection) -> RunRecord:
+            row = await _run_row(connection, run_id)
+            month = Month.parse(row["month"])
+            of_run = _ALERTS.where(run_outcomes.c.run_id == run_id).order_by(run_outcomes.c.position)
+            troubled = of_run.where(_OUTCOME.in_([Outcome.FAILED, Outcome.UNKNOWN]))
+            return run_record(
+                row,
+                await _outcomes(connection, row),
+                sample_alerts=await _run_alerts(connection, of_run.limit(SAMPLES), month),
+                sample_errors=await _run_alerts(connection, troubled.limit(SAMPLES), month),
+            )
+
+        return await self._database.read(work)
+
+    async def list_runs(
+        self,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        month: Month | None = None,
+        status: RunStatus | None = None,
+    ) -> Page[RunRecord]:
+        """Return runs, newest first; raises BadCursorError."""
+        query = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit + 1)
+        if month is not None:
+            query = query.where(runs.c.month == str(month))
+        if status is not None:
+            query = query.where(runs.c.status == status)
+        last_seen = _read_cursor(cursor, str)
+
+        async def work(connection: AsyncConnection) -> Page[RunRecord]:
+            page = query
+            if last_seen is not None:
+                last = sa.select(runs.c.started_at, runs.c.run_id).where(runs.c.run_id == last_seen)
+                found = (await connection.execute(last)).one_or_none()
+                if found is None:
+                    raise BadCursorError("the cursor does not belong to this list")
+                page = page.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < sa.tuple_(*found))
+            rows = await _mappings(connection, page)
+            items = [run_record(row, await _outcomes(connection, row)) for row in rows[:limit]]
+            more = _cursor(items[-1].run_id) if len(rows) > limit else None
+            return Page(items=tuple(items), next_cursor=more)
+
+        return await self._database.read(work)
+
+    async def list_alerts(
+        self,
+        run_id: str,
+        *,
+        limit: int,
+        outcome: Outcome | None = None,
+        region: str | None = None,
+        cursor: str | None = None,
+    ) -> Page[RunAlert]:
+        """Return alerts of a run in the order of sending; raises RunNotFoundError, BadCursorError."""
+        query = (
+            _ALERTS.where(run_outcomes.c.run_id == run_id).order_by(run_outcomes.c.position).limit(limit + 1)
+        )
+        if outcome is not None:
+            query = query.where(sa.literal(outcome) == _OUTCOME)
+        if region is not None:
+            query = query.where(run_outcomes.c.account_region == region)
+        last_seen = _read_cursor(cursor, int)
+        if last_seen is not None:
+            query = query.where(run_outcomes.c.position > last_seen)
+
+        async def work(connection: AsyncConnection) -> Page[RunAlert]:
+            month = Month.parse((await _run_row(connection, run_id))["month"])
+            rows = await _mappings(connection, query)
+            items = tuple(run_alert(row, month) for row in rows[:limit])
+            more = _cursor(rows[limit - 1]["position"]) if len(rows) > limit else None
+            return Page(items=items, next_cursor=more)
+
+        return await self._database.read(work)
+
+
+async def _run_row(connection: AsyncConnection, run_id: str) -> Mapping[str, Any]:
+    row = (await connection.execute(sa.select(runs).where(runs.c.run_id == run_id))).mappings().one_or_none()
+    if row is None:
+        raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
+    return dict(row)
+
+
+async def _outcomes(connection: AsyncConnection, row: Mapping[str, Any]) -> dict[str, int]:
+    """Return a run's alerts per outcome: as it was closed, or as it stands at this moment."""
+    if row["outcome_counts"] is not None:
+        return dict(orjson.loads(row["outcome_counts"]))
+    outcomes = await count_outcomes(connection, row["run_id"])
+    if outcomes.pop(Outcome.PENDING, 0):
+        live = (
+            sa.select(_LIVE, sa.func.count())
+            .select_from(run_outcomes.join(alert_outcomes, alert_outcomes.c.id == run_outcomes.c.alert_id))
+            .where(run_outcomes.c.run_id == row["run_id"], _UNDECIDED)
+            .group_by(_LIVE)
+        )
+        for outcome, count in (await connection.execute(live)).tuples():
+            outcomes[outcome] = outcomes.get(outcome, 0) + count
+    return outcomes
+
+
+async def _run_alerts(
+    connection: AsyncConnection, query: sa.Select[Any], month: Month
+) -> tuple[RunAlert, ...]:
+    return tuple(run_alert(row, month) for row in await _mappings(connection, query))
+
+
+async def _mappings(connection: AsyncConnection, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _cursor(last_seen: str | int) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(last_seen)).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None, kind: type[T]) -> T | None:
+    if cursor is None:
+        return None
+    try:
+        last_seen = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except ValueError:
+        last_seen = None
+    if not isinstance(last_seen, kind):
+        raise BadCursorError("the cursor does not belong to this list")
+    return last_seen

@@ -1,0 +1,124 @@
+"""Rows to nouns and back: the one place that knows how the tables spell the domain."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from service.alert import Alert
+from service.delivery import Outcome, Reason
+from service.evaluation import Evaluation, InvalidSample, RunWarning
+from service.ledger import InvalidRow, Ledger, RowLedger
+from service.month import Month
+from service.run_record import RunAlert, RunCounts, RunError, RunRecord, RunStatus
+from service.store.schema import FACTS
+
+
+def facts_row(alert: Alert) -> dict[str, Any]:
+    """Return the fact columns of an alert."""
+    return {**{name: getattr(alert, name) for name in FACTS}, "risk_start_month": str(alert.risk_start_month)}
+
+
+def run_alert(row: Mapping[str, Any], month: Month) -> RunAlert:
+    """Read a row of `run_outcomes`."""
+    facts = {name: row[name] for name in FACTS}
+    facts["risk_start_month"] = Month.parse(facts["risk_start_month"])
+    return RunAlert(
+        alert=Alert(account_id=row["account_id"], month=month, **facts),
+        channel=row["channel"],
+        outcome=Outcome(row["outcome"]),
+        reason=_reason(row["reason"]),
+        error_message=row["error_message"],
+        http_status=row["http_status"],
+        attempts=row["attempts"],
+    )
+
+
+def evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the columns of `runs` that hold what an evaluation found."""
+    return {
+        "row_ledger": _json(evaluation.rows),
+        "warnings": _json(evaluation.warnings),
+        "invalid_samples": _json(evaluation.invalid_samples),
+    }
+
+
+def warnings_text(warnings: tuple[RunWarning, ...]) -> str:
+    """Return the `warnings` column."""
+    return _json(warnings)
+
+
+def run_record(
+    row: Mapping[str, Any],
+    outcomes: Mapping[str, int],
+    *,
+    sample_alerts: tuple[RunAlert, ...] = (),
+    sample_errors: tuple[RunAlert, ...] = (),
+) -> RunRecord:
+    """Read a row of `runs`; `outcomes` counts its alerts per outcome, and those of unknown regions."""
+    rows = _row_ledger(row["row_ledger"])
+    status = RunStatus(row["status"])
+    return RunRecord(
+        run_id=row["run_id"],
+        source_uri=row["source_uri"],
+        month=Month.parse(row["month"]),
+        dry_run=row["dry_run"],
+        status=status,
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        error=RunError(code=row["error"], detail=row["error_detail"]) if row["error"] else None,
+        counts=run_counts(rows, outcomes),
+        ledger=Ledger(rows=rows, outcomes={o: outcomes[o] for o in Outcome if o in outcomes})
+        if rows
+        else None,
+        warnings=tuple(RunWarning(**warning) for warning in _loads(row["warnings"])),
+        invalid_samples=tuple(
+            InvalidSample(**{**sample, "reason": InvalidRow(sample["reason"])})
+            for sample in _loads(row["invalid_samples"])
+        ),
+        progress=orjson.loads(row["progress"]) if row["progress"] and status is RunStatus.RUNNING else None,
+        sample_alerts=sample_alerts,
+        sample_errors=sample_errors,
+    )
+
+
+def run_counts(rows: RowLedger | None, outcomes: Mapping[str, int]) -> RunCounts:
+    """Return the numbers of a run from its ledger and its alerts per outcome."""
+    return RunCounts(
+        rows_scanned=rows.rows_scanned if rows else 0,
+        duplicates=rows.duplicates if rows else 0,
+        alerts=rows.alerts if rows else 0,
+        alerts_sent=outcomes.get(Outcome.SENT, 0),
+        would_send=outcomes.get(Outcome.WOULD_SEND, 0),
+        skipped_replay=outcomes.get(Outcome.SKIPPED_REPLAY, 0),
+        failed_deliveries=outcomes.get(Outcome.FAILED, 0),
+        unknown_region=outcomes.get(Reason.UNKNOWN_REGION, 0),
+        unknown=outcomes.get(Outcome.UNKNOWN, 0),
+        unsent=outcomes.get(Outcome.UNSENT, 0),
+    )
+
+
+def _by_outcome(outcomes: Mapping[str, int]) -> dict[Outcome, int]:
+    return {outcome: outcomes[outcome] for outcome in Outcome if outcome in outcomes}
+
+
+def _row_ledger(text: str | None) -> RowLedger | None:
+    if text is None:
+        return None
+    fields = orjson.loads(text)
+    fields["invalid"] = {InvalidRow(reason): count for reason, count in fields["invalid"].items()}
+    return RowLedger(**fields)
+
+
+def _reason(text: str | None) -> Reason | None:
+    return None if text is None else Reason(text)
+
+
+def _json(value: Any) -> str:
+    plain = [asdict(item) for item in value] if isinstance(value, tuple) else asdict(value)
+    return orjson.dumps(plain, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _loads(text: str | None) -> list[dict[str, Any]]:
+    return [] if text is None else list(orjson.loads(text))

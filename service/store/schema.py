@@ -1,0 +1,154 @@
+"""The tables, in the domain's words. Nothing ever prunes `alert_outcomes`: it is what replays look at."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+NEWEST_REVISION = "0001"
+"""The migration that this version of the service knows as its last; a database beyond it is refused."""
+
+metadata = sa.MetaData()
+
+
+class UtcTimestamp(sa.types.TypeDecorator[datetime]):
+    """An aware UTC timestamp; SQLite, which knows no zones, stores it naive."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Convert to UTC, and drop the zone where the database has none."""
+        if value is None:
+            return None
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Give every timestamp its zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+def _facts() -> tuple[sa.Column[Any], ...]:
+    """Return the facts of an alert: in the outbox as last evaluated, in a run's rows as that run saw them."""
+    return (
+        sa.Column("account_name", sa.Text, nullable=False),
+        sa.Column("account_region", sa.Text),
+        sa.Column("duration_months", sa.Integer, nullable=False),
+        sa.Column("duration_is_minimum", sa.Boolean, nullable=False),
+        sa.Column("risk_start_month", sa.String(10), nullable=False),
+        sa.Column("arr", sa.BigInteger),
+        sa.Column("renewal_date", sa.Date),
+        sa.Column("account_owner", sa.Text),
+    )
+
+
+FACTS = tuple(column.name for column in _facts())
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run_id", sa.String(40), primary_key=True),
+    sa.Column("source_uri", sa.Text, nullable=False),
+    sa.Column("month", sa.String(10), nullable=False),
+    sa.Column("dry_run", sa.Boolean, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("started_at", UtcTimestamp, nullable=False),
+    sa.Column("finished_at", UtcTimestamp),
+    sa.Column("error", sa.String(64)),
+    sa.Column("error_detail", sa.Text),
+    # What the evaluation found, as JSON: written once, read whole.
+    sa.Column("row_ledger", sa.Text),
+    sa.Column("warnings", sa.Text),
+    sa.Column("invalid_samples", sa.Text),
+    sa.Column("plan", sa.Text),
+    # Alerts per outcome, and of unknown regions; written when the run is closed.
+    sa.Column("outcome_counts", sa.Text),
+    sa.Column("progress", sa.Text),
+    # Seconds since 1970 by the database's clock; a running run past it is taken for dead.
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Column("epoch", sa.Integer),
+    sa.Index("runs_by_start", "started_at", "run_id"),
+    sa.Index("runs_by_status", "status"),
+)
+
+month_leases = sa.Table(
+    "month_leases",
+    metadata,
+    sa.Column("month", sa.String(10), primary_key=True),
+    # Counts the holders of the month, so that none can act under another's claim.
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String(40), nullable=False),
+)
+
+alert_outcomes = sa.Table(
+    "alert_outcomes",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    # The run whose evaluation this row holds.
+    sa.Column("run_id", sa.String(40), nullable=False),
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("month", sa.String(10), nullable=False),
+    sa.Column("alert_type", sa.String(32), nullable=False, server_default="risk_alert"),
+    sa.Column("channel", sa.Text),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("error", sa.String(32)),
+    sa.Column("error_message", sa.Text),
+    sa.Column("http_status", sa.Integer),
+    sa.Column("sent_at", UtcTimestamp),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("updated_at", UtcTimestamp, nullable=False),
+    *_facts(),
+    # The outbox: the order of sending, what is sent, and who has it in hand.
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("payload", sa.Text),
+    sa.Column("claims", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("claimed_at", UtcTimestamp),
+    sa.Column("not_before", UtcTimestamp),
+    sa.UniqueConstraint("account_id", "month", "alert_type"),
+    sa.Index("alert_outcomes_by_month", "month"),
+    sa.Index("alert_outcomes_by_run", "run_id", "position"),
+)
+_is_open = alert_outcomes.c.status.in_(["pending", "sending", "failed", "unknown"])
+sa.Index("alert_outcomes_open", alert_outcomes.c.status, sqlite_where=_is_open, postgresql_where=_is_open)
+
+run_outcomes = sa.Table(
+    "run_outcomes",
+    metadata,
+    sa.Column("run_id", sa.String(40), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("alert_id", sa.String(32), nullable=False),
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("reason", sa.String(32)),
+    sa.Column("error_message", sa.Text),
+    sa.Column("http_status", sa.Integer),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    *_facts(),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("alert_id", sa.String(32), primary_key=True),
+    # The claim under which the POST was made.
+    sa.Column("claim", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.String(40), nullable=False),
+    sa.Column("claimed_at", UtcTimestamp, nullable=False),
+    sa.Column("settled_at", UtcTimestamp, nullable=False),
+    sa.Column("http_status", sa.Integer),
+    sa.Column("retry_after_s", sa.Double),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("error", sa.String(32)),
+    sa.Column("error_message", sa.Text),
+)
+
+health_probe = sa.Table(
+    "health_probe",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("ballast", sa.LargeBinary, nullable=False),
+)
