@@ -13,6 +13,7 @@ from mock_slack.blocks import why_invalid
 
 # Slack's limit, answered with an error of its own.
 MAX_ATTACHMENTS = 100
+ALERT_BLOCK = "risk_alert."
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,16 @@ class Message:
 
     @cached_property
     def alert(self) -> str:
-        """What the message is about: `metadata.event_payload.alert_id`, else a hash of the payload.
+        """What the message is about: the id in the first block's `block_id`, else a hash of the payload.
 
-        The hash is taken over the payload with sorted keys, or over the body when it holds no payload.
+        The service names its first block `risk_alert.<alert id>`. The hash is taken over the payload with
+        sorted keys, or over the body when it holds no payload.
         """
         if self.line is None:
             return _hash(self.raw)
         match self.payload:
-            case {"metadata": {"event_payload": {"alert_id": str(alert_id)}}} if alert_id:
-                return alert_id
+            case {"blocks": [{"block_id": str(name)}, *_]} if name.startswith(ALERT_BLOCK):
+                return name.removeprefix(ALERT_BLOCK)
         return _hash(orjson.dumps(self.payload, option=orjson.OPT_SORT_KEYS))
 
     def refusal(self) -> Answer | None:

@@ -43,9 +43,8 @@ class SupportNotice:
     def from_settings(cls, settings: Settings) -> Self:
         """Read the settings; the folder is the one that the SQLite database lies in, else `data/`."""
         scheme, _, path = settings.database_url.get_secret_value().partition(":///")
-        beside = (
-            Path(path.split("?")[0].removeprefix("file:")).parent if scheme.startswith("sqlite") else "data"
-        )
+        is_sqlite = scheme.startswith("sqlite")
+        beside = Path(path.split("?")[0].removeprefix("file:")).parent if is_sqlite else Path("data")
         return cls(
             recipient=settings.support_email,
             sender=settings.support_email_from,

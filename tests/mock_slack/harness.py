@@ -51,6 +51,5 @@ class Mock:
 
 
 def alert(alert_id: str, text: str = "at risk") -> dict[str, Any]:
-    """Return a message about an alert, with the metadata that the service sends."""
-    metadata = {"event_type": "risk_alert", "event_payload": {"alert_id": alert_id}}
-    return {"text": text, "metadata": metadata}
+    """Return a message about an alert, named in its first block as the service names it."""
+    return {"text": text, "blocks": [{"type": "divider", "block_id": f"risk_alert.{alert_id}"}]}

@@ -113,21 +113,21 @@ def test_refused_messages_and_scripted_answers_are_no_sights(start_mock: Callabl
     for _ in range(10):
         mock.script({"status": 503})
         assert mock.post(alert("a"))[0] == 503
-        assert mock.post(alert("a", text=""))[0] == 400
+        assert mock.post({"text": ""})[0] == 400
         got.append(mock.post(alert("a"))[0])
     assert got == expected
 
 
-def test_the_alert_is_found_in_the_metadata_or_else_in_the_content(start_mock: Callable[..., Mock]) -> None:
-    """Messages with one alert_id are one alert; without it the same content in any key order is."""
+def test_the_alert_is_found_in_the_first_block_or_else_in_the_content(start_mock: Callable[..., Mock]) -> None:
+    """Messages whose first block names one alert are one; else the same content in any key order is."""
     mock = start_mock()
     mock.post(alert("one", "first words"))
     mock.post(alert("one", "other words"), "emea")
     mock.post(b'{"text": "x", "username": "y"}')
     mock.post(b'{"username": "y",  "text": "x"}')
-    mock.post({"text": "z", "metadata": {"event_payload": {"alert_id": ""}}})
-    mock.post({"text": "zz", "metadata": {"event_payload": {"alert_id": 5}}})
-    mock.post({"text": "zzz", "metadata": []})
+    mock.post({"text": "z", "blocks": [{"type": "divider", "block_id": "other.one"}]})
+    mock.post({"text": "zz", "blocks": [{"type": "divider"}]})
+    mock.post({"text": "zzz", "blocks": []})
     duplicates = mock.report().total.duplicates
     assert duplicates.pop("one") == 2
     assert list(duplicates.values()) == [2]
