@@ -47,11 +47,17 @@ class AtRiskRow:
         """The ARR, unless it is no number, or too large for one."""
         return None if self.arr is None or rounded(self.arr) is None else self.arr
 
+    @property
+    def strange_arr(self) -> bool:
+        """Whether there is an ARR, but not one that 64 bits can hold; NaN is as good as null."""
+        return self.arr is not None and self.arr == self.arr and self.known_arr is None
+
     def rank(self) -> tuple[Any, ...]:
         """Sort rows of one account and instant: the smallest is the one that counts."""
         arr = self.known_arr
         texts = ((text is None, text or "") for text in (self.name, self.region, self.owner))
-        return (arr is None, -(arr or 0), *texts, self.renewal_date or date.max, self.renewal_date is None)
+        renewal = (self.renewal_date is None, self.renewal_date or date.max)
+        return (arr is None, -(arr or 0), *texts, *renewal, not self.strange_arr)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,7 @@ def judge(rows: Sequence[AtRiskRow], durations: Sequence[int], criteria: Criteri
     for row, duration in zip(rows, durations, strict=True):
         arr = row.known_arr
         if arr is None:
-            strange += row.arr is not None and row.arr == row.arr
+            strange += row.strange_arr
             withheld += not criteria.alert_on_unknown_arr
         elif arr < criteria.arr_threshold:
             below += 1
