@@ -1,10 +1,15 @@
 """The source: where rows come from, one small interface over disk, Google Cloud Storage and S3."""
 
+from typing import TYPE_CHECKING
+
 from service.allowed_sources import AllowedSources, check_allowed
 from service.source_reader import Source, SourceFile, SourceReader
 from service.source_uri import SourceUri
 from service.storage_access import StorageAccess
 from service.storage_local import LocalSource
+
+if TYPE_CHECKING:
+    from service.storage_bucket import Bucket
 
 __all__ = [
     "Source",
@@ -26,4 +31,16 @@ def open_source(uri: SourceUri, access: StorageAccess) -> Source:
     allowed.check(uri)
     if uri.scheme == "file":
         return LocalSource(uri, allowed)
-    raise NotImplementedError(uri.scheme)
+    # The clients of the clouds take most of a second to import: only those pay who read from there.
+    from service.storage_objects import ObjectSource  # noqa: PLC0415 - see above
+
+    def bucket() -> "Bucket":
+        if uri.scheme == "gs":
+            from service.storage_gcs import GcsBucket  # noqa: PLC0415 - see above
+
+            return GcsBucket(uri.bucket, access)
+        from service.storage_s3 import S3Bucket  # noqa: PLC0415 - see above
+
+        return S3Bucket(uri.bucket, access)
+
+    return ObjectSource(uri, access, allowed, bucket)

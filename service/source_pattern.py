@@ -37,6 +37,11 @@ class SourcePattern:
         """Return where a walk stands in the folder that the pattern is relative to."""
         return self._closure([0])
 
+    def literal_start(self) -> str:
+        """Return the text that every name begins with that can match, so that a listing may be narrowed."""
+        first = self.segments[0] if self.segments else ""
+        return first[: min((first.find(wildcard) for wildcard in _WILDCARDS if wildcard in first), default=0)]
+
     def into(self, reached: Reached, folder: str) -> Reached:
         """Return where a walk stands after it went from `reached` into `folder` (a name)."""
         shown = not folder.startswith(_HIDDEN)
