@@ -1,4 +1,4 @@
-"""The demo: a month's alerts from a sample file to the mock Slack, run twice, and what a person wants to see of it.
+"""The demo: a month's alerts from a sample file to the mock Slack, run twice, for a person to watch.
 
 `python -m mock_slack.demo` starts the mock and the service on free ports of this machine, with everything in
 a temporary folder, and stops and removes both. Exits with 1 when something did not go as it should.
@@ -15,6 +15,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,9 +62,8 @@ def _watch(service: str, slack: str, request: dict[str, Any]) -> int:
     _print_ledger(run)
 
     _say(f"5. {SHOWN} of the messages, as they look in Slack")
-    accepted = [
-        record for record in _get(f"{slack}/logs?limit=10000")["records"] if record["status_code"] == 200
-    ]
+    records = _get(f"{slack}/logs?limit=10000")["records"]
+    accepted = [record for record in records if record["status_code"] == HTTPStatus.OK]
     for record in accepted[:SHOWN]:
         _print_message(record["channel"], record["payload"])
 
@@ -125,7 +125,7 @@ def _service(folder: Path, slack: str) -> Iterator[str]:
 def _process(
     command: list[str], folder: Path, settings: dict[str, str], port: int, log: str
 ) -> Iterator[str]:
-    """Start a server with nothing of the caller's settings, wait until it is healthy, and stop it at the end."""
+    """Start a server without the caller's settings, wait until it is healthy, and stop it at the end."""
     # The folder has no .env, and of the environment only what a process needs is handed on.
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
     root = str(Path(__file__).resolve().parent.parent)
@@ -173,9 +173,8 @@ def _print_ledger(run: dict[str, Any]) -> None:
         f"{ledger['at_risk']} = {ledger['below_threshold']} below the ARR threshold"
         f" + {ledger['unknown_arr']} of unknown ARR + {ledger['alerts']} alerts",
     )
-    rows.add_row(
-        "alerts", f"{ledger['alerts']} = {' + '.join(f'{n} {o}' for o, n in ledger['outcomes'].items() if n)}"
-    )
+    outcomes = " + ".join(f"{count} {outcome}" for outcome, count in ledger["outcomes"].items() if count)
+    rows.add_row("alerts", f"{ledger['alerts']} = {outcomes}")
     console.print(rows)
     for warning in run["warnings"]:
         console.print(f"   warning: {escape(warning['detail'])}")
@@ -191,16 +190,20 @@ def _print_message(channel: str, payload: dict[str, Any]) -> None:
 
 
 def _print_alerts(alerts: list[dict[str, Any]]) -> None:
-    table = Table("Account", "Name", "Region", "ARR", "At Risk for", "Channel", "Outcome", "Attempts")
+    table = Table()
+    for name in ("Account", "Name", "ARR", "At Risk for", "Channel", "Outcome", "Attempts"):
+        right = name in {"ARR", "Attempts"}
+        width = 22 if name == "Name" else None
+        table.add_column(name, no_wrap=True, max_width=width, justify="right" if right else "left")
     for alert in alerts:
         outcome = alert["outcome"] if alert["reason"] is None else f"{alert['outcome']}: {alert['reason']}"
+        months = alert["duration_months"]
         table.add_row(
             alert["account_id"],
             escape(alert["account_name"]),
-            escape(alert["account_region"] or "none"),
             f"${alert['arr']:,}" if alert["arr"] is not None else "Unknown",
-            f"{alert['duration_months']} months",
-            alert["channel"] or "told support",
+            "1 month" if months == 1 else f"{months} months",
+            alert["channel"] or "none: told support",
             outcome,
             str(alert["attempts"]),
         )
@@ -212,7 +215,7 @@ def _shown(text: str) -> str:
 
 
 def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} × {name}" for name, count in counts.items() if count) or "none"
+    return ", ".join(f"{count} x {name}" for name, count in counts.items() if count) or "none"
 
 
 def _say(text: str) -> None:
