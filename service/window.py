@@ -39,7 +39,8 @@ class MonthWindow:
         Returns the places of the rows that `fold` must be given, None for all of them.
         """
         with self._filling:
-            self._seen.values[self._seen.at(accounts, back)] = 1
+            at = self._seen.at(accounts, back)
+            self._seen.values[at] = 1
         if self._rank is None:
             return None
         return np.flatnonzero(self._rank.take(accounts, mode="clip") >= 0)
@@ -64,7 +65,8 @@ class MonthWindow:
         for back in range(self.months):
             known = self._newest.month(accounts, back)
             if known.any():
-                newest.values[newest.at(ranks, np.full(ranks.size, back))] = known
+                at = newest.at(ranks, np.full(ranks.size, back))
+                newest.values[at] = known
         self._newest = newest
         # One more than the largest, so that accounts first seen later are clipped to a -1.
         self._rank = np.full(int(accounts.max(initial=-1)) + 2, -1, np.int64)
@@ -109,7 +111,7 @@ class _Cells:
         self.values = np.zeros(months * _BLOCK, dtype)
 
     def at(self, accounts: Ints, back: Ints) -> Ints:
-        """Return where the cells lie in `values`, making room for them."""
+        """Return where the cells lie in `values`, which is another array once room had to be made."""
         self._make_room(int(accounts.max(initial=0)))
         return self._at(accounts, back)
 
