@@ -4,17 +4,11 @@
 a temporary folder, and stops and removes both. Exits with 1 when something did not go as it should.
 """
 
-import json
-import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -24,11 +18,12 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from mock_slack.side_by_side import get, post, service_beside_mock
+
 MONTH: Final = "2026-01-01"
-START_LIMIT_S: Final = 60.0
 SHOWN: Final = 3
 
-console = Console(width=110 if not sys.stdout.isatty() else None, highlight=False)
+console = Console(width=120 if not sys.stdout.isatty() else None, highlight=False)
 
 
 def main() -> int:
@@ -39,9 +34,9 @@ def main() -> int:
         _say("1. A sample source: one row per account and month, with duplicates, gaps and missing values")
         _command("sample-data", str(source), "--month", MONTH)
         _say("2. The mock Slack (10 % of its answers are 429, 5 % are 500) and the service")
-        with _mock(here) as slack, _service(here, slack) as service:
+        with service_beside_mock(here) as (service, slack):
             console.print(
-                f"   mock Slack at {slack}, service at {service}: {_get(f'{service}/health')['status']}"
+                f"   mock Slack at {slack}, service at {service}: {get(f'{service}/health')['status']}"
             )
             request = {"source_uri": f"file://{source}", "month": MONTH}
             return _watch(service, slack, request)
@@ -49,7 +44,7 @@ def main() -> int:
 
 def _watch(service: str, slack: str, request: dict[str, Any]) -> int:
     _say("3. POST /preview: what a run would do; nothing is sent, claimed or written")
-    preview = _post(f"{service}/preview", request)
+    preview = post(f"{service}/preview", request)
     actions = Counter(alert["action"] for alert in preview["alerts"])
     console.print(f"   {preview['total']} alerts: {_counted(actions)}")
     for channel, seconds in preview["seconds_by_channel"].items():
@@ -57,23 +52,23 @@ def _watch(service: str, slack: str, request: dict[str, Any]) -> int:
 
     _say("4. POST /runs: the same for real; the answer comes when the queue has drained")
     started = time.monotonic()
-    run = _get(f"{service}/runs/{_post(f'{service}/runs', request)['run_id']}")
+    run = get(f"{service}/runs/{post(f'{service}/runs', request)['run_id']}")
     console.print(f"   run {run['run_id']} {run['status']} after {time.monotonic() - started:.1f} s")
     _print_ledger(run)
 
     _say(f"5. {SHOWN} of the messages, as they look in Slack")
-    records = _get(f"{slack}/logs?limit=10000")["records"]
+    records = get(f"{slack}/logs?limit=10000")["records"]
     accepted = [record for record in records if record["status_code"] == HTTPStatus.OK]
     for record in accepted[:SHOWN]:
         _print_message(record["channel"], record["payload"])
 
     _say("6. Where each alert went")
-    alerts = _get(f"{service}/runs/{run['run_id']}/alerts?limit=500")["alerts"]
+    alerts = get(f"{service}/runs/{run['run_id']}/alerts?limit=500")["alerts"]
     _print_alerts(alerts)
 
     _say("7. POST /runs again: what was sent stays sent")
-    replay = _get(f"{service}/runs/{_post(f'{service}/runs', request)['run_id']}")
-    total = _get(f"{slack}/stats")["total"]
+    replay = get(f"{service}/runs/{post(f'{service}/runs', request)['run_id']}")
+    total = get(f"{slack}/stats")["total"]
     counts = replay["counts"]
     console.print(
         f"   replay {replay['run_id']}: sent {counts['alerts_sent']}, skipped {counts['skipped_replay']}, "
@@ -92,67 +87,6 @@ def _watch(service: str, slack: str, request: dict[str, Any]) -> int:
     )
     _say("Every alert was told once; the replay sent nothing." if good else "Something is wrong: see above.")
     return 0 if good else 1
-
-
-@contextmanager
-def _mock(folder: Path) -> Iterator[str]:
-    port = _free_port()
-    settings = {
-        "MOCK_SLACK_PORT": str(port),
-        "MOCK_SLACK_LOG_PATH": str(folder / "mock_slack_requests.jsonl"),
-        "MOCK_SLACK_SEED": "1",
-        "MOCK_SLACK_MIN_RETRY_AFTER": "0.2",
-        "MOCK_SLACK_MAX_RETRY_AFTER": "0.5",
-    }
-    with _process([sys.executable, "-m", "mock_slack"], folder, settings, port, "mock_slack.log") as url:
-        yield url
-
-
-@contextmanager
-def _service(folder: Path, slack: str) -> Iterator[str]:
-    port = _free_port()
-    settings = {
-        "SLACK_WEBHOOK_BASE_URL": f"{slack}/slack/webhook",
-        "SLACK_MESSAGES_PER_SECOND": "10",
-        "DATABASE_URL": f"sqlite:///{folder}/risk_alerts.db",
-    }
-    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
-    with _process(command, folder, settings, port, "service.log") as url:
-        yield url
-
-
-@contextmanager
-def _process(
-    command: list[str], folder: Path, settings: dict[str, str], port: int, log: str
-) -> Iterator[str]:
-    """Start a server without the caller's settings, wait until it is healthy, and stop it at the end."""
-    # The folder has no .env, and of the environment only what a process needs is handed on.
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
-    root = str(Path(__file__).resolve().parent.parent)
-    environment = {**kept, "PYTHONPATH": root, **settings}
-    with (folder / log).open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603  # this project's own two servers
-            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        url = f"http://127.0.0.1:{port}"
-        try:
-            _until_healthy(process, url, folder / log)
-            yield url
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    give_up = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < give_up and process.poll() is None:
-        try:
-            _get(f"{url}/health")
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise SystemExit(f"{url} did not start:\n{log.read_text()}")
 
 
 def _print_ledger(run: dict[str, Any]) -> None:
@@ -191,16 +125,16 @@ def _print_message(channel: str, payload: dict[str, Any]) -> None:
 
 def _print_alerts(alerts: list[dict[str, Any]]) -> None:
     table = Table()
-    for name in ("Account", "Name", "ARR", "At Risk for", "Channel", "Outcome", "Attempts"):
-        right = name in {"ARR", "Attempts"}
-        width = 22 if name == "Name" else None
+    for name in ("Account", "Name", "ARR", "At Risk for", "Channel", "Outcome", "POSTs"):
+        right = name in {"ARR", "POSTs"}
+        width = 24 if name == "Name" else None
         table.add_column(name, no_wrap=True, max_width=width, justify="right" if right else "left")
     for alert in alerts:
         outcome = alert["outcome"] if alert["reason"] is None else f"{alert['outcome']}: {alert['reason']}"
         months = alert["duration_months"]
         table.add_row(
             alert["account_id"],
-            escape(alert["account_name"]),
+            escape(" ".join(alert["account_name"].split())),
             f"${alert['arr']:,}" if alert["arr"] is not None else "Unknown",
             "1 month" if months == 1 else f"{months} months",
             alert["channel"] or "none: told support",
@@ -224,25 +158,6 @@ def _say(text: str) -> None:
 
 def _command(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "service", *arguments], check=True)  # noqa: S603  # our own command
-
-
-def _get(url: str) -> Any:
-    with urllib.request.urlopen(url) as answer:  # noqa: S310  # http to this machine
-        return json.load(answer)
-
-
-def _post(url: str, body: dict[str, Any]) -> Any:
-    request = urllib.request.Request(  # noqa: S310  # http to this machine
-        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as answer:  # noqa: S310
-        return json.load(answer)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":
