@@ -7,8 +7,8 @@ Where the specification leaves a choice, this is what is chosen here, so that it
 
 - Two instants beyond the packed range (about the years 1823 to 2116) on the same side are the same instant.
 - `arr` outside int64 is unknown before anything else looks at it; so are NaN and the infinities.
-- The threshold and ties compare the exact `arr`; alerts show it rounded half to even, and are ordered by what
-  they show.
+- The threshold and ties compare the exact `arr`; alerts show it rounded, halves away from zero as people do,
+  and are ordered by what they show.
 - A null name is last among ties, as a null name; only the alert shows the id in its place.
 - A target month without a single valid row is not in the source, whatever else the source holds of it.
 - The first and last month that a source has are over all its rows with a month, valid or not, in the window
@@ -19,7 +19,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, TypeAlias
 
 from service.alert import Alert, Criteria
@@ -167,7 +167,7 @@ def _alert(row: Row, winners: Mapping[tuple[str, Month], Row], criteria: Criteri
         duration_months=criteria.month.index - start.index + 1,
         duration_is_minimum=start == criteria.first_month,
         risk_start_month=start,
-        arr=None if arr is None else int(Decimal(arr).to_integral_value(ROUND_HALF_EVEN)),
+        arr=None if arr is None else int(Decimal(arr).to_integral_value(ROUND_HALF_UP)),
         renewal_date=row["renewal_date"],
         account_owner=row["account_owner"],
     )

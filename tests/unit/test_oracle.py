@@ -133,8 +133,8 @@ def test_the_threshold_is_compared_exactly_and_shown_rounded() -> None:
     ids = iter("abcde")
     values = [Decimal("9999.99"), 10_000, 10_000.5, Decimal("10001.5"), -1]
     expected = evaluate([row(arr=value, account_id=next(ids)) for value in values], JANUARY)
-    assert [alert.arr for alert in expected.alerts] == [10_002, 10_000, 10_000]
-    assert [alert.account_id for alert in expected.alerts] == ["d", "b", "c"]
+    assert [alert.arr for alert in expected.alerts] == [10_002, 10_001, 10_000]
+    assert [alert.account_id for alert in expected.alerts] == ["d", "c", "b"]
     assert expected.rows.below_threshold == 2
 
 
