@@ -1,7 +1,7 @@
 """Made-up sources: the same bytes for the same shape, written in a stream, as large as anyone asks.
 
-What a row says is drawn per account and month, so the layouts of a shape hold the very same rows and must give
-the very same alerts. Memory: 14 bytes a row for the order, 20 bytes an account and month, and one row group.
+What a row says is drawn per account and month, so the layouts of a shape hold the very same rows and must
+give the very same alerts. Memory: 14 bytes a row for the order, 20 bytes an account and month, and one row group.
 """
 
 import argparse
@@ -58,7 +58,7 @@ class _Keys:
 
 
 def make(shape: Shape, directory: Path | None = None) -> Path:
-    """Write the files of `shape` unless they are there already; returns the file, or the folder of several."""
+    """Write the files of `shape` unless they are there; returns the file, or the folder of several."""
     home = (directory or cache_directory()) / shape.name
     source = home if shape.files > 1 or shape.hive else home / "data.parquet"
     if (home / "_SUCCESS").exists():
