@@ -1,0 +1,35 @@
+# syntax=docker/dockerfile:1
+# Two stages: the first has pip and a cache, the second only Python, the locked packages and this service.
+
+FROM python:3.12-slim AS build
+WORKDIR /build
+RUN python -m venv /opt/venv
+COPY requirements.lock ./
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+COPY pyproject.toml README.md ./
+COPY service ./service
+COPY mock_slack ./mock_slack
+RUN pip install --no-cache-dir --disable-pip-version-check "setuptools>=77" \
+ && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && /opt/venv/bin/pip install --no-cache-dir --no-deps /wheels/*.whl \
+ && /opt/venv/bin/pip uninstall --yes pip
+
+FROM python:3.12-slim
+RUN pip uninstall --yes --root-user-action=ignore pip \
+ && useradd --system --uid 10001 --home-dir /var/lib/risk-alerts --create-home risk-alerts \
+ && mkdir /data && chown risk-alerts /data
+COPY --from=build /opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PORT=8080 \
+    ALLOWED_SOURCES='["file:///data"]' \
+    DATABASE_URL=sqlite:////var/lib/risk-alerts/risk_alerts.db
+USER risk-alerts
+WORKDIR /var/lib/risk-alerts
+VOLUME /var/lib/risk-alerts
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
+  CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health', timeout=4)"]
+# A batch job names its own command: `docker run IMAGE risk-alerts run SOURCE --month current`.
+CMD ["sh", "-c", "exec risk-alerts serve --host 0.0.0.0 --port \"$PORT\""]
