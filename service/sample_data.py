@@ -66,6 +66,8 @@ class _Account:
     arr: int | None
     renewal: date | None
     status: str
+    stays: bool
+    """Whether the account stays as it is, so that every sample shows it."""
 
 
 def write_sample_data(path: Path, *, accounts: int, months: int, last_month: Month, seed: int) -> int:
@@ -87,12 +89,13 @@ def sample_rows(
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the rows of each month, oldest first, each month in an order of its own."""
     chance = Random(seed)  # noqa: S311  # invents figures; nothing secret depends on it
-    known = [_account(number, chance) for number in range(accounts)]
+    known = [_account(number, last_month, chance) for number in range(accounts)]
     for back in range(months - 1, -1, -1):
         month = last_month.minus(back)
         rows: list[dict[str, Any]] = []
         for account in known:
-            account.status = _next_status(account.status, chance)
+            if not account.stays:
+                account.status = _next_status(account.status, chance)
             # What churned says so once and is gone; others miss a month now and then.
             if account.status == "gone" or chance.random() < _GAP:
                 continue
@@ -104,7 +107,7 @@ def sample_rows(
         yield rows
 
 
-def _account(number: int, chance: Random) -> _Account:
+def _account(number: int, last_month: Month, chance: Random) -> _Account:
     ordinary = f"{chance.choice(_FIRST)} {chance.choice(_SECOND)} {number:04d}"
     # A prime step spreads the awkward names over the file.
     awkward = number % 17 == 0 and number // 17 < len(AWKWARD_NAMES)
@@ -116,8 +119,16 @@ def _account(number: int, chance: Random) -> _Account:
         region=chance.choices(regions, weights)[0],
         owner=chance.choice(_OWNERS),
         arr=None if chance.random() < _UNKNOWN_ARR else round(chance.lognormvariate(10, 1)),
-        renewal=None if chance.random() < _GAP else date(2026, 1, 1) + timedelta(days=chance.randrange(365)),
+        renewal=None if chance.random() < _GAP else _renewal(last_month, chance),
         status="At Risk" if awkward else "Healthy",
+        stays=awkward,
+    )
+
+
+def _renewal(last_month: Month, chance: Random) -> date:
+    # Within a year, which the calendar may not have any more.
+    return date.fromordinal(
+        min(last_month.first_day.toordinal() + chance.randrange(30, 395), date.max.toordinal())
     )
 
 

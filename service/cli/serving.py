@@ -24,7 +24,7 @@ def serve_api(*, host: str, port: int) -> int:
     def command(settings: Settings) -> int:
         configure_logging(level=settings.log_level, format=settings.log_format, redact=Redactor.of(settings))
         # uvicorn's faster loop, where it is installed.
-        factory = uvicorn.Config("", loop="auto").get_loop_factory()
+        factory = uvicorn.Config("", log_config=None).get_loop_factory()
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(_serve(settings, host=host, port=port))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -10,7 +11,9 @@ from rich.text import Text
 from service.api.alert_schemas import AlertFactsOut
 from service.api.schemas import CountsOut, LedgerOut, PreviewOut, RunOut, RunsOut, WarningOut
 
-_WIDTH_OF_A_PIPE = 160
+_WIDTH_OF_A_PIPE: Final = 200
+_LONGEST_VALUE: Final = 40
+"""A name of thousands of characters would push everything else off the screen."""
 
 
 def print_run(run: RunOut) -> None:
@@ -131,7 +134,7 @@ def _facts(alert: AlertFactsOut) -> tuple[object, ...]:
 def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
     table = _table(None, "Alerts", "Would send" if dry_run else "Sent", "Replayed", "Failed")
     for name in ("of them unknown region", "In doubt", "Unsent"):
-        table.add_column(name, justify="right")
+        table.add_column(name)
     _add(
         table,
         counts.alerts,
@@ -179,12 +182,16 @@ def _console() -> Console:
 def _table(title: str | None, *columns: str) -> Table:
     table = Table(title=title, title_justify="left")
     for name in columns:
-        table.add_column(name)
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
     return table
 
 
 def _add(table: Table, *values: object) -> None:
-    table.add_row(*(_safe("" if value is None else str(value)) for value in values))
+    table.add_row(*(_safe(_shortened("" if value is None else str(value))) for value in values))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
 
 
 def _safe(text: str) -> Text:
