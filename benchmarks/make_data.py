@@ -1,7 +1,7 @@
 """Made-up sources: the same bytes for the same shape, written in a stream, as large as anyone asks.
 
 What a row says is drawn per account and month, so the layouts of a shape hold the very same rows and must
-give the very same alerts. Memory: 14 bytes a row for the order, 20 bytes an account and month, and one row group.
+give the very same alerts. Memory: 14 bytes a row for the order, one byte an account and month, one row group.
 """
 
 import argparse
