@@ -41,8 +41,16 @@ class GcsBucket(Bucket):
     async def connect(self) -> None:
         """Find the credentials; without GCS_TOKEN, Google's application default ones."""
         # In a thread: the search reads files and asks the metadata server, synchronously.
-        with _translated():
-            self._storage = await asyncio.to_thread(self._connected)
+        try:
+            with _translated():
+                self._storage = await asyncio.to_thread(self._connected)
+        except StorageFailureError as failure:
+            if failure.kind is FailureKind.BROKEN:
+                # Without the cause, which may quote the key.
+                raise StorageFailureError(
+                    FailureKind.REFUSED, "GCS_TOKEN or the credentials file is malformed"
+                ) from None
+            raise
 
     async def stat(self, key: str) -> StoredObject:
         """Describe the object `key`."""
