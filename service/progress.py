@@ -42,4 +42,5 @@ class Progress:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the counters as they stand, for the heartbeat."""
-        return asdict(self)
+        # Not `asdict` alone: it would rebuild the Counter from pairs, and count them.
+        return {**asdict(self), "sent_by_channel": dict(self.sent_by_channel)}

@@ -15,7 +15,6 @@ from service.delivery import Outcome
 from service.dispatch import Dispatch
 from service.errors import (
     DatabaseNotDurableError,
-    DatabaseUnusableError,
     OvertakenError,
     RiskAlertsError,
     RoutingNotConfiguredError,
@@ -243,7 +242,7 @@ async def _while_kept_alive(
                 await app.store.keep_alive(run_id, lease_s=app.settings.lease_s, progress=progress.snapshot())
             except OvertakenError:
                 raise
-            except DatabaseUnusableError as problem:
+            except Exception as problem:  # noqa: BLE001  # a run must not die of a missed heartbeat
                 app.observer.unexpected(run_id=run_id, what="heartbeat_failed", error=problem)
 
     working, beating = asyncio.ensure_future(work), asyncio.ensure_future(beat())
