@@ -6,7 +6,7 @@ sends is what the newest evaluation says. A dry run takes no lease and touches n
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -21,6 +21,7 @@ from service.errors import (
     SlackNotConfiguredError,
 )
 from service.evaluation import Evaluation, RunWarning
+from service.patience import patiently
 from service.progress import Phase, Progress
 from service.replay import Decision, RoutedAlert
 from service.resources import App
@@ -69,7 +70,12 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
     Whatever fails after the run was recorded is recorded with it, and raised with its `run_id`.
     """
     check_request(app, request)
-    await app.store.begin_run(run_id, request, started_at=app.clock.now(), lease_s=app.settings.lease_s)
+    await patiently(
+        app.clock,
+        lambda: app.store.begin_run(
+            run_id, request, started_at=app.clock.now(), lease_s=app.settings.lease_s
+        ),
+    )
     app.observer.run_started(run_id=run_id, request=request)
     app.running[run_id] = progress
     try:
@@ -113,8 +119,10 @@ class _Run:
     async def _rehearse(self) -> None:
         """Say what a run would do."""
         routed = await self._evaluate()
-        decisions = await self._app.store.record_dry_run(
-            self._run_id, self._request.month, routed, ambiguous=self._app.settings.ambiguous_sends
+        decisions = await self._patiently(
+            lambda: self._app.store.record_dry_run(
+                self._run_id, self._request.month, routed, ambiguous=self._app.settings.ambiguous_sends
+            )
         )
         self._tell_decided(routed, decisions, sends=Outcome.WOULD_SEND)
 
@@ -124,8 +132,10 @@ class _Run:
         lease = await self._lease()
         routed = await self._evaluate()
         self._progress.phase = Phase.RECORDING
-        decisions = await app.store.record_alerts(
-            lease, routed, ambiguous=app.settings.ambiguous_sends, now=app.clock.now()
+        decisions = await self._patiently(
+            lambda: app.store.record_alerts(
+                lease, routed, ambiguous=app.settings.ambiguous_sends, now=app.clock.now()
+            )
         )
         self._tell_decided(routed, decisions, sends=Outcome.PENDING)
         self._progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
@@ -151,7 +161,9 @@ class _Run:
         self._progress.phase = Phase.WAITING
         told = False
         while True:
-            lease = await app.store.acquire_month(self._run_id, month, now=app.clock.now())
+            lease = await self._patiently(
+                lambda: app.store.acquire_month(self._run_id, month, now=app.clock.now())
+            )
             if isinstance(lease, MonthLease):
                 return lease
             if not told:
@@ -162,7 +174,7 @@ class _Run:
     async def _evaluate(self) -> list[RoutedAlert]:
         app = self._app
         evaluation = await app.unless_stopped(app.evaluate(self._request, self._progress))
-        await app.store.note_evaluation(self._run_id, evaluation)
+        await self._patiently(lambda: app.store.note_evaluation(self._run_id, evaluation))
         self._evaluation = evaluation
         self._warnings = evaluation.warnings + region_warnings(evaluation.alerts, app.channels)
         return await run_in_daemon_thread(
@@ -219,15 +231,20 @@ class _Run:
     async def _finish(self, error: RunError | None) -> None:
         app = self._app
         undelivered = await app.store.undelivered()
-        await app.store.finish_run(
-            self._run_id,
-            now=app.clock.now(),
-            error=error,
-            evaluation=self._evaluation,
-            warnings=self._warnings + _undelivered_warnings(undelivered),
+        await self._patiently(
+            lambda: app.store.finish_run(
+                self._run_id,
+                now=app.clock.now(),
+                error=error,
+                evaluation=self._evaluation,
+                warnings=self._warnings + _undelivered_warnings(undelivered),
+            )
         )
         record = await app.store.get_run(self._run_id)
         app.observer.run_finished(record=record, undelivered=undelivered)
+
+    async def _patiently(self, verb: Callable[[], Awaitable[T]]) -> T:
+        return await patiently(self._app.clock, verb)
 
 
 async def _while_kept_alive(
@@ -236,14 +253,17 @@ async def _while_kept_alive(
     """Await `work` while telling the database that this run lives; raises OvertakenError if it was closed."""
 
     async def beat() -> None:
+        pause_s = regular_s = app.settings.lease_s / 3
         while True:
-            await app.clock.sleep(app.settings.lease_s / 3)
+            await app.clock.sleep(pause_s)
+            pause_s = regular_s
             try:
                 await app.store.keep_alive(run_id, lease_s=app.settings.lease_s, progress=progress.snapshot())
             except OvertakenError:
                 raise
             except Exception as problem:  # noqa: BLE001  # a run must not die of a missed heartbeat
                 app.observer.unexpected(run_id=run_id, what="heartbeat_failed", error=problem)
+                pause_s = regular_s / 5
 
     working, beating = asyncio.ensure_future(work), asyncio.ensure_future(beat())
     try:

@@ -1,0 +1,28 @@
+"""Patience: a database that another process holds for a while is waited for, not failed over."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from service.clock import Clock
+from service.store import DatabaseBusyError
+
+BUSY_PATIENCE_S: Final = 120.0
+"""For so long a run waits for a database that somebody else is writing to."""
+BUSY_PAUSE_S: Final = 0.5
+
+T = TypeVar("T")
+
+
+async def patiently(clock: Clock, verb: Callable[[], Awaitable[T]]) -> T:
+    """Call a verb of the store again while the database is busy; raises DatabaseBusyError in the end.
+
+    A verb is one whole transaction, so that one which did not get its turn has changed nothing.
+    """
+    give_up_at = clock.monotonic() + BUSY_PATIENCE_S
+    while True:
+        try:
+            return await verb()
+        except DatabaseBusyError:
+            if clock.monotonic() >= give_up_at:
+                raise
+        await clock.sleep(BUSY_PAUSE_S)
