@@ -47,7 +47,7 @@ class ObjectSource(Source):
         self._endpoint = _shown_endpoint(uri, access)
         self._make_bucket = bucket
         self._bucket: Bucket | None = None
-        self._making = threading.Lock()
+        self._submitting = threading.Lock()
         self._connecting = asyncio.Lock()
         self._is_connected = False
         self._free = asyncio.Semaphore(_CONNECTIONS)
@@ -99,9 +99,6 @@ class ObjectSource(Source):
 
     def close(self) -> None:
         """Let go of connections; does not wait for a storage that hangs."""
-        if self._closed:
-            return
-        self._closed = True
 
         async def close_and_stop() -> None:
             with suppress(Exception):
@@ -114,7 +111,10 @@ class ObjectSource(Source):
                     if self._bucket is not None:
                         await self._bucket.close()
 
-        self._loop.submit(close_and_stop()).add_done_callback(lambda _: self._loop.close())
+        with self._submitting:
+            if not self._closed:
+                self._closed = True
+                self._loop.submit(close_and_stop()).add_done_callback(lambda _: self._loop.close())
 
     def _stat(self, key: str) -> StoredObject | None:
         async def stat(bucket: Bucket) -> StoredObject | None:
@@ -175,11 +175,15 @@ class ObjectSource(Source):
             return self._bucket
 
     def _submit(self, work: Coroutine[Any, Any, _Result]) -> Future[_Result]:
-        with self._making:
+        with self._submitting:
+            if self._closed:
+                # A run that was stopped closes its source while its threads may still want to read.
+                work.close()
+                raise StorageUnreachableError(f"{self.uri} was given up while it was being read")
             if self._bucket is None:
                 # Here, in the worker's thread, because importing the client is no part of the time limit.
                 self._bucket = self._make_bucket()
-        return self._loop.submit(work)
+            return self._loop.submit(work)
 
     def _wait(self, future: Future[_Result], what: str) -> _Result:
         """Wait for `future`; whatever it raises is told about `what`.

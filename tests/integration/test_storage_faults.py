@@ -231,6 +231,19 @@ source._loop.submit(__import__("asyncio").to_thread(threading.Event().wait))
     assert time.monotonic() - began < 15
 
 
+def test_a_source_that_is_closed_gives_up_its_reads(emulator: Emulator, uri: str) -> None:
+    """A run that is stopped closes its source: reads that wait end at once, later ones do not begin."""
+    with opened(uri, emulator.endpoint_url, timeout_s=60) as source:
+        (file,) = source.files()
+        emulator.break_next(Fault.HANG, times=100)
+        reader = source.open(file)
+        reader.prefetch([(0, 1000)])
+    for _ in range(2):
+        with pytest.raises(StorageUnreachableError, match="given up"):
+            reader.read_range(0, 1000)  # type: ignore[attr-defined] # of the object reader
+        reader.close()
+
+
 def no_credentials(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """Take away every place where credentials could be found."""
     for name in (

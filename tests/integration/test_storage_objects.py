@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.errors import SourceNotAllowedError, SourceNotFoundError
+from service.errors import SourceNotAllowedError, SourceNotFoundError, StorageAccessRefusedError
 from service.source import Source, SourceUri, StorageAccess, open_source
 from tests.emulators import Emulator, running_gcs, running_s3
 
@@ -210,3 +210,41 @@ def test_one_source_serves_many_threads(emulator: Emulator, bucket: str) -> None
                 return int(pq.ParquetFile(reader.parquet_input, pre_buffer=False).read().num_rows)
 
         assert list(pool.map(rows, range(6))) == [2_000] * 6
+
+
+@pytest.mark.parametrize("use_threads", [True, False])
+def test_errors_pass_through_the_parquet_reader(
+    emulator: Emulator, bucket: str, *, use_threads: bool
+) -> None:
+    """What goes wrong below Arrow comes out of it as this service's own error, from its threads too."""
+    emulator.put(bucket, "a.parquet", wide_file(row_groups=1))
+    with opened(emulator, f"{bucket}/a.parquet") as source:
+        (file,) = source.files()
+        with source.open(file) as reader:
+            parquet = pq.ParquetFile(reader.parquet_input, pre_buffer=False, buffer_size=65536)
+            emulator.break_next(403, times=100)
+            with pytest.raises(StorageAccessRefusedError):
+                parquet.read_row_group(0, use_threads=use_threads)
+            with pytest.raises(StorageAccessRefusedError):
+                list(parquet.iter_batches(use_threads=use_threads))
+
+
+def test_buffered_reads_are_served_from_what_was_fetched_ahead(emulator: Emulator, bucket: str) -> None:
+    """Reading column chunks in small pieces costs no further request, and lets go of them in the end."""
+    emulator.put(bucket, "a.parquet", wide_file(row_groups=1))
+    with opened(emulator, f"{bucket}/a.parquet") as source:
+        (file,) = source.files()
+        with source.open(file) as reader:
+            parquet = pq.ParquetFile(reader.parquet_input, pre_buffer=False, buffer_size=4096)
+            group = parquet.metadata.row_group(0)
+            reader.prefetch(
+                [
+                    (group.column(place).data_page_offset, group.column(place).total_compressed_size)
+                    for place in range(3)
+                ]
+            )
+            emulator.reset()
+            rows = sum(batch.num_rows for batch in parquet.iter_batches(1000, columns=["c0", "c1", "c2"]))
+            assert rows == 20_000
+            assert reader._held == []  # type: ignore[attr-defined] # of the object reader
+    assert emulator.counters().requests <= 1
