@@ -6,8 +6,6 @@ this module nobody sees the difference.
 
 import datetime as dt
 import math
-import re
-from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 from typing import Any, Final, TypeAlias
@@ -66,7 +64,9 @@ INSTANT_LIMIT: Final = 1 << 62
 _NULL_INSTANT: Final = np.uint64(1)
 
 _INT64: Final = np.iinfo(np.int64)
-_LOOKS_ESCAPED: Final = re.compile(r"\\(?=x[0-9a-f]{2})")
+_EPOCH: Final = dt.date(1970, 1, 1).toordinal()
+_FIRST_DAY: Final = dt.date.min.toordinal() - _EPOCH
+_LAST_DAY: Final = dt.date.max.toordinal() - _EPOCH
 
 
 def schema_problems(schema: Any) -> list[str]:
@@ -161,74 +161,16 @@ def instants(column: Any) -> Packed:
     return packed
 
 
-def encoded(column: Any) -> tuple[Any, Ints]:
-    """Return the distinct values of a text column as bytes, and each row's place among them, -1 if null."""
-    if pa.types.is_null(column.type):
-        return pa.array([], pa.binary()), np.full(len(column), -1)
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    indices = column.indices if column.indices.null_count == 0 else column.indices.fill_null(-1)
-    places: Ints = indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return as_bytes(column.dictionary), places
-
-
-def as_bytes(column: Any) -> Any:
-    """Return a text column as binary or large_binary, without a dictionary; its bytes are not judged."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return as_bytes(column.dictionary_decode())
-    if pa.types.is_large_binary(kind) or pa.types.is_binary(kind):
-        return column
-    return column.cast(pa.large_binary() if pa.types.is_large_string(kind) else pa.binary())
-
-
-def without_views(batch: Any) -> Any:
-    """Return the batch with its string views as large strings, as most kernels know no views."""
-    for place, kind in enumerate(batch.schema.types):
-        if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
-            column = batch.column(place).cast(
-                pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary()
-            )
-            batch = batch.set_column(place, batch.schema.names[place], column)
-    return batch
-
-
-def texts(column: Any) -> Iterator[str | None]:
-    """Yield values as text: what is not UTF-8, and NUL, which no database takes, become U+FFFD."""
-    for value in as_bytes(column).to_pylist():
-        yield None if value is None else value.decode(errors="replace").replace("\x00", "\ufffd")
-
-
-def identifiers(column: Any) -> Iterator[str]:
-    r"""Yield account ids as text, escaped as `\xNN` where a byte is not UTF-8 or is NUL.
-
-    Two different ids never come out alike: a backslash that already looks like such an escape is escaped too.
-    """
-    for value in as_bytes(column).to_pylist():
-        text = value.decode(errors="backslashreplace")
-        if "\x00" in text or "\\x" in text:
-            text = "".join(_escaped(value))
-        yield text
-
-
-def _escaped(value: bytes) -> Iterator[str]:
-    # Decoded like this, an invalid byte becomes a lone surrogate that stands for exactly that byte.
-    for char in _LOOKS_ESCAPED.sub(r"\\x5c", value.decode(errors="surrogateescape")):
-        if char == "\x00":
-            yield "\\x00"
-        elif "\udc80" <= char <= "\udcff":
-            yield f"\\x{ord(char) - 0xDC00:02x}"
-        else:
-            yield char
-
-
-def dates(column: Any) -> Iterator[dt.date | None]:
-    """Yield wall dates; what lies outside the years 1 to 9999 cannot be shown, and is None like null."""
-    epoch, last = dt.date(1970, 1, 1).toordinal(), dt.date.max.toordinal()
+def known_days(column: Any) -> Any:
+    """Return wall dates as date32; what lies outside the years 1 to 9999 cannot be shown, and is null."""
+    day = days(column)
+    shown = (day >= _FIRST_DAY) & (day <= _LAST_DAY)
     present = valid(column)
-    for place, day in enumerate(days(column).tolist()):
-        shown = (present is None or present[place]) and 1 <= day + epoch <= last
-        yield dt.date.fromordinal(day + epoch) if shown else None
+    if pa.types.is_null(column.type):
+        shown[:] = False
+    elif present is not None:
+        shown &= present
+    return pa.array(np.where(shown, day, 0).astype(np.int32), mask=~shown).cast(pa.date32())
 
 
 Exact: TypeAlias = int | float | Decimal

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.alert import Criteria
-from service.columns import ACCOUNT_ID, MONTH, Ints, Mask, as_bytes, dates, days, identifiers, valid
+from service.columns import ACCOUNT_ID, MONTH, Ints, Mask, days, known_days, valid
 from service.evaluation import InvalidSample
 from service.ledger import InvalidRow
+from service.text import as_bytes, identifiers
 
 SAMPLES_PER_REASON: Final = 3
 
@@ -33,7 +34,7 @@ class UsableRows:
     rows: Ints | None
     """Their places in the batch; None for all of them."""
     account_ids: Any
-    """Binary or large_binary, without nulls."""
+    """Text of any kind, without nulls."""
     back: Ints
     """How many months before the target month each of them lies."""
 
@@ -81,7 +82,7 @@ class RowJudge:
             self.of_target_month += back.size - int(np.count_nonzero(back))
         if not back.size:
             return None
-        return UsableRows(rows, as_bytes(ids if rows is None else ids.take(pa.array(rows))), back)
+        return UsableRows(rows, ids if rows is None else ids.take(pa.array(rows)), back)
 
     @property
     def samples(self) -> tuple[InvalidSample, ...]:
@@ -139,23 +140,23 @@ def _smallest(batch: Any, rows: Ints) -> Any:
     """Take the rows with the smallest account ids and months, so that the choice knows no order of rows."""
     chosen = batch.take(pa.array(rows))
     ids = chosen.column(ACCOUNT_ID)
-    keys = pa.table({"id": as_text(ids), "known": ids.is_valid(), "day": days(chosen.column(MONTH))})
+    keys = pa.table({"id": _present(ids), "known": ids.is_valid(), "day": days(chosen.column(MONTH))})
     least = pc.select_k_unstable(keys, SAMPLES_PER_REASON, [(key, "ascending") for key in keys.column_names])
     return chosen.take(least)
 
 
-def as_text(column: Any) -> Any:
-    """Return ids for sorting: bytes, with null as empty."""
+def _present(column: Any) -> Any:
+    """Return ids as large_binary, null as empty."""
     if pa.types.is_null(column.type):
-        return pa.array([b""] * len(column))
-    return pc.fill_null(as_bytes(column), b"")
+        return pa.array([b""] * len(column), pa.large_binary())
+    return pc.fill_null(as_bytes(column).cast(pa.large_binary()), b"")
 
 
 def _shown(rows: Any) -> Iterable[tuple[str | None, str | None]]:
-    ids, months = rows.column(ACCOUNT_ID), rows.column(MONTH)
-    present = as_text(ids)
+    ids = rows.column(ACCOUNT_ID)
+    months = known_days(rows.column(MONTH)).to_pylist()
     for shown, known, month in zip(
-        identifiers(present), ids.is_valid().to_pylist(), dates(months), strict=True
+        identifiers(_present(ids)), ids.is_valid().to_pylist(), months, strict=True
     ):
         yield shown if known else None, None if month is None else month.isoformat()
 

@@ -3,13 +3,14 @@
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from service.alert import Criteria
-from service.columns import KEYS, MONTH
+from service.columns import KEYS, KINDS, MONTH, Kind
 from service.month import Month
 
-_A_DAY = dt.timedelta(days=1)
+_A_DAY: Final = dt.timedelta(days=1)
+_PLAIN_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +38,27 @@ class RowGroup:
     last_day: dt.date | None
     compressed_bytes: int
     """Of the columns that the fold reads."""
+    dictionaries: tuple[str, ...]
+    """Text columns whose values are told by a dictionary, so that they are cheaper to read as such."""
 
     def may_hold(self, first: dt.date, last: dt.date) -> bool:
         """Whether a row of these days, or one without a month, may be in here."""
         if self.first_day is None or self.last_day is None:
             return True
         return self.first_day <= last and first <= self.last_day
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of one row group, as they are read."""
+
+    group: RowGroup
+    file_name: str
+    """Path inside the source."""
+    first_row: int
+    """Place of the first of these rows in its row group."""
+    columns: Any
+    """`pyarrow.RecordBatch`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +132,20 @@ def _row_groups(file: int, footer: Footer) -> Iterable[RowGroup]:
             first_day=first_day,
             last_day=last_day,
             compressed_bytes=sum(chunk.total_compressed_size for chunk in chunks),
+            dictionaries=tuple(
+                name
+                for name, kind in KINDS.items()
+                if kind is Kind.TEXT and name in places and _is_all_dictionary(group.column(places[name]))
+            ),
         )
+
+
+def _is_all_dictionary(chunk: Any) -> bool:
+    """Whether a text chunk has no page of plain values: those take at least the 4 bytes of their length.
+
+    A chunk whose dictionary grew too large goes on in plain pages, and would be slow to read as a dictionary.
+    """
+    return bool(chunk.has_dictionary_page and chunk.total_uncompressed_size < _PLAIN_BYTES * chunk.num_values)
 
 
 def _days(months: Any, *, zoned: bool) -> tuple[dt.date | None, dt.date | None]:

@@ -1,17 +1,19 @@
 """The rules: which of the accounts At Risk are worth telling about, in which order, and what looks odd."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.alert import Alert, Criteria
-from service.columns import Exact, rounded
+from service.attributes import Attributes
+from service.columns import Ints
 from service.evaluation import RunWarning
+from service.text import identifiers
 
 AT_RISK: Final = b"At Risk"
 _ALMOST_AT_RISK: Final = r"(?i)^[\s\pZ]*at[\s\pZ]*risk[\s\pZ]*$"
@@ -29,96 +31,62 @@ def is_nearly_at_risk(statuses: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AtRiskRow:
-    """A row of the target month that is At Risk and that no later row overrules."""
-
-    account: int
-    """The account's number in the account index."""
-    account_id: str
-    arr: Exact | None
-    """As in the source; None where it is null."""
-    name: str | None
-    region: str | None
-    owner: str | None
-    renewal_date: date | None
-
-    @property
-    def known_arr(self) -> Exact | None:
-        """The ARR, unless it is no number, or too large for one."""
-        return None if self.arr is None or rounded(self.arr) is None else self.arr
-
-    @property
-    def strange_arr(self) -> bool:
-        """Whether there is an ARR, but not one that 64 bits can hold; NaN is as good as null."""
-        return self.arr is not None and self.arr == self.arr and self.known_arr is None
-
-    def rank(self) -> tuple[Any, ...]:
-        """Sort rows of one account and instant: the smallest is the one that counts."""
-        arr = self.known_arr
-        texts = ((text is None, text or "") for text in (self.name, self.region, self.owner))
-        renewal = (self.renewal_date is None, self.renewal_date or date.max)
-        return (arr is None, -(arr or 0), *texts, *renewal, not self.strange_arr)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """The alerts, and what became of the other accounts At Risk."""
 
     alerts: tuple[Alert, ...]
+    at_risk: int
     below_threshold: int
     unknown_arr: int
+    """Withheld because their ARR is unknown."""
     warnings: tuple[RunWarning, ...]
 
 
-def winners(rows: Iterable[AtRiskRow]) -> list[AtRiskRow]:
-    """Keep one row for each account; where several tie, their attributes decide, never their place."""
-    best: dict[int, AtRiskRow] = {}
-    for row in rows:
-        other = best.setdefault(row.account, row)
-        if other is not row and row.rank() < other.rank():
-            best[row.account] = row
-    return list(best.values())
-
-
-def judge(rows: Sequence[AtRiskRow], durations: Sequence[int], criteria: Criteria) -> Judged:
-    """Turn the accounts At Risk (one row each) and how many months they have been so into alerts."""
-    alerts = []
-    below = withheld = strange = 0
-    for row, duration in zip(rows, durations, strict=True):
-        arr = row.known_arr
-        if arr is None:
-            strange += row.strange_arr
-            withheld += not criteria.alert_on_unknown_arr
-        elif arr < criteria.arr_threshold:
-            below += 1
-        if criteria.alert_on_unknown_arr if arr is None else arr >= criteria.arr_threshold:
-            alerts.append(_alert(row, duration, criteria))
+def judge(at_risk: Attributes, durations: Callable[[Ints], Ints], criteria: Criteria) -> Judged:
+    """Turn the rows At Risk into alerts; `durations` tells for how many months accounts have been so."""
+    accounts = at_risk.winners()
+    known, reaches = at_risk.arr_known[accounts], at_risk.reaches[accounts]
+    alerting = accounts[reaches | ~known] if criteria.alert_on_unknown_arr else accounts[reaches]
     return Judged(
-        alerts=tuple(sorted(alerts, key=_most_arr_first)),
-        below_threshold=below,
-        unknown_arr=withheld,
-        warnings=tuple(_warning_about_arr(strange)),
+        alerts=_alerts(at_risk, alerting, durations(at_risk.accounts[alerting]), criteria),
+        at_risk=accounts.size,
+        below_threshold=int(np.count_nonzero(known & ~reaches)),
+        unknown_arr=0 if criteria.alert_on_unknown_arr else int(np.count_nonzero(~known)),
+        warnings=tuple(_warning_about_arr(int(np.count_nonzero(at_risk.arr_strange[accounts])))),
     )
 
 
-def _alert(row: AtRiskRow, duration: int, criteria: Criteria) -> Alert:
-    arr = row.known_arr
-    return Alert(
-        account_id=row.account_id,
-        account_name=row.account_id if row.name is None else row.name,
-        account_region=row.region,
-        month=criteria.month,
-        duration_months=duration,
-        duration_is_minimum=duration == criteria.month.index - criteria.first_month.index + 1,
-        risk_start_month=criteria.month.minus(duration - 1),
-        arr=None if arr is None else rounded(arr),
-        renewal_date=row.renewal_date,
-        account_owner=row.owner,
+def _alerts(at_risk: Attributes, alerting: Ints, durations: Ints, criteria: Criteria) -> tuple[Alert, ...]:
+    ids = identifiers(at_risk.ids.take(pa.array(alerting)))
+    order = at_risk.order(alerting, ids)
+    rows = pa.array(alerting[order])
+    window = criteria.month.index - criteria.first_month.index + 1
+    starts = [criteria.month.minus(duration - 1) for duration in range(window + 1)]
+    return tuple(
+        Alert(
+            account_id=account_id,
+            account_name=account_id if name is None else name,
+            account_region=region,
+            month=criteria.month,
+            duration_months=duration,
+            duration_is_minimum=duration == window,
+            risk_start_month=starts[duration],
+            arr=arr if known else None,
+            renewal_date=renewal,
+            account_owner=owner,
+        )
+        for account_id, name, region, duration, arr, known, renewal, owner in zip(
+            [ids[place] for place in order.tolist()],
+            at_risk.names.take(rows).to_pylist(),
+            at_risk.regions.take(rows).to_pylist(),
+            durations[order].tolist(),
+            at_risk.arr[alerting][order].tolist(),
+            at_risk.arr_known[alerting][order].tolist(),
+            at_risk.renewals.take(rows).to_pylist(),
+            at_risk.owners.take(rows).to_pylist(),
+            strict=True,
+        )
     )
-
-
-def _most_arr_first(alert: Alert) -> tuple[bool, int, str]:
-    return alert.arr is None, -(alert.arr or 0), alert.account_id
 
 
 def _warning_about_arr(count: int) -> Iterable[RunWarning]:
@@ -130,10 +98,11 @@ def _warning_about_arr(count: int) -> Iterable[RunWarning]:
         )
 
 
-def near_miss_warnings(statuses: int, account_ids: Iterable[str]) -> Iterable[RunWarning]:
+def near_miss_warnings(statuses: int, account_ids: list[str]) -> Iterable[RunWarning]:
     """Warn of rows whose status, and of accounts At Risk whose ids, differ by case or spaces alone.
 
-    Ids are compared among the accounts with an At Risk row of the target month: those an alert may be about.
+    Ids (distinct) are compared among the accounts with an At Risk row of the target month: an alert may be
+    about any of them.
     """
     if statuses:
         yield RunWarning(
@@ -141,15 +110,23 @@ def near_miss_warnings(statuses: int, account_ids: Iterable[str]) -> Iterable[Ru
             count=statuses,
             detail=f"{statuses} rows have a status that is 'At Risk' but for case or spaces; not At Risk.",
         )
-    alike: dict[str, set[str]] = defaultdict(set)
-    for account_id in account_ids:
-        alike[account_id.strip().casefold()].add(account_id)
-    groups = [ids for ids in alike.values() if len(ids) > 1]
-    if groups:
-        count = sum(len(ids) for ids in groups)
-        example = " and ".join(repr(one[:40]) for one in sorted(min(groups, key=min))[:2])
+    alike = _alike(account_ids)
+    if alike:
+        count = sum(len(ids) for ids in alike)
+        example = " and ".join(repr(one[:40]) for one in sorted(min(alike, key=min))[:2])
         yield RunWarning(
             code="near_miss_account_id",
             count=count,
             detail=f"{count} account ids differ from another by case or spaces alone, such as {example}.",
         )
+
+
+def _alike(account_ids: list[str]) -> list[list[str]]:
+    """Group ids that are equal but for case and surrounding spaces; only groups of two and more."""
+    folded = pc.ascii_lower(pc.ascii_trim_whitespace(pa.array(account_ids, pa.large_string())))
+    if pc.all(pc.string_is_ascii(folded)).as_py() and pc.count_distinct(folded).as_py() == len(account_ids):
+        return []
+    groups: dict[str, list[str]] = defaultdict(list)
+    for account_id in account_ids:
+        groups[account_id.strip().casefold()].append(account_id)
+    return [ids for ids in groups.values() if len(ids) > 1]

@@ -7,15 +7,16 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from service.columns import MONTH, STATUS, schema_problems, without_views
+from service.columns import MONTH, schema_problems
 from service.errors import InterruptedRunError, RiskAlertsError, SchemaMismatchError, SourceNotParquetError
-from service.plan import Footer, RowGroup
+from service.plan import Batch, Footer, RowGroup
 from service.source_reader import Source, SourceFile, SourceReader
+from service.text import without_views
 
 _Item = TypeVar("_Item")
 
@@ -30,19 +31,6 @@ class ScanOptions:
 
     threads: int = 2
     memory_limit_mb: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some rows of one row group."""
-
-    file: int
-    file_name: str
-    row_group: int
-    first_row: int
-    """Place of the first of these rows in its row group."""
-    columns: Any
-    """`pyarrow.RecordBatch`."""
 
 
 class Scan:
@@ -101,7 +89,7 @@ class Scan:
             parquet = pq.ParquetFile(
                 reader.parquet_input,
                 metadata=footer.metadata,
-                read_dictionary=[STATUS],
+                read_dictionary=group.dictionaries,
                 buffer_size=_READ_BYTES,
                 pre_buffer=False,
                 coerce_int96_timestamp_unit="us",
@@ -114,7 +102,7 @@ class Scan:
                 columns=[column for column in columns if column in present],
                 use_threads=False,
             ):
-                yield Batch(group.file, footer.name, group.index, first_row, without_views(columns_read))
+                yield Batch(group, footer.name, first_row, without_views(columns_read))
                 first_row += columns_read.num_rows
 
     @contextmanager

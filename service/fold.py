@@ -1,0 +1,132 @@
+"""The fold: what is known of a source so far, to which every batch adds, in any order and from any thread."""
+
+import threading
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from service.accounts import AccountIndex
+from service.alert import Criteria
+from service.columns import ACCOUNT_ID, STATUS, UPDATED_AT, Ints, Mask, Packed, instants
+from service.contenders import Contenders
+from service.judgement import RowJudge, UsableRows
+from service.ledger import InvalidRow, RowLedger
+from service.plan import Batch, ScanPlan
+from service.rules import Judged, is_at_risk, is_nearly_at_risk
+from service.text import as_bytes, encoded, identifiers
+from service.window import TARGET, MonthWindow
+
+
+class Fold:
+    """Judges rows, numbers their accounts, fills the month window, and remembers who may alert."""
+
+    def __init__(self, criteria: Criteria, plan: ScanPlan) -> None:
+        self.judge = RowJudge(criteria)
+        self.window = MonthWindow(plan.months)
+        self.nearly_at_risk = 0
+        self._plan = plan
+        self._accounts = AccountIndex()
+        self._noting = threading.Lock()
+        self._of_this_thread = threading.local()
+        self._noted: list[Contenders] = []
+        self._candidates = Contenders.joined([])
+
+    def target_batch(self, batch: Batch) -> None:
+        """Take in rows that may be of the target month: any account may turn out a candidate."""
+        self._take_in(batch, note=True)
+
+    def earlier_batch(self, batch: Batch) -> None:
+        """Take in rows of earlier months: what they say matters for candidates only."""
+        self._take_in(batch, note=False)
+
+    def forget_all_but_candidates(self) -> None:
+        """Once all rows of the target month are in: nobody else can alert."""
+        self._candidates = Contenders.joined(self._noted)
+        self._noted.clear()
+        self.window.track_only(np.unique(self._candidates.accounts))
+
+    def contenders(self) -> Contenders:
+        """Return the At Risk rows of the target month that no later row overrules."""
+        candidates = self._candidates
+        return candidates.of(self.window.newest(candidates.accounts, TARGET) == candidates.packed)
+
+    def candidate_ids(self) -> list[str]:
+        """Return the ids of all accounts with an At Risk row of the target month."""
+        _, first = np.unique(self._candidates.accounts, return_index=True)
+        return identifiers(self._candidates.ids.take(pa.array(first)))
+
+    def ledger(self, judged: Judged) -> RowLedger:
+        """Account for every row of the source; raises LedgerImbalanceError."""
+        outside = self.judge.outside + self._plan.rows_skipped
+        occupied = self.window.occupied()
+        invalid = self.judge.invalid
+        ledger = RowLedger(
+            rows_in_source=self._plan.rows,
+            outside_window=outside,
+            rows_scanned=self._plan.rows - outside,
+            invalid={reason: invalid[reason] for reason in InvalidRow if invalid[reason]},
+            duplicates=self.judge.usable - occupied,
+            account_months=occupied,
+            at_risk=judged.at_risk,
+            below_threshold=judged.below_threshold,
+            unknown_arr=judged.unknown_arr,
+            alerts=len(judged.alerts),
+        )
+        ledger.check()
+        return ledger
+
+    def _take_in(self, batch: Batch, *, note: bool) -> None:
+        usable = self.judge.judge(batch.columns, batch.file_name)
+        if usable is None:
+            return
+        at_risk = self._at_risk(usable.of(batch.columns.column(STATUS)))
+        accounts, back = self._numbers(usable.account_ids), usable.back
+        updated = instants(usable.of(batch.columns.column(UPDATED_AT)))
+        if note:
+            self._note(batch, usable, accounts, updated, at_risk)
+        rows = self.window.see(accounts, back)
+        if rows is not None:
+            accounts, back, updated, at_risk = accounts[rows], back[rows], updated[rows], at_risk[rows]
+        self.window.fold(accounts, back, updated, at_risk)
+
+    def _numbers(self, ids: Any) -> Ints:
+        """Return the numbers of these rows' accounts; batches that share a dictionary look it up once."""
+        if not pa.types.is_dictionary(ids.type) or len(ids.dictionary) > len(ids):
+            return self._accounts.numbers(as_bytes(ids))
+        looked_up: tuple[Any, Ints] | None = getattr(self._of_this_thread, "looked_up", None)
+        if looked_up is None or not ids.dictionary.equals(looked_up[0]):
+            looked_up = ids.dictionary, self._accounts.numbers(as_bytes(ids.dictionary))
+            self._of_this_thread.looked_up = looked_up
+        return looked_up[1].take(ids.indices.to_numpy())
+
+    def _at_risk(self, statuses: Any) -> Mask:
+        distinct, places = encoded(statuses)
+        # The value for null comes last, so that its place, -1, finds it: not At Risk, nor nearly.
+        at_risk, nearly = (
+            np.append(mask.to_numpy(zero_copy_only=False), [False]).astype(bool)
+            for mask in (is_at_risk(distinct), is_nearly_at_risk(distinct))
+        )
+        if nearly.any():
+            count = int(np.count_nonzero(nearly[places]))
+            with self._noting:
+                self.nearly_at_risk += count
+        mask: Mask = at_risk[places]
+        return mask
+
+    def _note(self, batch: Batch, usable: UsableRows, accounts: Ints, updated: Packed, at_risk: Mask) -> None:
+        rows = np.flatnonzero(at_risk & (usable.back == TARGET))
+        if not rows.size:
+            return
+        in_batch = rows if usable.rows is None else usable.rows[rows]
+        ids = batch.columns.column(ACCOUNT_ID).take(pa.array(in_batch))
+        noted = Contenders(
+            accounts=accounts[rows],
+            packed=updated[rows] << np.uint64(1) | np.uint64(1),
+            files=np.full(rows.size, batch.group.file),
+            row_groups=np.full(rows.size, batch.group.index),
+            places=in_batch + batch.first_row,
+            ids=as_bytes(ids).cast(pa.large_binary()),
+        )
+        with self._noting:
+            self._noted.append(noted)
