@@ -19,15 +19,25 @@ class ObjectReader(SourceReader):
     """Serves reads from parts that were fetched ahead; what was not is fetched exactly, when it is read."""
 
     def __init__(
-        self, size: int, fetch: Callable[[int, int], Future[bytes]], wait: Callable[[Future[bytes]], bytes]
+        self,
+        size: int,
+        fetch: Callable[[int, int], Future[bytes]],
+        wait: Callable[[Future[bytes]], bytes],
+        *,
+        tail: bytes = b"",
+        on_tail: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        """`fetch(start, end)` begins a request; `wait` returns its bytes or raises what a person may read."""
+        """`fetch(start, end)` begins a request; `wait` returns its bytes or raises what a person may read.
+
+        `tail` is the end of the file, as far as it is known; `on_tail` hears of it when it is read.
+        """
         self._size = size
         self._fetch = fetch
         self._wait = wait
         self._lock = threading.Lock()
         self._held: list[_Held] = []
-        self._tail = b""
+        self._tail = tail
+        self._on_tail = on_tail
         self._closed = False
         self.parquet_input = pa.PythonFile(_RangeFile(self, size), mode="r")
 
@@ -86,6 +96,7 @@ class ObjectReader(SourceReader):
             with self._lock:
                 if not self._closed and len(content) > len(self._tail):
                     self._tail = content
+                    self._on_tail(content)
 
     def _not_held(self, ranges: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
         """Cut from `ranges` what is here, or on its way, already."""

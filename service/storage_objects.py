@@ -24,6 +24,8 @@ _RETRY_DELAYS_S: Final = (0.1, 0.4, 1.6)
 """After a failure that may pass; all tries together stay within the time limit."""
 _CONNECTIONS: Final = 16
 """Requests in flight at once, over all readers of a source."""
+_TAILS: Final = 256
+"""Files whose last 64 KiB, read with the footer, are kept for the next reader: they may hold columns too."""
 _GRACE_S: Final = 1.0
 """How long after its time limit an operation may still report, before the loop itself is taken to hang."""
 
@@ -51,6 +53,7 @@ class ObjectSource(Source):
         self._connecting = asyncio.Lock()
         self._is_connected = False
         self._free = asyncio.Semaphore(_CONNECTIONS)
+        self._tails: dict[SourceFile, bytes] = {}
         self._loop = StorageLoop(uri.scheme)
         self._last_sign_of_life = time.monotonic()
         self._closed = False
@@ -95,7 +98,11 @@ class ObjectSource(Source):
         def wait(future: Future[bytes]) -> bytes:
             return self._wait(future, f"{self._uri.scheme}://{file.path}")
 
-        return ObjectReader(file.size, fetch, wait)
+        def keep(tail: bytes) -> None:
+            if len(self._tails) < _TAILS:
+                self._tails[file] = tail
+
+        return ObjectReader(file.size, fetch, wait, tail=self._tails.get(file, b""), on_tail=keep)
 
     def close(self) -> None:
         """Let go of connections; does not wait for a storage that hangs."""

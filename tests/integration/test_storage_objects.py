@@ -248,3 +248,17 @@ def test_buffered_reads_are_served_from_what_was_fetched_ahead(emulator: Emulato
             assert rows == 20_000
             assert reader._held == []  # type: ignore[attr-defined] # of the object reader
     assert emulator.counters().requests <= 1
+
+
+def test_a_small_file_is_fetched_once_however_often_it_is_opened(emulator: Emulator, bucket: str) -> None:
+    """What came with the footer serves the readers that follow."""
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"a": list(range(1000))}), sink)
+    emulator.put(bucket, "a.parquet", sink.getvalue())
+    with opened(emulator, f"{bucket}/a.parquet") as source:
+        (file,) = source.files()
+        emulator.reset()
+        for _ in range(3):
+            with source.open(file) as reader:
+                assert pq.ParquetFile(reader.parquet_input, pre_buffer=False).read().num_rows == 1000
+    assert emulator.counters().requests == 1
