@@ -1,10 +1,14 @@
 """What OpenAPI tells of a route's answers: an example of each, errors grouped by their status."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, Final
 
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
 from service.api import examples
-from service.api.errors import DETAIL_OF_UNEXPECTED, STATUS
+from service.api.errors import DETAIL_OF_TOO_LARGE, DETAIL_OF_UNEXPECTED, STATUS
 from service.api.schemas import ErrorOut
 
 _DETAIL: Final[Mapping[str, str]] = {
@@ -12,8 +16,10 @@ _DETAIL: Final[Mapping[str, str]] = {
     "bad_source_uri": "the scheme ftp:// is not supported; use file://, gs:// or s3://",
     "bad_cursor": "the cursor was not made for this list",
     "invalid_request": "body.dry_rum: Extra inputs are not permitted",
-    "body_too_large": "Content Too Large",
+    "body_too_large": DETAIL_OF_TOO_LARGE,
     "source_not_allowed": "the source lies outside ALLOWED_SOURCES",
+    "not_found": "Not Found",
+    "method_not_allowed": "Method Not Allowed",
     "run_not_found": f"there is no run {examples.RUN_ID}",
     "source_not_found": "there is no Parquet file at file:///data/monthly_account_status.parquet",
     "source_not_parquet": "monthly_account_status.parquet is truncated",
@@ -27,6 +33,7 @@ _DETAIL: Final[Mapping[str, str]] = {
     "routing_not_configured": "REGION_CHANNELS is empty, so that no alert could reach anyone",
     "database_not_durable": "the SQLite database would die with its container",
     "database_unusable": "the database cannot be opened",
+    "database_schema_newer": "the database was migrated by a newer version of this service",
     "interrupted": "the service was stopped before the run could finish",
     "ledger_imbalance": "alerts is 42, but its parts (41,) add up to 41",
     "internal_error": DETAIL_OF_UNEXPECTED,
@@ -61,11 +68,33 @@ def answers(success: Mapping[str, Any] | None, *codes: str) -> dict[int | str, d
             {
                 "model": ErrorOut,
                 "description": status.phrase,
-                "content": {"application/json": {"examples": {}}},
+                # Spelled out for the route whose success is not JSON; elsewhere FastAPI says the same.
+                "content": {
+                    "application/json": {
+                        "schema": {"$ref": f"#/components/schemas/{ErrorOut.__name__}"},
+                        "examples": {},
+                    }
+                },
             },
         )
         answer["content"]["application/json"]["examples"][code] = {"value": _example(code)}
     return responses
+
+
+def told_examples(document: dict[str, Any], router: APIRouter) -> dict[str, Any]:
+    """Return the OpenAPI `document` with the examples of the routes as they were declared.
+
+    FastAPI leaves out what is null, so that an example would lack fields which its schema requires.
+    """
+    for route in router.routes:
+        if not isinstance(route, APIRoute):
+            continue
+        for method in route.methods or ():
+            told = document["paths"][route.path][method.lower()]["responses"]
+            for status, response in route.responses.items():
+                for media_type, content in response["content"].items():
+                    told[str(status)]["content"][media_type]["examples"] = deepcopy(content["examples"])
+    return document
 
 
 def _example(code: str) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
-from typing import Final
 
 from fastapi import FastAPI
 
+from service.api.answers import told_examples
 from service.api.context import Context
 from service.api.errors import install_error_handlers
 from service.api.routes import router
@@ -14,9 +14,6 @@ from service.api.tracing import TracingMiddleware
 from service.app import App, open_app
 from service.redaction import Redactor
 from service.settings import Settings
-
-MAX_BODY_BYTES: Final = 64 * 1024
-"""A request is a URI and a month."""
 
 
 def create_app(
@@ -35,13 +32,15 @@ def create_app(
         version=version("risk-alerts"),
         summary="Tells customer-success teams in Slack which accounts are At Risk, once per month.",
         lifespan=lifespan,
-        max_body_size=MAX_BODY_BYTES,
         # A path is right or wrong; redirecting a POST hides the mistake.
         redirect_slashes=False,
     )
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     install_error_handlers(api, Redactor.of(settings))
     api.include_router(router)
+    document = api.openapi
+    # FastAPI's documented way to extend the document is to replace this method; it is computed once.
+    api.openapi = lambda: told_examples(document(), router)  # type: ignore[method-assign]
     return api
 
 

@@ -50,6 +50,9 @@ STATUS: Final[Mapping[str, HTTPStatus]] = MappingProxyType(
 """Of every code that the API can answer with."""
 
 DETAIL_OF_UNEXPECTED: Final = "something unexpected went wrong; the service's log says what"
+MAX_BODY_BYTES: Final = 64 * 1024
+"""A request is a URI and a month."""
+DETAIL_OF_TOO_LARGE: Final = f"the body is larger than {MAX_BODY_BYTES:,} bytes"
 
 _CODE_BY_STATUS: Final[Mapping[int, str]] = {
     HTTPStatus.NOT_FOUND: "not_found",

@@ -1,5 +1,6 @@
 """The examples that OpenAPI shows; a test holds each against its schema."""
 
+import json
 from typing import Any, Final
 
 RUN_ID: Final = "20260201T060000Z-7d3f9a"
@@ -109,6 +110,7 @@ PROGRESS: Final[dict[str, Any]] = {
     "sent_by_channel": {"amer-risk-alerts": 12, "emea-risk-alerts": 5},
     "seconds_left": 9.5,
 }
+EVENTS: Final = f"event: progress\ndata: {json.dumps(PROGRESS)}\n\nevent: run\ndata: {json.dumps(RUN)}\n\n"
 RUNS: Final[dict[str, Any]] = {"runs": [RUN], "next_cursor": None}
 ALERTS: Final[dict[str, Any]] = {"alerts": [SENT_ALERT, FAILED_ALERT], "next_cursor": None}
 PREVIEW: Final[dict[str, Any]] = {

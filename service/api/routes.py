@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.api import examples
 from service.api.answers import answers
 from service.api.context import Context, Opened
-from service.api.errors import STATUS
+from service.api.errors import MAX_BODY_BYTES, STATUS
 from service.api.events import run_events
 from service.api.schemas import (
     AlertsOut,
@@ -46,7 +46,8 @@ SOURCE_FAILURES: Final = (
 )
 STORE_FAILURES: Final = ("database_unusable", "internal_error")
 
-router = APIRouter()
+# Limited here: a limit of the whole application would lie outside the middleware that gives it our shape.
+router = APIRouter(max_body_size=MAX_BODY_BYTES)
 
 RunId = Annotated[str, Path(max_length=100, examples=[examples.RUN_ID])]
 Cursor = Annotated[str | None, Field(max_length=500, description="`next_cursor` of the page before.")]
@@ -176,7 +177,13 @@ async def _known_run(context: Opened, run_id: RunId) -> RunRecord:
     summary="Follow a run as server-sent events",
     tags=["runs"],
     response_class=EventSourceResponse,
-    responses=answers(None, "run_not_found", "invalid_request", *STORE_FAILURES),
+    responses={
+        200: {
+            "description": "Events until the run has finished.",
+            "content": {"text/event-stream": {"examples": {"events": {"value": examples.EVENTS}}}},
+        },
+        **answers(None, "run_not_found", "invalid_request", *STORE_FAILURES),
+    },
 )
 async def follow_run(
     context: Opened, record: Annotated[RunRecord, Depends(_known_run)]

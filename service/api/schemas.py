@@ -198,8 +198,6 @@ class ProgressOut(Out):
 class RunOut(Out):
     """All that is known of a run."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [examples.RUN]})
-
     run_id: str
     source_uri: str
     month: date

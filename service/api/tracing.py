@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.errors import DETAIL_OF_UNEXPECTED, error_response
+from service.api.errors import DETAIL_OF_TOO_LARGE, DETAIL_OF_UNEXPECTED, STATUS, error_response
 from service.telemetry import trace_fields
 
 
@@ -24,12 +24,18 @@ class TracingMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
+        started = replaced = False
 
         async def watched(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
+            nonlocal started, replaced
+            if message["type"] == "http.response.start":
+                started = True
+                # The framework's limit on bodies answers in plain text, past every error handler.
+                replaced = message["status"] == STATUS["body_too_large"] and not _is_json(message)
+                if replaced:
+                    await error_response("body_too_large", DETAIL_OF_TOO_LARGE)(scope, receive, send)
+            if not replaced:
+                await send(message)
 
         with structlog.contextvars.bound_contextvars(**trace_fields(_headers(scope), project=self._project)):
             try:
@@ -42,6 +48,10 @@ class TracingMiddleware:
                     # Only a broken connection can still tell the client.
                     raise
                 await error_response("internal_error", DETAIL_OF_UNEXPECTED)(scope, receive, send)
+
+
+def _is_json(start: Message) -> bool:
+    return (b"content-type", b"application/json") in start["headers"]
 
 
 def _headers(scope: Scope) -> Mapping[str, str]:
