@@ -66,9 +66,9 @@ class SupportNotice:
 
         The Message-ID is made of the run's id, so that a notice that is sent twice is seen once.
         """
-        message = self._message(run_id, month, alerts, undelivered)
-        message["Date"] = format_datetime(clock.now())
         try:
+            message = self._message(run_id, month, alerts, undelivered)
+            message["Date"] = format_datetime(clock.now())
             if self.smtp_url is None:
                 path = anyio.Path(self.folder) / f"{run_id}.eml"
                 await path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ class SupportNotice:
             else:
                 await _mail(self.smtp_url, message)
                 observer.notice_sent(run_id=run_id, accounts=len(alerts), message_id=message["Message-ID"])
-        except Exception as problem:  # noqa: BLE001  # a mail server's failure must not fail the run
+        except Exception as problem:  # noqa: BLE001  # neither a mail server nor a bad address may fail the run
             observer.notice_failed(run_id=run_id, accounts=len(alerts), error=type(problem).__name__)
             return False
         return True

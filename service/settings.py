@@ -4,6 +4,7 @@ Secrets are typed so that they never print. An empty string counts as unset.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -28,14 +29,18 @@ DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
     "APAC": "apac-risk-alerts",
 }
 
-Channel = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^#?[^\s/?#]{1,80}$")]
-"""A Slack channel's name; it becomes one segment of the webhook's path."""
+_HTTP_URL = re.compile(r"https?://[^\s/]\S*")
+
+Channel = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^#?[^\s/?#.][^\s/?#]{0,79}$")]
+"""A Slack channel's name; it becomes one segment of the webhook's path, so it cannot be `..`."""
 
 
 def _http_url(secret: SecretStr) -> SecretStr:
-    if not secret.get_secret_value().startswith(("http://", "https://")):
+    # Secrets that come from a file often end with a newline.
+    url = secret.get_secret_value().strip().rstrip("/")
+    if not _HTTP_URL.fullmatch(url):
         raise ValueError("must be an http:// or https:// URL")
-    return SecretStr(secret.get_secret_value().rstrip("/"))
+    return SecretStr(url)
 
 
 WebhookUrl = Annotated[SecretStr, AfterValidator(_http_url)]
@@ -82,7 +87,10 @@ class Settings(BaseSettings):
         description="An alert that Slack may or may not have: `hold` it for a person, or `resend`.",
     )
     lease_s: float = Field(
-        30.0, gt=0, description="A run not heard of for this many seconds is closed or taken over."
+        30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="A run not heard of for this many seconds is closed or taken over.",
     )
 
     # What is an alert, and where it goes

@@ -103,12 +103,13 @@ async def open_slack(*, concurrency: int, auth_token: str | None, clock: Clock) 
 
 def classify_success(status: int, body: bytes) -> SendResult:
     """Say whether a 2xx is a delivery: only with an empty body, `ok`, or JSON that reports no error."""
-    text = body.decode("utf-8", "replace").strip()
+    # A body beyond the limit was not read to its end: nobody knows what it says.
+    text = body.decode("utf-8", "replace").strip() if len(body) <= BODY_LIMIT else "body_too_long"
     if text in {"", "ok"}:
         return Sent(http_status=status)
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested without end
         answer = None
     if isinstance(answer, dict) and answer.get("ok") is not False and not answer.get("error"):
         return Sent(http_status=status)
@@ -147,16 +148,16 @@ def usable_retry_after(value: str | None, *, now: datetime) -> float | None:
     """
     text = (value or "").strip()
     if _SECONDS.fullmatch(text):
-        seconds = min(float(text), LONGEST_RETRY_AFTER_S)
+        seconds = float(text)
     else:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):  # garbage; a year that no calendar holds
             return None
         if moment.tzinfo is None:  # "-0000": RFC 5322's way to say UTC
             moment = moment.replace(tzinfo=UTC)
         seconds = (moment - now).total_seconds()
-    return seconds if seconds > 0 else None
+    return min(seconds, LONGEST_RETRY_AFTER_S) if seconds > 0 else None
 
 
 async def _note_that_it_left(
