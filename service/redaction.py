@@ -33,8 +33,9 @@ class Redactor:
             spelling
             for secret in secrets
             if len(secret) >= _LONG_ENOUGH_TO_REPLACE
-            # As it is, as a JSON string holds it, and as a URL may have encoded it.
-            for spelling in (secret, json.dumps(secret)[1:-1], unquote(secret))
+            # As it is and as a URL may have encoded it; each as it stands and as JSON strings hold it.
+            for plain in (secret, unquote(secret))
+            for spelling in (plain, json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1])
         }
         configured = [re.escape(one) for one in sorted(spellings, key=len, reverse=True)]
         self._pattern = re.compile("|".join((*configured, *self._PATTERNS)))
