@@ -1,0 +1,131 @@
+"""The documents cannot lag: they name what there is, and name nothing that there is not."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fastapi.routing import APIRoute
+
+from service.api.application import create_app
+from service.delivery import DeliveryStatus, Reason
+from service.errors import RiskAlertsError
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+DEPLOYED = sorted((ROOT / "deploy").rglob("*.*"))
+GIVEN_BY_OTHERS = {"AWS_DEFAULT_REGION"}
+"""Variables in deploy/ that other programs read."""
+
+
+def all_errors(family: type[RiskAlertsError] = RiskAlertsError) -> Iterator[type[RiskAlertsError]]:
+    """Yield a family of errors, itself first."""
+    yield family
+    for child in family.__subclasses__():
+        yield from all_errors(child)
+
+
+def environment_names(text: str) -> set[str]:
+    """Return the environment variables that a file of deploy/ sets."""
+    return set(re.findall(r"(?:- name: |\"name\": \")([A-Z][A-Z0-9_]+)\"?", text))
+
+
+def test_the_readme_names_every_endpoint() -> None:
+    """Each route of the API stands in the README with its method."""
+    routes = [route for route in create_app(Settings(_env_file=None)).routes if isinstance(route, APIRoute)]
+    spoken = re.sub(r"\?[^`\s']*", "", README)
+    for route in routes:
+        assert any(f"{method} {route.path}" in spoken for method in route.methods), route.path
+
+
+def test_the_readme_names_every_error_a_caller_can_meet() -> None:
+    """Each error code with a meaning of its own stands in the README."""
+    families = {"internal_error"}
+    for error in all_errors():
+        assert error.code in families or error.code in README, error.code
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_reasons_are_words_of_one_spelling(reason: Reason) -> None:
+    """A reason is its own name in lower case, so that rows, logs and code agree."""
+    assert reason.value == reason.name.lower()
+
+
+def test_the_architecture_draws_every_state_of_a_delivery() -> None:
+    """The state machine in the documents has the states of the code."""
+    for status in DeliveryStatus:
+        assert re.search(rf"\b{status}\b", ARCHITECTURE), status
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    """Whoever copies a make command from the documents finds its target."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"`?make ([a-z]+)\b", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    """No relative link in any document is broken."""
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+@pytest.mark.parametrize("file", [file for file in DEPLOYED if file.suffix in {".yaml", ".json"}], ids=str)
+def test_deployments_set_only_settings_that_exist(file: Path) -> None:
+    """Every variable that a deployment sets is one that the service reads, and its file is well-formed."""
+    text = file.read_text(encoding="utf-8")
+    parsed: Any = yaml.safe_load(text) if file.suffix == ".yaml" else json.loads(text)
+    assert parsed
+    known = {name.upper() for name in Settings.model_fields}
+    assert environment_names(text) <= known | GIVEN_BY_OTHERS
+
+
+@pytest.mark.parametrize("file", ["gcp/job.yaml", "gcp/service.yaml", "aws/task-definition.json"])
+def test_deployments_fence_their_sources_and_keep_their_ledger(file: str) -> None:
+    """Each deployment names what may be read, and takes its database's address from a secret."""
+    text = (ROOT / "deploy" / file).read_text(encoding="utf-8")
+    assert {"ALLOWED_SOURCES", "DATABASE_URL"} <= environment_names(text)
+    assert re.search(r"DATABASE_URL\"?,?\s*\"?(valueFrom|.valueFrom)", text)
+
+
+@pytest.mark.parametrize("file", ["gcp/schedule.sh", "aws/schedule.json"])
+def test_schedules_are_daily_on_the_first_five_days(file: str) -> None:
+    """The batch job starts on days 1 to 5 of every month."""
+    assert re.search(r"0 6 1-5 \* [*?]", (ROOT / "deploy" / file).read_text(encoding="utf-8"))
+
+
+def test_the_image_is_fenced_locked_and_without_rights() -> None:
+    """The Dockerfile installs locked hashes, sets ALLOWED_SOURCES, drops root and has a health check."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    final_stage = dockerfile.split("FROM ")[2]
+    assert "--require-hashes" in dockerfile
+    for needed in ("ALLOWED_SOURCES=", "USER risk-alerts", "HEALTHCHECK", "--host 0.0.0.0", "$PORT"):
+        assert needed in final_stage, needed
+    assert "gcc" not in final_stage
+
+
+@pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements*.lock")), ids=lambda path: path.name)
+def test_lock_files_hold_hashes_and_no_addresses(lock: Path) -> None:
+    """Every locked package has hashes, and no index is named."""
+    text = lock.read_text(encoding="utf-8")
+    packages = re.findall(r"^([a-z0-9._-]+(?:\[[a-z,]+\])?)==", text, re.MULTILINE)
+    assert packages
+    assert len(packages) <= text.count("--hash=sha256:")
+    assert "://" not in text
+
+
+def test_the_examples_agree_with_each_other() -> None:
+    """The committed preview and run are about the same rows and the same alerts."""
+    preview = json.loads((ROOT / "docs/examples/preview.json").read_text(encoding="utf-8"))
+    run = json.loads((ROOT / "docs/examples/run.json").read_text(encoding="utf-8"))
+    assert preview["ledger"]["rows_in_source"] == run["ledger"]["rows_in_source"] == 10_587
+    assert preview["ledger"]["duplicates"] == run["ledger"]["duplicates"] == 308
+    assert preview["total"] == run["counts"]["alerts"] == len(preview["alerts"])
+    sample = [alert["account_id"] for alert in run["sample_alerts"]]
+    assert [alert["account_id"] for alert in preview["alerts"]][: len(sample)] == sample
