@@ -118,7 +118,7 @@ def test_refused_messages_and_scripted_answers_are_no_sights(start_mock: Callabl
     assert got == expected
 
 
-def test_the_alert_is_found_in_the_first_block_or_else_in_the_content(start_mock: Callable[..., Mock]) -> None:
+def test_the_first_block_or_else_the_content_names_the_alert(start_mock: Callable[..., Mock]) -> None:
     """Messages whose first block names one alert are one; else the same content in any key order is."""
     mock = start_mock()
     mock.post(alert("one", "first words"))
