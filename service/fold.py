@@ -23,7 +23,7 @@ class Fold:
 
     def __init__(self, criteria: Criteria, plan: ScanPlan) -> None:
         self.judge = RowJudge(criteria)
-        self.window = MonthWindow(plan.months)
+        self.window = MonthWindow(plan.months_with_target)
         self.nearly_at_risk = 0
         self._plan = plan
         self._accounts = AccountIndex()
@@ -44,7 +44,8 @@ class Fold:
         """Once all rows of the target month are in: nobody else can alert."""
         self._candidates = Contenders.joined(self._noted)
         self._noted.clear()
-        self.window.track_only(np.unique(self._candidates.accounts))
+        if self._plan.before_target:
+            self.window.track_only(np.unique(self._candidates.accounts), self._plan.months)
 
     def contenders(self) -> Contenders:
         """Return the At Risk rows of the target month that no later row overrules."""
@@ -59,7 +60,7 @@ class Fold:
     def ledger(self, judged: Judged) -> RowLedger:
         """Account for every row of the source; raises LedgerImbalanceError."""
         outside = self.judge.outside + self._plan.rows_skipped
-        occupied = self.window.occupied()
+        occupied = self.window.account_months()
         invalid = self.judge.invalid
         ledger = RowLedger(
             rows_in_source=self._plan.rows,
@@ -85,9 +86,6 @@ class Fold:
         updated = instants(usable.of(batch.columns.column(UPDATED_AT)))
         if note:
             self._note(batch, usable, accounts, updated, at_risk)
-        rows = self.window.see(accounts, back)
-        if rows is not None:
-            accounts, back, updated, at_risk = accounts[rows], back[rows], updated[rows], at_risk[rows]
         self.window.fold(accounts, back, updated, at_risk)
 
     def _numbers(self, ids: Any) -> Ints:
@@ -98,7 +96,8 @@ class Fold:
         if looked_up is None or not ids.dictionary.equals(looked_up[0]):
             looked_up = ids.dictionary, self._accounts.numbers(as_bytes(ids.dictionary))
             self._of_this_thread.looked_up = looked_up
-        return looked_up[1].take(ids.indices.to_numpy())
+        numbers: Ints = looked_up[1].take(ids.indices.to_numpy())
+        return numbers
 
     def _at_risk(self, statuses: Any) -> Mask:
         distinct, places = encoded(statuses)

@@ -75,6 +75,8 @@ class ScanPlan:
     """In the source, read or not."""
     months: int
     """How many months back from the target, itself included, the window can have any row."""
+    months_with_target: int
+    """The same in those row groups where the target month may be."""
 
     @property
     def rows_skipped(self) -> int:
@@ -104,6 +106,7 @@ def plan_scan(footers: Sequence[Footer], criteria: Criteria) -> ScanPlan:
         skipped=tuple(group for group in groups if not group.may_hold(first, last)),
         rows=sum(group.rows for group in groups),
         months=_months(within, criteria),
+        months_with_target=_months(with_target, criteria),
     )
 
 

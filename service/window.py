@@ -5,9 +5,9 @@ keeps the **largest**: the latest `updated_at` wins, and on an exact tie At Risk
 care in which order, batches, files, threads or machines the rows come, nor whether one comes twice. So two
 files with the same rows can never disagree.
 
-Duplicates are the rows beyond one for each cell, which needs one byte for each cell: was it ever seen? The
-numbers themselves are only needed for accounts that may alert, those with any At Risk row of the target
-month (a later `Healthy` row may still overrule it). Once these are known, `track_only` forgets the rest.
+Duplicates are the rows beyond one for each cell. The numbers are only needed for accounts that may alert, those
+with any At Risk row of the target month (a later `Healthy` row may still overrule it). Once these are known,
+`track_only` forgets the rest, and keeps of them one byte for each cell: was it ever seen?
 """
 
 import threading
@@ -19,38 +19,32 @@ from service.columns import Ints, Mask, Packed
 
 TARGET: Final = 0
 """Months are counted back from the target month."""
-_BLOCK: Final = 4096
-"""Accounts that lie together; a month that nobody of a block has costs nothing: its pages stay untouched."""
+_BLOCK_BITS: Final = 12
+_BLOCK: Final = 1 << _BLOCK_BITS
+"""Accounts that lie together."""
 
 
 class MonthWindow:
-    """The cells of all accounts over `months` months; safe to fill from several threads."""
+    """The cells of all accounts over the last `months` months; safe to fill from several threads."""
 
     def __init__(self, months: int) -> None:
-        self.months = months
         self._filling = threading.Lock()
-        self._seen = _Cells(months, np.uint8)
         self._newest = _Cells(months, np.uint64)
+        self._seen: _Cells | None = None
         self._rank: Ints | None = None
 
-    def see(self, accounts: Ints, back: Ints) -> Ints | None:
-        """Note that these accounts have a row in the month `back` months before the target.
-
-        Returns the places of the rows that `fold` must be given, None for all of them.
-        """
-        with self._filling:
-            at = self._seen.at(accounts, back)
-            self._seen.values[at] = 1
-        if self._rank is None:
-            return None
-        return np.flatnonzero(self._rank.take(accounts, mode="clip") >= 0)
-
     def fold(self, accounts: Ints, back: Ints, instants: Packed, at_risk: Mask) -> None:
-        """Let each row contribute to its cell."""
-        tracked = accounts if self._rank is None else self._rank.take(accounts, mode="clip")
+        """Let each row contribute to its cell, `back` months before the target month."""
+        if self._seen is not None and self._rank is not None:
+            with self._filling:
+                at = self._seen.at(accounts, back)
+                self._seen.values[at] = True
+            rank = self._rank.take(accounts, mode="clip")
+            rows = np.flatnonzero(rank >= 0)
+            accounts, back, instants, at_risk = rank[rows], back[rows], instants[rows], at_risk[rows]
         packed = instants << np.uint64(1) | at_risk
         with self._filling:
-            at = self._newest.at(tracked, back)
+            at = self._newest.at(accounts, back)
             cells = self._newest.values
             while at.size:
                 cells[at] = np.maximum(cells.take(at), packed)
@@ -58,23 +52,22 @@ class MonthWindow:
                 lost = np.flatnonzero(cells.take(at) < packed)
                 at, packed = at[lost], packed[lost]
 
-    def track_only(self, accounts: Ints) -> None:
-        """From now on keep the numbers of these accounts only (distinct, ascending)."""
-        newest = _Cells(self.months, np.uint64)
+    def track_only(self, accounts: Ints, months: int) -> None:
+        """From now on keep the numbers of these accounts only (distinct, ascending), over more months."""
+        self._seen = self._newest.occupied(months)
+        newest = _Cells(months, np.uint64)
         ranks = np.arange(accounts.size)
-        for back in range(self.months):
-            known = self._newest.month(accounts, back)
-            if known.any():
-                at = newest.at(ranks, np.full(ranks.size, back))
-                newest.values[at] = known
+        for back in range(self._newest.months):
+            at = newest.at(ranks, np.int64(back))
+            newest.values[at] = self._newest.month(accounts, back)
         self._newest = newest
         # One more than the largest, so that accounts first seen later are clipped to a -1.
         self._rank = np.full(int(accounts.max(initial=-1)) + 2, -1, np.int64)
         self._rank[accounts] = ranks
 
     def newest(self, accounts: Ints, back: int) -> Packed:
-        """Return the winning number of each account in one month, 0 where it has no row."""
-        tracked = accounts if self._rank is None else self._rank.take(accounts, mode="clip")
+        """Return the winning number of each tracked account in one month, 0 where it has no row."""
+        tracked = accounts if self._rank is None else self._rank.take(accounts)
         newest: Packed = self._newest.month(tracked, back)
         return newest
 
@@ -82,63 +75,71 @@ class MonthWindow:
         """Return for how many months, walking back from the target, each account was At Risk."""
         lasted = np.zeros(accounts.size, np.int64)
         walking = np.arange(accounts.size)
-        for back in range(self.months):
+        for back in range(self._newest.months):
             walking = walking[(self.newest(accounts[walking], back) & np.uint64(1)).astype(bool)]
             if not walking.size:
                 break
             lasted[walking] += 1
         return lasted
 
-    def occupied(self) -> int:
+    def account_months(self) -> int:
         """Count the cells that any row was seen in."""
-        return self._seen.occupied()
+        return (self._newest if self._seen is None else self._seen).count()
 
-    @property
-    def nbytes(self) -> int:
-        """An upper bound of the memory taken."""
-        return self._seen.values.nbytes + self._newest.values.nbytes
+    def nbytes(self, accounts: int) -> int:
+        """Return the memory that the cells of so many accounts take, in bytes."""
+        if self._seen is None or self._rank is None:
+            return accounts * self._newest.months * 8
+        return self._newest.values.nbytes + self._rank.nbytes + accounts * self._seen.months
 
 
 class _Cells:
-    """One number for each account and month; 0 where there is nothing yet.
+    """One value for each account and month; 0 where there is nothing yet.
 
     Blocks of accounts, in each the months one after the other, so that files sorted by month and files
     sorted by account both fill it nearly in the order of memory.
     """
 
-    def __init__(self, months: int, dtype: Any) -> None:
-        self._months = months
-        self.values = np.zeros(months * _BLOCK, dtype)
+    def __init__(self, months: int, dtype: Any, blocks: int = 1) -> None:
+        self.months = months
+        self.values = np.zeros(blocks * months * _BLOCK, dtype)
 
-    def at(self, accounts: Ints, back: Ints) -> Ints:
+    def at(self, accounts: Ints, back: Any) -> Ints:
         """Return where the cells lie in `values`, which is another array once room had to be made."""
         self._make_room(int(accounts.max(initial=0)))
-        return self._at(accounts, back)
+        at = accounts >> _BLOCK_BITS
+        at *= self.months
+        at += back
+        at <<= _BLOCK_BITS
+        at += accounts & (_BLOCK - 1)
+        return at
 
     def month(self, accounts: Ints, back: int) -> Any:
         """Return the cells of one month."""
-        self._make_room(int(accounts.max(initial=0)))
-        return self.values.take(self._at(accounts, np.int64(back)))
+        at = self.at(accounts, np.int64(back))
+        return self.values.take(at)
 
-    def occupied(self) -> int:
+    def occupied(self, months: int) -> "_Cells":
+        """Return whether each cell holds anything, with room for more months."""
+        blocks = self.values.size // (self.months * _BLOCK)
+        occupied = _Cells(months, np.bool_, blocks)
+        held = self.values.reshape(blocks, self.months, _BLOCK)
+        marks = occupied.values.reshape(blocks, months, _BLOCK)
+        for back in range(self.months):
+            np.not_equal(held[:, back], 0, out=marks[:, back])
+        return occupied
+
+    def count(self) -> int:
+        """Count the cells that hold anything."""
         # In pieces, as counting does not let other threads run.
         step = 1 << 22
-        return sum(
-            int(np.count_nonzero(self.values[first : first + step]))
-            for first in range(0, self.values.size, step)
-        )
-
-    def _at(self, accounts: Ints, back: Any) -> Ints:
-        at: Ints = (accounts // _BLOCK * self._months + back) * _BLOCK + accounts % _BLOCK
-        return at
+        pieces = (self.values[first : first + step] for first in range(0, self.values.size, step))
+        return sum(int(np.count_nonzero(piece)) for piece in pieces)
 
     def _make_room(self, account: int) -> None:
-        blocks = self.values.size // (self._months * _BLOCK)
-        if account < blocks * _BLOCK:
-            return
-        old = self.values.reshape(blocks, self._months, _BLOCK)
-        grown = np.zeros((max(2 * blocks, account // _BLOCK + 1), self._months, _BLOCK), old.dtype)
-        for back in range(self._months):
-            if old[:, back].any():
-                grown[:blocks, back] = old[:, back]
-        self.values = grown.reshape(-1)
+        room = self.values.size // self.months
+        if account >= room:
+            blocks = max(2 * room, account + 1) + _BLOCK - 1 >> _BLOCK_BITS
+            grown = np.zeros(blocks * self.months * _BLOCK, self.values.dtype)
+            grown[: self.values.size] = self.values
+            self.values = grown

@@ -41,14 +41,6 @@ def fill(window: MonthWindow, rows: list[Row]) -> None:
     back = np.array([row.back for row in rows], np.int64)
     instants = np.array([row.instant for row in rows], np.uint64)
     at_risk = np.array([row.at_risk for row in rows], np.bool_)
-    tracked = window.see(accounts, back)
-    if tracked is not None:
-        accounts, back, instants, at_risk = (
-            accounts[tracked],
-            back[tracked],
-            instants[tracked],
-            at_risk[tracked],
-        )
     window.fold(accounts, back, instants, at_risk)
 
 
@@ -68,23 +60,24 @@ def test_the_largest_number_wins(batches: list[list[Row]]) -> None:
     for batch in batches:
         fill(window, batch)
     cells = newest([row for batch in batches for row in batch])
-    assert window.occupied() == len(cells)
+    assert window.account_months() == len(cells)
     for (account, back), number in cells.items():
         assert window.newest(np.array([account]), back).tolist() == [number]
 
 
-@given(target_rows=ROWS, earlier_rows=ROWS)
+@given(target_rows=ROWS, earlier_rows=ROWS, known_months=st.integers(1, MONTHS))
 def test_forgetting_the_others_changes_nothing_for_those_tracked(
-    target_rows: list[Row], earlier_rows: list[Row]
+    target_rows: list[Row], earlier_rows: list[Row], known_months: int
 ) -> None:
     """Once only the candidates are tracked, their cells and the count of all cells stay exact."""
+    target_rows = [row for row in target_rows if row.back < known_months]
     candidates = sorted({row.account for row in target_rows if row.back == TARGET and row.at_risk})
-    window = MonthWindow(MONTHS)
+    window = MonthWindow(known_months)
     fill(window, target_rows)
-    window.track_only(np.array(candidates, np.int64))
+    window.track_only(np.array(candidates, np.int64), MONTHS)
     fill(window, earlier_rows)
     cells = newest([*target_rows, *earlier_rows])
-    assert window.occupied() == len(cells)
+    assert window.account_months() == len(cells)
     for back in range(MONTHS):
         expected = [cells.get((account, back), 0) for account in candidates]
         assert window.newest(np.array(candidates, np.int64), back).tolist() == expected
