@@ -1,7 +1,7 @@
-"""`python -m benchmarks --size small|full [--only NAME …]`: run them, print what they find, write the document.
+"""`python -m benchmarks --size small|full [--only NAME …]`: run, print what was found, write the document.
 
-Only the full size is worth writing down: it replaces docs/benchmarks.md, keeping the sections of benchmarks that
-were not run.
+Only the full size is worth writing down: it replaces docs/benchmarks.md, keeping what an earlier call found
+where a benchmark was not run. The targets are for the full size; at the small one they only show the way.
 """
 
 import argparse

@@ -8,7 +8,7 @@ from typing import Final
 
 from benchmarks.data_shape import LAYOUTS, Shape
 from benchmarks.measure import THREADS, Used, made, median_of, preview, run_side
-from benchmarks.report import Section, Target
+from benchmarks.report import TIMES, Section, Target
 from benchmarks.side import SIDES
 
 SHAPES: Final = {"small": Shape(accounts=50_000), "full": Shape(accounts=500_000)}
@@ -95,13 +95,14 @@ def _section(
     section = Section(
         title=f"Evaluate, {shape.layout}",
         about=(
-            f"{shape.accounts:,} accounts × {shape.months} months with 1 % gaps and 3 % duplicates in one file, "
-            f"row groups of {shape.row_group_size:,} rows (PyArrow's default), in the page cache; {THREADS} threads; "
-            f"{rounds} rounds, interleaved, each side in its own process; medians. All sides gave the same "
-            f"{count:,} alerts with the same attributes and durations, and the same number of duplicates. Wall and "
-            "CPU are without the side's own imports, which stand beside them."
+            f"{shape.accounts:,} accounts {TIMES} {shape.months} months with 1 % gaps and 3 % duplicates "
+            f"in one file, row groups of {shape.row_group_size:,} rows (PyArrow's default), in the page "
+            f"cache; {THREADS} threads; {rounds} rounds, interleaved, each side in its own process; "
+            f"medians. All sides gave the same {count:,} alerts with the same attributes and durations, "
+            "and the same number of duplicates. Wall and CPU are without the side's own imports, which "
+            "stand beside them."
         ),
-        header=("side", "wall s", "CPU s", "peak RSS MB", "import s", "wall, × ours"),
+        header=("side", "wall s", "CPU s", "peak RSS MB", "import s", f"wall, {TIMES} ours"),
     )
     for name, used in sorted(medians.items(), key=lambda item: item[1].wall_s):
         label = "floor (decoding only)" if name == "floor" else name

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
 LIBRARIES: Final = (
     "pyarrow",
     "numpy",
@@ -29,7 +30,7 @@ class Target:
     measured: float
     limit: float
     at_least: bool = False
-    unit: str = "×"
+    unit: str = TIMES
 
     @property
     def met(self) -> bool:

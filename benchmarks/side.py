@@ -1,9 +1,9 @@
 """One side of a comparison, in a process of its own: load, answer, report.
 
-A side is a module with `FORMULATIONS` (their names, nothing imported yet) and `load(formulation)`, which imports
-what the side needs and returns a function from a question to an answer. The clock of its work starts after
-`load`, which is timed by itself, and stops when the answer is there in the side's own form; turning it into rows
-that can be compared comes after.
+A side is a module with `FORMULATIONS` (their names, nothing imported yet) and `load(formulation)`, which
+imports what the side needs and returns a function from a question to an answer. The clock of its work starts
+after `load`, which is timed by itself, and stops when the answer is there in the side's own form; turning it
+into rows that can be compared comes after.
 """
 
 import argparse

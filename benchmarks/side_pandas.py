@@ -1,4 +1,4 @@
-"""Pandas's side, as the reference architecture describes it: filter, prune, sort, drop duplicates, walk back."""
+"""Pandas, as the reference architecture describes it: filter, prune, sort, drop duplicates, walk back."""
 
 from typing import Any, Final
 

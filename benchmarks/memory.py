@@ -1,0 +1,82 @@
+"""Memory: flat in rows, bounded for one giant row group, and no wider for a wide file."""
+
+from dataclasses import replace
+from typing import Final
+
+from benchmarks.data_shape import Shape
+from benchmarks.measure import Used, made, median_of, preview
+from benchmarks.report import TIMES, Section, Target
+
+ACCOUNTS: Final = {"small": 20_000, "full": 167_000}
+WIDE: Final = {"small": Shape(accounts=10_000), "full": Shape(accounts=500_000)}
+ROUNDS: Final = {"small": 2, "full": 3}
+EXTRA_COLUMNS: Final = 41
+GIANT: Final = 1_000_000_000
+"""Rows a group: one row group, however large the file."""
+
+
+def bench(size: str) -> list[Section]:
+    """Return both sections."""
+    return [_flat(size), _wide(size)]
+
+
+def _flat(size: str) -> Section:
+    few = Shape(accounts=ACCOUNTS[size], months=12)
+    many = Shape(accounts=ACCOUNTS[size], months=120)
+    shapes = {
+        "12 months": few,
+        "120 months, ten times the rows": many,
+        "120 months, shuffled": replace(many, layout="shuffled"),
+        "120 months, one giant row group": replace(many, row_group_size=GIANT),
+    }
+    used = _measure(shapes, ROUNDS[size])
+    section = _section(
+        "Memory",
+        f"`risk-alerts preview`, whole process, over {ACCOUNTS[size]:,} accounts: ten times the rows of "
+        f"the same accounts, by month and shuffled, and the same in a single row group. {ROUNDS[size]} "
+        "rounds, interleaved; medians.",
+        used,
+    )
+    first = used["12 months"]
+    section.targets = [
+        Target(
+            "peak RSS, ten times the rows", used["120 months, ten times the rows"].rss_mb / first.rss_mb, 1.2
+        )
+    ]
+    giant = used["120 months, one giant row group"].rss_mb / used["120 months, ten times the rows"].rss_mb
+    section.notes.append(
+        f"One giant row group takes {giant:.2f} {TIMES} the memory of row groups of the default size."
+    )
+    return section
+
+
+def _wide(size: str) -> Section:
+    narrow = WIDE[size]
+    wide = replace(narrow, extra_columns=EXTRA_COLUMNS)
+    used = _measure({"9 columns": narrow, f"{9 + EXTRA_COLUMNS} columns": wide}, ROUNDS[size])
+    source = made(wide)
+    section = _section(
+        "Wide files",
+        f"`risk-alerts preview`, whole process, over {narrow.accounts:,} accounts {TIMES} {narrow.months} "
+        f"months: the same rows with {EXTRA_COLUMNS} columns that nobody asked for "
+        f"({source.stat().st_size / 1e9:.1f} GB). {ROUNDS[size]} rounds, interleaved; medians.",
+        used,
+    )
+    first, second = used.values()
+    section.targets = [Target("wall, wide against narrow", second.wall_s / first.wall_s, 1.15)]
+    return section
+
+
+def _measure(shapes: dict[str, Shape], rounds: int) -> dict[str, Used]:
+    runs: dict[str, list[Used]] = {name: [] for name in shapes}
+    for _ in range(rounds):
+        for name, shape in shapes.items():
+            runs[name].append(preview(made(shape).as_uri(), month=shape.month))
+    return {name: median_of(used) for name, used in runs.items()}
+
+
+def _section(title: str, about: str, used: dict[str, Used]) -> Section:
+    section = Section(title=title, about=about, header=("file", "wall s", "CPU s", "peak RSS MB"))
+    for name, one in used.items():
+        section.rows.append((name, f"{one.wall_s:.2f}", f"{one.cpu_s:.2f}", f"{one.rss_mb:.0f}"))
+    return section
