@@ -25,8 +25,8 @@ fault: $(VENV)/.installed ## kills, freezes and full disks
 load: $(VENV)/.installed ## thousands of alerts through the mock Slack, with and without faults
 	@$(BIN)/pytest -m load -s
 
-bench: .venv-bench/.installed ## benchmarks against DuckDB, Polars and pandas (SIZE=full for the large ones)
-	@.venv-bench/bin/python -m benchmarks --size $(SIZE)
+bench: .venv-bench/.installed ## benchmarks against DuckDB, Polars and pandas (SIZE=full, ONLY="evaluate start")
+	@.venv-bench/bin/python -m benchmarks --size $(SIZE) $(if $(ONLY),--only $(ONLY))
 
 examples: $(VENV)/.installed ## docs/examples/ from a real file: make examples SOURCE=/path/to/file.parquet
 	@test -n "$(SOURCE)" || { echo "make examples SOURCE=/path/to/monthly_account_status.parquet"; exit 1; }
