@@ -6,13 +6,15 @@ from contextlib import asynccontextmanager
 from typing import Final, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.store.database import Database, DatabaseBusyError, open_database
+from service.store.database import Database
+from service.store.failures import DatabaseBusyError
 from service.store.list_verbs import ListVerbs
-from service.store.outbox_verbs import LeftAlert, OutboxEntry, OutboxVerbs, Settlement
+from service.store.record_verbs import RecordVerbs
 from service.store.run_verbs import MonthLease, RescuedRun, RunVerbs
 from service.store.schema import health_probe
+from service.store.send_verbs import LeftAlert, OutboxEntry, SendVerbs, Settlement
+from service.store.upgrade import open_database
 
 __all__ = [
     "DatabaseBusyError",
@@ -30,7 +32,7 @@ _BALLAST_BYTES: Final = 64 * 1024
 """A database with less room than this left is as good as full."""
 
 
-class Store(RunVerbs, OutboxVerbs, ListVerbs):
+class Store(RunVerbs, RecordVerbs, SendVerbs, ListVerbs):
     """Everything that is written down; whole transactions only, and every one to its end."""
 
     def __init__(self, database: Database) -> None:
@@ -43,11 +45,11 @@ class Store(RunVerbs, OutboxVerbs, ListVerbs):
         `busy` means that somebody else has been writing for as long as a probe can wait, which is no illness.
         """
 
-        async def probe(connection: AsyncConnection) -> None:
+        def probe(connection: sa.Connection) -> None:
             # Only a real write shows a read-only or full database: SQLite begins IMMEDIATE on both.
-            await connection.execute(health_probe.delete())
-            await connection.execute(health_probe.insert().values(id=1, ballast=bytes(_BALLAST_BYTES)))
-            await connection.execute(health_probe.delete().where(health_probe.c.id == sa.literal(1)))
+            connection.execute(health_probe.delete())
+            connection.execute(health_probe.insert().values(id=1, ballast=bytes(_BALLAST_BYTES)))
+            connection.execute(health_probe.delete().where(health_probe.c.id == sa.literal(1)))
 
         # One probe at a time, and none is cut short: a transaction always runs to its end.
         if self._probe is None or self._probe.done():

@@ -2,11 +2,10 @@
 
 import base64
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.delivery import Outcome
 from service.errors import BadCursorError, RunNotFoundError
@@ -15,11 +14,12 @@ from service.run_record import Page, RunAlert, RunRecord, RunStatus
 from service.store.database import Database
 from service.store.rows import run_alert, run_record
 from service.store.run_verbs import count_outcomes
-from service.store.schema import FACTS, alert_outcomes, attempts, run_outcomes, runs
-
-T = TypeVar("T", str, int)
+from service.store.schema import FACTS, UtcTimestamp, alert_outcomes, attempts, run_outcomes, runs
 
 SAMPLES: Final = 10
+_MAX_POSITION: Final = 2**31 - 1
+_FOREIGN: Final = "the cursor does not belong to this list"
+_TROUBLES: Final = (Outcome.FAILED, Outcome.UNKNOWN)
 
 # While a run is at work its own rows are not decided yet: they are seen through the outbox.
 _LIVE = sa.case(
@@ -63,16 +63,19 @@ class ListVerbs:
         Raises RunNotFoundError.
         """
 
-        async def work(connection: AsyncConnection) -> RunRecord:
-            row = await _run_row(connection, run_id)
+        def work(connection: sa.Connection) -> RunRecord:
+            row = _run_row(connection, run_id)
             month = Month.parse(row["month"])
             of_run = _ALERTS.where(run_outcomes.c.run_id == run_id).order_by(run_outcomes.c.position)
-            troubled = of_run.where(_OUTCOME.in_([Outcome.FAILED, Outcome.UNKNOWN]))
+            troubled = of_run.where(_OUTCOME.in_(_TROUBLES))
+            outcomes = _outcomes(connection, row)
+            # Looking for the few among very many would take long where there is none.
+            is_troubled = any(outcomes.get(outcome) for outcome in _TROUBLES)
             return run_record(
                 row,
-                await _outcomes(connection, row),
-                sample_alerts=await _run_alerts(connection, of_run.limit(SAMPLES), month),
-                sample_errors=await _run_alerts(connection, troubled.limit(SAMPLES), month),
+                outcomes,
+                sample_alerts=_run_alerts(connection, of_run.limit(SAMPLES), month),
+                sample_errors=_run_alerts(connection, troubled.limit(SAMPLES), month) if is_troubled else (),
             )
 
         return await self._database.read(work)
@@ -91,18 +94,19 @@ class ListVerbs:
             query = query.where(runs.c.month == str(month))
         if status is not None:
             query = query.where(runs.c.status == status)
-        last_seen = _read_cursor(cursor, str)
+        last_seen = _read_run_cursor(cursor)
 
-        async def work(connection: AsyncConnection) -> Page[RunRecord]:
+        def work(connection: sa.Connection) -> Page[RunRecord]:
             page = query
             if last_seen is not None:
                 last = sa.select(runs.c.started_at, runs.c.run_id).where(runs.c.run_id == last_seen)
-                found = (await connection.execute(last)).one_or_none()
+                found = (connection.execute(last)).one_or_none()
                 if found is None:
-                    raise BadCursorError("the cursor does not belong to this list")
-                page = page.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < sa.tuple_(*found))
-            rows = await _mappings(connection, page)
-            items = [run_record(row, await _outcomes(connection, row)) for row in rows[:limit]]
+                    raise BadCursorError(_FOREIGN)
+                place = sa.tuple_(sa.literal(found.started_at, UtcTimestamp), sa.literal(found.run_id))
+                page = page.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < place)
+            rows = _mappings(connection, page)
+            items = [run_record(row, _outcomes(connection, row)) for row in rows[:limit]]
             more = _cursor(items[-1].run_id) if len(rows) > limit else None
             return Page(items=tuple(items), next_cursor=more)
 
@@ -119,19 +123,20 @@ class ListVerbs:
     ) -> Page[RunAlert]:
         """Return alerts of a run in the order of sending; raises RunNotFoundError, BadCursorError."""
         query = (
-            _ALERTS.where(run_outcomes.c.run_id == run_id).order_by(run_outcomes.c.position).limit(limit + 1)
+            _ALERTS.where(
+                run_outcomes.c.run_id == run_id, run_outcomes.c.position > _read_alert_cursor(cursor)
+            )
+            .order_by(run_outcomes.c.position)
+            .limit(limit + 1)
         )
         if outcome is not None:
             query = query.where(sa.literal(outcome) == _OUTCOME)
         if region is not None:
-            query = query.where(run_outcomes.c.account_region == region)
-        last_seen = _read_cursor(cursor, int)
-        if last_seen is not None:
-            query = query.where(run_outcomes.c.position > last_seen)
+            query = query.where(run_outcomes.c.account_region == region.replace("\0", "\ufffd"))
 
-        async def work(connection: AsyncConnection) -> Page[RunAlert]:
-            month = Month.parse((await _run_row(connection, run_id))["month"])
-            rows = await _mappings(connection, query)
+        def work(connection: sa.Connection) -> Page[RunAlert]:
+            month = Month.parse((_run_row(connection, run_id))["month"])
+            rows = _mappings(connection, query)
             items = tuple(run_alert(row, month) for row in rows[:limit])
             more = _cursor(rows[limit - 1]["position"]) if len(rows) > limit else None
             return Page(items=items, next_cursor=more)
@@ -139,18 +144,20 @@ class ListVerbs:
         return await self._database.read(work)
 
 
-async def _run_row(connection: AsyncConnection, run_id: str) -> Mapping[str, Any]:
-    row = (await connection.execute(sa.select(runs).where(runs.c.run_id == run_id))).mappings().one_or_none()
+def _run_row(connection: sa.Connection, run_id: str) -> Mapping[str, Any]:
+    # No id holds NUL, and PostgreSQL does not even take the question.
+    query = sa.select(runs).where(runs.c.run_id == run_id.replace("\0", "\ufffd"))
+    row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
     return dict(row)
 
 
-async def _outcomes(connection: AsyncConnection, row: Mapping[str, Any]) -> dict[str, int]:
+def _outcomes(connection: sa.Connection, row: Mapping[str, Any]) -> dict[str, int]:
     """Return a run's alerts per outcome: as it was closed, or as it stands at this moment."""
     if row["outcome_counts"] is not None:
         return dict(orjson.loads(row["outcome_counts"]))
-    outcomes = await count_outcomes(connection, row["run_id"])
+    outcomes = count_outcomes(connection, row["run_id"])
     if outcomes.pop(Outcome.PENDING, 0):
         live = (
             sa.select(_LIVE, sa.func.count())
@@ -158,32 +165,44 @@ async def _outcomes(connection: AsyncConnection, row: Mapping[str, Any]) -> dict
             .where(run_outcomes.c.run_id == row["run_id"], _UNDECIDED)
             .group_by(_LIVE)
         )
-        for outcome, count in (await connection.execute(live)).tuples():
+        for outcome, count in (connection.execute(live)).tuples():
             outcomes[outcome] = outcomes.get(outcome, 0) + count
     return outcomes
 
 
-async def _run_alerts(
-    connection: AsyncConnection, query: sa.Select[Any], month: Month
-) -> tuple[RunAlert, ...]:
-    return tuple(run_alert(row, month) for row in await _mappings(connection, query))
+def _run_alerts(connection: sa.Connection, query: sa.Select[Any], month: Month) -> tuple[RunAlert, ...]:
+    return tuple(run_alert(row, month) for row in _mappings(connection, query))
 
 
-async def _mappings(connection: AsyncConnection, query: sa.Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+def _mappings(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in (connection.execute(query)).mappings()]
 
 
 def _cursor(last_seen: str | int) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(last_seen)).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str | None, kind: type[T]) -> T | None:
+def _read_run_cursor(cursor: str | None) -> str | None:
+    last_seen = _read_cursor(cursor)
+    if last_seen is not None and (not isinstance(last_seen, str) or "\0" in last_seen):
+        raise BadCursorError(_FOREIGN)
+    return last_seen
+
+
+def _read_alert_cursor(cursor: str | None) -> int:
+    last_seen = -1 if cursor is None else _read_cursor(cursor)
+    if type(last_seen) is not int or not -1 <= last_seen <= _MAX_POSITION:
+        raise BadCursorError(_FOREIGN)
+    return last_seen
+
+
+def _read_cursor(cursor: str | None) -> Any:
     if cursor is None:
         return None
     try:
         last_seen = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError:
         last_seen = None
-    if not isinstance(last_seen, kind):
-        raise BadCursorError("the cursor does not belong to this list")
+    if last_seen is None:
+        raise BadCursorError(_FOREIGN)
     return last_seen

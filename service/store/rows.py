@@ -99,10 +99,6 @@ def run_counts(rows: RowLedger | None, outcomes: Mapping[str, int]) -> RunCounts
     )
 
 
-def _by_outcome(outcomes: Mapping[str, int]) -> dict[Outcome, int]:
-    return {outcome: outcomes[outcome] for outcome in Outcome if outcome in outcomes}
-
-
 def _row_ledger(text: str | None) -> RowLedger | None:
     if text is None:
         return None

@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.delivery import Outcome, Reason
 from service.errors import InterruptedRunError, OvertakenError
@@ -18,7 +17,7 @@ from service.evaluation import Evaluation, RunWarning
 from service.ledger import Ledger
 from service.month import Month
 from service.run_record import RunError, RunRequest, RunStatus
-from service.store.database import Database
+from service.store.database import Database, DatabaseClock
 from service.store.rows import evaluation_row, warnings_text
 from service.store.schema import alert_outcomes, month_leases, run_outcomes, runs
 
@@ -71,8 +70,8 @@ class RunVerbs:
     ) -> None:
         """Record that a run has begun; it counts as alive for `lease_s` seconds."""
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(
+        def work(connection: sa.Connection) -> None:
+            connection.execute(
                 runs.insert().values(
                     run_id=run_id,
                     source_uri=request.source_uri,
@@ -80,7 +79,7 @@ class RunVerbs:
                     dry_run=request.dry_run,
                     status=RunStatus.RUNNING,
                     started_at=started_at,
-                    expires_at=self._database.clock + lease_s,
+                    expires_at=DatabaseClock() + lease_s,
                 )
             )
 
@@ -88,65 +87,55 @@ class RunVerbs:
 
     async def keep_alive(self, run_id: str, *, lease_s: float, progress: dict[str, Any]) -> None:
         """Say that a run is still at work, and how far it is; raises OvertakenError when it was closed."""
-
-        async def work(connection: AsyncConnection) -> None:
-            beat = (
-                runs.update()
-                .where(runs.c.run_id == run_id, runs.c.status == RunStatus.RUNNING)
-                .values(expires_at=self._database.clock + lease_s, progress=orjson.dumps(progress).decode())
-            )
-            if (await connection.execute(beat)).rowcount == 0:
-                raise OvertakenError(f"run {run_id} was closed by another process")
-
-        await self._database.write(work)
+        beat = {"expires_at": DatabaseClock() + lease_s, "progress": orjson.dumps(progress).decode()}
+        await self._database.write(lambda connection: _update_running(connection, run_id, beat))
 
     async def acquire_month(self, run_id: str, month: Month, *, now: datetime) -> MonthLease | str:
         """Take the month for a run, closing a holder that has died; else return the id of the living holder.
 
-        Raises OvertakenError when the run itself was closed meanwhile.
+        Asked again by the holder it is the same lease. Raises OvertakenError when the run itself was closed
+        meanwhile.
         """
 
-        async def work(connection: AsyncConnection) -> MonthLease | str:
-            await self._rescue(connection, now)
-            alive = sa.select(runs.c.status).where(runs.c.run_id == run_id)
-            if await connection.scalar(alive) != RunStatus.RUNNING:
-                raise OvertakenError(f"run {run_id} was closed by another process")
-            lease = (
-                await connection.execute(sa.select(month_leases).where(month_leases.c.month == str(month)))
+        def work(connection: sa.Connection) -> MonthLease | str:
+            check_running(connection, run_id)
+            # Who asks is alive, however long nothing has been heard of it.
+            _rescue(connection, now, spare=run_id)
+            lease = connection.execute(
+                sa.select(month_leases.c.run_id, month_leases.c.epoch, runs.c.status)
+                .outerjoin(runs, runs.c.run_id == month_leases.c.run_id)
+                .where(month_leases.c.month == str(month))
             ).one_or_none()
+            if lease is not None and lease.run_id == run_id:
+                return MonthLease(run_id=run_id, month=month, epoch=lease.epoch)
+            if lease is not None and lease.status == RunStatus.RUNNING:
+                return str(lease.run_id)
             if lease is None:
                 epoch = 1
-                await connection.execute(
-                    month_leases.insert().values(month=str(month), epoch=epoch, run_id=run_id)
-                )
+                connection.execute(month_leases.insert().values(month=str(month), epoch=epoch, run_id=run_id))
             else:
-                holder = sa.select(runs.c.status).where(runs.c.run_id == lease.run_id)
-                if await connection.scalar(holder) == RunStatus.RUNNING:
-                    return str(lease.run_id)
                 epoch = lease.epoch + 1
-                await connection.execute(
-                    month_leases.update()
-                    .where(month_leases.c.month == str(month))
-                    .values(epoch=epoch, run_id=run_id)
-                )
-            await connection.execute(runs.update().where(runs.c.run_id == run_id).values(epoch=epoch))
+                of_month = month_leases.update().where(month_leases.c.month == str(month))
+                connection.execute(of_month.values(epoch=epoch, run_id=run_id))
+            _update_running(connection, run_id, {"epoch": epoch})
             return MonthLease(run_id=run_id, month=month, epoch=epoch)
 
         return await self._database.write(work)
 
     async def rescue_runs(self, *, now: datetime) -> list[RescuedRun]:
         """Close every run whose process has died, so that none stays `running`."""
-        return await self._database.write(lambda connection: self._rescue(connection, now))
+        # A look first: the sweep of an idle service must not stand in line with the writers.
+        if not await self._database.read(_expired):
+            return []
+        return await self._database.write(lambda connection: _rescue(connection, now))
 
     async def note_evaluation(self, run_id: str, evaluation: Evaluation) -> None:
-        """Store what the evaluation of a run found, before anything is done about it."""
+        """Store what the evaluation of a run found, before anything is done about it.
 
-        async def work(connection: AsyncConnection) -> None:
-            await connection.execute(
-                runs.update().where(runs.c.run_id == run_id).values(**evaluation_row(evaluation))
-            )
-
-        await self._database.write(work)
+        Raises OvertakenError when the run was closed meanwhile.
+        """
+        found = evaluation_row(evaluation)
+        await self._database.write(lambda connection: _update_running(connection, run_id, found))
 
     async def finish_run(
         self,
@@ -163,56 +152,81 @@ class RunVerbs:
         written then) when the run succeeded but does not add up.
         """
 
-        async def work(connection: AsyncConnection) -> None:
-            await _lose_what_is_on_its_way(connection, run_id, now)
-            outcomes = await _close_outcomes(connection, run_id)
+        def work(connection: sa.Connection) -> None:
+            check_running(connection, run_id)
+            _lose_what_is_on_its_way(connection, run_id, now)
+            outcomes = _close_outcomes(connection, run_id)
             if error is None and evaluation is not None:
                 counted = {outcome: outcomes.get(outcome, 0) for outcome in Outcome}
                 Ledger(rows=evaluation.rows, outcomes=counted).check()
-            closing = (
-                runs.update()
-                .where(runs.c.run_id == run_id, runs.c.status == RunStatus.RUNNING)
-                .values(
-                    status=RunStatus.FAILED if error else RunStatus.SUCCEEDED,
-                    finished_at=now,
-                    error=error and error.code,
-                    error_detail=error and error.detail,
-                    warnings=warnings_text(warnings),
-                    outcome_counts=orjson.dumps(outcomes).decode(),
-                )
-            )
-            if (await connection.execute(closing)).rowcount == 0:
-                raise OvertakenError(f"run {run_id} was closed by another process")
+            closing = {
+                "status": RunStatus.FAILED if error else RunStatus.SUCCEEDED,
+                "finished_at": now,
+                "error": error and error.code,
+                "error_detail": error and error.detail,
+                "warnings": warnings_text(warnings),
+                "outcome_counts": orjson.dumps(outcomes).decode(),
+            }
+            _update_running(connection, run_id, closing)
 
         await self._database.write(work)
 
-    async def _rescue(self, connection: AsyncConnection, now: datetime) -> list[RescuedRun]:
-        expired = sa.select(runs.c.run_id).where(
-            runs.c.status == RunStatus.RUNNING, runs.c.expires_at < self._database.clock
-        )
-        rescued = []
-        for run_id in (await connection.scalars(expired)).all():
-            in_doubt = await _lose_what_is_on_its_way(connection, run_id, now)
-            outcomes = await _close_outcomes(connection, run_id)
-            await connection.execute(
-                runs.update()
-                .where(runs.c.run_id == run_id)
-                .values(
-                    status=RunStatus.FAILED,
-                    finished_at=now,
-                    error=InterruptedRunError.code,
-                    error_detail="the process that ran it stopped before it had finished",
-                    outcome_counts=orjson.dumps(outcomes).decode(),
-                )
-            )
-            rescued.append(RescuedRun(run_id=run_id, in_doubt=in_doubt))
-        return rescued
+
+def check_running(connection: sa.Connection, run_id: str) -> None:
+    """Raise OvertakenError when the run was closed by another process."""
+    _check(connection, run_id, runs.c.run_id == run_id)
 
 
-async def _lose_what_is_on_its_way(connection: AsyncConnection, run_id: str, now: datetime) -> int:
+def check_holds(connection: sa.Connection, lease: MonthLease) -> None:
+    """Raise OvertakenError when the lease was lost."""
+    _check(connection, lease.run_id, sa.and_(runs.c.run_id == lease.run_id, runs.c.epoch == lease.epoch))
+
+
+def _check(connection: sa.Connection, run_id: str, condition: sa.ColumnElement[bool]) -> None:
+    if connection.scalar(sa.select(runs.c.status).where(condition)) != RunStatus.RUNNING:
+        raise _overtaken(run_id)
+
+
+def _update_running(connection: sa.Connection, run_id: str, values: dict[str, Any]) -> None:
+    """Write down something about a run, unless it is closed: then raise OvertakenError."""
+    of_run = runs.update().where(runs.c.run_id == run_id, runs.c.status == RunStatus.RUNNING)
+    if connection.execute(of_run.values(**values)).rowcount == 0:
+        raise _overtaken(run_id)
+
+
+def _overtaken(run_id: str) -> OvertakenError:
+    return OvertakenError(f"run {run_id} was closed by another process")
+
+
+def _expired(connection: sa.Connection) -> list[str]:
+    expired = sa.select(runs.c.run_id).where(
+        runs.c.status == RunStatus.RUNNING, runs.c.expires_at < DatabaseClock()
+    )
+    return list(connection.scalars(expired))
+
+
+def _rescue(connection: sa.Connection, now: datetime, *, spare: str | None = None) -> list[RescuedRun]:
+    rescued = []
+    for run_id in _expired(connection):
+        if run_id == spare:
+            continue
+        in_doubt = _lose_what_is_on_its_way(connection, run_id, now)
+        closing = {
+            "status": RunStatus.FAILED,
+            "finished_at": now,
+            "error": InterruptedRunError.code,
+            "error_detail": "the process that ran it stopped before it had finished",
+            "outcome_counts": orjson.dumps(_close_outcomes(connection, run_id)).decode(),
+        }
+        _update_running(connection, run_id, closing)
+        rescued.append(RescuedRun(run_id=run_id, in_doubt=in_doubt))
+    return rescued
+
+
+def _lose_what_is_on_its_way(connection: sa.Connection, run_id: str, now: datetime) -> int:
     """Turn what a run was sending to `unknown`: Slack may or may not have it."""
-    await connection.execute(_RECORD_LOST_ATTEMPTS, {"run_id": run_id, "now": now, "message": _LOST})
-    lost = await connection.execute(
+    connection.execute(_RECORD_LOST_ATTEMPTS, {"run_id": run_id, "now": now, "message": _LOST})
+    lost = connection.execute(
         alert_outcomes.update()
         .where(alert_outcomes.c.run_id == run_id, alert_outcomes.c.status == "sending")
         .values(status="unknown", error=Reason.INTERRUPTED, error_message=_LOST, updated_at=now)
@@ -220,15 +234,15 @@ async def _lose_what_is_on_its_way(connection: AsyncConnection, run_id: str, now
     return lost.rowcount
 
 
-async def _close_outcomes(connection: AsyncConnection, run_id: str) -> dict[str, int]:
+def _close_outcomes(connection: sa.Connection, run_id: str) -> dict[str, int]:
     """Decide every outcome that the outbox has decided, and count them as `count_outcomes` does."""
-    await connection.execute(_CLOSE_OUTCOMES, {"run_id": run_id})
-    return await count_outcomes(connection, run_id)
+    connection.execute(_CLOSE_OUTCOMES, {"run_id": run_id})
+    return count_outcomes(connection, run_id)
 
 
-async def count_outcomes(connection: AsyncConnection, run_id: str) -> dict[str, int]:
+def count_outcomes(connection: sa.Connection, run_id: str) -> dict[str, int]:
     """Count a run's alerts per outcome as its own rows have it; `unknown_region` counts within `failed`."""
-    counted = await connection.execute(
+    counted = connection.execute(
         sa.select(run_outcomes.c.outcome, run_outcomes.c.reason, sa.func.count())
         .where(run_outcomes.c.run_id == run_id)
         .group_by(run_outcomes.c.outcome, run_outcomes.c.reason)

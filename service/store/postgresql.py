@@ -1,0 +1,124 @@
+"""PostgreSQL through asyncpg: an advisory lock stands in for SQLite's one writer.
+
+What the verbs read before they write is then as true at their commit as it was when they read it, on both
+databases alike, and no transaction ever has to be tried again.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from service.store import database
+from service.store.database import Work, to_its_end
+from service.store.failures import translated
+
+_WRITER_LOCK: Final = 7_275_126
+"""Any number, the same in every process."""
+_READERS: Final = 4
+"""With the one writer: five connections for each process."""
+_RECYCLE_S: Final = 1800
+_COMMAND_TIMEOUT_S: Final = 30.0
+"""No statement here takes as long; an answer that takes longer was lost with the network."""
+_NOT_FOR_ASYNCPG: Final = {"channel_binding", "connect_timeout", "gssencmode", "sslcompression", "sslsni"}
+"""What libpq's URLs may carry and asyncpg would pass on to the server, which does not know it."""
+
+T = TypeVar("T")
+
+
+class PostgresqlDatabase:
+    """A database of a PostgreSQL server."""
+
+    def __init__(self, url: str) -> None:
+        self._writing = asyncio.Lock()
+        self._take_writer_lock = sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK))
+        connect = partial(
+            asyncpg.connect,
+            asyncpg_dsn(url),
+            timeout=database.BUSY_TIMEOUT_S,
+            command_timeout=_COMMAND_TIMEOUT_S,
+            server_settings={
+                "lock_timeout": f"{database.BUSY_TIMEOUT_S * 1000:.0f}",
+                # A process that froze in mid-transaction must not hold the writer's lock for ever.
+                "idle_in_transaction_session_timeout": f"{database.BUSY_TIMEOUT_S * 1000:.0f}",
+                "timezone": "UTC",
+            },
+        )
+        # Repeatable read gives readers what SQLite gives them: one snapshot for all that they ask. The writer
+        # has to see what was committed while it waited for the lock.
+        self._readers = _engine(connect, _READERS, "REPEATABLE READ").execution_options(
+            postgresql_readonly=True
+        )
+        self._writer = _engine(connect, 1, "READ COMMITTED")
+
+    async def open(self) -> None:
+        """Find out whether the server can be reached; raises DatabaseUnusableError."""
+        await self.read(lambda connection: connection.execute(sa.select(1)).scalar())
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work` on one consistent snapshot; see `Database.read`."""
+
+        async def transaction() -> T:
+            async with self._readers.connect() as connection:
+                return await connection.run_sync(work)
+
+        return await _result(transaction())
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` as the only writer and commit; see `Database.write`."""
+
+        async def transaction() -> T:
+            async with self._writing, self._writer.begin() as connection:
+                await connection.execute(self._take_writer_lock)
+                return await connection.run_sync(work)
+
+        return await _result(transaction())
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await _result(self._readers.dispose())
+        await _result(self._writer.dispose())
+
+
+def asyncpg_dsn(url: str) -> str:
+    """Spell a database URL as asyncpg reads it.
+
+    asyncpg knows libpq's `sslmode`, `sslrootcert`, and `host=/cloudsql/…` for a socket, as the cloud's
+    consoles hand them out; what it takes from SQLAlchemy's own spelling is said here.
+    """
+    parts = urlsplit(url)
+    query = [
+        ("sslmode" if name == "ssl" else name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if name not in _NOT_FOR_ASYNCPG
+    ]
+    if not any(name == "application_name" for name, _ in query):
+        query.append(("application_name", "risk-alerts"))
+    return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(query)))
+
+
+def _engine(connect: Any, size: int, isolation_level: Any) -> AsyncEngine:
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        hide_parameters=True,
+        isolation_level=isolation_level,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=database.BUSY_TIMEOUT_S,
+        pool_recycle=_RECYCLE_S,
+        pool_pre_ping=True,
+    )
+
+
+async def _result(transaction: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await to_its_end(asyncio.ensure_future(transaction))
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as problem:
+        raise translated(problem) from problem

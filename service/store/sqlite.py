@@ -1,0 +1,160 @@
+"""SQLite: readers through aiosqlite, and one writer in a thread of its own.
+
+The file is in WAL mode with synchronous=FULL, so that a committed claim survives a power cut. A transaction
+that writes is `BEGIN IMMEDIATE`. It takes one thread hop whatever it does, and no cancellation can tear apart
+what a thread does in one go.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from service.errors import DatabaseUnusableError
+from service.store import database
+from service.store.database import Work, to_its_end
+from service.store.failures import DatabaseBusyError, translated
+
+_READERS: Final = 4
+_WAL_POLL_S: Final = 0.02
+_MEMORY: Final = {"", ":memory:", "file::memory:"}
+
+T = TypeVar("T")
+
+
+class SqliteDatabase:
+    """A SQLite file."""
+
+    def __init__(self, url: sa.URL) -> None:
+        """Prepare for the file that `url` names; raises DatabaseUnusableError when it names none."""
+        path = url.database or ""
+        if path in _MEMORY or url.query.get("mode") == "memory":
+            raise DatabaseUnusableError("DATABASE_URL needs a file: the ledger must outlive the process")
+        if not path.startswith("file:"):
+            _make_folder(Path(path).parent)
+        connect_args = {"timeout": database.BUSY_TIMEOUT_S}
+        self._readers = create_async_engine(
+            url.set(drivername="sqlite+aiosqlite"),
+            hide_parameters=True,
+            connect_args=connect_args,
+            pool_size=_READERS,
+            max_overflow=0,
+            pool_timeout=database.BUSY_TIMEOUT_S,
+        )
+        sa.event.listen(self._readers.sync_engine, "connect", _set_up_reader)
+        sa.event.listen(self._readers.sync_engine, "begin", _begin_reading)
+        self._writer = sa.create_engine(
+            url.set(drivername="sqlite+pysqlite"),
+            hide_parameters=True,
+            connect_args=connect_args,
+            pool_size=1,
+            max_overflow=0,
+        )
+        sa.event.listen(self._writer, "connect", _set_up_writer)
+        sa.event.listen(self._writer, "begin", _begin_writing)
+        # One thread also keeps this process's writers in line: SQLite's own waiting is a poll, and unfair.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    async def open(self) -> None:
+        """Put the file into WAL mode, once for all its connections; raises DatabaseUnusableError."""
+        await self._in_thread(self._switch_to_wal)
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work` on one consistent snapshot; see `Database.read`."""
+
+        async def transaction() -> T:
+            async with self._readers.connect() as connection:
+                return await connection.run_sync(work)
+
+        return await _result(asyncio.ensure_future(transaction()))
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` as the only writer and commit; see `Database.write`."""
+
+        def transaction() -> T:
+            with self._writer.begin() as connection:
+                return work(connection)
+
+        return await self._in_thread(transaction)
+
+    async def close(self) -> None:
+        """Close all connections, after what is still being written."""
+        await _result(asyncio.ensure_future(self._readers.dispose()))
+        await self._in_thread(self._writer.dispose)
+        self._thread.shutdown()
+
+    async def _in_thread(self, step: Callable[[], T]) -> T:
+        return await _result(asyncio.get_running_loop().run_in_executor(self._thread, step))
+
+    def _switch_to_wal(self) -> None:
+        deadline = time.monotonic() + database.BUSY_TIMEOUT_S
+        connection = self._writer.raw_connection()
+        try:
+            while (mode := _try_wal(connection.cursor())) is None:
+                if time.monotonic() > deadline:
+                    raise DatabaseBusyError("the database is busy: another process holds it to itself")
+                time.sleep(_WAL_POLL_S)
+        finally:
+            connection.close()
+        if mode != "wal":
+            # Network file systems, mostly: there a commit could be lost, and processes not see each other.
+            raise DatabaseUnusableError("the database cannot be used: its file system does not support WAL")
+
+
+def _try_wal(cursor: Any) -> str | None:
+    """Return the journal mode after asking for WAL; None where another process was doing the same."""
+    try:
+        # Where several processes switch at once SQLite does not wait but fails.
+        return str(cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0])
+    except sqlite3.OperationalError as problem:
+        if isinstance(translated(problem), DatabaseBusyError):
+            return None
+        raise
+    finally:
+        cursor.close()
+
+
+async def _result(transaction: "asyncio.Future[T]") -> T:
+    try:
+        return await to_its_end(transaction)
+    except (SQLAlchemyError, sqlite3.Error) as problem:
+        raise translated(problem) from problem
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise DatabaseUnusableError(
+            f"the database's folder cannot be made: {problem.strerror}: {folder}"
+        ) from problem
+
+
+def _set_up_reader(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by the listeners here, not by the driver
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only=ON")
+    cursor.close()
+
+
+def _set_up_writer(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_reading(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: sa.Connection) -> None:
+    # A deferred transaction that turns to writing fails at once whatever the busy timeout.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
