@@ -68,7 +68,7 @@ def _alert(**changes: Any) -> Alert:
 
 
 def _fail(text: str) -> None:
-    local_variable = "".join(("canary", "local"))
+    local_variable = "canarylocal"
     if local_variable:
         raise ValueError(text)
 
