@@ -51,7 +51,7 @@ def bench(size: str) -> list[Section]:
         with _serving() as service:
             starts.append(_until_healthy(service))
     latencies = _latencies_during_scan(SHAPES[size])
-    cuts = quantiles(latencies, n=100)
+    cuts = quantiles(latencies, n=100, method="inclusive")
     section = Section(
         title="Start, and the event loop",
         about=(
