@@ -6,6 +6,7 @@ this module nobody sees the difference.
 
 import datetime as dt
 import math
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 from typing import Any, Final, TypeAlias
@@ -69,12 +70,16 @@ _FIRST_DAY: Final = dt.date.min.toordinal() - _EPOCH
 _LAST_DAY: Final = dt.date.max.toordinal() - _EPOCH
 
 
-def schema_problems(schema: Any) -> list[str]:
-    """Name every column of a file's Arrow schema that is missing, doubled or of a type its kind refuses."""
+def schema_problems(schema: Any, given: Iterable[str] = ()) -> list[str]:
+    """Name every column of a file's Arrow schema that is missing, doubled or of a type its kind refuses.
+
+    Columns that are `given` from elsewhere need not be in the file.
+    """
+    may_be_missing = OPTIONAL.union(given)
     problems = []
     for name, kind in KINDS.items():
         found = [field.type for field in schema if field.name == name]
-        if not found and name not in OPTIONAL:
+        if not found and name not in may_be_missing:
             problems.append(f"{name}: expected {kind.value}, but it is missing")
         elif len(found) > 1:
             problems.append(f"{name}: expected once, found {len(found)} times")

@@ -42,6 +42,12 @@ class Contenders:
             ids=pa.concat_arrays([pa.array([], pa.large_binary()), *(part.ids for part in parts)]),
         )
 
+    @property
+    def nbytes(self) -> int:
+        """The memory taken."""
+        columns = self.accounts, self.packed, self.files, self.row_groups, self.places, self.ids
+        return sum(int(column.nbytes) for column in columns)
+
     def of(self, rows: Ints | Mask) -> "Contenders":
         """Return some of them."""
         return Contenders(

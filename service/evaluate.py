@@ -17,8 +17,9 @@ from service.daemon_thread import run_in_daemon_thread
 from service.errors import MonthNotInSourceError
 from service.evaluation import Evaluation
 from service.fold import Fold
+from service.footer import Batch, RowGroup
 from service.month import Month
-from service.plan import Batch, RowGroup, ScanPlan, plan_scan
+from service.plan import ScanPlan, plan_scan
 from service.progress import Phase, Progress
 from service.rules import judge, near_miss_warnings
 from service.scan import Scan, ScanOptions
@@ -40,12 +41,27 @@ async def evaluate(
         stop.set()
 
 
+async def plan(source: Source, criteria: Criteria, *, options: ScanOptions) -> ScanPlan:
+    """Answer what an evaluation would read, from the footers alone; raises SourceError."""
+    stop = threading.Event()
+    try:
+        return await run_in_daemon_thread(
+            _plan, Scan(source, threads=options.threads, stop=stop), criteria, options
+        )
+    finally:
+        stop.set()
+
+
+def _plan(scan: Scan, criteria: Criteria, options: ScanOptions) -> ScanPlan:
+    return plan_scan(scan.footers(), criteria, threads=options.threads)
+
+
 def _evaluate(
     source: Source, criteria: Criteria, options: ScanOptions, progress: Progress, stop: threading.Event
 ) -> Evaluation:
-    scan = Scan(source, options=options, stop=stop)
+    scan = Scan(source, threads=options.threads, stop=stop)
     progress.phase = Phase.PLANNING
-    plan = plan_scan(scan.footers(), criteria)
+    plan = _plan(scan, criteria, options)
     progress.row_groups_total = len(plan.with_target) + len(plan.before_target)
     progress.rows_total = plan.rows - plan.rows_skipped
     progress.phase = Phase.SCANNING
@@ -56,7 +72,7 @@ def _evaluate(
             progress.row_groups_done += 1
             progress.rows_done += group.rows
 
-    fold = Fold(criteria, plan)
+    fold = Fold(plan, memory_limit_mb=options.memory_limit_mb)
     scan.read(plan.with_target, KEYS, fold.target_batch, on_group)
     fold.forget_all_but_candidates()
     scan.read(plan.before_target, KEYS, fold.earlier_batch, on_group)
@@ -86,6 +102,7 @@ def _evaluate(
         rows=fold.ledger(judged),
         warnings=(*near_miss_warnings(fold.nearly_at_risk, fold.candidate_ids()), *judged.warnings),
         invalid_samples=fold.judge.samples,
+        plan=plan.summary(),
     )
 
 

@@ -1,6 +1,7 @@
 """The evaluation: everything that reading a source for one month has told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from service.alert import Alert, Criteria
 from service.ledger import InvalidRow, RowLedger
@@ -39,3 +40,5 @@ class Evaluation:
     rows: RowLedger
     warnings: tuple[RunWarning, ...] = ()
     invalid_samples: tuple[InvalidSample, ...] = ()
+    plan: dict[str, Any] = field(default_factory=dict)
+    """What was read and what was not, as plain values for JSON (`ScanPlan.summary`)."""

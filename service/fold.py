@@ -1,28 +1,33 @@
 """The fold: what is known of a source so far, to which every batch adds, in any order and from any thread."""
 
 import threading
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from service.accounts import AccountIndex
-from service.alert import Criteria
 from service.columns import ACCOUNT_ID, STATUS, UPDATED_AT, Ints, Mask, Packed, instants
 from service.contenders import Contenders
+from service.errors import MemoryLimitExceededError
+from service.footer import Batch
 from service.judgement import RowJudge, UsableRows
 from service.ledger import InvalidRow, RowLedger
-from service.plan import Batch, ScanPlan
+from service.plan import ScanPlan
 from service.rules import Judged, is_at_risk, is_nearly_at_risk
 from service.text import as_bytes, encoded, identifiers
 from service.window import TARGET, MonthWindow
+
+_MEGABYTE: Final = 1 << 20
+BASE_BYTES: Final = 100 * _MEGABYTE
+"""What the process takes before it reads anything."""
 
 
 class Fold:
     """Judges rows, numbers their accounts, fills the month window, and remembers who may alert."""
 
-    def __init__(self, criteria: Criteria, plan: ScanPlan) -> None:
-        self.judge = RowJudge(criteria)
+    def __init__(self, plan: ScanPlan, *, memory_limit_mb: int | None = None) -> None:
+        self.judge = RowJudge(plan.criteria)
         self.window = MonthWindow(plan.months_with_target)
         self.nearly_at_risk = 0
         self._plan = plan
@@ -30,7 +35,9 @@ class Fold:
         self._noting = threading.Lock()
         self._of_this_thread = threading.local()
         self._noted: list[Contenders] = []
+        self._noted_bytes = 0
         self._candidates = Contenders.joined([])
+        self._limit = None if memory_limit_mb is None else memory_limit_mb * _MEGABYTE
 
     def target_batch(self, batch: Batch) -> None:
         """Take in rows that may be of the target month: any account may turn out a candidate."""
@@ -87,6 +94,20 @@ class Fold:
         if note:
             self._note(batch, usable, accounts, updated, at_risk)
         self.window.fold(accounts, back, updated, at_risk)
+        self._stay_within_limit()
+
+    def _stay_within_limit(self) -> None:
+        """Raise MemoryLimitExceededError as soon as it is certain that the limit cannot be held."""
+        if self._limit is None:
+            return
+        known = self._accounts.count
+        state = self._accounts.nbytes + self.window.nbytes(known) + self._noted_bytes
+        needed = BASE_BYTES + self._plan.reading_bytes + state
+        if needed > self._limit:
+            raise MemoryLimitExceededError(
+                f"the evaluation needs {-(-needed // _MEGABYTE):,} MB or more for the {known:,} accounts "
+                f"it has seen so far; MEMORY_LIMIT_MB is {self._limit // _MEGABYTE:,}"
+            )
 
     def _numbers(self, ids: Any) -> Ints:
         """Return the numbers of these rows' accounts; batches that share a dictionary look it up once."""
@@ -129,3 +150,4 @@ class Fold:
         )
         with self._noting:
             self._noted.append(noted)
+            self._noted_bytes += noted.nbytes

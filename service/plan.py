@@ -1,74 +1,46 @@
 """The scan plan: from the footers alone, what is read, in which order, and what is not."""
 
-import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from service.alert import Criteria
-from service.columns import KEYS, KINDS, MONTH, Kind
+from service.columns import ATTRIBUTES, KEYS
+from service.footer import Footer, RowGroup, row_groups
 from service.month import Month
 
-_A_DAY: Final = dt.timedelta(days=1)
-_PLAIN_BYTES: Final = 4
+_MEGABYTE: Final = 1 << 20
+BATCH_ROWS: Final = 65_536
+"""How many rows are decoded, and then folded, at once."""
+READ_BYTES: Final = _MEGABYTE
+"""How much of a column chunk is read from storage at once."""
+PREFETCH_BYTES: Final = 32 * _MEGABYTE
+"""How much of a row group may be fetched from remote storage ahead of its turn."""
+_NUMBERS_PER_ROW: Final = 20
+"""Of 8 bytes, held at most at once for each row of a batch while it is folded."""
+BYTES_PER_ACCOUNT: Final = 90
+"""Of the account index, at most."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Footer:
-    """What a Parquet file says about itself at its end."""
+class Skipped(StrEnum):
+    """Why a row group is not read."""
 
-    name: str
-    """Path inside the source."""
-    metadata: Any
-    """`pyarrow.parquet.FileMetaData`."""
-    zoned_months: bool = False
-    """Whether months carry a time zone, so that their statistics, in UTC, may be a day off."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowGroup:
-    """One row group, the unit that is read."""
-
-    file: int
-    """Place of the file in the source's list."""
-    index: int
-    rows: int
-    first_day: dt.date | None
-    """Statistics of the month; None where there are none to rely on, or a month is null."""
-    last_day: dt.date | None
-    compressed_bytes: int
-    """Of the columns that the fold reads."""
-    dictionaries: tuple[str, ...]
-    """Text columns whose values are told by a dictionary, so that they are cheaper to read as such."""
-
-    def may_hold(self, first: dt.date, last: dt.date) -> bool:
-        """Whether a row of these days, or one without a month, may be in here."""
-        if self.first_day is None or self.last_day is None:
-            return True
-        return self.first_day <= last and first <= self.last_day
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some rows of one row group, as they are read."""
-
-    group: RowGroup
-    file_name: str
-    """Path inside the source."""
-    first_row: int
-    """Place of the first of these rows in its row group."""
-    columns: Any
-    """`pyarrow.RecordBatch`."""
+    NEWER = "newer than the target month"
+    OLDER = "older than the window"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanPlan:
-    """What is read, in this order: where the target month may be, then the rest of the window."""
+    """What is read, in this order: where the target month may be, then earlier months, newest first."""
 
+    criteria: Criteria
+    files: int
     with_target: tuple[RowGroup, ...]
     """Rows of the target month may be in these."""
     before_target: tuple[RowGroup, ...]
-    """Only earlier months of the window, newest first."""
+    """Only earlier months of the window."""
     skipped: tuple[RowGroup, ...]
     """Wholly outside the window, as their statistics say."""
     rows: int
@@ -77,98 +49,108 @@ class ScanPlan:
     """How many months back from the target, itself included, the window can have any row."""
     months_with_target: int
     """The same in those row groups where the target month may be."""
+    threads: int
 
     @property
     def rows_skipped(self) -> int:
         """How many rows are outside the window without having been looked at."""
         return sum(group.rows for group in self.skipped)
 
+    @property
+    def reading_bytes(self) -> int:
+        """An upper bound of the memory for reading and folding batches, whatever the number of rows."""
+        groups = (*self.with_target, *self.before_target)
+        batch = max((max(group.key_bytes, group.attribute_bytes) for group in groups), default=0)
+        ahead = max((min(group.compressed_bytes, PREFETCH_BYTES) for group in groups), default=0)
+        # Of each column a piece of the file, a decompressed page (1 MiB by writers' default) and a batch.
+        columns = (len(KEYS) + len(ATTRIBUTES)) * (READ_BYTES + _MEGABYTE)
+        return self.threads * (2 * batch + ahead + columns + BATCH_ROWS * 8 * _NUMBERS_PER_ROW)
 
-def plan_scan(footers: Sequence[Footer], criteria: Criteria) -> ScanPlan:
+    @property
+    def bytes_per_account(self) -> int:
+        """An upper bound of the memory that each account takes; how many there are, no footer tells."""
+        return BYTES_PER_ACCOUNT + 8 * self.months_with_target + (self.months if self.before_target else 0)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the plan as plain values for JSON."""
+        read = (*self.with_target, *self.before_target)
+        return {
+            "files": self.files,
+            "rows": self.rows,
+            "row_groups": {
+                "with_target_month": len(self.with_target),
+                "earlier_months": len(self.before_target),
+                "skipped": dict(Counter(str(self._why_skipped(group)) for group in self.skipped)),
+                "without_usable_statistics": sum(group.first_day is None for group in read),
+            },
+            "rows_read": sum(group.rows for group in read),
+            "rows_skipped": self.rows_skipped,
+            "months": self.months,
+            "columns": {"every_row": list(KEYS), "alerting_accounts": list(ATTRIBUTES)},
+            "compressed_bytes": {
+                "every_row": sum(group.compressed_bytes for group in read),
+                "alerting_accounts_at_most": sum(group.attribute_compressed for group in self.with_target),
+                "skipped": sum(group.compressed_bytes for group in self.skipped),
+            },
+            "memory_bytes": {"reading": self.reading_bytes, "each_account": self.bytes_per_account},
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterable[str]:
+        summary = self.summary()
+        groups, sizes = summary["row_groups"], summary["compressed_bytes"]
+        window = f"{self.criteria.first_month} to {self.criteria.month}"
+        yield f"{self.files} files, {self.rows:,} rows; the window is {window}"
+        yield f"1. {groups['with_target_month']} row groups where the target month may be: {', '.join(KEYS)}"
+        yield f"2. {groups['earlier_months']} row groups of earlier months, newest first: the same columns"
+        yield f"   {_megabytes(sizes['every_row'])} compressed, {summary['rows_read']:,} rows"
+        yield (
+            f"3. of the row groups in 1., those with alerting accounts: {', '.join(ATTRIBUTES)}, "
+            f"at most {_megabytes(sizes['alerting_accounts_at_most'])}"
+        )
+        for reason, count in groups["skipped"].items():
+            yield f"not read: {count} row groups {reason}"
+        if groups["without_usable_statistics"]:
+            yield f"read for want of statistics: {groups['without_usable_statistics']} row groups"
+        yield (
+            f"memory: at most {_megabytes(self.reading_bytes)} to read on {self.threads} threads, "
+            f"and {self.bytes_per_account} bytes for each account"
+        )
+
+    def _why_skipped(self, group: RowGroup) -> Skipped:
+        newer = group.first_day is not None and group.first_day > self.criteria.month.last_day
+        return Skipped.NEWER if newer else Skipped.OLDER
+
+
+def plan_scan(footers: Sequence[Footer], criteria: Criteria, *, threads: int = 1) -> ScanPlan:
     """Decide what is read from these files."""
-    first, target, last = (
-        criteria.first_month.first_day,
-        criteria.month.first_day,
-        criteria.month.last_day,
-    )
-    groups = [group for file, footer in enumerate(footers) for group in _row_groups(file, footer)]
+    first, target = criteria.first_month.first_day, criteria.month.first_day
+    last = criteria.month.last_day
+    groups = [group for file, footer in enumerate(footers) for group in row_groups(file, footer, BATCH_ROWS)]
     within = [group for group in groups if group.may_hold(first, last)]
     with_target = [group for group in within if group.may_hold(target, last)]
+    before = [group for group in within if not group.may_hold(target, last)]
     return ScanPlan(
+        criteria=criteria,
+        files=len(footers),
         with_target=tuple(with_target),
-        before_target=tuple(
-            sorted(
-                (group for group in within if not group.may_hold(target, last)),
-                key=lambda group: group.last_day or dt.date.max,
-                reverse=True,
-            )
-        ),
+        before_target=tuple(sorted(before, key=lambda group: group.last_day or last, reverse=True)),
         skipped=tuple(group for group in groups if not group.may_hold(first, last)),
         rows=sum(group.rows for group in groups),
         months=_months(within, criteria),
         months_with_target=_months(with_target, criteria),
+        threads=threads,
     )
 
 
 def _months(groups: Iterable[RowGroup], criteria: Criteria) -> int:
-    earliest = min((group.first_day or dt.date.min for group in groups), default=criteria.month.first_day)
-    first = max(Month.of(earliest), criteria.first_month)
-    return max(criteria.month.index - first.index, 0) + 1
+    first = criteria.month
+    for group in groups:
+        first = min(first, criteria.first_month if group.first_day is None else Month.of(group.first_day))
+    return criteria.month.index - max(first, criteria.first_month).index + 1
 
 
-def _row_groups(file: int, footer: Footer) -> Iterable[RowGroup]:
-    metadata = footer.metadata
-    if not metadata.num_row_groups:
-        return
-    one = metadata.row_group(0)
-    places = {one.column(place).path_in_schema: place for place in range(one.num_columns)}
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        if not group.num_rows:
-            continue
-        chunks = [group.column(places[key]) for key in KEYS]
-        first_day, last_day = _days(group.column(places[MONTH]), zoned=footer.zoned_months)
-        yield RowGroup(
-            file=file,
-            index=index,
-            rows=group.num_rows,
-            first_day=first_day,
-            last_day=last_day,
-            compressed_bytes=sum(chunk.total_compressed_size for chunk in chunks),
-            dictionaries=tuple(
-                name
-                for name, kind in KINDS.items()
-                if kind is Kind.TEXT and name in places and _is_all_dictionary(group.column(places[name]))
-            ),
-        )
-
-
-def _is_all_dictionary(chunk: Any) -> bool:
-    """Whether a text chunk has no page of plain values: those take at least the 4 bytes of their length.
-
-    A chunk whose dictionary grew too large goes on in plain pages, and would be slow to read as a dictionary.
-    """
-    return bool(chunk.has_dictionary_page and chunk.total_uncompressed_size < _PLAIN_BYTES * chunk.num_values)
-
-
-def _days(months: Any, *, zoned: bool) -> tuple[dt.date | None, dt.date | None]:
-    """Return the first and last day that a column chunk can hold; None for both unless it is certain."""
-    statistics = months.statistics
-    if statistics is None or not statistics.has_min_max or not statistics.has_null_count:
-        return None, None
-    if statistics.null_count:
-        return None, None
-    try:
-        first, last = _day(statistics.min), _day(statistics.max)
-        return (first - _A_DAY, last + _A_DAY) if zoned else (first, last)
-    except (OverflowError, ValueError, TypeError):
-        # Beyond what a date can say: not worth being clever about.
-        return None, None
-
-
-def _day(value: Any) -> dt.date:
-    if isinstance(value, dt.datetime):
-        return value.date()
-    if isinstance(value, dt.date):
-        return value
-    raise TypeError(type(value))
+def _megabytes(size: int) -> str:
+    return f"{size / _MEGABYTE:,.1f} MiB"

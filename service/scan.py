@@ -14,15 +14,16 @@ import pyarrow.parquet as pq
 
 from service.columns import MONTH, schema_problems
 from service.errors import InterruptedRunError, RiskAlertsError, SchemaMismatchError, SourceNotParquetError
-from service.plan import Batch, Footer, RowGroup
+from service.footer import Batch, Footer, RowGroup
+from service.partition import partition_keys, with_keys
+from service.plan import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
 from service.source_reader import Source, SourceFile, SourceReader
 from service.text import without_views
 
 _Item = TypeVar("_Item")
 
-BATCH_ROWS: Final = 65_536
-_READ_BYTES: Final = 1 << 20
-"""How much of a column chunk is read from storage at once."""
+_FOOTER_THREADS: Final = 16
+"""Footers are small: what they cost is waiting for remote storage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +35,11 @@ class ScanOptions:
 
 
 class Scan:
-    """The files of one source, open for as long as one evaluation takes."""
+    """The files of one source, for as long as one evaluation takes."""
 
-    def __init__(self, source: Source, *, options: ScanOptions, stop: threading.Event) -> None:
+    def __init__(self, source: Source, *, threads: int, stop: threading.Event) -> None:
         self._source = source
-        self._threads = max(options.threads, 1)
+        self._threads = max(threads, 1)
         self._stop = stop
         self._files: tuple[SourceFile, ...] = ()
         self._footers: dict[int, Footer] = {}
@@ -46,7 +47,7 @@ class Scan:
     def footers(self) -> list[Footer]:
         """Read the footers of all files; raises SourceError, naming every column that does not fit."""
         self._files = self._source.files()
-        self._in_threads(range(len(self._files)), self._read_footer)
+        self._in_threads(range(len(self._files)), self._read_footer, _FOOTER_THREADS)
         return [self._footers[place] for place in range(len(self._files))]
 
     def read(
@@ -57,60 +58,81 @@ class Scan:
         on_group: Callable[[RowGroup], None] = lambda _: None,
     ) -> None:
         """Give every batch of these row groups to `on_batch`, from several threads; raises SourceError."""
+        # With fewer row groups than threads, the columns of one are decoded side by side.
+        by_column = len(groups) < self._threads
+        opened = _Ahead(self, groups, columns, self._threads)
 
-        def read_group(group: RowGroup) -> None:
-            for batch in self._batches(group, columns):
-                if self._stop.is_set():
-                    raise InterruptedRunError("the evaluation was stopped")
-                on_batch(batch)
-            on_group(group)
+        def read_group(place: int) -> None:
+            with opened.take(place) as reader:
+                for batch in self._batches(groups[place], columns, reader, by_column=by_column):
+                    if self._stop.is_set():
+                        raise InterruptedRunError("the evaluation was stopped")
+                    on_batch(batch)
+            on_group(groups[place])
 
-        self._in_threads(groups, read_group)
+        try:
+            self._in_threads(range(len(groups)), read_group, self._threads)
+        finally:
+            opened.close()
+
+    def open(self, group: RowGroup, columns: Sequence[str]) -> SourceReader:
+        """Open a row group's file, and begin to fetch what will be read of it."""
+        reader = self._source.open(self._files[group.file])
+        ranges = self._footers[group.file].ranges(group.index, columns)
+        # A giant row group is read piece by piece instead.
+        if sum(length for _, length in ranges) <= PREFETCH_BYTES:
+            reader.prefetch(ranges)
+        return reader
 
     def _read_footer(self, place: int) -> None:
         file = self._files[place]
-        with self._open(file) as reader, _translated(file):
+        with self._source.open(file) as reader, _translated(file):
             if not file.size:
                 raise SourceNotParquetError(f"{file.name} is empty, so it is not a Parquet file")
             parquet = pq.ParquetFile(reader.parquet_input, pre_buffer=False)
             schema = parquet.schema_arrow
-            problems = schema_problems(schema)
+            keys = partition_keys(file.path, file.name)
+            problems = schema_problems(schema, keys)
             if problems:
                 raise SchemaMismatchError(f"{file.name} does not fit: {'; '.join(problems)}")
+            zoned = MONTH in schema.names and getattr(schema.field(MONTH).type, "tz", None) is not None
             self._footers[place] = Footer(
-                name=file.name,
-                metadata=parquet.metadata,
-                zoned_months=getattr(schema.field(MONTH).type, "tz", None) is not None,
+                name=file.name, metadata=parquet.metadata, zoned_months=zoned, keys=keys
             )
 
-    def _batches(self, group: RowGroup, columns: Sequence[str]) -> Iterator[Batch]:
+    def _batches(
+        self, group: RowGroup, columns: Sequence[str], reader: SourceReader, *, by_column: bool
+    ) -> Iterator[Batch]:
         file, footer = self._files[group.file], self._footers[group.file]
-        with self._open(file) as reader, _translated(file):
+        with _translated(file):
             parquet = pq.ParquetFile(
                 reader.parquet_input,
                 metadata=footer.metadata,
                 read_dictionary=group.dictionaries,
-                buffer_size=_READ_BYTES,
+                buffer_size=READ_BYTES,
                 pre_buffer=False,
                 coerce_int96_timestamp_unit="us",
             )
             present = set(parquet.schema_arrow.names)
-            first_row = 0
-            for columns_read in parquet.iter_batches(
+            batches = parquet.iter_batches(
                 batch_size=BATCH_ROWS,
                 row_groups=[group.index],
                 columns=[column for column in columns if column in present],
-                use_threads=False,
-            ):
-                yield Batch(group, footer.name, first_row, without_views(columns_read))
-                first_row += columns_read.num_rows
+                use_threads=by_column,
+            )
+            first_row = 0
+            for batch in batches:
+                yield Batch(
+                    group,
+                    footer.name,
+                    first_row,
+                    with_keys(without_views(batch), footer.keys, columns, footer.name),
+                )
+                first_row += batch.num_rows
+            if first_row != group.rows:
+                raise SourceNotParquetError(f"{file.name} has {first_row} rows where it says {group.rows}")
 
-    @contextmanager
-    def _open(self, file: SourceFile) -> Iterator[SourceReader]:
-        with self._source.open(file) as reader:
-            yield reader
-
-    def _in_threads(self, items: Sequence[_Item], work: Callable[[_Item], None]) -> None:
+    def _in_threads(self, items: Sequence[_Item], work: Callable[[_Item], None], limit: int) -> None:
         """Do `work` for each of `items`; raises the first error, after all threads have stopped."""
         waiting = iter(items)
         taking = threading.Lock()
@@ -127,7 +149,7 @@ class Scan:
                 except BaseException as error:  # noqa: BLE001 - raised again where the threads are joined
                     errors.append(error)
 
-        count = min(self._threads, len(items))
+        count = min(limit, len(items))
         threads = [threading.Thread(target=worker, name=f"scan-{n}", daemon=True) for n in range(count)]
         for thread in threads:
             thread.start()
@@ -137,6 +159,32 @@ class Scan:
             raise errors[0]
         if self._stop.is_set():
             raise InterruptedRunError("the evaluation was stopped")
+
+
+class _Ahead:
+    """Row groups opened before their turn, so that remote storage answers while others are decoded."""
+
+    def __init__(self, scan: Scan, groups: Sequence[RowGroup], columns: Sequence[str], ahead: int) -> None:
+        self._scan = scan
+        self._groups = groups
+        self._columns = columns
+        self._ahead = ahead
+        self._opening = threading.Lock()
+        self._next = 0
+        self._opened: dict[int, SourceReader] = {}
+
+    def take(self, place: int) -> SourceReader:
+        """Return the reader of one row group, which is the caller's to close."""
+        with self._opening:
+            while self._next < len(self._groups) and self._next <= place + self._ahead:
+                self._opened[self._next] = self._scan.open(self._groups[self._next], self._columns)
+                self._next += 1
+            return self._opened.pop(place)
+
+    def close(self) -> None:
+        """Close what nobody took, because another row group failed."""
+        while self._opened:
+            self._opened.popitem()[1].close()
 
 
 @contextmanager

@@ -5,9 +5,9 @@ keeps the **largest**: the latest `updated_at` wins, and on an exact tie At Risk
 care in which order, batches, files, threads or machines the rows come, nor whether one comes twice. So two
 files with the same rows can never disagree.
 
-Duplicates are the rows beyond one for each cell. The numbers are only needed for accounts that may alert, those
-with any At Risk row of the target month (a later `Healthy` row may still overrule it). Once these are known,
-`track_only` forgets the rest, and keeps of them one byte for each cell: was it ever seen?
+Duplicates are the rows beyond one for each cell. The numbers are only needed for accounts that may alert:
+those with an At Risk row of the target month, which a later `Healthy` row may yet overrule. Once these are
+known, `track_only` forgets the rest, and keeps of them one byte for each cell: was it ever seen?
 """
 
 import threading
