@@ -90,7 +90,7 @@ def _standings(connection: sa.Connection, month: Month) -> dict[str, Standing]:
     )
     return {
         alert_id: Standing(status=DeliveryStatus(status), reason=Reason(error) if error else None)
-        for alert_id, status, error in connection.execute(query).tuples()
+        for alert_id, status, error in connection.execute(query)
     }
 
 

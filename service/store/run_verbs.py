@@ -248,7 +248,7 @@ def count_outcomes(connection: sa.Connection, run_id: str) -> dict[str, int]:
         .group_by(run_outcomes.c.outcome, run_outcomes.c.reason)
     )
     outcomes: dict[str, int] = {}
-    for outcome, reason, count in counted.tuples():
+    for outcome, reason, count in counted:
         outcomes[outcome] = outcomes.get(outcome, 0) + count
         if reason == Reason.UNKNOWN_REGION:
             outcomes[reason] = outcomes.get(reason, 0) + count

@@ -203,7 +203,7 @@ class SendVerbs:
             check_holds(connection, lease)
             return [
                 LeftAlert(alert_id=alert_id, account_id=account_id, channel=channel)
-                for _, alert_id, account_id, channel in sorted(connection.execute(rest).tuples())
+                for _, alert_id, account_id, channel in sorted(connection.execute(rest))
             ]
 
         return await self._database.write(work)
@@ -212,7 +212,7 @@ class SendVerbs:
         """Count the alerts of all months that have not gone out, by status."""
 
         def work(connection: sa.Connection) -> dict[str, int]:
-            counts: dict[str, int] = dict(connection.execute(_COUNT_OPEN).tuples().all())
+            counts: dict[str, int] = dict(connection.execute(_COUNT_OPEN).all())
             counts.pop(DeliveryStatus.SENDING, None)  # on its way is neither
             return counts
 
