@@ -13,7 +13,7 @@ from service.alert import Alert, Criteria
 from service.attributes import Attributes
 from service.columns import Ints
 from service.evaluation import RunWarning
-from service.text import identifiers
+from service.text import identifiers, texts
 
 AT_RISK: Final = b"At Risk"
 _ALMOST_AT_RISK: Final = r"(?i)^[\s\pZ]*at[\s\pZ]*risk[\s\pZ]*$"
@@ -26,7 +26,8 @@ def is_at_risk(statuses: Any) -> Any:
 
 def is_nearly_at_risk(statuses: Any) -> Any:
     """Return which of these statuses (bytes) are `At Risk` but for case and spaces."""
-    nearly = pc.match_substring_regex(statuses, _ALMOST_AT_RISK)
+    # As text, for there are more spaces than ASCII has.
+    nearly = pc.match_substring_regex(texts(statuses), _ALMOST_AT_RISK)
     return pc.and_not(nearly, is_at_risk(statuses))
 
 
