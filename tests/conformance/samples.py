@@ -1,0 +1,178 @@
+"""What the conformance tests say again and again: a run, its alerts, and what became of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.alert import Alert, Criteria
+from service.delivery import AmbiguousSends, DeliveryStatus, Reason
+from service.evaluation import Evaluation, RunWarning
+from service.ledger import RowLedger
+from service.month import Month
+from service.replay import Decision, RoutedAlert
+from service.run_record import RunAlert, RunError, RunRequest
+from service.store import MonthLease, OutboxEntry, Settlement, Store
+
+MONTH = Month.parse("2026-01-01")
+NOW = datetime(2026, 1, 5, 9, 30, 0, 123456, tzinfo=UTC)
+CHANNELS = ("amer", "emea")
+LEASE_S = 600.0
+
+
+def an_alert(account_id: str, **facts: Any) -> Alert:
+    """Return an alert of January 2026, unremarkable but for `facts`."""
+    plain = Alert(
+        account_id=account_id,
+        account_name=f"Name of {account_id}",
+        account_region="AMER",
+        month=MONTH,
+        duration_months=3,
+        duration_is_minimum=False,
+        risk_start_month=MONTH.minus(2),
+        arr=50_000,
+        renewal_date=None,
+        account_owner=None,
+    )
+    return replace(plain, **facts)
+
+
+def routed(*alerts: Alert | str, channel: str | None = "amer") -> list[RoutedAlert]:
+    """Return alerts (or just account ids) on their way to one channel, or to none."""
+    made = [an_alert(item) if isinstance(item, str) else item for item in alerts]
+    return [RoutedAlert(alert=item, channel=channel, payload=f'{{"text":"{item.arr}"}}') for item in made]
+
+
+def an_evaluation(count: int) -> Evaluation:
+    """Return an evaluation that found `count` alerts in a file of twice as many rows, and balances."""
+    rows = RowLedger(
+        rows_in_source=2 * count + 5,
+        outside_window=5,
+        rows_scanned=2 * count,
+        duplicates=count,
+        account_months=count,
+        at_risk=count,
+        below_threshold=0,
+        unknown_arr=0,
+        alerts=count,
+    )
+    warning = RunWarning(code="near_miss_status", count=1, detail="one status is almost At Risk")
+    return Evaluation(criteria=Criteria(month=MONTH), alerts=(), rows=rows, warnings=(warning,))
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A store, and the shortest way to bring it into a state that a test is about."""
+
+    store: Store
+
+    async def a_run(self, run_id: str, *, month: Month = MONTH, dry_run: bool = False) -> str:
+        """Begin a run."""
+        number = int("".join(filter(str.isdigit, run_id)) or 0)
+        await self.store.begin_run(
+            run_id,
+            RunRequest(source_uri="file:///january.parquet", month=month, dry_run=dry_run),
+            started_at=NOW + timedelta(seconds=number),
+            lease_s=LEASE_S,
+        )
+        return run_id
+
+    async def a_lease(self, run_id: str, *, month: Month = MONTH) -> MonthLease:
+        """Begin a run that gets the month."""
+        await self.a_run(run_id, month=month)
+        lease = await self.store.acquire_month(run_id, month, now=NOW)
+        assert isinstance(lease, MonthLease)
+        return lease
+
+    async def recorded(
+        self, lease: MonthLease, items: Sequence[RoutedAlert], *, resend: bool = False
+    ) -> list[Decision]:
+        """Evaluate and record alerts."""
+        await self.store.note_evaluation(lease.run_id, an_evaluation(len(items)))
+        ambiguous = AmbiguousSends.RESEND if resend else AmbiguousSends.HOLD
+        return await self.store.record_alerts(lease, items, ambiguous=ambiguous, now=NOW)
+
+    async def pending(self, lease: MonthLease) -> list[OutboxEntry]:
+        """Return all that a run still has to send, over all its channels."""
+        return await self.store.pending(lease, CHANNELS, after=-1, limit=1000)
+
+    async def claimed(self, lease: MonthLease, entries: Iterable[OutboxEntry]) -> set[str] | None:
+        """Claim alerts."""
+        return await self.store.settle_and_claim(lease, [], list(entries), now=NOW, lease_s=LEASE_S)
+
+    async def settled(self, lease: MonthLease, *settlements: Settlement) -> None:
+        """Settle alerts."""
+        await self.store.settle_and_claim(lease, settlements, [], now=NOW, lease_s=LEASE_S)
+
+    async def all_sent(self, lease: MonthLease) -> None:
+        """Send everything that a run has to send."""
+        entries = await self.pending(lease)
+        assert await self.claimed(lease, entries) == {entry.alert_id for entry in entries}
+        await self.settled(lease, *(the_answer(entry) for entry in entries))
+
+    async def finished(
+        self, run_id: str, *, alerts: int | None = None, error: RunError | None = None
+    ) -> None:
+        """Finish a run; `alerts` is how many its evaluation found."""
+        await self.store.finish_run(
+            run_id,
+            now=NOW + timedelta(minutes=1),
+            error=error,
+            evaluation=None if alerts is None else an_evaluation(alerts),
+            warnings=(),
+        )
+
+    async def expired(self, run_id: str) -> None:
+        """Let the lease of a run run out, without waiting for it."""
+        await self.sql("UPDATE runs SET expires_at = 0 WHERE run_id = :run_id", run_id=run_id)
+
+    async def outcomes(self, run_id: str) -> dict[str, RunAlert]:
+        """Return what a run did, by account id."""
+        page = await self.store.list_alerts(run_id, limit=1000)
+        assert page.next_cursor is None
+        return {item.alert.account_id: item for item in page.items}
+
+    async def status_of(self, account_id: str) -> str:
+        """Return what has become of an account's alert over all runs."""
+        return str((await self.row_of(account_id))["status"])
+
+    async def row_of(self, account_id: str) -> dict[str, Any]:
+        """Return an account's row of the outbox."""
+        found = await self.sql("SELECT * FROM alert_outcomes WHERE account_id = :a", a=account_id)
+        (row,) = found
+        return row
+
+    async def sql(self, statement: str, **values: Any) -> list[dict[str, Any]]:
+        """Look or reach into the tables behind the store's back."""
+
+        def work(connection: sa.Connection) -> list[dict[str, Any]]:
+            result = connection.execute(sa.text(statement), values)
+            return [dict(row) for row in result.mappings()] if result.returns_rows else []
+
+        return await self.store._database.write(work)
+
+
+def the_answer(
+    entry: OutboxEntry,
+    status: DeliveryStatus = DeliveryStatus.SENT,
+    *,
+    reason: Reason | None = None,
+    posted: bool = True,
+    http_status: int | None = 200,
+    not_before: datetime | None = None,
+) -> Settlement:
+    """Return the settlement of the claim that comes after what `entry` says."""
+    return Settlement(
+        alert_id=entry.alert_id,
+        claim=entry.claims + 1,
+        status=status,
+        claimed_at=NOW,
+        settled_at=NOW + timedelta(seconds=1),
+        posted=posted,
+        reason=reason,
+        message=reason and f"because of {reason}",
+        http_status=http_status if posted else None,
+        not_before=not_before,
+    )

@@ -1,0 +1,183 @@
+"""What can be asked about runs, a page at a time."""
+
+import base64
+
+import pytest
+
+from service.delivery import DeliveryStatus, Outcome, Reason
+from service.errors import BadCursorError
+from service.month import Month
+from service.run_record import RunStatus
+from service.store import Store
+from tests.conformance.samples import MONTH, NOW, Given, an_alert, routed, the_answer
+
+
+async def _all_runs(given: Given, *, limit: int) -> list[str]:
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = await given.store.list_runs(limit=limit, cursor=cursor)
+        seen += [run.run_id for run in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            return seen
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 6])
+async def test_runs_come_newest_first_in_pages_of_any_size(given: Given, limit: int) -> None:
+    """Every run is on exactly one page."""
+    for number in range(5):
+        await given.a_run(f"r{number}")
+    assert await _all_runs(given, limit=limit) == ["r4", "r3", "r2", "r1", "r0"]
+
+
+async def test_runs_that_began_at_the_same_moment_are_all_listed(given: Given) -> None:
+    """Equal times do not hide a run between two pages."""
+    for name in "abcd":
+        await given.a_run(name)
+    assert await _all_runs(given, limit=1) == ["d", "c", "b", "a"]
+
+
+async def test_paging_does_not_notice_new_runs(given: Given) -> None:
+    """Runs that begin while somebody pages neither repeat nor hide another."""
+    for number in range(4):
+        await given.a_run(f"r{number}")
+    first = await given.store.list_runs(limit=2)
+    await given.a_run("r9")
+    second = await given.store.list_runs(limit=2, cursor=first.next_cursor)
+    assert [run.run_id for run in (*first.items, *second.items)] == ["r3", "r2", "r1", "r0"]
+
+
+async def test_runs_are_filtered_by_month_and_status(given: Given) -> None:
+    """Both filters go together, and with a cursor."""
+    february = Month.parse("2026-02-01")
+    for number, month in enumerate([february, MONTH, february, february]):
+        await given.a_run(f"r{number}", month=month)
+    await given.finished("r0")
+    listed = await given.store.list_runs(limit=9, month=february)
+    assert [run.run_id for run in listed.items] == ["r3", "r2", "r0"]
+    running = await given.store.list_runs(limit=1, month=february, status=RunStatus.RUNNING)
+    assert [run.run_id for run in running.items] == ["r3"]
+    rest = await given.store.list_runs(
+        limit=5, month=february, status=RunStatus.RUNNING, cursor=running.next_cursor
+    )
+    assert [run.run_id for run in rest.items] == ["r2"]
+
+
+def _encoded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+GARBAGE = [
+    "",
+    "x",
+    "====",
+    "é",
+    "\0",
+    "a" * 9999,
+    "bnVsbA",
+    _encoded("{}"),
+    _encoded("[1]"),
+    _encoded("true"),
+]
+
+
+@pytest.mark.parametrize("cursor", [*GARBAGE, _encoded("3"), _encoded('"nobody"'), _encoded('"a\\u0000"')])
+async def test_a_cursor_of_another_list_is_refused_for_runs(store: Store, cursor: str) -> None:
+    """A cursor that this list did not hand out is an error of the caller's, never one of the database."""
+    with pytest.raises(BadCursorError):
+        await store.list_runs(limit=1, cursor=cursor)
+
+
+@pytest.mark.parametrize(
+    "cursor", [*GARBAGE, _encoded('"r1"'), _encoded("1.5"), _encoded(str(2**64 - 1)), _encoded("-9")]
+)
+async def test_a_cursor_of_another_list_is_refused_for_alerts(given: Given, cursor: str) -> None:
+    """A cursor that this list did not hand out is an error of the caller's, never one of the database."""
+    await given.a_run("r1")
+    with pytest.raises(BadCursorError):
+        await given.store.list_alerts("r1", limit=1, cursor=cursor)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 9])
+async def test_alerts_come_in_the_order_of_sending(given: Given, limit: int) -> None:
+    """Every alert of a run is on exactly one page, also while its state changes between two pages."""
+    lease = await given.a_lease("r1")
+    names = [f"a{number}" for number in (3, 1, 4, 0, 5)]
+    await given.recorded(lease, routed(*names))
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = await given.store.list_alerts("r1", limit=limit, cursor=cursor)
+        seen += [item.alert.account_id for item in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+        await given.all_sent(lease)
+    assert seen == names
+
+
+async def test_alerts_are_filtered_by_outcome_and_region(given: Given) -> None:
+    """Filters look at what the run did, live and afterwards, and match regions exactly."""
+    lease = await given.a_lease("r1")
+    regions = {"a": "AMER", "b": "EMEA", "c": "AMER", "d": None, "e": "amer"}
+    await given.recorded(
+        lease, routed(*(an_alert(name, account_region=region) for name, region in regions.items()))
+    )
+    a, b, *_ = await given.pending(lease)
+    await given.claimed(lease, [a, b])
+    await given.settled(lease, the_answer(a), the_answer(b, DeliveryStatus.FAILED, reason=Reason.GONE))
+
+    async def names(**filters: object) -> list[str]:
+        page = await given.store.list_alerts("r1", limit=9, **filters)  # type: ignore[arg-type]
+        return [item.alert.account_id for item in page.items]
+
+    assert await names(region="AMER") == ["a", "c"]
+    assert await names(region="AMER\0") == []
+    assert await names(outcome=Outcome.SENT) == ["a"]
+    assert await names(outcome=Outcome.PENDING) == ["c", "d", "e"]
+    await given.finished("r1", alerts=5)
+    assert await names(outcome=Outcome.PENDING) == []
+    assert await names(outcome=Outcome.UNSENT, region="AMER") == ["c"]
+
+
+async def test_counts_are_live_while_the_run_runs_and_fixed_afterwards(given: Given) -> None:
+    """The numbers of a running run follow the outbox; those of a finished one are what it reported."""
+    lease = await given.a_lease("r1")
+    await given.recorded(lease, routed("a", "b", "c") + routed("d", channel=None))
+    a, b, _ = await given.pending(lease)
+    live = (await given.store.get_run("r1")).counts
+    assert (live.alerts, live.alerts_sent, live.failed_deliveries, live.unknown_region) == (4, 0, 1, 1)
+    await given.claimed(lease, [a, b])
+    await given.settled(lease, the_answer(a), the_answer(b, DeliveryStatus.FAILED, reason=Reason.GONE))
+    live = (await given.store.get_run("r1")).counts
+    assert (live.alerts_sent, live.failed_deliveries, live.unknown_region, live.unsent) == (1, 2, 1, 0)
+    (listed,) = (await given.store.list_runs(limit=1)).items
+    assert listed.counts == live
+    await given.finished("r1", alerts=4)
+    closed = await given.store.get_run("r1")
+    assert (closed.counts.alerts_sent, closed.counts.failed_deliveries, closed.counts.unsent) == (1, 2, 1)
+    assert closed.ledger is not None
+    assert closed.ledger.outcomes == {Outcome.SENT: 1, Outcome.FAILED: 2, Outcome.UNSENT: 1}
+    assert closed.finished_at is not None
+    assert closed.finished_at > NOW
+
+
+async def test_a_run_shows_at_most_ten_alerts_and_ten_errors(given: Given) -> None:
+    """The samples are the first ten, in the order of sending."""
+    lease = await given.a_lease("r1")
+    await given.recorded(lease, routed(*(f"a{number:02}" for number in range(12)), channel=None))
+    run = await given.store.get_run("r1")
+    expected = [f"a{number:02}" for number in range(10)]
+    assert [item.alert.account_id for item in run.sample_alerts] == expected
+    assert [item.alert.account_id for item in run.sample_errors] == expected
+
+
+async def test_what_an_evaluation_found_comes_back(given: Given) -> None:
+    """Ledger and warnings are given back as they were noted."""
+    lease = await given.a_lease("r1")
+    await given.recorded(lease, routed("a"))
+    run = await given.store.get_run("r1")
+    assert run.ledger is not None
+    assert (run.ledger.rows.rows_in_source, run.counts.duplicates) == (7, 1)
+    assert [warning.code for warning in run.warnings] == ["near_miss_status"]

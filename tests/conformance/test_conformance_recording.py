@@ -1,0 +1,245 @@
+"""Recording: what a new evaluation does to what earlier runs left behind."""
+
+import dataclasses
+from datetime import date
+
+import pytest
+
+from service.delivery import AmbiguousSends, DeliveryStatus, Reason
+from service.errors import DatabaseUnusableError
+from service.month import Month
+from service.run_record import Action, RunError
+from tests.conformance.samples import MONTH, NOW, Given, an_alert, an_evaluation, routed, the_answer
+
+LARGEST = 2**63 - 1
+
+ODD_ALERTS = [
+    an_alert("largest", arr=LARGEST),
+    an_alert("smallest", arr=-LARGEST - 1),
+    an_alert("nothing known", account_region=None, arr=None, renewal_date=None, account_owner=None),
+    an_alert("first day", renewal_date=date.min, risk_start_month=Month.parse("0001-01-01")),
+    an_alert("last day", renewal_date=date.max, risk_start_month=Month.parse("9999-12-01")),
+    an_alert("long streak", duration_months=120, duration_is_minimum=True),
+    an_alert("text", account_name="Zoë 🚩 \u202e<!channel>\n\ufffd", account_owner="o'Neil; DROP"),
+    an_alert("a/b?c=..%00\\", account_name="n" * 65_536),
+    an_alert("", account_name="", account_region="", account_owner=""),
+]
+
+
+async def _left_behind(given: Given, *, status: DeliveryStatus, reason: Reason | None = None) -> None:
+    """Leave account `a` behind in a state, by a run that has finished."""
+    lease = await given.a_lease("r1")
+    await given.recorded(lease, routed(an_alert("a", arr=1)))
+    (entry,) = await given.pending(lease)
+    if status is not DeliveryStatus.PENDING:
+        await given.claimed(lease, [entry])
+        await given.settled(lease, the_answer(entry, status, reason=reason))
+    await given.finished("r1", alerts=1)
+
+
+@pytest.mark.parametrize("alert", ODD_ALERTS, ids=lambda alert: alert.account_id[:12])
+async def test_every_fact_comes_back_as_it_was(given: Given, alert: object) -> None:
+    """What a run saw is given back exactly, to the ends of every type."""
+    lease = await given.a_lease("r1")
+    items = routed(alert)  # type: ignore[arg-type]
+    await given.recorded(lease, items)
+    (found,) = (await given.outcomes("r1")).values()
+    assert found.alert == alert
+    (entry,) = await given.pending(lease)
+    assert (entry.alert_id, entry.account_id) == (items[0].alert.alert_id, items[0].alert.account_id)
+    assert entry.payload == items[0].payload
+
+
+async def test_alerts_go_out_in_the_order_in_which_they_were_recorded(given: Given) -> None:
+    """Each channel's alerts are handed out by position, a page at a time."""
+    lease = await given.a_lease("r1")
+    mixed = [
+        item
+        for number in range(7)
+        for item in routed(f"a{number}", channel="amer") + routed(f"e{number}", channel="emea")
+    ]
+    await given.recorded(lease, mixed)
+    assert [entry.account_id for entry in await given.pending(lease)] == [
+        item.alert.account_id for item in mixed
+    ]
+    seen: list[str] = []
+    after = -1
+    while page := await given.store.pending(lease, ["emea"], after=after, limit=3):
+        seen += [entry.account_id for entry in page]
+        after = page[-1].position
+    assert seen == [f"e{number}" for number in range(7)]
+
+
+async def test_an_alert_has_one_id_and_one_row_for_ever(given: Given) -> None:
+    """Later runs find the row of the first one, whatever became of the alert's facts."""
+    await _left_behind(given, status=DeliveryStatus.PENDING)
+    before = await given.row_of("a")
+    await given.recorded(await given.a_lease("r2"), routed(an_alert("a", account_name="New", arr=2)))
+    after = await given.row_of("a")
+    assert (before["id"], after["id"]) == (an_alert("a").alert_id, an_alert("a").alert_id)
+    assert after["created_at"] == before["created_at"]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(DeliveryStatus.PENDING, None), (DeliveryStatus.FAILED, Reason.NOT_FOUND)]
+)
+async def test_what_has_not_arrived_goes_out_as_the_newest_evaluation_has_it(
+    given: Given, status: DeliveryStatus, reason: Reason | None
+) -> None:
+    """What is pending or failed takes on new facts, channel, message and place, and forgets its error."""
+    await _left_behind(given, status=status, reason=reason)
+    lease = await given.a_lease("r2")
+    newer = an_alert("a", arr=2, account_region="EMEA", account_name="New")
+    decisions = await given.recorded(lease, routed("b") + routed(newer, channel="emea"))
+    assert [decision.action for decision in decisions] == [Action.SEND, Action.SEND]
+    row = await given.row_of("a")
+    assert (row["run_id"], row["status"], row["channel"], row["position"]) == ("r2", "pending", "emea", 1)
+    assert (row["arr"], row["account_name"], row["payload"]) == (2, "New", '{"text":"2"}')
+    assert (row["error"], row["error_message"], row["http_status"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [(DeliveryStatus.SENT, Action.SKIP_REPLAY), (DeliveryStatus.UNKNOWN, Action.HOLD)],
+)
+async def test_what_has_or_may_have_arrived_keeps_what_it_was_sent_with(
+    given: Given, status: DeliveryStatus, action: Action
+) -> None:
+    """A sent or held alert keeps its row to the letter; the run's own rows show the newer facts."""
+    await _left_behind(given, status=status)
+    before = await given.row_of("a")
+    lease = await given.a_lease("r2")
+    (decision,) = await given.recorded(lease, routed(an_alert("a", arr=2), channel="emea"))
+    assert decision.action is action
+    assert await given.row_of("a") == before
+    assert await given.pending(lease) == []
+    outcome = (await given.outcomes("r2"))["a"]
+    assert (outcome.outcome, outcome.alert.arr) == (
+        "skipped_replay" if action is Action.SKIP_REPLAY else "unknown",
+        2,
+    )
+
+
+async def test_what_is_in_doubt_is_sent_again_where_that_is_wanted(given: Given) -> None:
+    """Under `resend` an alert in doubt becomes pending with the newest facts, and keeps counting claims."""
+    await _left_behind(given, status=DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST)
+    lease = await given.a_lease("r2")
+    (decision,) = await given.recorded(lease, routed(an_alert("a", arr=2)), resend=True)
+    assert decision.action is Action.SEND
+    (entry,) = await given.pending(lease)
+    assert (entry.claims, entry.payload) == (1, '{"text":"2"}')
+
+
+async def test_a_region_without_a_channel_fails_and_is_tried_again(given: Given) -> None:
+    """An alert without a channel fails with a sentence about why, until a later run has a channel for it."""
+    lease = await given.a_lease("r1")
+    nowhere = routed(an_alert("a", account_region="LATAM"), an_alert("b", account_region=None), channel=None)
+    decisions = await given.recorded(lease, nowhere)
+    assert {(decision.action, decision.reason) for decision in decisions} == {
+        (Action.FAIL, Reason.UNKNOWN_REGION)
+    }
+    await given.finished("r1", alerts=2)
+    counts = (await given.store.get_run("r1")).counts
+    assert (counts.failed_deliveries, counts.unknown_region) == (2, 2)
+    outcomes = await given.outcomes("r1")
+    assert outcomes["a"].error_message == "no channel is configured for region 'LATAM'"
+    assert outcomes["b"].error_message == "the account has no region"
+    assert (await given.row_of("a"))["payload"] is None
+    again = await given.a_lease("r2")
+    await given.recorded(again, routed("a", "b"))
+    await given.all_sent(again)
+    assert await given.status_of("a") == "sent"
+
+
+@pytest.mark.parametrize(
+    ("status", "left"),
+    [
+        (DeliveryStatus.PENDING, "withdrawn"),
+        (DeliveryStatus.FAILED, "withdrawn"),
+        (DeliveryStatus.SENT, "sent"),
+        (DeliveryStatus.UNKNOWN, "unknown"),
+    ],
+)
+async def test_what_is_no_alert_any_more_is_withdrawn_unless_it_left(
+    given: Given, status: DeliveryStatus, left: str
+) -> None:
+    """Restated data withdraw what never arrived; what did, or may have, is history."""
+    await _left_behind(given, status=status)
+    await given.recorded(await given.a_lease("r2"), routed("b"))
+    assert await given.status_of("a") == left
+
+
+async def test_a_withdrawn_alert_comes_back(given: Given) -> None:
+    """When the data are restated once more the alert goes out after all."""
+    await _left_behind(given, status=DeliveryStatus.PENDING)
+    await given.recorded(await given.a_lease("r2"), [])
+    await given.finished("r2", alerts=0)
+    lease = await given.a_lease("r3")
+    await given.recorded(lease, routed("a"))
+    await given.all_sent(lease)
+    assert await given.status_of("a") == "sent"
+
+
+async def test_months_do_not_touch_each_other(given: Given) -> None:
+    """The same account's alert of another month is another alert."""
+    await _left_behind(given, status=DeliveryStatus.PENDING)
+    february = Month.parse("2026-02-01")
+    lease = await given.a_lease("r2", month=february)
+    await given.recorded(lease, routed(an_alert("a", month=february)))
+    rows = await given.sql("SELECT month, status FROM alert_outcomes ORDER BY month")
+    assert [tuple(row.values()) for row in rows] == [("2026-01-01", "pending"), ("2026-02-01", "pending")]
+    assert set(await given.store.standings(MONTH)) == {an_alert("a").alert_id}
+
+
+async def test_all_alerts_are_recorded_or_none(given: Given) -> None:
+    """An alert that cannot be stored leaves nothing of its run's alerts behind."""
+    lease = await given.a_lease("r1")
+    broken = dataclasses.replace(an_alert("z"), arr=2**63)
+    with pytest.raises((DatabaseUnusableError, OverflowError)):
+        await given.store.record_alerts(
+            lease, routed(*(f"a{n}" for n in range(600)), broken), ambiguous=AmbiguousSends.HOLD, now=NOW
+        )
+    assert await given.sql("SELECT id FROM alert_outcomes") == []
+    assert await given.outcomes("r1") == {}
+    await given.recorded(lease, routed("a"))
+    assert await given.status_of("a") == "pending"
+
+
+async def test_a_dry_run_only_looks(given: Given) -> None:
+    """A dry run says of each alert what a run would do, and the outbox stays as it was."""
+    await _left_behind(given, status=DeliveryStatus.SENT)
+    before = await given.sql("SELECT * FROM alert_outcomes")
+    await given.a_run("r2", dry_run=True)
+    await given.store.note_evaluation("r2", an_evaluation(3))
+    items = routed("a", "b") + routed(an_alert("c", account_region="LATAM"), channel=None)
+    decisions = await given.store.record_dry_run("r2", MONTH, items, ambiguous=AmbiguousSends.HOLD)
+    assert [decision.action for decision in decisions] == [Action.SKIP_REPLAY, Action.SEND, Action.FAIL]
+    await given.finished("r2", alerts=3)
+    assert await given.sql("SELECT * FROM alert_outcomes") == before
+    counts = (await given.store.get_run("r2")).counts
+    assert (counts.would_send, counts.alerts_sent, counts.skipped_replay, counts.unknown_region) == (
+        1,
+        0,
+        1,
+        1,
+    )
+
+
+async def test_a_dry_run_needs_no_month(given: Given) -> None:
+    """A dry run goes on while another run holds the month."""
+    await given.a_lease("r1")
+    await given.a_run("r2", dry_run=True)
+    await given.store.record_dry_run("r2", MONTH, routed("a"), ambiguous=AmbiguousSends.HOLD)
+    assert (await given.outcomes("r2"))["a"].outcome == "would_send"
+
+
+async def test_a_failed_run_counts_what_it_had_recorded(given: Given) -> None:
+    """A run that fails in mid-delivery says `unsent` of what it did not come to."""
+    lease = await given.a_lease("r1")
+    await given.recorded(lease, routed("a", "b"))
+    (first, _) = await given.pending(lease)
+    await given.claimed(lease, [first])
+    await given.settled(lease, the_answer(first))
+    await given.finished("r1", error=RunError(code="database_unusable", detail="it is full"))
+    counts = (await given.store.get_run("r1")).counts
+    assert (counts.alerts, counts.alerts_sent, counts.unsent) == (2, 1, 1)

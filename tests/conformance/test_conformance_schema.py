@@ -1,0 +1,110 @@
+"""The schema: created, upgraded, compared, and refused when it is newer."""
+
+import asyncio
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import alembic.autogenerate
+import alembic.config
+import alembic.migration
+import alembic.script
+import pytest
+import sqlalchemy as sa
+
+from service.errors import DatabaseSchemaNewerError
+from service.store import migrations, open_store, schema
+from tests.conformance.conftest import Backend
+from tests.conformance.samples import Given
+
+NEXT_STEP = '''
+"""A step of the future, for the test of upgrading."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("runs", sa.Column("colour", sa.Text))
+'''
+
+
+def _open_and_close(url: str) -> None:
+    async def come_and_go() -> None:
+        async with open_store(url) as store:
+            assert await store.health() in {"ok", "busy"}
+
+    asyncio.run(come_and_go())
+
+
+async def test_the_migrations_lead_to_the_schema_that_the_verbs_know(given: Given) -> None:
+    """Nothing is left to migrate between what the steps build and what the code declares."""
+
+    def differences(connection: sa.Connection) -> list[object]:
+        context = alembic.migration.MigrationContext.configure(
+            connection, opts={"compare_server_default": True}
+        )
+        return list(alembic.autogenerate.compare_metadata(context, schema.metadata))
+
+    assert await given.store._database.read(differences) == []
+
+
+def test_the_newest_step_is_the_one_that_the_code_knows() -> None:
+    """A new step without its number in the schema (or the reverse) does not pass."""
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert alembic.script.ScriptDirectory.from_config(config).get_heads() == [schema.NEWEST_REVISION]
+
+
+async def test_opening_again_changes_nothing(backend: Backend) -> None:
+    """An empty database is created at the first opening and found up to date at the next."""
+    url = backend.new(empty=True)
+    for _ in range(2):
+        async with open_store(url) as store:
+            assert await store.health() == "ok"
+            (found,) = await Given(store).sql("SELECT version_num FROM alembic_version")
+            assert found["version_num"] == schema.NEWEST_REVISION
+
+
+async def test_a_newer_schema_is_refused(database_url: str) -> None:
+    """A binary that was rolled back does not write into what it does not know."""
+    async with open_store(database_url) as store:
+        await Given(store).sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(DatabaseSchemaNewerError, match="version 9999, newer than"):
+        async with open_store(database_url):
+            pass
+
+
+async def test_an_older_schema_is_upgraded_with_its_data(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer binary takes the missing steps, and what was recorded before is still there."""
+    async with open_store(database_url) as store:
+        await Given(store).a_run("r1")
+    steps = tmp_path / "migrations"
+    shutil.copytree(Path(migrations.__file__).parent, steps, ignore=shutil.ignore_patterns("__pycache__"))
+    (steps / "versions" / "v0002_next.py").write_text(NEXT_STEP)
+    monkeypatch.setattr(migrations, "__file__", str(steps / "__init__.py"))
+    monkeypatch.setattr(schema, "NEWEST_REVISION", "0002")
+    async with open_store(database_url) as store:
+        rows = await Given(store).sql("SELECT run_id, colour FROM runs")
+        assert [tuple(row.values()) for row in rows] == [("r1", None)]
+    monkeypatch.undo()
+    with pytest.raises(DatabaseSchemaNewerError):
+        async with open_store(database_url):
+            pass
+
+
+def test_processes_that_open_a_fresh_database_at_once_all_succeed(backend: Backend) -> None:
+    """Of several processes that start together one creates the schema and none fails."""
+    url = backend.new(empty=True)
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_open_and_close, args=(url,)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 4
