@@ -1,0 +1,383 @@
+"""The store against a model of a few lines, over random histories of runs that overtake one another.
+
+Hypothesis begins, records, claims, settles, kills, rescues and finishes runs of one month in any order. After
+every step the outbox has to be as the model says, and what was once true has to have stayed true.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from service.delivery import DeliveryStatus, Outcome, Reason
+from service.errors import OvertakenError
+from service.run_record import Action, RunAlert, RunError, RunRecord
+from service.store import MonthLease, OutboxEntry, open_store
+from tests.conformance.samples import CHANNELS, LEASE_S, MONTH, NOW, Given, an_alert, routed, the_answer
+
+ACCOUNTS: Final = "abcde"
+
+evaluations = st.dictionaries(
+    st.sampled_from(ACCOUNTS),
+    st.tuples(st.sampled_from([*CHANNELS, "amer", None]), st.integers(1, 3)),
+    max_size=len(ACCOUNTS),
+)
+verdicts = st.sampled_from(
+    [DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN, DeliveryStatus.PENDING]
+)
+choices = st.integers(0, 1000)
+
+
+@dataclass(slots=True)
+class Row:
+    """An alert as the outbox should have it."""
+
+    status: str
+    run_id: str
+    channel: str | None
+    arr: int
+    claims: int = 0
+
+
+@dataclass(slots=True)
+class Run:
+    """A run as the model knows it."""
+
+    run_id: str
+    lease: MonthLease | None = None
+    outcomes: dict[str, str] | None = None
+    """By account, in the order of sending; None before anything is recorded."""
+    expired: bool = False
+    report: tuple[RunRecord, dict[str, RunAlert]] | None = None
+    """What it said when it was closed."""
+    in_flight: list[OutboxEntry] = field(default_factory=list)
+    """Claims that no answer has come to, also after the run was closed."""
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Any history of runs of one month."""
+
+    template: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.stack = AsyncExitStack()
+        self.rows: dict[str, Row] = {}
+        self.runs: list[Run] = []
+        self.ever_sent: set[str] = set()
+
+    @initialize()
+    def open(self) -> None:
+        """Open a store on a fresh database."""
+        folder = self.stack.enter_context(tempfile.TemporaryDirectory())
+        shutil.copyfile(self.template, Path(folder) / "x.db")
+        store = self.runner.run(self.stack.enter_async_context(open_store(f"sqlite:///{folder}/x.db")))
+        self.given = Given(store)
+
+    def teardown(self) -> None:
+        """See that no finished run has changed its report, and close the store."""
+        try:
+            for run in self.runs:
+                if run.report is not None:
+                    assert self.report_of(run) == run.report
+        finally:
+            self.runner.run(self.stack.aclose())
+            self.runner.close()
+
+    # What the runs do.
+
+    @precondition(lambda self: len(self.alive()) < 3)
+    @rule()
+    def begin(self) -> None:
+        """Another run of the month begins."""
+        run = Run(run_id=f"r{len(self.runs)}")
+        self.runner.run(self.given.a_run(run.run_id))
+        self.runs.append(run)
+
+    @precondition(lambda self: self.alive())
+    @rule(choice=choices)
+    def acquire(self, choice: int) -> None:
+        """Ask for the month: a run gets it unless another living run has it."""
+        run = self.pick(self.alive(), choice)
+        got = self.runner.run(self.given.store.acquire_month(run.run_id, MONTH, now=NOW))
+        self.rescue_expected(spare=run)
+        holders = [other for other in self.alive() if other.lease is not None]
+        if holders and holders != [run]:
+            assert got == holders[0].run_id
+        else:
+            assert isinstance(got, MonthLease)
+            assert run.lease in {None, got}
+            assert all(got.epoch > other.lease.epoch for other in self.runs if other.lease and other != run)
+            run.lease = got
+
+    @precondition(lambda self: self.to_record())
+    @rule(evaluation=evaluations, resend=st.booleans())
+    def record(self, evaluation: dict[str, tuple[str | None, int]], *, resend: bool) -> None:
+        """Record what the holder evaluated: new, restated, routed elsewhere, or gone."""
+        (run,) = self.to_record()
+        assert run.lease is not None
+        items = [
+            routed(an_alert(account, arr=arr), channel=channel)[0]
+            for account, (channel, arr) in evaluation.items()
+        ]
+        decisions = self.runner.run(self.given.recorded(run.lease, items, resend=resend))
+        run.outcomes = {}
+        for item, decision in zip(items, decisions, strict=True):
+            account = item.alert.account_id
+            expected, outcome = self.expected_action(account, item.channel, resend=resend)
+            assert decision.action is expected
+            run.outcomes[account] = outcome
+            if expected in {Action.SEND, Action.FAIL}:
+                self.rows[account] = Row(
+                    status="pending" if expected is Action.SEND else "failed",
+                    run_id=run.run_id,
+                    channel=item.channel,
+                    arr=item.alert.arr or 0,
+                    claims=self.rows[account].claims if account in self.rows else 0,
+                )
+        for account, row in self.rows.items():
+            if account not in evaluation and row.status in {"pending", "failed"}:
+                row.status = "withdrawn"
+
+    @precondition(lambda self: self.with_recorded())
+    @rule(choice=choices, some=st.integers(1, 3))
+    def claim(self, choice: int, some: int) -> None:
+        """Claim some of what a run has to send, perhaps one that was closed without knowing it."""
+        run = self.pick(self.with_recorded(), choice)
+        assert run.lease is not None
+        assert run.outcomes is not None
+        entries = self.runner.run(self.given.pending(run.lease))
+        own = [account for account in run.outcomes if self.is_pending(account, run)]
+        assert [entry.account_id for entry in entries] == own
+        granted = self.runner.run(self.given.claimed(run.lease, entries[:some]))
+        if run.report is not None:
+            assert granted is None or not entries
+            return
+        run.expired = run.expired and not entries
+        assert granted == {entry.alert_id for entry in entries[:some]}
+        for entry in entries[:some]:
+            row = self.rows[entry.account_id]
+            row.status, row.claims = "sending", row.claims + 1
+        run.in_flight += entries[:some]
+
+    @precondition(lambda self: any(run.in_flight for run in self.runs))
+    @rule(choice=choices, status=verdicts)
+    def settle(self, choice: int, status: DeliveryStatus) -> None:
+        """Bring an answer: in time, late, or after its alert was claimed once more."""
+        run = self.pick([run for run in self.runs if run.in_flight], choice)
+        assert run.lease is not None
+        entry = run.in_flight.pop(choice % len(run.in_flight))
+        reason = None if status is DeliveryStatus.SENT else Reason.SERVER_ERROR
+        self.runner.run(self.given.settled(run.lease, the_answer(entry, status, reason=reason)))
+        row = self.rows[entry.account_id]
+        is_last_claim = row.claims == entry.claims + 1
+        if is_last_claim and (row.status == "sending" or (status is DeliveryStatus.SENT)):
+            row.status = status
+
+    @precondition(lambda self: self.with_recorded())
+    @rule(choice=choices, channel=st.sampled_from(CHANNELS), gives_up=st.booleans())
+    def end_lane(self, choice: int, channel: str, *, gives_up: bool) -> None:
+        """End a lane before its alerts do."""
+        run = self.pick(self.with_recorded(), choice)
+        assert run.lease is not None
+        status = DeliveryStatus.FAILED if gives_up else DeliveryStatus.PENDING
+        ending = self.given.store.end_lane(
+            run.lease, [channel], status=status, reason=Reason.DEADLINE, message="", now=NOW
+        )
+        if run.report is not None:
+            with pytest.raises(OvertakenError):
+                self.runner.run(ending)
+            return
+        assert run.outcomes is not None
+        own = [account for account in run.outcomes if self.is_pending(account, run)]
+        rest = [account for account in own if self.rows[account].channel == channel]
+        assert [alert.account_id for alert in self.runner.run(ending)] == rest
+        for account in rest:
+            self.rows[account].status = status
+
+    @precondition(lambda self: self.alive())
+    @rule(choice=choices)
+    def expire(self, choice: int) -> None:
+        """Nothing is heard of a run for longer than its lease."""
+        run = self.pick(self.alive(), choice)
+        self.runner.run(self.given.expired(run.run_id))
+        run.expired = True
+
+    @precondition(lambda self: self.alive())
+    @rule(choice=choices)
+    def keep_alive(self, choice: int) -> None:
+        """Send a heartbeat, perhaps late but before anyone looked."""
+        run = self.pick(self.alive(), choice)
+        self.runner.run(self.given.store.keep_alive(run.run_id, lease_s=LEASE_S, progress={}))
+        run.expired = False
+
+    @rule()
+    def rescue(self) -> None:
+        """Close whatever has expired."""
+        dead = [run for run in self.alive() if run.expired]
+        on_its_way = Counter(row.run_id for row in self.rows.values() if row.status == "sending")
+        rescued = self.runner.run(self.given.store.rescue_runs(now=NOW))
+        assert {item.run_id: item.in_doubt for item in rescued} == {
+            run.run_id: on_its_way[run.run_id] for run in dead
+        }
+        self.rescue_expected()
+
+    @precondition(lambda self: self.runs)
+    @rule(choice=choices, fails=st.booleans())
+    def finish(self, choice: int, *, fails: bool) -> None:
+        """Finish a run, well or with an error; one that was closed before is refused."""
+        run = self.pick(self.runs, choice)
+        count = None if run.outcomes is None else len(run.outcomes)
+        error = RunError(code="storage_unreachable", detail="gone") if fails or count is None else None
+        ending = self.given.finished(run.run_id, alerts=count, error=error)
+        if run.report is not None:
+            with pytest.raises(OvertakenError):
+                self.runner.run(ending)
+            return
+        self.runner.run(ending)
+        self.closed_expected(run)
+        assert run.report is not None
+        record, _ = run.report
+        if run.outcomes is not None:
+            assert record.ledger is not None
+            record.ledger.check()
+
+    # What must be so after every step.
+
+    @invariant()
+    def the_outbox_is_as_the_model_says(self) -> None:
+        """Every alert is where the model has it, with the facts of the evaluation that it goes out with."""
+        if not hasattr(self, "given"):
+            return
+        columns = "account_id, status, run_id, channel, arr, claims"
+        found = self.runner.run(self.given.sql(f"SELECT {columns} FROM alert_outcomes"))  # noqa: S608
+        assert {row.pop("account_id"): Row(**row) for row in found} == self.rows
+
+    @invariant()
+    def sent_has_no_exit(self) -> None:
+        """Keep what was sent once sent for ever."""
+        sent = {account for account, row in self.rows.items() if row.status == "sent"}
+        assert self.ever_sent <= sent
+        self.ever_sent = sent
+
+    @invariant()
+    def no_alert_is_in_two_hands(self) -> None:
+        """No two claims of living runs are open for the same alert."""
+        claimed = Counter(entry.alert_id for run in self.alive() for entry in run.in_flight)
+        assert all(count == 1 for count in claimed.values())
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        """Every alert of the newest evaluation is in its run's list, once, in order, with an outcome."""
+        recorded = [run for run in self.runs if run.outcomes is not None]
+        if not recorded:
+            return
+        newest = max(recorded, key=lambda run: run.lease.epoch if run.lease else 0)
+        assert newest.outcomes is not None
+        _, alerts = self.report_of(newest)
+        assert list(alerts) == list(newest.outcomes)
+        expected = newest.outcomes if newest.report is not None else self.outcomes_as_of_now(newest)
+        assert {account: str(item.outcome) for account, item in alerts.items()} == expected
+
+    # The model.
+
+    def alive(self) -> list[Run]:
+        """Return the runs that nobody has closed."""
+        return [run for run in self.runs if run.report is None]
+
+    def to_record(self) -> list[Run]:
+        """Return the holder of the month if it has not recorded yet."""
+        return [run for run in self.alive() if run.lease is not None and run.outcomes is None]
+
+    def with_recorded(self) -> list[Run]:
+        """Return the runs that have recorded, closed ones as well."""
+        return [run for run in self.runs if run.outcomes is not None]
+
+    def pick(self, runs: list[Run], choice: int) -> Run:
+        """Choose a run; the newest is the simplest choice."""
+        return runs[-1 - choice % len(runs)]
+
+    def is_pending(self, account: str, run: Run) -> bool:
+        """Tell whether an alert waits to be sent by a run."""
+        row = self.rows.get(account)
+        return row is not None and (row.status, row.run_id) == ("pending", run.run_id)
+
+    def expected_action(self, account: str, channel: str | None, *, resend: bool) -> tuple[Action, str]:
+        """Return what a run does about an alert, and its outcome to begin with."""
+        status = self.rows[account].status if account in self.rows else "new"
+        if status == "sent":
+            return Action.SKIP_REPLAY, Outcome.SKIPPED_REPLAY
+        if status == "unknown" and not resend:
+            return Action.HOLD, Outcome.UNKNOWN
+        return (Action.FAIL, Outcome.FAILED) if channel is None else (Action.SEND, Outcome.PENDING)
+
+    def outcomes_as_of_now(self, run: Run, *, otherwise: str = Outcome.PENDING) -> dict[str, str]:
+        """Return a run's outcomes with what the outbox has decided meanwhile."""
+        decided = {"sent", "failed", "unknown"}
+        return {
+            account: outcome
+            if outcome != Outcome.PENDING
+            else (self.rows[account].status if self.rows[account].status in decided else otherwise)
+            for account, outcome in (run.outcomes or {}).items()
+        }
+
+    def rescue_expected(self, *, spare: Run | None = None) -> None:
+        """Close in the model what has expired."""
+        for run in self.alive():
+            if run.expired and run is not spare:
+                self.closed_expected(run)
+
+    def closed_expected(self, run: Run) -> None:
+        """Close a run in the model, and keep what it reports at this moment."""
+        for row in self.rows.values():
+            if (row.run_id, row.status) == (run.run_id, "sending"):
+                row.status = "unknown"
+        if run.outcomes is not None:
+            run.outcomes = self.outcomes_as_of_now(run, otherwise=Outcome.UNSENT)
+        run.report = self.report_of(run)
+        record, alerts = run.report
+        counted = Counter(str(item.outcome) for item in alerts.values())
+        assert counted["pending"] == 0
+        if run.outcomes is not None:
+            assert record.counts.alerts_sent == counted["sent"]
+            assert record.counts.failed_deliveries == counted["failed"]
+            assert (record.counts.unknown, record.counts.unsent) == (counted["unknown"], counted["unsent"])
+            assert sum(counted.values()) == record.counts.alerts == len(run.outcomes)
+
+    def report_of(self, run: Run) -> tuple[RunRecord, dict[str, RunAlert]]:
+        """Return what the store says of a run."""
+
+        async def ask() -> tuple[RunRecord, dict[str, RunAlert]]:
+            record = await self.given.store.get_run(run.run_id)
+            return replace(record, progress=None), await self.given.outcomes(run.run_id)
+
+        return self.runner.run(ask())
+
+
+def test_any_history_of_runs_keeps_what_it_promises(tmp_path: Path) -> None:
+    """No history of runs loses an alert, sends one twice unasked, or changes what was reported."""
+
+    async def migrate() -> None:
+        async with open_store(f"sqlite:///{tmp_path}/x.db"):
+            pass
+
+    asyncio.run(migrate())
+    StoreMachine.template = tmp_path / "x.db"
+    machine: Any = StoreMachine.TestCase
+    machine.settings = settings(
+        max_examples=60,
+        stateful_step_count=30,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    machine().runTest()
