@@ -20,7 +20,7 @@ PACED: Final = {"small": Shape(accounts=1_500, months=2), "full": Shape(accounts
 RATE: Final = 20.0
 """Messages a second and lane."""
 CONNECTIONS: Final = 32
-ROUNDS: Final = {"small": 3, "full": 5}
+ROUNDS: Final = {"small": 2, "full": 5}
 LIMIT_EVERY: Final = 40
 RETRY_AFTER_S: Final = 0.7
 

@@ -12,7 +12,7 @@ from benchmarks.report import TIMES, Section, Target
 from benchmarks.side import SIDES
 
 SHAPES: Final = {"small": Shape(accounts=50_000), "full": Shape(accounts=500_000)}
-ROUNDS: Final = {"small": 3, "full": 5}
+ROUNDS: Final = {"small": 2, "full": 5}
 CLASSIC: Final = "duckdb, candidates first"
 """What most would write, beside the fastest that was found."""
 WALL_LIMITS: Final = {
