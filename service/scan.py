@@ -20,7 +20,7 @@ from service.plan import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
 from service.source_reader import Source, SourceFile, SourceReader
 from service.text import without_views
 
-# Arrow's own allocator keeps what it has freed: 60 to 100 MB more for the whole process, and not a bit faster.
+# Arrow's own allocator keeps what it has freed: 60 to 100 MB more for the whole process, and no faster.
 pa.set_memory_pool(pa.system_memory_pool())
 
 _Item = TypeVar("_Item")
