@@ -1,0 +1,308 @@
+"""Settings come from the environment, are refused when they are wrong, and never show a secret."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from service.delivery import AmbiguousSends
+from service.settings import Settings
+
+Load = Callable[..., Settings]
+
+DEFAULTS: Final[dict[str, Any]] = {
+    "slack_webhook_base_url": None,
+    "slack_webhook_url": None,
+    "slack_auth_token": None,
+    "slack_messages_per_second": 1.0,
+    "slack_concurrency": 8,
+    "slack_timeout_s": 10.0,
+    "slack_max_retries": 3,
+    "delivery_deadline_s": 600.0,
+    "ambiguous_sends": AmbiguousSends.HOLD,
+    "lease_s": 30.0,
+    "arr_threshold": 10_000,
+    "alert_on_unknown_arr": False,
+    "history_months": 120,
+    "region_channels": None,
+    "config_file": None,
+    "details_base_url": "https://app.yourcompany.com/accounts",
+    "support_email": "support@quadsci.ai",
+    "support_email_from": "risk-alerts@localhost",
+    "smtp_url": None,
+    "allowed_sources": None,
+    "storage_timeout_s": 15.0,
+    "gcs_token": None,
+    "gcs_endpoint_url": None,
+    "s3_endpoint_url": None,
+    "s3_anon": False,
+    "scan_threads": None,
+    "memory_limit_mb": None,
+    "database_url": SecretStr("sqlite:///data/risk_alerts.db"),
+    "allow_ephemeral_database": False,
+    "k_service": None,
+    "cloud_run_job": None,
+    "log_level": "INFO",
+    "log_format": "auto",
+    "google_cloud_project": None,
+}
+SECRETS: Final = {
+    "SLACK_WEBHOOK_BASE_URL": "https://hooks.example.com/services/c4nary-base",
+    "SLACK_WEBHOOK_URL": "https://hooks.example.com/services/c4nary-single",
+    "SLACK_AUTH_TOKEN": "c4nary-token",
+    "SMTP_URL": "smtp://user:c4nary-password@mail.example.com",
+    "GCS_TOKEN": "c4nary-gcs",
+    "DATABASE_URL": "postgresql://user:c4nary-password@db.example.com/alerts",
+}
+REGIONS: Final = {"AMER": "amer-risk-alerts", "EMEA": "emea-risk-alerts", "APAC": "apac-risk-alerts"}
+
+
+@pytest.fixture(name="load")
+def load_from_an_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Return a function that reads the settings from exactly the variables given."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(**environment: str) -> Settings:
+        for name in Settings.model_fields:
+            monkeypatch.delenv(name.upper(), raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return Settings()
+
+    return load
+
+
+def test_defaults_are_those_of_the_specification(load: Load) -> None:
+    """With nothing set each setting has its default, and there is no setting beside these."""
+    settings = load()
+    assert {name: getattr(settings, name) for name in Settings.model_fields} == DEFAULTS
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_an_empty_string_is_unset(load: Load, name: str) -> None:
+    """A variable that is there but empty, as deployment tools leave them, counts as not set."""
+    assert getattr(load(**{name.upper(): ""}), name) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("SLACK_MESSAGES_PER_SECOND", "0", 0.0),
+        ("SLACK_MESSAGES_PER_SECOND", "0.5", 0.5),
+        ("SLACK_MAX_RETRIES", "0", 0),
+        ("ARR_THRESHOLD", "-5", -5),
+        ("ARR_THRESHOLD", "99999999999999999999", 99999999999999999999),
+        ("ALERT_ON_UNKNOWN_ARR", "true", True),
+        ("AMBIGUOUS_SENDS", "resend", AmbiguousSends.RESEND),
+        ("ALLOWED_SOURCES", '["gs://b/", "file:///d"]', ("gs://b/", "file:///d")),
+        ("ALLOWED_SOURCES", "[]", ()),
+        ("GOOGLE_CLOUD_PROJECT", "p", "p"),
+        ("K_SERVICE", "risk-alerts", "risk-alerts"),
+        ("CLOUD_RUN_JOB", "job", "job"),
+        ("S3_ANON", "1", True),
+        ("SCAN_THREADS", "2", 2),
+    ],
+)
+def test_values_are_read(load: Load, name: str, text: str, value: object) -> None:
+    """What stands in the environment is what is handed down."""
+    assert getattr(load(**{name: text}), name.lower()) == value
+
+
+def test_unknown_variables_do_no_harm(load: Load) -> None:
+    """The environment holds much that is not ours."""
+    assert load(PATH="/bin", SLACK_SOMETHING="x") == load()
+
+
+def test_a_file_called_env_is_read(load: Load, tmp_path: Path) -> None:
+    """A .env in the working directory sets what the environment does not."""
+    (tmp_path / ".env").write_text("ARR_THRESHOLD=5\nLEASE_S=60\n", encoding="utf-8")
+    settings = load(LEASE_S="40")
+    assert (settings.arr_threshold, settings.lease_s) == (5, 40)
+
+
+# Slack's addresses
+
+
+@pytest.mark.parametrize("name", ["SLACK_WEBHOOK_BASE_URL", "SLACK_WEBHOOK_URL"])
+@pytest.mark.parametrize("ending", ["", "/", "//", "\n", "/\n", " "])
+def test_a_trailing_slash_or_newline_is_harmless(load: Load, name: str, ending: str) -> None:
+    """However the URL was pasted or stored, it is the same URL."""
+    secret = getattr(load(**{name: f"https://h.example.com/s/T0{ending}"}), name.lower())
+    assert secret.get_secret_value() == "https://h.example.com/s/T0"
+
+
+@pytest.mark.parametrize("name", ["SLACK_WEBHOOK_BASE_URL", "SLACK_WEBHOOK_URL"])
+@pytest.mark.parametrize(
+    "url",
+    ["hooks.example.com/c4nary", "ftp://h/c4nary", "https://", "http:///c4nary", "https://h/c4 nary", "-"],
+)
+def test_what_is_no_http_url_is_refused(load: Load, name: str, url: str) -> None:
+    """A webhook must be an http or https URL with a host; the error does not repeat it."""
+    with pytest.raises(ValidationError) as error:
+        load(**{name: url})
+    assert name.lower() in str(error.value)
+    assert "c4" not in f"{error.value} {error.value!r}"
+
+
+# Channels by region
+
+
+def test_three_regions_are_known_by_default(load: Load) -> None:
+    """Without a map AMER, EMEA and APAC have their channels."""
+    assert load().channels_by_region() == REGIONS
+
+
+def test_the_map_stands_in_the_environment(load: Load) -> None:
+    """REGION_CHANNELS replaces the default map whole; a leading # of a channel is harmless."""
+    settings = load(REGION_CHANNELS='{"North": "#north", "South": " south "}')
+    assert settings.channels_by_region() == {"North": "north", "South": "south"}
+
+
+def test_the_map_stands_in_a_file(load: Load, tmp_path: Path) -> None:
+    """CONFIG_FILE gives the map where the environment has none."""
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"regions": {"AMER": "#one", "Zürich": "two"}}), encoding="utf-8")
+    assert load(CONFIG_FILE=str(file)).channels_by_region() == {"AMER": "one", "Zürich": "two"}
+
+
+def test_the_environment_wins_over_the_file(load: Load, tmp_path: Path) -> None:
+    """With both set REGION_CHANNELS counts."""
+    file = tmp_path / "config.json"
+    file.write_text('{"regions": {"AMER": "from-file"}}', encoding="utf-8")
+    settings = load(CONFIG_FILE=str(file), REGION_CHANNELS='{"AMER": "from-environment"}')
+    assert settings.channels_by_region() == {"AMER": "from-environment"}
+
+
+def test_an_empty_map_is_empty(load: Load, tmp_path: Path) -> None:
+    """A map that is empty on purpose does not fall back to the default: runs are refused then."""
+    file = tmp_path / "config.json"
+    file.write_text('{"regions": {}}', encoding="utf-8")
+    assert load(REGION_CHANNELS="{}").channels_by_region() == {}
+    assert load(CONFIG_FILE=str(file)).channels_by_region() == {}
+
+
+@pytest.mark.parametrize(
+    "channel", ["", " ", "#", "a b", "a/b", "a?b", "a#b", "##a", "..", ".", "#..", "x" * 81, "a\nb"]
+)
+def test_a_name_that_is_no_channel_is_refused(load: Load, channel: str) -> None:
+    """A channel must be one plain segment of a URL's path."""
+    with pytest.raises(ValidationError):
+        load(REGION_CHANNELS=json.dumps({"AMER": channel}))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '["AMER"]', '{"AMER": 1}', '{"AMER": null}', "AMER=x", "true"])
+def test_a_map_that_is_none_is_refused(load: Load, text: str) -> None:
+    """What is not a JSON object of names is an error that names the setting."""
+    with pytest.raises(ValidationError, match="region_channels"):
+        load(REGION_CHANNELS=text)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b"[]", b"{}", b'{"regions": []}', b'{"regions": {"AMER": "a b"}}', b"\xff\xfe"),
+        *(b'{"region": {"AMER": "x"}}', b'{"regions": {}, "extra": 1}', b'{"regions": null}'),
+    ],
+)
+def test_a_config_file_of_another_form_is_refused(load: Load, tmp_path: Path, content: bytes) -> None:
+    """A file with a typing error stops the process at its start, not the first run at night."""
+    file = tmp_path / "config.json"
+    file.write_bytes(content)
+    with pytest.raises(ValidationError):
+        load(CONFIG_FILE=str(file))
+
+
+def test_a_config_file_that_cannot_be_read_is_refused(load: Load, tmp_path: Path) -> None:
+    """A missing file, or a folder, is told at the start, by its path."""
+    for path in (tmp_path / "missing.json", tmp_path):
+        with pytest.raises(ValidationError, match="CONFIG_FILE"):
+            load(CONFIG_FILE=str(path))
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("SLACK_MESSAGES_PER_SECOND", text) for text in ("-1", "nan", "inf", "10001", "c4nary")),
+        *(("SLACK_CONCURRENCY", text) for text in ("0", "257", "1.5", "c4nary")),
+        *(("SLACK_TIMEOUT_S", text) for text in ("0", "-1", "nan", "301")),
+        *(("SLACK_MAX_RETRIES", text) for text in ("-1", "11", "c4nary")),
+        *(("DELIVERY_DEADLINE_S", text) for text in ("0", "-1", "nan")),
+        *(("LEASE_S", text) for text in ("0", "nan", "inf")),
+        *(("HISTORY_MONTHS", text) for text in ("0", "-1", "120001")),
+        *(("STORAGE_TIMEOUT_S", text) for text in ("0", "nan")),
+        ("ARR_THRESHOLD", "10,000"),
+        ("ARR_THRESHOLD", "1.5"),
+        ("ALERT_ON_UNKNOWN_ARR", "c4nary"),
+        ("AMBIGUOUS_SENDS", "c4nary"),
+        ("ALLOWED_SOURCES", "file:///c4nary"),
+        ("ALLOWED_SOURCES", "{}"),
+        ("SCAN_THREADS", "0"),
+        ("MEMORY_LIMIT_MB", "0"),
+        ("LOG_LEVEL", "c4nary"),
+        ("LOG_FORMAT", "c4nary"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(load: Load, name: str, text: str) -> None:
+    """The error names the setting and never repeats the value, which may be a secret in the wrong place."""
+    with pytest.raises(ValidationError) as error:
+        load(**{name: text})
+    assert name.lower() in str(error.value)
+    assert "c4nary" not in f"{error.value} {error.value!r}"
+
+
+@pytest.mark.parametrize(("lease", "timeout"), [("11", "10"), ("30", "29"), ("30", "300"), ("1", "0.5")])
+def test_a_lease_must_outlive_a_post(load: Load, lease: str, timeout: str) -> None:
+    """A POST that could still be on its way when the lease has expired would be a duplicate in the making."""
+    with pytest.raises(ValidationError, match="LEASE_S"):
+        load(LEASE_S=lease, SLACK_TIMEOUT_S=timeout)
+
+
+@pytest.mark.parametrize(("lease", "timeout"), [("12", "10"), ("30", "28"), ("2.5", "0.5")])
+def test_a_lease_may_be_just_long_enough(load: Load, lease: str, timeout: str) -> None:
+    """Two seconds more than a POST may take are enough."""
+    assert load(LEASE_S=lease, SLACK_TIMEOUT_S=timeout).lease_s == float(lease)
+
+
+def test_settings_do_not_change(load: Load) -> None:
+    """They are read once, in a door."""
+    with pytest.raises(ValidationError, match="frozen"):
+        load().arr_threshold = 1  # type: ignore[misc]
+
+
+# Secrets
+
+
+def test_secrets_do_not_print(load: Load) -> None:
+    """No way of showing settings shows a secret."""
+    settings = load(**SECRETS)
+    shown = [
+        repr(settings),
+        str(settings),
+        f"{settings}",
+        settings.model_dump_json(),
+        repr(settings.model_dump()),
+        repr(settings.slack_webhook_url),
+        repr(settings.__dict__),
+    ]
+    assert not [text for text in shown if "c4nary" in text]
+    assert settings.slack_auth_token is not None
+    assert settings.slack_auth_token.get_secret_value() == "c4nary-token"
+
+
+def test_secrets_do_not_print_in_errors(load: Load) -> None:
+    """When one setting is wrong, the error about it shows none of the others."""
+    with pytest.raises(ValidationError) as error:
+        load(**SECRETS, LEASE_S="1")
+    assert "c4nary" not in f"{error.value} {error.value!r}"
+
+
+def test_every_url_with_credentials_is_a_secret() -> None:
+    """A setting that can hold a password or a token is typed so that it cannot print."""
+    typed = {name for name, field in Settings.model_fields.items() if "Secret" in repr(field.annotation)}
+    assert typed == {name.lower() for name in SECRETS}
