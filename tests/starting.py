@@ -104,6 +104,8 @@ class Running:
     def freeze(self) -> None:
         """Stop it in the middle of whatever it does."""
         self.process.send_signal(signal.SIGSTOP)
+        # The signal takes a moment; only then does it stand still.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """Let it go on."""

@@ -1,0 +1,70 @@
+"""SIGSTOP: a process that was frozen past its lease must not post when it wakes."""
+
+import random
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from mock_slack.running import RunningMock
+from mock_slack.script import Step
+from tests.fault.crashing import AMER, PATIENT, SENDERS, Site, accepted_by
+from tests.starting import Running, run_command, wait_until
+
+pytestmark = pytest.mark.fault
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_frozen_run_is_overtaken_and_posts_nothing_afterwards(
+    site: Site, slack: RunningMock, seed: int
+) -> None:
+    """Another run does the rest while it is frozen; thawed, it finds out and leaves everything alone."""
+    chance = random.Random(seed)  # noqa: S311  # picks a moment
+    slack.script(AMER, Step(delay_s=0.03, times=1_000))
+    with run_command(site.source, folder=site.folder, env=site.env()) as frozen:
+        target = chance.randrange(1, site.count // 2)
+        wait_until(lambda: slack.stats().total.requests >= target, what="enough have left")
+        time.sleep(chance.uniform(0, 0.03))
+        _freeze_between_transactions(frozen, site)
+        finished = site.run()
+        assert finished["status"] == "succeeded"
+        assert finished["unknown"] <= SENDERS
+        requests = slack.stats().total.requests
+        assert site.runs()[0] == ("failed", "interrupted")
+        frozen.thaw()
+        assert frozen.exit_code() == 1
+        assert "interrupted" in frozen.log.read_text()
+    assert slack.stats().total.requests == requests
+    # What Slack had answered in the meantime still counts: a late `ok` settles a doubt.
+    site.assert_sound(accepted_by(slack), doubts=SENDERS)
+    assert site.runs() == [("failed", "interrupted"), ("succeeded", None)]
+
+
+def _freeze_between_transactions(run: Running, site: Site) -> None:
+    """Freeze it where it holds no lock: who sleeps with SQLite's write lock in hand holds up everybody."""
+
+    def frozen() -> bool:
+        run.freeze()
+        with closing(sqlite3.connect(site.database, timeout=0, isolation_level=None)) as ledger:
+            try:
+                ledger.execute("BEGIN IMMEDIATE")
+                ledger.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                run.thaw()
+                return False
+        return True
+
+    wait_until(frozen, what="it stands still outside a transaction")
+
+
+def test_a_short_freeze_is_nobodys_business(site: Site, slack: RunningMock) -> None:
+    """Within its lease a run that stood still simply goes on."""
+    slack.script(AMER, Step(delay_s=0.03, times=1_000))
+    with run_command(site.source, folder=site.folder, env=site.env(**PATIENT)) as run:
+        wait_until(lambda: slack.stats().total.requests >= 10, what="some have left")
+        run.freeze()
+        time.sleep(1)
+        run.thaw()
+        assert run.exit_code() == 0
+    site.assert_sound(accepted_by(slack), doubts=0)

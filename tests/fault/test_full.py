@@ -1,0 +1,128 @@
+"""Full disks and databases under a run: it fails clearly, and nothing is lost or sent twice."""
+
+import resource
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+
+from mock_slack.running import RunningMock
+from mock_slack.script import Step
+from service.app import open_app
+from service.errors import DatabaseUnusableError
+from service.month import Month
+from service.progress import Progress
+from service.run import execute_run, new_run_id
+from service.run_record import RunRequest
+from service.settings import Settings
+from tests.fault.crashing import AMER, PATIENT, SENDERS, Site, accepted_by
+from tests.starting import MONTH, Running, run_command, started, wait_until
+
+pytestmark = pytest.mark.fault
+
+
+def _fill_disk(run: Running, site: Site) -> None:
+    """Let no file of the process grow beyond what the database's log has now."""
+    log = site.database.with_name(site.database.name + "-wal")
+    resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, resource.RLIM_INFINITY))
+
+
+def test_a_disk_that_fills_up_under_a_run(site: Site, slack: RunningMock) -> None:
+    """The run ends with `database_unusable`; the next one, with room again, does the rest."""
+    slack.script(AMER, Step(delay_s=0.05, times=1_000))
+    with run_command(site.source, folder=site.folder, env=site.env()) as run:
+        wait_until(lambda: slack.stats().total.requests >= 8, what="some have left")
+        _fill_disk(run, site)
+        assert run.exit_code() == 1
+    left = slack.stats().total.requests
+    assert left < site.count
+    finished = site.run()
+    assert finished["status"] == "succeeded"
+    site.assert_sound(accepted_by(slack), doubts=SENDERS)
+
+
+def test_a_disk_that_is_full_for_a_moment_leaves_no_doubt(site: Site, slack: RunningMock) -> None:
+    """What was answered is written once there is room again, so that the next run knows all."""
+    slack.script(AMER, Step(delay_s=0.05, times=1_000))
+    with run_command(site.source, folder=site.folder, env=site.env(**PATIENT)) as run:
+        wait_until(lambda: slack.stats().total.requests >= 8, what="some have left")
+        _fill_disk(run, site)
+        wait_until(lambda: _stands_still(slack), what="nothing leaves any more")
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, unlimited)
+        assert run.exit_code() == 1
+    assert site.runs() == [("failed", "database_unusable")]
+    left = site.count - slack.stats().total.accepted
+    assert site.run()["alerts_sent"] == left > 0
+    site.assert_sound(accepted_by(slack), doubts=0)
+
+
+def _stands_still(slack: RunningMock) -> bool:
+    before = slack.stats().total.requests
+    threading.Event().wait(0.5)
+    return slack.stats().total.requests == before
+
+
+async def test_a_database_that_reaches_its_limit(
+    site: Site, slack: RunningMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's own `full` under the recording of the alerts: nothing leaves, and the error says why."""
+    settings = Settings(
+        _env_file=None,
+        database_url=f"sqlite:///{site.database}",
+        slack_webhook_base_url=slack.webhook_base_url,
+        slack_messages_per_second=0,
+    )
+    async with open_app(settings):
+        pass
+    with closing(sqlite3.connect(site.database)) as ledger:
+        (pages,) = ledger.execute("PRAGMA page_count").fetchone()
+    request = RunRequest(source_uri=site.source, month=Month.parse(MONTH))
+    with _limited(monkeypatch, pages + 5):
+        async with open_app(settings) as app:
+            with pytest.raises(DatabaseUnusableError, match="full"):
+                await execute_run(app, request, run_id=new_run_id(app.clock.now()), progress=Progress())
+    assert slack.stats().total.requests == 0
+    async with open_app(settings) as app:
+        record = await execute_run(app, request, run_id=new_run_id(app.clock.now()), progress=Progress())
+    assert record.counts.alerts_sent == site.count
+
+
+@contextmanager
+def _limited(monkeypatch: pytest.MonkeyPatch, pages: int) -> Iterator[None]:
+    """Let every connection that is opened meanwhile take the database for full at `pages` pages."""
+    connect = sqlite3.connect
+
+    def limited(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **kwargs)
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        return connection
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", limited)
+        patch.setattr(sqlite3.dbapi2, "connect", limited)
+        yield
+
+
+_BUSY_WRITER = """
+import random, sqlite3, sys, time
+chance = random.Random(7)
+ledger = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
+while True:
+    ledger.execute("BEGIN IMMEDIATE")
+    time.sleep(chance.uniform(0.02, 0.25))
+    ledger.execute("ROLLBACK")
+    time.sleep(chance.uniform(0.0, 0.05))
+"""
+
+
+def test_a_database_that_somebody_else_keeps_busy(site: Site, slack: RunningMock) -> None:
+    """A neighbour that holds the write lock most of the time slows a run down and does nothing worse."""
+    site.run(region_channels='{"EMEA": "emea"}')  # so that there is a database
+    with started(("-c", _BUSY_WRITER, str(site.database)), folder=site.folder, env={}):
+        finished = site.run(**PATIENT)
+    assert finished["alerts_sent"] == site.count
+    site.assert_sound(accepted_by(slack), doubts=0)

@@ -1,0 +1,62 @@
+"""SIGTERM, and clients that go away: runs end properly, and answers arrive."""
+
+import threading
+import time
+
+import httpx2
+import pytest
+
+from mock_slack.running import RunningMock
+from mock_slack.script import Step
+from tests.fault.crashing import AMER, PATIENT, Site, accepted_by, post_run
+from tests.starting import run_command, service, wait_until
+
+pytestmark = pytest.mark.fault
+
+
+def test_a_service_asked_to_stop_answers_first(site: Site, slack: RunningMock) -> None:
+    """On SIGTERM the run ends early with the rest unsent, its caller is told, and the process exits 0."""
+    slack.script(AMER, Step(delay_s=0.2, times=1_000))
+    answers: list[httpx2.Response] = []
+    with service(site.folder, site.env(**PATIENT)) as running:
+        client = threading.Thread(target=lambda: answers.append(post_run(running, site.source)))
+        client.start()
+        wait_until(lambda: slack.stats().total.requests >= 6, what="some have left")
+        asked = time.monotonic()
+        running.terminate()
+        assert running.exit_code() == 0
+        took = time.monotonic() - asked
+        client.join()
+    assert took < 30
+    (answer,) = answers
+    assert answer.status_code == 200, answer.text
+    rows = site.rows("SELECT run_id, status FROM runs")
+    assert rows == [(answer.json()["run_id"], "succeeded")]
+    unsent = list(site.statuses().values()).count("pending")
+    assert unsent == site.count - slack.stats().total.accepted > 0
+    assert site.run(**PATIENT)["alerts_sent"] == unsent
+    site.assert_sound(accepted_by(slack), doubts=0)
+
+
+def test_a_command_asked_to_stop_ends_with_the_rest_unsent(site: Site, slack: RunningMock) -> None:
+    """`risk-alerts run` on SIGTERM: exit code 2, and the next run sends the rest."""
+    slack.script(AMER, Step(delay_s=0.2, times=1_000))
+    with run_command(site.source, folder=site.folder, env=site.env(**PATIENT)) as run:
+        wait_until(lambda: slack.stats().total.requests >= 6, what="some have left")
+        run.terminate()
+        assert run.exit_code() == 2
+    assert site.runs() == [("succeeded", None)]
+    finished = site.run(**PATIENT)
+    assert finished["alerts_sent"] > 0
+    site.assert_sound(accepted_by(slack), doubts=0)
+
+
+def test_a_run_whose_client_goes_away_still_finishes(site: Site, slack: RunningMock) -> None:
+    """The connection is closed in mid-run; the run does not care."""
+    slack.script(AMER, Step(delay_s=0.1, times=1_000))
+    with service(site.folder, site.env(**PATIENT)) as running:
+        with pytest.raises(httpx2.ReadTimeout):
+            post_run(running, site.source, timeout_s=0.7)
+        wait_until(lambda: site.runs() == [("succeeded", None)], what="the run has finished")
+    assert slack.stats().total.accepted == site.count
+    site.assert_sound(accepted_by(slack), doubts=0)
