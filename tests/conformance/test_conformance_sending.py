@@ -35,6 +35,18 @@ async def test_an_alert_is_claimed_once(given: Given) -> None:
     assert await given.claimed(lease, [entry]) == set(), "its view of the row is out of date"
 
 
+async def test_what_was_given_up_is_not_claimed(given: Given) -> None:
+    """An alert that failed with its lane is not sent by a claim that was on its way to the database."""
+    lease = await given.a_lease("r1")
+    await given.recorded(lease, routed("a"))
+    entries = await given.pending(lease)
+    await given.store.end_lane(
+        lease, ["amer"], status=DeliveryStatus.FAILED, reason=Reason.DEADLINE, message="", now=NOW
+    )
+    assert await given.claimed(lease, entries) == set()
+    assert await given.status_of("a") == "failed"
+
+
 async def test_of_two_claims_at_once_one_is_granted(given: Given) -> None:
     """However many claims race for the alerts of a batch, each alert is granted to one of them."""
     lease = await given.a_lease("r1")
