@@ -30,6 +30,7 @@ DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
 }
 
 _HTTP_URL = re.compile(r"https?://[^\s/]\S*")
+_SMTP_URL = re.compile(r"smtps?://(?:[^\s/]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
 
 Channel = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^#?[^\s/?#.][^\s/?#]{0,79}$")]
 """A Slack channel's name; it becomes one segment of the webhook's path, so it cannot be `..`."""
@@ -43,7 +44,16 @@ def _http_url(secret: SecretStr) -> SecretStr:
     return SecretStr(url)
 
 
+def _smtp_url(secret: SecretStr) -> SecretStr:
+    # Without a host the mail library would turn to whatever listens on this machine.
+    url = secret.get_secret_value().strip().rstrip("/")
+    if not _SMTP_URL.fullmatch(url):
+        raise ValueError("must be an smtp:// or smtps:// URL with a host, user and password percent-encoded")
+    return SecretStr(url)
+
+
 WebhookUrl = Annotated[SecretStr, AfterValidator(_http_url)]
+SmtpUrl = Annotated[SecretStr, AfterValidator(_smtp_url)]
 
 
 class _ConfigFile(BaseModel):
@@ -112,7 +122,7 @@ class Settings(BaseSettings):
     # The support notice
     support_email: str = Field("support@quadsci.ai", description="Hears of accounts without a channel.")
     support_email_from: str = Field("risk-alerts@localhost", description="Sender of the support notice.")
-    smtp_url: SecretStr | None = Field(
+    smtp_url: SmtpUrl | None = Field(
         None,
         description="`smtp://user:password@host:587` or `smtps://…`; unset: a file beside the database.",
     )

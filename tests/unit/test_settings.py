@@ -147,6 +147,32 @@ def test_what_is_no_http_url_is_refused(load: Load, name: str, url: str) -> None
     assert "c4" not in f"{error.value} {error.value!r}"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "smtp://mail.example.com",
+        "smtps://mail.example.com:465",
+        "smtp://user:p%40ss@mail.example.com:587/",
+        "smtp://al%20ice:pw@[::1]:25\n",
+    ],
+)
+def test_a_mail_server_is_an_smtp_url(load: Load, url: str) -> None:
+    """With or without TLS from the start, user and port."""
+    secret = load(SMTP_URL=url).smtp_url
+    assert secret is not None
+    assert secret.get_secret_value() == url.strip().rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url", ["c4nary", "smtp://", "smtp://:25", "http://c4nary", "smtp://u:c4@", "smtp://h:c4"]
+)
+def test_what_is_no_mail_server_is_refused(load: Load, url: str) -> None:
+    """Without a host the notice would go to whatever listens on this machine; the error repeats nothing."""
+    with pytest.raises(ValidationError, match="smtp_url") as error:
+        load(SMTP_URL=url)
+    assert "c4" not in f"{error.value} {error.value!r}"
+
+
 # Channels by region
 
 
