@@ -187,10 +187,15 @@ def run_command(
 
 
 @contextmanager
-def mock_process(folder: Path, *, port: int = 0, **settings: object) -> Iterator[tuple[RunningMock, Running]]:
-    """Run the mock Slack as a process of its own, without faults unless `settings` ask for them."""
-    calm: dict[str, object] = {"fail_rate_429": 0, "fail_rate_500": 0, "log_path": folder / "mock.jsonl"}
+def mock_process(folder: Path, **settings: object) -> Iterator[tuple[RunningMock, Running]]:
+    """Run the mock Slack as a process of its own: on a free port and without faults unless told otherwise."""
+    calm: dict[str, object] = {
+        "fail_rate_429": 0,
+        "fail_rate_500": 0,
+        "log_path": folder / "mock.jsonl",
+        "port": 0,
+    }
     env = {f"MOCK_SLACK_{name.upper()}": str(value) for name, value in (calm | settings).items()}
-    with started(("-m", "mock_slack", "--port", str(port)), folder=folder, env=env) as running:
+    with started(("-m", "mock_slack"), folder=folder, env=env) as running:
         listening = _listening(running)
         yield RunningMock(listening.url), listening
