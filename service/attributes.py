@@ -21,6 +21,8 @@ from service.columns import (
     rounded,
     valid,
 )
+from service.contenders import Contenders
+from service.footer import Batch
 from service.text import texts
 
 
@@ -61,6 +63,17 @@ class Attributes:
             renewals=known_days(rows.column(RENEWAL)),
             **_arr(rows.column(ARR), threshold),
         )
+
+    @classmethod
+    def of_batch(
+        cls, batch: Batch, contenders: dict[tuple[int, int], Contenders], threshold: int
+    ) -> "Attributes":
+        """Read those of the contenders that stand in a batch, which are given by file and row group."""
+        here = contenders[batch.group.file, batch.group.index].between(
+            batch.first_row, batch.first_row + batch.columns.num_rows
+        )
+        rows = batch.columns.take(pa.array(here.places - batch.first_row))
+        return cls.of(accounts=here.accounts, ids=here.ids, rows=rows, threshold=threshold)
 
     @classmethod
     def joined(cls, parts: Iterable["Attributes"]) -> "Attributes":

@@ -6,13 +6,16 @@ with a row that counts.
 """
 
 import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
-import pyarrow as pa
 
 from service.alert import Criteria
 from service.attributes import Attributes
+from service.cluster import Cluster, connected
 from service.columns import ATTRIBUTES, KEYS, MONTH, days, valid
+from service.contenders import Contenders
 from service.daemon_thread import run_in_daemon_thread
 from service.errors import MonthNotInSourceError
 from service.evaluation import Evaluation
@@ -67,43 +70,74 @@ def _evaluate(
     progress.phase = Phase.SCANNING
     counting = threading.Lock()
 
-    def on_group(group: RowGroup) -> None:
+    def on_groups(groups: Iterable[RowGroup]) -> None:
         with counting:
-            progress.row_groups_done += 1
-            progress.rows_done += group.rows
+            for group in groups:
+                progress.row_groups_done += 1
+                progress.rows_done += group.rows
 
     fold = Fold(plan, memory_limit_mb=options.memory_limit_mb)
-    scan.read(plan.with_target, KEYS, fold.target_batch, on_group)
-    fold.forget_all_but_candidates()
-    scan.read(plan.before_target, KEYS, fold.earlier_batch, on_group)
-    if not fold.judge.of_target_month:
-        raise _month_not_in_source(scan, plan, criteria)
-
-    contenders = fold.contenders().by_row_group()
-    at_risk: list[Attributes] = []
-
-    def on_attributes(batch: Batch) -> None:
-        here = contenders[batch.group.file, batch.group.index].between(
-            batch.first_row, batch.first_row + batch.columns.num_rows
-        )
-        rows = batch.columns.take(pa.array(here.places - batch.first_row))
-        at_risk.append(
-            Attributes.of(accounts=here.accounts, ids=here.ids, rows=rows, threshold=criteria.arr_threshold)
-        )
-
-    groups = [group for group in plan.with_target if (group.file, group.index) in contenders]
-    progress.row_groups_total += len(groups)
-    progress.rows_total += sum(group.rows for group in groups)
-    scan.read(groups, ATTRIBUTES, on_attributes, on_group)
+    with _engine(scan, plan, options, stop) as engine:
+        account_months = engine.fold(fold, on_groups)
+        if not fold.judge.tally.of_target_month:
+            raise _month_not_in_source(scan, plan, criteria)
+        contenders = fold.contenders().by_row_group()
+        groups = [group for group in plan.with_target if (group.file, group.index) in contenders]
+        progress.row_groups_total += len(groups)
+        progress.rows_total += sum(group.rows for group in groups)
+        at_risk = engine.attributes(groups, contenders, on_groups)
     judged = judge(Attributes.joined(at_risk), fold.window.durations, criteria)
     return Evaluation(
         criteria=criteria,
         alerts=judged.alerts,
-        rows=fold.ledger(judged),
+        rows=fold.ledger(judged, account_months),
         warnings=(*near_miss_warnings(fold.nearly_at_risk, fold.candidate_ids()), *judged.warnings),
         invalid_samples=fold.judge.samples,
         plan=plan.summary(),
     )
+
+
+class _Here:
+    """This process at work on one evaluation; a cluster can stand in its place."""
+
+    def __init__(self, scan: Scan, plan: ScanPlan) -> None:
+        self._scan = scan
+        self._plan = plan
+
+    def fold(self, fold: Fold, on_groups: Callable[[Iterable[RowGroup]], None]) -> int:
+        """Fill `fold` with what all row groups say; returns the number of all cells seen."""
+        self._scan.read(self._plan.with_target, KEYS, fold.target_batch, lambda group: on_groups((group,)))
+        fold.forget_all_but_candidates()
+        self._scan.read(self._plan.before_target, KEYS, fold.earlier_batch, lambda group: on_groups((group,)))
+        return fold.window.account_months()
+
+    def attributes(
+        self,
+        groups: Sequence[RowGroup],
+        contenders: dict[tuple[int, int], Contenders],
+        on_groups: Callable[[Iterable[RowGroup]], None],
+    ) -> list[Attributes]:
+        """Read the attributes of the contenders in these row groups."""
+        found: list[Attributes] = []
+        threshold = self._plan.criteria.arr_threshold
+        self._scan.read(
+            groups,
+            ATTRIBUTES,
+            lambda batch: found.append(Attributes.of_batch(batch, contenders, threshold)),
+            lambda group: on_groups((group,)),
+        )
+        return found
+
+
+@contextmanager
+def _engine(
+    scan: Scan, plan: ScanPlan, options: ScanOptions, stop: threading.Event
+) -> Iterator["_Here | Cluster"]:
+    if options.cluster is None:
+        yield _Here(scan, plan)
+        return
+    with connected(options.cluster) as client:
+        yield Cluster(client, scan, plan, options, stop)
 
 
 def _month_not_in_source(scan: Scan, plan: ScanPlan, criteria: Criteria) -> MonthNotInSourceError:

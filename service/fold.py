@@ -26,15 +26,17 @@ BASE_BYTES: Final = 100 * _MEGABYTE
 class Fold:
     """Judges rows, numbers their accounts, fills the month window, and remembers who may alert."""
 
-    def __init__(self, plan: ScanPlan, *, memory_limit_mb: int | None = None) -> None:
+    def __init__(
+        self, plan: ScanPlan, *, memory_limit_mb: int | None = None, seed: int | None = None
+    ) -> None:
         self.judge = RowJudge(plan.criteria)
         self.window = MonthWindow(plan.months_with_target)
         self.nearly_at_risk = 0
         self._plan = plan
-        self._accounts = AccountIndex()
+        self.accounts = AccountIndex(seed)
         self._noting = threading.Lock()
         self._of_this_thread = threading.local()
-        self._noted: list[Contenders] = []
+        self.noted: list[Contenders] = []
         self._noted_bytes = 0
         self._candidates = Contenders.joined([])
         self._limit = None if memory_limit_mb is None else memory_limit_mb * _MEGABYTE
@@ -49,10 +51,14 @@ class Fold:
 
     def forget_all_but_candidates(self) -> None:
         """Once all rows of the target month are in: nobody else can alert."""
-        self._candidates = Contenders.joined(self._noted)
-        self._noted.clear()
+        self.join_candidates()
         if self._plan.before_target:
             self.window.track_only(np.unique(self._candidates.accounts), self._plan.months)
+
+    def join_candidates(self) -> None:
+        """Put the rows together that were noted as candidates'."""
+        self._candidates = Contenders.joined(self.noted)
+        self.noted.clear()
 
     def contenders(self) -> Contenders:
         """Return the At Risk rows of the target month that no later row overrules."""
@@ -64,18 +70,22 @@ class Fold:
         _, first = np.unique(self._candidates.accounts, return_index=True)
         return identifiers(self._candidates.ids.take(pa.array(first)))
 
-    def ledger(self, judged: Judged) -> RowLedger:
-        """Account for every row of the source; raises LedgerImbalanceError."""
-        outside = self.judge.outside + self._plan.rows_skipped
-        occupied = self.window.account_months()
-        invalid = self.judge.invalid
+    def ledger(self, judged: Judged, account_months: int | None = None) -> RowLedger:
+        """Account for every row of the source; raises LedgerImbalanceError.
+
+        `account_months` is given where cells were counted elsewhere.
+        """
+        tally = self.judge.tally
+        outside = tally.outside + self._plan.rows_skipped
+        if account_months is None:
+            account_months = self.window.account_months()
         ledger = RowLedger(
             rows_in_source=self._plan.rows,
             outside_window=outside,
             rows_scanned=self._plan.rows - outside,
-            invalid={reason: invalid[reason] for reason in InvalidRow if invalid[reason]},
-            duplicates=self.judge.usable - occupied,
-            account_months=occupied,
+            invalid={reason: tally.invalid[reason] for reason in InvalidRow if tally.invalid[reason]},
+            duplicates=tally.usable - account_months,
+            account_months=account_months,
             at_risk=judged.at_risk,
             below_threshold=judged.below_threshold,
             unknown_arr=judged.unknown_arr,
@@ -100,8 +110,8 @@ class Fold:
         """Raise MemoryLimitExceededError as soon as it is certain that the limit cannot be held."""
         if self._limit is None:
             return
-        known = self._accounts.count
-        state = self._accounts.nbytes + self.window.nbytes(known) + self._noted_bytes
+        known = self.accounts.count
+        state = self.accounts.nbytes + self.window.nbytes(known) + self._noted_bytes
         needed = BASE_BYTES + self._plan.reading_bytes + state
         if needed > self._limit:
             raise MemoryLimitExceededError(
@@ -112,10 +122,10 @@ class Fold:
     def _numbers(self, ids: Any) -> Ints:
         """Return the numbers of these rows' accounts; batches that share a dictionary look it up once."""
         if not pa.types.is_dictionary(ids.type) or len(ids.dictionary) > len(ids):
-            return self._accounts.numbers(as_bytes(ids))
+            return self.accounts.numbers(as_bytes(ids))
         looked_up: tuple[Any, Ints] | None = getattr(self._of_this_thread, "looked_up", None)
         if looked_up is None or not ids.dictionary.equals(looked_up[0]):
-            looked_up = ids.dictionary, self._accounts.numbers(as_bytes(ids.dictionary))
+            looked_up = ids.dictionary, self.accounts.numbers(as_bytes(ids.dictionary))
             self._of_this_thread.looked_up = looked_up
         numbers: Ints = looked_up[1].take(ids.indices.to_numpy())
         return numbers
@@ -149,5 +159,5 @@ class Fold:
             ids=as_bytes(ids).cast(pa.large_binary()),
         )
         with self._noting:
-            self._noted.append(noted)
+            self.noted.append(noted)
             self._noted_bytes += noted.nbytes

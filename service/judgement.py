@@ -4,7 +4,7 @@ import heapq
 import threading
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -43,6 +43,33 @@ class UsableRows:
         return column if self.rows is None else column.take(pa.array(self.rows))
 
 
+@dataclass(slots=True)
+class RowTally:
+    """What has become of rows so far; tallies of parts of a source add up."""
+
+    outside: int = 0
+    usable: int = 0
+    of_target_month: int = 0
+    invalid: Counter[InvalidRow] = field(default_factory=Counter)
+    samples: dict[InvalidRow, list[_Entry]] = field(default_factory=dict)
+
+    def add(self, other: "RowTally") -> None:
+        """Take in what another tally has counted."""
+        self.outside += other.outside
+        self.usable += other.usable
+        self.of_target_month += other.of_target_month
+        self.invalid += other.invalid
+        for reason, entries in other.samples.items():
+            self.show(reason, entries)
+
+    def show(self, reason: InvalidRow, entries: list[_Entry]) -> None:
+        """Keep of these rows and those already known the few that come first, wherever they stood."""
+        known = self.samples.get(reason, [])
+        self.samples[reason] = heapq.nsmallest(
+            SAMPLES_PER_REASON, [*known, *entries], key=lambda entry: entry[0]
+        )
+
+
 class RowJudge:
     """Judges batches against one window and keeps the count; safe to use from several threads.
 
@@ -59,11 +86,7 @@ class RowJudge:
             day = criteria.month.minus(back).first_day.toordinal() - first.toordinal()
             self._back[day + 1] = back
         self._counting = threading.Lock()
-        self.outside = 0
-        self.usable = 0
-        self.of_target_month = 0
-        self.invalid: Counter[InvalidRow] = Counter()
-        self._samples: dict[InvalidRow, list[_Entry]] = {}
+        self.tally = RowTally()
 
     def judge(self, batch: Any, file: str) -> UsableRows | None:
         """Judge a batch with the columns month and account_id; None if no row of it is of use."""
@@ -78,8 +101,8 @@ class RowJudge:
             rows = self._sort_out(batch, file, back, month_known, named)
             back = back[rows]
         with self._counting:
-            self.usable += back.size
-            self.of_target_month += back.size - int(np.count_nonzero(back))
+            self.tally.usable += back.size
+            self.tally.of_target_month += back.size - int(np.count_nonzero(back))
         if not back.size:
             return None
         return UsableRows(rows, ids if rows is None else ids.take(pa.array(rows)), back)
@@ -87,7 +110,7 @@ class RowJudge:
     @property
     def samples(self) -> tuple[InvalidSample, ...]:
         """A few invalid rows for each reason: those with the smallest account ids, then the earliest."""
-        return tuple(sample for reason in InvalidRow for _, sample in self._samples.get(reason, ()))
+        return tuple(sample for reason in InvalidRow for _, sample in self.tally.samples.get(reason, ()))
 
     def _sort_out(
         self, batch: Any, file: str, back: Ints, month_known: Mask | None, named: Mask | None
@@ -99,7 +122,7 @@ class RowJudge:
         in_window = month_known & (back != _OUTSIDE)
         first_of_month = in_window & (back != _NOT_FIRST)
         with self._counting:
-            self.outside += int(np.count_nonzero(month_known & ~in_window))
+            self.tally.outside += int(np.count_nonzero(month_known & ~in_window))
         for reason, mask in (
             (InvalidRow.MONTH_NULL, ~month_known),
             (InvalidRow.MONTH_NOT_FIRST_OF_MONTH, in_window & ~first_of_month),
@@ -113,11 +136,8 @@ class RowJudge:
     def _note(self, reason: InvalidRow, rows: Any, count: int, file: str) -> None:
         entries = [_entry(reason, file, *row) for row in _shown(rows)]
         with self._counting:
-            self.invalid[reason] += count
-            known = self._samples.get(reason, [])
-            self._samples[reason] = heapq.nsmallest(
-                SAMPLES_PER_REASON, [*known, *entries], key=lambda entry: entry[0]
-            )
+            self.tally.invalid[reason] += count
+            self.tally.show(reason, entries)
 
 
 def _named(ids: Any) -> Mask | None:

@@ -4,7 +4,7 @@ Errors of the Parquet reader end here: beyond this module there are only this se
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -35,6 +35,10 @@ class ScanOptions:
 
     threads: int = 2
     memory_limit_mb: int | None = None
+    cluster: str | None = None
+    """Address of a Dask scheduler that evaluates, such as tcp://scheduler:8786; None: this process."""
+    reopen: Callable[[], Source] | None = None
+    """How the workers of a cluster open the same source; must be picklable, and holds its credentials."""
 
 
 class Scan:
@@ -44,14 +48,24 @@ class Scan:
         self._source = source
         self._threads = max(threads, 1)
         self._stop = stop
-        self._files: tuple[SourceFile, ...] = ()
+        self._files: dict[int, SourceFile] = {}
         self._footers: dict[int, Footer] = {}
 
     def footers(self) -> list[Footer]:
         """Read the footers of all files; raises SourceError, naming every column that does not fit."""
-        self._files = self._source.files()
+        self._files = dict(enumerate(self._source.files()))
         self._in_threads(range(len(self._files)), self._read_footer, _FOOTER_THREADS)
         return [self._footers[place] for place in range(len(self._files))]
+
+    def adopt(self, files: Mapping[int, SourceFile], footers: Mapping[int, Footer]) -> None:
+        """Take over what another scan of the same source has found, or the part of it that is to be read."""
+        self._files.update(files)
+        self._footers.update(footers)
+
+    def found(self, groups: Iterable[RowGroup]) -> tuple[dict[int, SourceFile], dict[int, Footer]]:
+        """Return what another scan must adopt to read these row groups."""
+        files = sorted({group.file for group in groups})
+        return {file: self._files[file] for file in files}, {file: self._footers[file] for file in files}
 
     def read(
         self,

@@ -71,6 +71,12 @@ class MonthWindow:
         newest: Packed = self._newest.month(tracked, back)
         return newest
 
+    def seen(self, accounts: Ints, back: int) -> Mask:
+        """Return which accounts have any row in one month."""
+        cells = self._newest if self._seen is None else self._seen
+        seen: Mask = cells.month(accounts, back) != 0
+        return seen
+
     def durations(self, accounts: Ints) -> Ints:
         """Return for how many months, walking back from the target, each account was At Risk."""
         lasted = np.zeros(accounts.size, np.int64)
@@ -81,6 +87,11 @@ class MonthWindow:
                 break
             lasted[walking] += 1
         return lasted
+
+    @property
+    def months(self) -> int:
+        """How many months back the numbers reach."""
+        return self._newest.months
 
     def account_months(self) -> int:
         """Count the cells that any row was seen in."""
