@@ -8,21 +8,20 @@ import asyncio
 import shutil
 import tempfile
 from collections import Counter
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from service.delivery import DeliveryStatus, Outcome, Reason
+from service.delivery import DeliveryStatus, Reason
 from service.errors import OvertakenError
-from service.run_record import Action, RunAlert, RunError, RunRecord
-from service.store import MonthLease, OutboxEntry, open_store
+from service.run_record import Action, RunError
+from service.store import MonthLease, open_store
 from tests.conformance.samples import CHANNELS, LEASE_S, MONTH, NOW, Given, an_alert, routed, the_answer
+from tests.conformance.store_model import Row, Run, StoreModel
 
 ACCOUNTS: Final = "abc"
 
@@ -38,46 +37,8 @@ verdicts = st.sampled_from(
 choices = st.integers(0, 1000)
 
 
-@dataclass(slots=True)
-class Row:
-    """An alert as the outbox should have it."""
-
-    status: str
-    run_id: str
-    channel: str | None
-    arr: int
-    claims: int = 0
-
-
-@dataclass(slots=True)
-class Run:
-    """A run as the model knows it."""
-
-    run_id: str
-    lease: MonthLease | None = None
-    outcomes: dict[str, str] | None = None
-    """By account, in the order of sending; None before anything is recorded."""
-    expired: bool = False
-    report: tuple[RunRecord, dict[str, RunAlert]] | None = None
-    """What it said when it was closed."""
-    seen: list[OutboxEntry] = field(default_factory=list)
-    """Every entry that it was ever handed."""
-    in_flight: list[OutboxEntry] = field(default_factory=list)
-    """Claims that no answer has come to, also after the run was closed."""
-
-
-class StoreMachine(RuleBasedStateMachine):
+class StoreMachine(StoreModel):
     """Any history of runs of one month."""
-
-    template: Path
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.runner = asyncio.Runner()
-        self.stack = AsyncExitStack()
-        self.rows: dict[str, Row] = {}
-        self.runs: list[Run] = []
-        self.ever_sent: set[str] = set()
 
     @initialize(evaluation=evaluations, some=st.integers(0, 3))
     def open(self, evaluation: dict[str, tuple[str | None, int]], some: int) -> None:
@@ -322,94 +283,6 @@ class StoreMachine(RuleBasedStateMachine):
         assert list(alerts) == list(newest.outcomes)
         expected = newest.outcomes if newest.report is not None else self.outcomes_as_of_now(newest)
         assert {account: str(item.outcome) for account, item in alerts.items()} == expected
-
-    # The model.
-
-    def alive(self) -> list[Run]:
-        """Return the runs that nobody has closed."""
-        return [run for run in self.runs if run.report is None]
-
-    def to_record(self) -> list[Run]:
-        """Return the holder of the month if it has not recorded yet."""
-        return [run for run in self.alive() if run.lease is not None and run.outcomes is None]
-
-    def with_recorded(self) -> list[Run]:
-        """Return the runs that have recorded, closed ones as well."""
-        return [run for run in self.runs if run.outcomes is not None]
-
-    def pick(self, runs: list[Run], choice: int) -> Run:
-        """Choose a run; the newest is the simplest choice."""
-        return runs[-1 - choice % len(runs)]
-
-    def to_send(self, run: Run) -> list[OutboxEntry]:
-        """Return what the store hands out to a run, after a look whether it is what it should be."""
-        assert run.lease is not None
-        entries = self.runner.run(self.given.pending(run.lease))
-        assert [entry.account_id for entry in entries] == [
-            account for account in run.outcomes or () if self.is_pending(account, run)
-        ]
-        return entries
-
-    def claimed(self, run: Run, entries: list[OutboxEntry]) -> set[str] | None:
-        """Return what the store grants."""
-        assert run.lease is not None
-        return self.runner.run(self.given.claimed(run.lease, entries))
-
-    def is_pending(self, account: str, run: Run) -> bool:
-        """Tell whether an alert waits to be sent by a run."""
-        row = self.rows.get(account)
-        return row is not None and (row.status, row.run_id) == ("pending", run.run_id)
-
-    def expected_action(self, account: str, channel: str | None, *, resend: bool) -> tuple[Action, str]:
-        """Return what a run does about an alert, and its outcome to begin with."""
-        status = self.rows[account].status if account in self.rows else "new"
-        if status == "sent":
-            return Action.SKIP_REPLAY, Outcome.SKIPPED_REPLAY
-        if status == "unknown" and not resend:
-            return Action.HOLD, Outcome.UNKNOWN
-        return (Action.FAIL, Outcome.FAILED) if channel is None else (Action.SEND, Outcome.PENDING)
-
-    def outcomes_as_of_now(self, run: Run, *, otherwise: str = Outcome.PENDING) -> dict[str, str]:
-        """Return a run's outcomes with what the outbox has decided meanwhile."""
-        decided = {"sent", "failed", "unknown"}
-        return {
-            account: outcome
-            if outcome != Outcome.PENDING
-            else (self.rows[account].status if self.rows[account].status in decided else otherwise)
-            for account, outcome in (run.outcomes or {}).items()
-        }
-
-    def rescue_expected(self, *, spare: Run | None = None) -> None:
-        """Close in the model what has expired."""
-        for run in self.alive():
-            if run.expired and run is not spare:
-                self.closed_expected(run)
-
-    def closed_expected(self, run: Run) -> None:
-        """Close a run in the model, and keep what it reports at this moment."""
-        for row in self.rows.values():
-            if (row.run_id, row.status) == (run.run_id, "sending"):
-                row.status = "unknown"
-        if run.outcomes is not None:
-            run.outcomes = self.outcomes_as_of_now(run, otherwise=Outcome.UNSENT)
-        run.report = self.report_of(run)
-        record, alerts = run.report
-        counted = Counter(str(item.outcome) for item in alerts.values())
-        assert counted["pending"] == 0
-        if run.outcomes is not None:
-            assert record.counts.alerts_sent == counted["sent"]
-            assert record.counts.failed_deliveries == counted["failed"]
-            assert (record.counts.unknown, record.counts.unsent) == (counted["unknown"], counted["unsent"])
-            assert sum(counted.values()) == record.counts.alerts == len(run.outcomes)
-
-    def report_of(self, run: Run) -> tuple[RunRecord, dict[str, RunAlert]]:
-        """Return what the store says of a run."""
-
-        async def ask() -> tuple[RunRecord, dict[str, RunAlert]]:
-            record = await self.given.store.get_run(run.run_id)
-            return replace(record, progress=None), await self.given.outcomes(run.run_id)
-
-        return self.runner.run(ask())
 
 
 @pytest.mark.timeout(400)  # success takes seconds, but telling a failure in the fewest steps takes minutes

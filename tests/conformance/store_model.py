@@ -1,0 +1,143 @@
+"""What the store should do, in a few lines of Python: the model that its machine is held against."""
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from hypothesis.stateful import RuleBasedStateMachine
+
+from service.delivery import Outcome
+from service.run_record import Action, RunAlert, RunRecord
+from service.store import MonthLease, OutboxEntry
+from tests.conformance.samples import Given
+
+
+@dataclass(slots=True)
+class Row:
+    """An alert as the outbox should have it."""
+
+    status: str
+    run_id: str
+    channel: str | None
+    arr: int
+    claims: int = 0
+
+
+@dataclass(slots=True)
+class Run:
+    """A run as the model knows it."""
+
+    run_id: str
+    lease: MonthLease | None = None
+    outcomes: dict[str, str] | None = None
+    """By account, in the order of sending; None before anything is recorded."""
+    expired: bool = False
+    report: tuple[RunRecord, dict[str, RunAlert]] | None = None
+    """What it said when it was closed."""
+    seen: list[OutboxEntry] = field(default_factory=list)
+    """Every entry that it was ever handed."""
+    in_flight: list[OutboxEntry] = field(default_factory=list)
+    """Claims that no answer has come to, also after the run was closed."""
+
+
+class StoreModel(RuleBasedStateMachine):
+    """The outbox and the runs of one month as they should be, beside the store itself."""
+
+    template: Path
+    given: Given
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.stack = AsyncExitStack()
+        self.rows: dict[str, Row] = {}
+        self.runs: list[Run] = []
+        self.ever_sent: set[str] = set()
+
+    def alive(self) -> list[Run]:
+        """Return the runs that nobody has closed."""
+        return [run for run in self.runs if run.report is None]
+
+    def to_record(self) -> list[Run]:
+        """Return the holder of the month if it has not recorded yet."""
+        return [run for run in self.alive() if run.lease is not None and run.outcomes is None]
+
+    def with_recorded(self) -> list[Run]:
+        """Return the runs that have recorded, closed ones as well."""
+        return [run for run in self.runs if run.outcomes is not None]
+
+    def pick(self, runs: list[Run], choice: int) -> Run:
+        """Choose a run; the newest is the simplest choice."""
+        return runs[-1 - choice % len(runs)]
+
+    def to_send(self, run: Run) -> list[OutboxEntry]:
+        """Return what the store hands out to a run, after a look whether it is what it should be."""
+        assert run.lease is not None
+        entries = self.runner.run(self.given.pending(run.lease))
+        assert [entry.account_id for entry in entries] == [
+            account for account in run.outcomes or () if self.is_pending(account, run)
+        ]
+        return entries
+
+    def claimed(self, run: Run, entries: list[OutboxEntry]) -> set[str] | None:
+        """Return what the store grants."""
+        assert run.lease is not None
+        return self.runner.run(self.given.claimed(run.lease, entries))
+
+    def is_pending(self, account: str, run: Run) -> bool:
+        """Tell whether an alert waits to be sent by a run."""
+        row = self.rows.get(account)
+        return row is not None and (row.status, row.run_id) == ("pending", run.run_id)
+
+    def expected_action(self, account: str, channel: str | None, *, resend: bool) -> tuple[Action, str]:
+        """Return what a run does about an alert, and its outcome to begin with."""
+        status = self.rows[account].status if account in self.rows else "new"
+        if status == "sent":
+            return Action.SKIP_REPLAY, Outcome.SKIPPED_REPLAY
+        if status == "unknown" and not resend:
+            return Action.HOLD, Outcome.UNKNOWN
+        return (Action.FAIL, Outcome.FAILED) if channel is None else (Action.SEND, Outcome.PENDING)
+
+    def outcomes_as_of_now(self, run: Run, *, otherwise: str = Outcome.PENDING) -> dict[str, str]:
+        """Return a run's outcomes with what the outbox has decided meanwhile."""
+        decided = {"sent", "failed", "unknown"}
+        return {
+            account: outcome
+            if outcome != Outcome.PENDING
+            else (self.rows[account].status if self.rows[account].status in decided else otherwise)
+            for account, outcome in (run.outcomes or {}).items()
+        }
+
+    def rescue_expected(self, *, spare: Run | None = None) -> None:
+        """Close in the model what has expired."""
+        for run in self.alive():
+            if run.expired and run is not spare:
+                self.closed_expected(run)
+
+    def closed_expected(self, run: Run) -> None:
+        """Close a run in the model, and keep what it reports at this moment."""
+        for row in self.rows.values():
+            if (row.run_id, row.status) == (run.run_id, "sending"):
+                row.status = "unknown"
+        if run.outcomes is not None:
+            run.outcomes = self.outcomes_as_of_now(run, otherwise=Outcome.UNSENT)
+        run.report = self.report_of(run)
+        record, alerts = run.report
+        counted = Counter(str(item.outcome) for item in alerts.values())
+        assert counted["pending"] == 0
+        if run.outcomes is not None:
+            assert record.counts.alerts_sent == counted["sent"]
+            assert record.counts.failed_deliveries == counted["failed"]
+            assert (record.counts.unknown, record.counts.unsent) == (counted["unknown"], counted["unsent"])
+            assert sum(counted.values()) == record.counts.alerts == len(run.outcomes)
+
+    def report_of(self, run: Run) -> tuple[RunRecord, dict[str, RunAlert]]:
+        """Return what the store says of a run."""
+
+        async def ask() -> tuple[RunRecord, dict[str, RunAlert]]:
+            record = await self.given.store.get_run(run.run_id)
+            return replace(record, progress=None), await self.given.outcomes(run.run_id)
+
+        return self.runner.run(ask())
