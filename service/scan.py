@@ -17,6 +17,7 @@ from service.errors import InterruptedRunError, RiskAlertsError, SchemaMismatchE
 from service.footer import Batch, Footer, RowGroup
 from service.partition import partition_keys, with_keys
 from service.plan import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
+from service.prefetch import Prefetch
 from service.source_reader import Source, SourceFile, SourceReader
 from service.text import without_views
 
@@ -80,10 +81,12 @@ class Scan:
         opened = _Ahead(self, groups, columns, self._threads)
 
         def read_group(place: int) -> None:
-            with opened.take(place) as reader:
+            reader, prefetch = opened.take(place)
+            with reader:
                 for batch in self._batches(groups[place], columns, reader, by_column=by_column):
                     if self._stop.is_set():
                         raise InterruptedRunError("the evaluation was stopped")
+                    prefetch.reached(batch.first_row + batch.columns.num_rows)
                     on_batch(batch)
             on_group(groups[place])
 
@@ -92,14 +95,11 @@ class Scan:
         finally:
             opened.close()
 
-    def open(self, group: RowGroup, columns: Sequence[str]) -> SourceReader:
+    def open(self, group: RowGroup, columns: Sequence[str]) -> tuple[SourceReader, Prefetch]:
         """Open a row group's file, and begin to fetch what will be read of it."""
         reader = self._source.open(self._files[group.file])
         ranges = self._footers[group.file].ranges(group.index, columns)
-        # A giant row group is read piece by piece instead.
-        if sum(length for _, length in ranges) <= PREFETCH_BYTES:
-            reader.prefetch(ranges)
-        return reader
+        return reader, Prefetch(reader, ranges, rows=group.rows, at_most=PREFETCH_BYTES)
 
     def _read_footer(self, place: int) -> None:
         file = self._files[place]
@@ -188,10 +188,10 @@ class _Ahead:
         self._ahead = ahead
         self._opening = threading.Lock()
         self._next = 0
-        self._opened: dict[int, SourceReader] = {}
+        self._opened: dict[int, tuple[SourceReader, Prefetch]] = {}
 
-    def take(self, place: int) -> SourceReader:
-        """Return the reader of one row group, which is the caller's to close."""
+    def take(self, place: int) -> tuple[SourceReader, Prefetch]:
+        """Return the reader of one row group, which is the caller's to close, and its prefetch."""
         with self._opening:
             while self._next < len(self._groups) and self._next <= place + self._ahead:
                 self._opened[self._next] = self._scan.open(self._groups[self._next], self._columns)
@@ -201,7 +201,7 @@ class _Ahead:
     def close(self) -> None:
         """Close what nobody took, because another row group failed."""
         while self._opened:
-            self._opened.popitem()[1].close()
+            self._opened.popitem()[1][0].close()
 
 
 @contextmanager
