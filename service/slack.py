@@ -13,8 +13,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from yarl import URL
 
 from service.clock import Clock
 from service.delivery import Reason
@@ -47,6 +50,8 @@ class SlackSender:
     def __init__(self, session: aiohttp.ClientSession, clock: Clock) -> None:
         self._session = session
         self._clock = clock
+        # A handful: one for each lane.
+        self._destinations: dict[str, tuple[URL, str | None]] = {}
 
     async def post(self, url: str, payload: str, *, timeout_s: float) -> SendResult:
         """POST the JSON text `payload` and say what came of it; only cancellation is ever raised.
@@ -55,9 +60,11 @@ class SlackSender:
         """
         trace = SimpleNamespace(left=False)
         try:
+            destination, proxy = self._destination(url)
             async with self._session.post(
-                url,
+                destination,
                 data=payload.encode(),
+                proxy=proxy,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
                 trace_request_ctx=trace,
@@ -79,6 +86,13 @@ class SlackSender:
             what = f"no complete answer: {type(problem).__name__}"
             return InDoubt(reason=Reason.RESPONSE_LOST, message=what)
 
+    def _destination(self, url: str) -> tuple[URL, str | None]:
+        """Return a URL, parsed, and its proxy; remembered, since nothing of it changes."""
+        known = self._destinations.get(url)
+        if known is None:
+            known = self._destinations[url] = URL(url), _proxy_for(url)
+        return known
+
 
 @asynccontextmanager
 async def open_slack(*, concurrency: int, auth_token: str | None, clock: Clock) -> AsyncIterator[SlackSender]:
@@ -95,7 +109,9 @@ async def open_slack(*, concurrency: int, auth_token: str | None, clock: Clock) 
         connector=connector,
         headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=True,
+        # The proxy is looked up here: aiohttp would ask the environment anew for every message, in a thread,
+        # and would send what ~/.netrc holds along.
+        trust_env=False,
         trace_configs=[trace],
     ) as session:
         yield SlackSender(session, clock)
@@ -158,6 +174,14 @@ def usable_retry_after(value: str | None, *, now: datetime) -> float | None:
             moment = moment.replace(tzinfo=UTC)
         seconds = (moment - now).total_seconds()
     return min(seconds, LONGEST_RETRY_AFTER_S) if seconds > 0 else None
+
+
+def _proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment's variables name for a URL (`HTTPS_PROXY`, `NO_PROXY`, …)."""
+    parts = urlsplit(url)
+    if parts.hostname is not None and proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 async def _note_that_it_left(

@@ -55,7 +55,8 @@ def with_flow(command: Callable[[Settings], Coroutine[Any, Any, int]], *, as_jso
 
     def to_the_end(settings: Settings) -> int:
         log_to_stderr(settings)
-        return asyncio.run(command(settings))
+        with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+            return runner.run(command(settings))
 
     return with_settings(to_the_end, as_json=as_json)
 
@@ -86,6 +87,15 @@ def source_uri(source: str) -> str:
         path += "/"
     # A file that is really called so is not a glob.
     return "file://" + quote(path, safe="/" if Path(path).exists() else "/*?[]")
+
+
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes uvloop's loops, where it is installed: it delivers half as much again a second."""
+    try:
+        import uvloop  # noqa: PLC0415  # not to be had everywhere
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _setting_problem(location: tuple[int | str, ...], message: str) -> str:

@@ -369,7 +369,9 @@ async def test_cookies_are_not_kept(sender: SlackSender) -> None:
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         requests.append(await read_request(reader))
-        writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\nok")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+        )
 
     async with server(converse) as port:
         await post(sender, port, host="localhost")
