@@ -165,7 +165,7 @@ def _outcomes(connection: sa.Connection, row: Mapping[str, Any]) -> dict[str, in
             .where(run_outcomes.c.run_id == row["run_id"], _UNDECIDED)
             .group_by(_LIVE)
         )
-        for outcome, count in (connection.execute(live)):
+        for outcome, count in connection.execute(live):
             outcomes[outcome] = outcomes.get(outcome, 0) + count
     return outcomes
 
