@@ -94,6 +94,8 @@ class Scan:
             self._in_threads(range(len(groups)), read_group, self._threads)
         finally:
             opened.close()
+            # What the threads needed for themselves would otherwise stay with the process.
+            pa.default_memory_pool().release_unused()
 
     def open(self, group: RowGroup, columns: Sequence[str]) -> tuple[SourceReader, Prefetch]:
         """Open a row group's file, and begin to fetch what will be read of it."""

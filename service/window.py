@@ -114,6 +114,7 @@ class _Cells:
     def __init__(self, months: int, dtype: Any, blocks: int = 1) -> None:
         self.months = months
         self.values = np.zeros(blocks * months * _BLOCK, dtype)
+        self._accounts = 0
 
     def at(self, accounts: Ints, back: Any) -> Ints:
         """Return where the cells lie in `values`, which is another array once room had to be made."""
@@ -132,9 +133,9 @@ class _Cells:
 
     def occupied(self, months: int) -> "_Cells":
         """Return whether each cell holds anything, with room for more months."""
-        blocks = self.values.size // (self.months * _BLOCK)
+        blocks = max(self._accounts - 1 >> _BLOCK_BITS, 0) + 1
         occupied = _Cells(months, np.bool_, blocks)
-        held = self.values.reshape(blocks, self.months, _BLOCK)
+        held = self.values[: blocks * self.months * _BLOCK].reshape(blocks, self.months, _BLOCK)
         marks = occupied.values.reshape(blocks, months, _BLOCK)
         for back in range(self.months):
             np.not_equal(held[:, back], 0, out=marks[:, back])
@@ -148,9 +149,10 @@ class _Cells:
         return sum(int(np.count_nonzero(piece)) for piece in pieces)
 
     def _make_room(self, account: int) -> None:
+        self._accounts = max(self._accounts, account + 1)
         room = self.values.size // self.months
         if account >= room:
-            blocks = max(2 * room, account + 1) + _BLOCK - 1 >> _BLOCK_BITS
+            blocks = (max(room + room // 2, account) >> _BLOCK_BITS) + 1
             grown = np.zeros(blocks * self.months * _BLOCK, self.values.dtype)
             grown[: self.values.size] = self.values
             self.values = grown
