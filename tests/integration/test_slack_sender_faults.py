@@ -1,6 +1,7 @@
 """The sender before servers that break: what certainly never left is retried, everything else is in doubt."""
 
 import asyncio
+import base64
 import datetime as dt
 import ipaddress
 import socket
@@ -397,6 +398,23 @@ async def test_a_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
             assert await post(sender, 80, host="slack.invalid") == Sent(http_status=200)
     (request,) = requests
     assert request.startswith(b"POST http://slack.invalid" + PATH.encode())
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_the_proxys_password_is_sent_to_the_proxy(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    """User and password in the proxy's URL open it, for plain requests and for tunnels."""
+    requests: list[bytes] = []
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    async with server(converse) as port:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://us%20er:p%40ss@127.0.0.1:{port}")
+        async with open_slack(concurrency=1, auth_token=None, clock=SystemClock()) as sender:
+            await post(sender, 80, scheme=scheme, host="slack.invalid")
+    (request,) = requests
+    assert b"\r\nProxy-Authorization: Basic " + base64.b64encode(b"us er:p@ss") + b"\r\n" in request
 
 
 async def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ FLOORS: Final = {
         settings telemetry redaction
     """,
     "edges": """
-        source source_reader storage_access storage_bucket storage_failure storage_gcs storage_local
+        source source_reader prefetch storage_access storage_bucket storage_failure storage_gcs storage_local
         storage_loop storage_object_reader storage_objects storage_ranges storage_s3 scan slack notify
         store store.* daemon_thread
     """,
