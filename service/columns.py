@@ -155,7 +155,8 @@ def instants(column: Any) -> Packed:
     factor = _NANOSECONDS[column.type.unit]
     bound = INSTANT_LIMIT // factor
     if values.size and not 2 - bound <= values.min() <= values.max() < bound:
-        values = np.clip(values, -bound, bound)
+        # One beyond the bound still fits 64 bits when multiplied, so that all units saturate alike.
+        values = np.clip(values, -bound - 1, bound + 1)
         values = np.clip(values * factor, 2 - INSTANT_LIMIT, INSTANT_LIMIT - 1)
     elif factor != 1:
         values = values * factor
