@@ -152,7 +152,8 @@ class _Cells:
         self._accounts = max(self._accounts, account + 1)
         room = self.values.size // self.months
         if account >= room:
-            blocks = (max(room + room // 2, account) >> _BLOCK_BITS) + 1
+            # Doubled, old and new together are no more than the new one will be when it is full.
+            blocks = (max(2 * room - 1, account) >> _BLOCK_BITS) + 1
             grown = np.zeros(blocks * self.months * _BLOCK, self.values.dtype)
             grown[: self.values.size] = self.values
             self.values = grown
