@@ -68,8 +68,7 @@ async def _sweep(app: App) -> None:
     """Close runs whose process died, again and again: none stays `running`."""
     while True:
         try:
-            for rescued in await app.store.rescue_runs(now=app.clock.now()):
-                app.observer.run_rescued(run_id=rescued.run_id, in_doubt=rescued.in_doubt)
+            await app.rescue_runs()
         except DatabaseUnusableError as problem:
             app.observer.unexpected(run_id=None, what="rescue_failed", error=problem)
         await app.clock.sleep(app.settings.lease_s / 2)

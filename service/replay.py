@@ -39,13 +39,15 @@ class Decision:
 def decide_action(standing: Standing | None, channel: str | None, ambiguous: AmbiguousSends) -> Decision:
     """Say what a run does about an alert.
 
-    What was sent stays sent, what is in doubt is held unless `ambiguous` says to send it again, and an alert
-    without a channel fails before anything is posted; everything else is sent.
+    What was sent stays sent, what is in doubt is held unless `ambiguous` says to send it again and it can be,
+    and an alert without a channel fails before anything is posted; everything else is sent.
     """
     status = standing.status if standing else None
     if status is DeliveryStatus.SENT:
         return Decision(action=Action.SKIP_REPLAY)
-    if status in {DeliveryStatus.UNKNOWN, DeliveryStatus.SENDING} and ambiguous is AmbiguousSends.HOLD:
+    in_doubt = status in {DeliveryStatus.UNKNOWN, DeliveryStatus.SENDING}
+    # Without a channel nothing can be resent, and a failure would forget the doubt.
+    if in_doubt and (ambiguous is AmbiguousSends.HOLD or channel is None):
         return Decision(action=Action.HOLD, reason=(standing and standing.reason) or Reason.INTERRUPTED)
     if channel is None:
         return Decision(action=Action.FAIL, reason=Reason.UNKNOWN_REGION)

@@ -66,6 +66,11 @@ class App:
             stop.cancel()
             task.cancel()
 
+    async def rescue_runs(self) -> None:
+        """Close every run whose process has died, and tell of it; raises DatabaseUnusableError."""
+        for rescued in await self.store.rescue_runs(now=self.clock.now()):
+            self.observer.run_rescued(run_id=rescued.run_id, in_doubt=rescued.in_doubt)
+
     async def evaluate(self, request: RunRequest, progress: Progress) -> Evaluation:
         """Evaluate what was asked for under this process's settings; runs and previews share it.
 

@@ -1,18 +1,18 @@
-"""SQLite: readers through aiosqlite, and one writer in a thread of its own.
+"""SQLite through aiosqlite: a few connections that read, and one that writes.
 
 The file is in WAL mode with synchronous=FULL, so that a committed claim survives a power cut. A transaction
-that writes is `BEGIN IMMEDIATE`. It takes one thread hop whatever it does, and no cancellation can tear apart
-what a thread does in one go.
+that writes is `BEGIN IMMEDIATE`, and runs whole in the thread of aiosqlite's connection: it takes one thread
+hop whatever it does, and no cancellation can tear apart what a thread does in one go.
 """
 
 import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import aiosqlite
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -50,20 +50,36 @@ class SqliteDatabase:
         )
         sa.event.listen(self._readers.sync_engine, "connect", _set_up_reader)
         sa.event.listen(self._readers.sync_engine, "begin", _begin_reading)
+        place, options = self._readers.dialect.create_connect_args(url)
+        self._connection: aiosqlite.Connection = aiosqlite.connect(
+            *place, **{**options, **connect_args, "isolation_level": None}
+        )
+        self._is_open = False
+        # SQLAlchemy's own way through aiosqlite hops threads for every statement. Here it is given the
+        # connection that aiosqlite holds, in aiosqlite's thread. That one thread also keeps this process's
+        # writers in line: SQLite's own waiting is a poll, and unfair.
         self._writer = sa.create_engine(
             url.set(drivername="sqlite+pysqlite"),
             hide_parameters=True,
-            connect_args=connect_args,
-            pool_size=1,
-            max_overflow=0,
+            creator=lambda: self._connection._conn,  # noqa: SLF001  # aiosqlite keeps it to itself
+            poolclass=sa.StaticPool,
         )
         sa.event.listen(self._writer, "connect", _set_up_writer)
         sa.event.listen(self._writer, "begin", _begin_writing)
-        # One thread also keeps this process's writers in line: SQLite's own waiting is a poll, and unfair.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     async def open(self) -> None:
-        """Put the file into WAL mode, once for all its connections; raises DatabaseUnusableError."""
+        """Connect, and put the file into WAL mode for all connections; raises DatabaseUnusableError."""
+
+        async def connect() -> None:
+            try:
+                await self._connection
+            except BaseException:
+                # aiosqlite's thread is ending; it must not tell a loop that has been closed meanwhile.
+                self._connection._thread.join()  # noqa: SLF001
+                raise
+            self._is_open = True
+
+        await _result(asyncio.ensure_future(connect()))
         await self._in_thread(self._switch_to_wal)
 
     async def read(self, work: Work[T]) -> T:
@@ -87,11 +103,13 @@ class SqliteDatabase:
     async def close(self) -> None:
         """Close all connections, after what is still being written."""
         await _result(asyncio.ensure_future(self._readers.dispose()))
-        await self._in_thread(self._writer.dispose)
-        self._thread.shutdown()
+        if self._is_open:
+            await _result(asyncio.ensure_future(self._connection.close()))
 
     async def _in_thread(self, step: Callable[[], T]) -> T:
-        return await _result(asyncio.get_running_loop().run_in_executor(self._thread, step))
+        # The one way to run more than a statement in aiosqlite's thread.
+        whole: Any = self._connection._execute  # noqa: SLF001
+        return await _result(asyncio.ensure_future(whole(step)))
 
     def _switch_to_wal(self) -> None:
         deadline = time.monotonic() + database.BUSY_TIMEOUT_S
@@ -145,7 +163,6 @@ def _set_up_reader(connection: Any, _record: object) -> None:
 
 
 def _set_up_writer(connection: Any, _record: object) -> None:
-    connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()

@@ -96,7 +96,7 @@ class StoreModel(RuleBasedStateMachine):
         status = self.rows[account].status if account in self.rows else "new"
         if status == "sent":
             return Action.SKIP_REPLAY, Outcome.SKIPPED_REPLAY
-        if status == "unknown" and not resend:
+        if status == "unknown" and (channel is None or not resend):
             return Action.HOLD, Outcome.UNKNOWN
         return (Action.FAIL, Outcome.FAILED) if channel is None else (Action.SEND, Outcome.PENDING)
 

@@ -30,7 +30,7 @@ def expected(past: Standing | None, channel: str | None, policy: AmbiguousSends)
             return Decision(action=Action.SKIP_REPLAY)
         case DeliveryStatus.UNKNOWN | DeliveryStatus.SENDING:
             held = Decision(action=Action.HOLD, reason=past.reason or Reason.INTERRUPTED)
-            return held if policy is HOLD else by_routing
+            return held if policy is HOLD or channel is None else SEND
         case DeliveryStatus.PENDING | DeliveryStatus.FAILED | DeliveryStatus.WITHDRAWN:
             return by_routing
 
