@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from service.alert import Criteria
@@ -13,13 +14,14 @@ from service.dispatch import DeliveryPolicy
 from service.errors import InterruptedRunError
 from service.evaluate import evaluate
 from service.evaluation import Evaluation
+from service.month import Month
 from service.notify import SupportNotice
 from service.progress import Progress
 from service.run_record import RunRequest
 from service.scan import ScanOptions
 from service.settings import Settings
 from service.slack import SlackSender
-from service.source import SourceUri, StorageAccess, open_source
+from service.source import Source, SourceUri, StorageAccess, open_source
 from service.store import Store
 from service.telemetry import Observer
 
@@ -76,27 +78,9 @@ class App:
 
         Raises SourceError.
         """
-        settings = self.settings
-        token = settings.gcs_token
-        access = StorageAccess(
-            gcs_token=token.get_secret_value() if token else None,
-            gcs_endpoint_url=settings.gcs_endpoint_url,
-            s3_endpoint_url=settings.s3_endpoint_url,
-            s3_anon=settings.s3_anon,
-            timeout_s=settings.storage_timeout_s,
-            allowed_sources=settings.allowed_sources,
-        )
-        criteria = Criteria(
-            month=request.month,
-            arr_threshold=settings.arr_threshold,
-            alert_on_unknown_arr=settings.alert_on_unknown_arr,
-            history_months=settings.history_months,
-        )
-        options = ScanOptions(
-            threads=settings.scan_threads or os.cpu_count() or 1, memory_limit_mb=settings.memory_limit_mb
-        )
-        with open_source(SourceUri.parse(request.source_uri), access) as source:
-            return await evaluate(source, criteria, options=options, progress=progress)
+        asked = configured(self.settings, request.source_uri, request.month)
+        with asked.reopen() as source:
+            return await evaluate(source, asked.criteria, options=asked.options, progress=progress)
 
     @property
     def delivery_policy(self) -> DeliveryPolicy:
@@ -110,3 +94,42 @@ class App:
             deadline_s=settings.delivery_deadline_s,
             lease_s=settings.lease_s,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """A question to a source, as this process's settings put it."""
+
+    criteria: Criteria
+    options: ScanOptions
+    reopen: Callable[[], Source]
+    """Opens the source; picklable, so that the workers of a cluster can do the same."""
+
+
+def configured(settings: Settings, source_uri: str, month: Month) -> Configured:
+    """Put the settings to use on one source and month; raises BadSourceUriError."""
+    token = settings.gcs_token
+    access = StorageAccess(
+        gcs_token=token.get_secret_value() if token else None,
+        gcs_endpoint_url=settings.gcs_endpoint_url,
+        s3_endpoint_url=settings.s3_endpoint_url,
+        s3_anon=settings.s3_anon,
+        timeout_s=settings.storage_timeout_s,
+        allowed_sources=settings.allowed_sources,
+    )
+    reopen = partial(open_source, SourceUri.parse(source_uri), access)
+    return Configured(
+        criteria=Criteria(
+            month=month,
+            arr_threshold=settings.arr_threshold,
+            alert_on_unknown_arr=settings.alert_on_unknown_arr,
+            history_months=settings.history_months,
+        ),
+        options=ScanOptions(
+            threads=settings.scan_threads or os.cpu_count() or 1,
+            memory_limit_mb=settings.memory_limit_mb,
+            cluster=settings.evaluate_on,
+            reopen=reopen,
+        ),
+        reopen=reopen,
+    )

@@ -98,6 +98,8 @@ class RunRecord:
     """None until the evaluation is done, and for runs that failed before."""
     warnings: tuple[RunWarning, ...] = ()
     invalid_samples: tuple[InvalidSample, ...] = ()
+    plan: dict[str, Any] | None = None
+    """What the scan decided to read, from the footers alone; None until the evaluation is done."""
     progress: dict[str, Any] | None = None
     """The last heartbeat's progress; None once the run has finished."""
     sample_alerts: tuple[RunAlert, ...] = ()

@@ -21,7 +21,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.allowed_sources import AllowedSources
 from service.delivery import AmbiguousSends
+from service.errors import BadSourceUriError
 
 DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
     "AMER": "amer-risk-alerts",
@@ -143,6 +145,12 @@ class Settings(BaseSettings):
         None, ge=1, description="A scan that would need more memory stops and says what it needs."
     )
 
+    evaluate_on: str | None = Field(
+        None,
+        pattern=r"^(tcp|tls)://\S+$",
+        description="A Dask scheduler that evaluates, such as `tcp://scheduler:8786`; unset: this process.",
+    )
+
     # The database
     database_url: SecretStr = Field(
         SecretStr("sqlite:///data/risk_alerts.db"), description="Where the ledger and the outbox live."
@@ -171,6 +179,14 @@ class Settings(BaseSettings):
         # A process that froze must find its claim expired before another run may take over (design: send_by).
         if self.lease_s < self.slack_timeout_s + 2:
             raise ValueError("LEASE_S must exceed SLACK_TIMEOUT_S by at least 2 seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _allowed_sources_are_prefixes(self) -> Self:
+        try:
+            AllowedSources.parse(self.allowed_sources)
+        except BadSourceUriError as problem:
+            raise ValueError(f"ALLOWED_SOURCES: {problem.detail}") from None
         return self
 
     @model_validator(mode="after")

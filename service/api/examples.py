@@ -97,6 +97,25 @@ RUN: Final[dict[str, Any]] = {
     "invalid_samples": [],
     "sample_alerts": [SENT_ALERT],
     "sample_errors": [FAILED_ALERT],
+    "plan": {
+        "files": 1,
+        "rows": 10587,
+        "row_groups": {
+            "with_target_month": 1,
+            "earlier_months": 0,
+            "skipped": {},
+            "without_usable_statistics": 0,
+        },
+        "rows_read": 10587,
+        "rows_skipped": 0,
+        "months": 13,
+        "columns": {
+            "every_row": ["account_id", "month", "status", "updated_at"],
+            "alerting_accounts": ["account_name", "account_region", "renewal_date", "account_owner", "arr"],
+        },
+        "compressed_bytes": {"every_row": 47824, "alerting_accounts_at_most": 49300, "skipped": 0},
+        "memory_bytes": {"reading": 62203744, "each_account": 194},
+    },
     "progress": None,
 }
 PROGRESS: Final[dict[str, Any]] = {

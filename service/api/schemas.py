@@ -212,6 +212,7 @@ class RunOut(Out):
     invalid_samples: list[InvalidSampleOut]
     sample_alerts: list[RunAlertOut] = Field(description="At most 10; all are at `/runs/{run_id}/alerts`.")
     sample_errors: list[RunAlertOut] = Field(description="At most 10.")
+    plan: dict[str, Any] | None = Field(description="What the scan read and skipped, and why.")
     progress: ProgressOut | None = Field(description="Only while the run is running.")
 
     @classmethod
@@ -232,6 +233,7 @@ class RunOut(Out):
             invalid_samples=[InvalidSampleOut.of(sample) for sample in record.invalid_samples],
             sample_alerts=[RunAlertOut.of(row) for row in record.sample_alerts],
             sample_errors=[RunAlertOut.of(row) for row in record.sample_errors],
+            plan=record.plan,
             progress=progress,
         )
 

@@ -85,6 +85,21 @@ def preview(
     raise typer.Exit(preview_month(source=source, month=month, limit=limit, as_json=json))
 
 
+@commands.command()
+def plan(
+    source: Source,
+    month: MonthText,
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Tell what an evaluation would read, from the footers alone.
+
+    Files, row groups read and skipped with the reasons, columns, compressed bytes, and a bound of the memory.
+    """
+    from service.cli.planning import print_plan  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(print_plan(source=source, month=month, as_json=json))
+
+
 @_runs.callback(invoke_without_command=True)
 def runs(
     context: typer.Context,

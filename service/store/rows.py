@@ -41,6 +41,7 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
         "row_ledger": _json(evaluation.rows),
         "warnings": _json(evaluation.warnings),
         "invalid_samples": _json(evaluation.invalid_samples),
+        "plan": orjson.dumps(evaluation.plan).decode(),
     }
 
 
@@ -77,6 +78,7 @@ def run_record(
             InvalidSample(**{**sample, "reason": InvalidRow(sample["reason"])})
             for sample in _loads(row["invalid_samples"])
         ),
+        plan=orjson.loads(row["plan"]) if row["plan"] else None,
         progress=orjson.loads(row["progress"]) if row["progress"] and status is RunStatus.RUNNING else None,
         sample_alerts=sample_alerts,
         sample_errors=sample_errors,

@@ -84,6 +84,25 @@ def test_a_dry_run_needs_no_slack(tmp_path: Path, source: str) -> None:
     assert "3 alerts = 3 would_send" in done.stdout
 
 
+def test_the_plan_is_told_from_the_footers_alone(tmp_path: Path, source: str) -> None:
+    """`plan` says what would be read, for people and for machines, and makes no database."""
+    said = command(tmp_path, "plan", source, "--month", MONTH)
+    assert said.returncode == 0, said.stderr
+    assert "account_id, month, status, updated_at" in said.stdout
+    plan = _json(command(tmp_path, "plan", source, "--month", MONTH, "--json").stdout)
+    assert plan["files"] == 1
+    assert plan["rows"] >= 3
+    assert plan["memory_bytes"]["reading"] > 0
+    assert not list(tmp_path.rglob("*.db"))
+
+
+def test_the_run_keeps_its_plan(tmp_path: Path, source: str) -> None:
+    """What the scan decided to read stands in the run's record."""
+    plan = _json(command(tmp_path, "plan", source, "--month", MONTH, "--json").stdout)
+    run = _json(command(tmp_path, "run", source, "--month", MONTH, "--dry-run", "--json").stdout)
+    assert run["plan"] == plan
+
+
 def test_1_says_that_the_run_failed(tmp_path: Path, mock: RunningMock) -> None:
     """Stderr names the code and the run; with --json stdout has the API's error."""
     arguments = ("run", "missing.parquet", "--month", MONTH)

@@ -11,14 +11,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from service.alert import Criteria
+from service.app import open_app
 from service.errors import MonthNotInSourceError, SchemaMismatchError, StorageUnreachableError
 from service.evaluation import Evaluation
+from service.preview import preview
 from service.progress import Progress
+from service.run_record import RunRequest
 from service.scan import ScanOptions
+from service.settings import Settings
 from service.source import SourceUri, StorageAccess, open_source
 from tests.histories import History, histories, layouts, write
 from tests.integration import evaluating
@@ -54,7 +60,7 @@ def answer(evaluation: Evaluation) -> tuple[Any, ...]:
     )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), history=histories())
 def test_the_answer_is_that_of_one_process(data: st.DataObject, history: History, cluster: Any) -> None:
     """Whatever the rows and however they lie, the cluster's answer is the local one."""
@@ -103,6 +109,24 @@ def test_a_killed_worker_changes_nothing(cluster: Any, tmp_path: Path) -> None:
     killer.join()
     assert answer(remote) == local
     assert (remote.rows.alerts, progress.row_groups_done) == (len(local[0]), progress.row_groups_total)
+
+
+async def test_evaluate_on_moves_a_preview_to_the_cluster(cluster: Any, tmp_path: Path) -> None:
+    """With EVALUATE_ON set the flows above evaluate say the same, and do not know where it ran."""
+    source = f"file://{many_rows(tmp_path / 'many.parquet')}"
+    asked = RunRequest(source_uri=source, month=JANUARY.month)
+    told = []
+    for evaluate_on in (None, cluster.scheduler_address):
+        settings = Settings(
+            _env_file=None,
+            database_url=SecretStr(f"sqlite:///{tmp_path}/risk_alerts.db"),
+            evaluate_on=evaluate_on,
+            arr_threshold=0,
+        )
+        async with open_app(settings) as app:
+            told.append(await preview(app, asked, limit=1000, progress=Progress()))
+    assert told[0] == told[1]
+    assert told[0].total
 
 
 def test_errors_come_back_as_they_are(cluster: Any, tmp_path: Path) -> None:

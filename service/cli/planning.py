@@ -1,0 +1,30 @@
+"""`plan`: what an evaluation would read, said before it is read."""
+
+import sys
+
+import orjson
+
+from service.cli.door import source_uri, with_flow
+from service.cli.exit_codes import OK
+from service.clock import SystemClock
+from service.evaluate import plan
+from service.month import Month
+from service.resources import configured
+from service.settings import Settings
+
+
+def print_plan(*, source: str, month: str, as_json: bool) -> int:
+    """Print the plan and return the exit code; the database is not needed."""
+
+    async def flow(settings: Settings) -> int:
+        today = SystemClock().now().date()
+        asked = configured(settings, source_uri(source), Month.resolve(month, today=today))
+        with asked.reopen() as files:
+            planned = await plan(files, asked.criteria, options=asked.options)
+        if as_json:
+            sys.stdout.write(orjson.dumps(planned.summary(), option=orjson.OPT_INDENT_2).decode() + "\n")
+        else:
+            sys.stdout.write(f"{planned}\n")
+        return OK
+
+    return with_flow(flow, as_json=as_json)
