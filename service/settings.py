@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -181,13 +182,14 @@ class Settings(BaseSettings):
             raise ValueError("LEASE_S must exceed SLACK_TIMEOUT_S by at least 2 seconds")
         return self
 
-    @model_validator(mode="after")
-    def _allowed_sources_are_prefixes(self) -> Self:
+    @field_validator("allowed_sources")
+    @classmethod
+    def _are_prefixes(cls, sources: tuple[str, ...] | None) -> tuple[str, ...] | None:
         try:
-            AllowedSources.parse(self.allowed_sources)
+            AllowedSources.parse(sources)
         except BadSourceUriError as problem:
-            raise ValueError(f"ALLOWED_SOURCES: {problem.detail}") from None
-        return self
+            raise ValueError(problem.detail) from None
+        return sources
 
     @model_validator(mode="after")
     def _config_file_is_read(self) -> Self:
