@@ -81,12 +81,14 @@ def _evaluate(
         account_months = engine.fold(fold, on_groups)
         if not fold.judge.tally.of_target_month:
             raise _month_not_in_source(scan, plan, criteria)
-        contenders = fold.contenders().by_row_group()
+        still_at_risk = fold.contenders()
+        contenders, durations = still_at_risk.by_row_group(), fold.streaks(still_at_risk.accounts)
+        del still_at_risk
         groups = [group for group in plan.with_target if (group.file, group.index) in contenders]
         progress.row_groups_total += len(groups)
         progress.rows_total += sum(group.rows for group in groups)
         at_risk = engine.attributes(groups, contenders, on_groups)
-    judged = judge(Attributes.joined(at_risk), fold.window.durations, criteria)
+    judged = judge(Attributes.joined(at_risk), durations, criteria)
     return Evaluation(
         criteria=criteria,
         alerts=judged.alerts,

@@ -1,6 +1,7 @@
 """The fold: what is known of a source so far, to which every batch adds, in any order and from any thread."""
 
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -65,20 +66,25 @@ class Fold:
         candidates = self._candidates
         return candidates.of(self.window.newest(candidates.accounts, TARGET) == candidates.packed)
 
+    def streaks(self, accounts: Ints) -> Callable[[Ints], Ints]:
+        """Return for how long any of these accounts were At Risk; what all accounts took is let go for it.
+
+        The attributes are read next, and need the room.
+        """
+        distinct = np.unique(accounts)
+        lasted = self.window.durations(distinct)
+        self.window, self.accounts = MonthWindow(1), AccountIndex(self.accounts.seed)
+        return lambda some: lasted[np.searchsorted(distinct, some)]
+
     def candidate_ids(self) -> list[str]:
         """Return the ids of all accounts with an At Risk row of the target month."""
         _, first = np.unique(self._candidates.accounts, return_index=True)
         return identifiers(self._candidates.ids.take(pa.array(first)))
 
-    def ledger(self, judged: Judged, account_months: int | None = None) -> RowLedger:
-        """Account for every row of the source; raises LedgerImbalanceError.
-
-        `account_months` is given where cells were counted elsewhere.
-        """
+    def ledger(self, judged: Judged, account_months: int) -> RowLedger:
+        """Account for every row of the source, given how many cells were seen; raises LedgerImbalanceError."""
         tally = self.judge.tally
         outside = tally.outside + self._plan.rows_skipped
-        if account_months is None:
-            account_months = self.window.account_months()
         ledger = RowLedger(
             rows_in_source=self._plan.rows,
             outside_window=outside,
@@ -141,7 +147,9 @@ class Fold:
             count = int(np.count_nonzero(nearly[places]))
             with self._noting:
                 self.nearly_at_risk += count
-        mask: Mask = at_risk[places]
+        spellings = np.flatnonzero(at_risk)
+        # As a rule there is one, and comparing is far cheaper than looking up.
+        mask: Mask = places == spellings[0] if spellings.size == 1 else at_risk[places]
         return mask
 
     def _note(self, batch: Batch, usable: UsableRows, accounts: Ints, updated: Packed, at_risk: Mask) -> None:

@@ -39,7 +39,7 @@ def encoded(column: Any) -> tuple[Any, Ints]:
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     indices = column.indices if column.indices.null_count == 0 else column.indices.fill_null(-1)
-    places: Ints = indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    places: Ints = indices.to_numpy(zero_copy_only=False)
     return as_bytes(column.dictionary), places
 
 

@@ -1,7 +1,6 @@
 """The evaluation, held against the brute-force oracle: whatever the rows, and however they lie in files."""
 
 import asyncio
-from decimal import ROUND_HALF_UP
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,9 +16,6 @@ from service.scan import ScanOptions
 from service.source import SourceUri, StorageAccess, open_source
 from tests import oracle
 from tests.histories import History, Layout, histories, layouts, write
-
-# The specification says "rounded": the oracle rounds half to even, while people and this service round it up.
-vars(oracle).update(ROUND_HALF_EVEN=ROUND_HALF_UP)
 
 SLOW_DISKS = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
