@@ -19,7 +19,7 @@ from benchmarks.data_shape import Shape
 
 THREADS: Final = 2
 TIME_LIMIT_S: Final = 1_800
-SERVICE: Final = (sys.executable, "-m", "service")
+SERVICE: Final = (sys.executable, "-m", "benchmarks.without_pandas")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

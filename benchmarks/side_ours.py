@@ -3,6 +3,7 @@
 from typing import Final
 
 from benchmarks.side import Answer, Question, Work
+from benchmarks.without_pandas import hide_pandas
 
 FORMULATIONS: Final = ("fold",)
 
@@ -10,6 +11,7 @@ FORMULATIONS: Final = ("fold",)
 def load(formulation: str) -> Work:
     """Import the flow; there is one formulation."""
     del formulation
+    hide_pandas()
     import asyncio  # noqa: PLC0415 - importing is what is timed
 
     from service.alert import Criteria  # noqa: PLC0415
