@@ -27,6 +27,8 @@ class Redactor:
         r"\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{6,}",
         r"\b(?P<scheme>[Bb]earer )[A-Za-z0-9._~+/=-]{6,}",
     )
+    _TELLING: Final = ("hooks.slack", "://", "xox", "xapp", "earer ")
+    """Whatever one of the patterns finds has one of these in it."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         spellings = {
@@ -37,6 +39,7 @@ class Redactor:
             for plain in (secret, unquote(secret))
             for spelling in (plain, json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1])
         }
+        self._telling = (*spellings, *self._TELLING)
         configured = [re.escape(one) for one in sorted(spellings, key=len, reverse=True)]
         self._pattern = re.compile("|".join((*configured, *self._PATTERNS)))
 
@@ -47,7 +50,10 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return `text` with `[redacted]` in the place of each secret."""
-        return self._pattern.sub(_redacted, text)
+        # To look for these first takes a tenth of the time, and nearly no text has one.
+        if any(telling in text for telling in self._telling):
+            return self._pattern.sub(_redacted, text)
+        return text
 
 
 def _redacted(match: re.Match[str]) -> str:

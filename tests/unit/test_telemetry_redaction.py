@@ -20,6 +20,9 @@ WEBHOOK = "https://hooks.slack.com/services/T00CANARY/B00CANARY/canarysecret"
         ("smtp://user@mail", "smtp://[redacted]@mail"),
         ("token xoxb-123456-abcdef.", "token [redacted]."),
         ("Authorization: Bearer abcdef123456", "Authorization: Bearer [redacted]"),
+        ("authorization: bearer abcdef123456", "authorization: bearer [redacted]"),
+        ("token xapp-1-A0-123456", "token [redacted]"),
+        ("hooks.slack.com/services/T/B/x", "hooks.slack.com/[redacted]"),
     ],
 )
 def test_what_looks_like_a_secret_goes(text: str, left: str) -> None:
