@@ -14,6 +14,7 @@ from typing import Final
 
 from service.channels import Channels
 from service.clock import Clock
+from service.collector import rare_collections
 from service.delivery import DeliveryStatus, Outcome, Reason
 from service.delivery_news import DeliveryNews
 from service.errors import DatabaseUnusableError, OvertakenError
@@ -93,8 +94,9 @@ class Dispatch:
         for lane in self._lanes.values():
             self._run_aside(self._feed(lane))
         try:
-            while not all(lane.ended for lane in self._lanes.values()):
-                await self._turn()
+            with rare_collections():
+                while not all(lane.ended for lane in self._lanes.values()):
+                    await self._turn()
         finally:
             for task in self._aside:
                 task.cancel()
