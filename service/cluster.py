@@ -8,22 +8,30 @@ task is a pure function of the source, so a task whose worker dies is simply don
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from service.attributes import Attributes
-from service.columns import ATTRIBUTES, KEYS, Ints, Packed
+from service.cluster_tasks import (
+    Candidates,
+    Share,
+    Told,
+    candidates_of,
+    fold_earlier,
+    fold_target,
+    item,
+    narrowed,
+    read_attributes,
+)
 from service.contenders import Contenders
 from service.errors import InterruptedRunError, StorageUnreachableError
 from service.fold import Fold
-from service.footer import Batch, Footer, RowGroup
-from service.judgement import RowTally
+from service.footer import RowGroup
 from service.partial import Partial, merged
 from service.plan import ScanPlan
 from service.scan import Scan, ScanOptions
-from service.source_reader import Source, SourceFile
 from service.window import MonthWindow
 
 _CONNECT_S: Final = 15
@@ -31,118 +39,6 @@ _LOOK_S: Final = 0.005
 _TASKS_PER_THREAD: Final = 4
 _MERGED_AT_ONCE: Final = 4
 _RETRIES: Final = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Share:
-    """Some row groups, and all that a worker needs to read them."""
-
-    reopen: Callable[[], Source]
-    files: dict[int, SourceFile]
-    footers: dict[int, Footer]
-    groups: tuple[RowGroup, ...]
-    plan: ScanPlan
-    """Without row groups: those are the share's own."""
-    seed: int
-    memory_limit_mb: int | None
-
-    def read(self, columns: Sequence[str], on_batch: Callable[[Batch], None]) -> None:
-        with self.reopen() as source:
-            scan = Scan(source, threads=1, stop=threading.Event())
-            scan.adopt(self.files, self.footers)
-            scan.read(self.groups, columns, on_batch)
-
-    def fold(self) -> Fold:
-        return Fold(self.plan, memory_limit_mb=self.memory_limit_mb, seed=self.seed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
-    """What a share told besides its cells: little, and for the driver."""
-
-    tally: RowTally
-    nearly_at_risk: int
-    contenders: Contenders
-    home: Packed
-    check: Packed
-    """Fingerprints of the contenders' accounts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidates:
-    """Fingerprints of all accounts with an At Risk row of the target month; their place is their number."""
-
-    home: Packed
-    check: Packed
-
-
-def _fold_target(share: _Share) -> tuple[_Told, Partial]:
-    fold = share.fold()
-    share.read(KEYS, fold.target_batch)
-    everyone = np.arange(fold.accounts.count)
-    return _told(fold), Partial.of(fold.window, fold.accounts, everyone, fold.window.months)
-
-
-def _fold_earlier(share: _Share, candidates: _Candidates, buckets: int) -> tuple[_Told, list[Partial]]:
-    fold = share.fold()
-    tracked = fold.accounts.numbers_of(candidates.home, candidates.check)
-    fold.window.track_only(np.sort(tracked), share.plan.months)
-    share.read(KEYS, fold.earlier_batch)
-    partial = Partial.of(fold.window, fold.accounts, tracked, share.plan.months)
-    return _told(fold), partial.buckets(buckets)
-
-
-def _told(fold: Fold) -> _Told:
-    contenders = Contenders.joined(fold.noted)
-    home, check = fold.accounts.fingerprints()
-    return _Told(
-        tally=fold.judge.tally,
-        nearly_at_risk=fold.nearly_at_risk,
-        contenders=contenders,
-        home=home[contenders.accounts],
-        check=check[contenders.accounts],
-    )
-
-
-def _narrowed(
-    folded: tuple[_Told, Partial], candidates: _Candidates, months: int, buckets: int
-) -> list[Partial]:
-    """Forget the numbers of all accounts but the candidates, and make room for more months."""
-    partial = folded[1]
-    wanted = np.isin(partial.check, candidates.check) & np.isin(partial.home, candidates.home)
-    wider = ((0, 0), (0, months - partial.seen.shape[1]))
-    tracked = np.flatnonzero(wanted)
-    narrowed = replace(
-        partial,
-        seen=np.pad(partial.seen, wider),
-        tracked=tracked,
-        newest=np.pad(partial.newest[tracked], wider),
-    )
-    return narrowed.buckets(buckets)
-
-
-def _item(items: Sequence[Any], place: int) -> Any:
-    return items[place]
-
-
-def _candidates_of(bucket: Partial) -> tuple[int, Partial]:
-    """Return how many cells of a bucket were seen, and of its accounts only the candidates."""
-    tracked = bucket.tracked
-    return int(np.count_nonzero(bucket.seen)), Partial(
-        home=bucket.home[tracked],
-        check=bucket.check[tracked],
-        seen=np.zeros((tracked.size, 0), np.bool_),
-        tracked=np.arange(tracked.size),
-        newest=bucket.newest,
-    )
-
-
-def _read_attributes(
-    share: _Share, contenders: dict[tuple[int, int], Contenders], threshold: int
-) -> Attributes:
-    found: list[Attributes] = []
-    share.read(ATTRIBUTES, lambda batch: found.append(Attributes.of_batch(batch, contenders, threshold)))
-    return Attributes.joined(found)
 
 
 class Cluster:
@@ -164,21 +60,21 @@ class Cluster:
         """Fill `fold` with what all row groups say of candidates; returns the number of all cells seen."""
         seed, plan = fold.accounts.seed, self._plan
         buckets = self._threads
-        first = self._submit(_fold_target, self._shares(plan.with_target, seed), on_groups)
-        told = self._gather([self._submit_pure(_item, one, 0) for one in first])
+        first = self._submit(fold_target, self._shares(plan.with_target, seed), on_groups)
+        told = self._gather([self._submit_pure(item, one, 0) for one in first])
         candidates = _candidates(fold, told)
-        parts = [self._submit_pure(_narrowed, one, candidates, plan.months, buckets) for one in first]
+        parts = [self._submit_pure(narrowed, one, candidates, plan.months, buckets) for one in first]
         shares = self._shares(plan.before_target, seed)
         scattered = self._client.scatter(candidates, broadcast=True) if shares else None
-        later = self._submit(_fold_earlier, shares, on_groups, scattered, buckets)
-        for one in self._gather([self._submit_pure(_item, one, 0) for one in later]):
+        later = self._submit(fold_earlier, shares, on_groups, scattered, buckets)
+        for one in self._gather([self._submit_pure(item, one, 0) for one in later]):
             _absorb(fold, one)
-        parts += [self._submit_pure(_item, one, 1) for one in later]
+        parts += [self._submit_pure(item, one, 1) for one in later]
         whole = [
-            self._merged([self._submit_pure(_item, part, number) for part in parts])
+            self._merged([self._submit_pure(item, part, number) for part in parts])
             for number in range(buckets if parts else 0)
         ]
-        found = self._gather([self._submit_pure(_candidates_of, bucket) for bucket in whole])
+        found = self._gather([self._submit_pure(candidates_of, bucket) for bucket in whole])
         fold.window = _window(fold, [partial for _, partial in found], plan.months)
         return sum(cells for cells, _ in found)
 
@@ -197,13 +93,13 @@ class Cluster:
                 (
                     share,
                     self._client.submit(
-                        _read_attributes, share, here, threshold, retries=_RETRIES, pure=False
+                        read_attributes, share, here, threshold, retries=_RETRIES, pure=False
                     ),
                 )
             )
         return self._finish(tasks, on_groups)
 
-    def _shares(self, groups: Sequence[RowGroup], seed: int) -> list[_Share]:
+    def _shares(self, groups: Sequence[RowGroup], seed: int) -> list[Share]:
         count = min(len(groups), self._threads * _TASKS_PER_THREAD)
         shares = []
         for places in np.array_split(np.arange(len(groups)), count) if count else ():
@@ -213,7 +109,7 @@ class Cluster:
             reopen = self._options.reopen
             assert reopen is not None  # noqa: S101 - for the type checker; checked at the beginning
             shares.append(
-                _Share(
+                Share(
                     reopen=reopen,
                     files=files,
                     footers=footers,
@@ -228,7 +124,7 @@ class Cluster:
     def _submit(
         self,
         work: Callable[..., Any],
-        shares: Sequence[_Share],
+        shares: Sequence[Share],
         on_groups: Callable[[Iterable[RowGroup]], None],
         *arguments: Any,
     ) -> list[Any]:
@@ -239,16 +135,13 @@ class Cluster:
         self._finish(tasks, on_groups, results=False)
         return [future for _, future in tasks]
 
-    def _submit_share(self, work: Callable[..., Any], share: _Share, *arguments: Any) -> Any:
-        return self._client.submit(work, share, *arguments, retries=_RETRIES, pure=False)
-
     def _submit_pure(self, function: Callable[..., Any], *arguments: Any) -> Any:
         # Not `pure` in Dask's sense, which would hash all arguments to look for an earlier result.
         return self._client.submit(function, *arguments, pure=False)
 
     def _finish(
         self,
-        tasks: Sequence[tuple[_Share, Any]],
+        tasks: Sequence[tuple[Share, Any]],
         on_groups: Callable[[Iterable[RowGroup]], None],
         *,
         results: bool = True,
@@ -280,18 +173,18 @@ class Cluster:
         return parts[0]
 
 
-def _candidates(fold: Fold, told: Sequence[_Told]) -> _Candidates:
+def _candidates(fold: Fold, told: Sequence[Told]) -> Candidates:
     """Give all candidates numbers, and note their rows in `fold` under those."""
     for one in told:
-        numbers: Ints = fold.accounts.numbers_of(one.home, one.check)
+        numbers = fold.accounts.numbers_of(one.home, one.check)
         fold.noted.append(replace(one.contenders, accounts=numbers))
         _absorb(fold, one)
     fold.join_candidates()
     home, check = fold.accounts.fingerprints()
-    return _Candidates(home=home.copy(), check=check.copy())
+    return Candidates(home=home.copy(), check=check.copy())
 
 
-def _absorb(fold: Fold, told: _Told) -> None:
+def _absorb(fold: Fold, told: Told) -> None:
     fold.judge.tally.add(told.tally)
     fold.nearly_at_risk += told.nearly_at_risk
 

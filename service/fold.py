@@ -82,7 +82,7 @@ class Fold:
         return identifiers(self._candidates.ids.take(pa.array(first)))
 
     def ledger(self, judged: Judged, account_months: int) -> RowLedger:
-        """Account for every row of the source, given how many cells were seen; raises LedgerImbalanceError."""
+        """Account for every row, given how many cells any was seen in; raises LedgerImbalanceError."""
         tally = self.judge.tally
         outside = tally.outside + self._plan.rows_skipped
         ledger = RowLedger(
