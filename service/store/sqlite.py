@@ -6,6 +6,7 @@ hop whatever it does, and no cancellation can tear apart what a thread does in o
 """
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -55,6 +56,8 @@ class SqliteDatabase:
             *place, **{**options, **connect_args, "isolation_level": None}
         )
         self._is_open = False
+        self._place = Path()
+        self._file: os.stat_result | None = None
         # SQLAlchemy's own way through aiosqlite hops threads for every statement. Here it is given the
         # connection that aiosqlite holds, in aiosqlite's thread. That one thread also keeps this process's
         # writers in line: SQLite's own waiting is a poll, and unfair.
@@ -95,6 +98,7 @@ class SqliteDatabase:
         """Run `work` as the only writer and commit; see `Database.write`."""
 
         def transaction() -> T:
+            self._refuse_a_lost_file()
             with self._writer.begin() as connection:
                 return work(connection)
 
@@ -119,11 +123,30 @@ class SqliteDatabase:
                 if time.monotonic() > deadline:
                     raise DatabaseBusyError("the database is busy: another process holds it to itself")
                 time.sleep(_WAL_POLL_S)
+            # SQLite's own words: a URL may be relative, a symbolic link, or a `file:` URI with options.
+            place = connection.cursor().execute("PRAGMA database_list").fetchall()[0][2]
         finally:
             connection.close()
         if mode != "wal":
             # Network file systems, mostly: there a commit could be lost, and processes not see each other.
             raise DatabaseUnusableError("the database cannot be used: its file system does not support WAL")
+        self._place = Path(place)
+        self._file = self._place.stat()
+
+    def _refuse_a_lost_file(self) -> None:
+        """Raise DatabaseUnusableError once another file, or none, stands where this one was opened.
+
+        SQLite would go on writing to what was deleted: alerts would leave, and the ledger that knows of them
+        would end with this process.
+        """
+        if self._file is None:
+            return
+        try:
+            is_there = os.path.samestat(self._place.stat(), self._file)
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise DatabaseUnusableError("the database cannot be used: its file was removed or replaced")
 
 
 def _try_wal(cursor: Any) -> str | None:

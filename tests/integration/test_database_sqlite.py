@@ -159,6 +159,24 @@ def test_a_full_disk_is_unusable(path: Path) -> None:
     assert said.startswith("the database cannot be used: it")
 
 
+def _lose(path: Path, *, replaced: bool) -> None:
+    path.rename(path.with_name("moved away"))
+    if replaced:
+        path.touch()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_database_that_was_removed_under_way_is_unusable(path: Path, *, replaced: bool) -> None:
+    """Nothing is recorded in a file that is gone, since nobody could ever read it again."""
+    async with open_store(f"sqlite:///{path}") as store:
+        await Given(store).a_run("r1")
+        _lose(path, replaced=replaced)
+        with pytest.raises(DatabaseUnusableError, match="its file was removed or replaced"):
+            await Given(store).a_run("r2")
+        with pytest.raises(DatabaseUnusableError, match="its file was removed or replaced"):
+            await store.health()
+
+
 def _damage(path: Path, damage: str) -> None:
     content = bytearray(path.read_bytes())
     match damage:
