@@ -8,11 +8,11 @@ from service.channels import Channels
 from service.clock import Clock, SystemClock
 from service.errors import DatabaseUnusableError
 from service.notify import SupportNotice
+from service.observer import Observer
 from service.resources import App
 from service.settings import Settings
 from service.slack import open_slack
 from service.store import open_store
-from service.telemetry import Observer
 
 __all__ = ["App", "open_app"]
 

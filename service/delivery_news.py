@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.delivery import DeliveryStatus, Outcome, Reason
+from service.observer import Observer
 from service.outgoing import Delivery, OutgoingLane
 from service.progress import Progress
 from service.store import LeftAlert, Settlement
-from service.telemetry import Observer
 
 _FINAL: Final = {
     DeliveryStatus.SENT: Outcome.SENT,

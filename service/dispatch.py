@@ -19,13 +19,13 @@ from service.delivery import DeliveryStatus, Outcome, Reason
 from service.delivery_news import DeliveryNews
 from service.errors import DatabaseUnusableError, OvertakenError
 from service.lane import Send, Stop, Wait, decide, has_free_sender, judge
+from service.observer import Observer
 from service.outgoing import QUEUE_SIZE, Delivery, OutgoingLane, outgoing_lanes
 from service.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, patiently
 from service.progress import Progress
 from service.send_result import NotPosted, RateLimited, SendResult
 from service.slack import SlackSender
 from service.store import DatabaseBusyError, MonthLease, Settlement, Store
-from service.telemetry import Observer
 
 FREEZE_MARGIN_S: Final = 1.0
 LAST_MOMENT_S: Final = 1.0

@@ -19,8 +19,8 @@ from service.alert import Alert
 from service.clock import Clock
 from service.message import arr_text
 from service.month import Month
+from service.observer import Observer
 from service.settings import Settings
-from service.telemetry import Observer
 
 LISTED: Final = 200
 """Accounts listed in a notice; the rest is counted."""

@@ -16,6 +16,7 @@ from service.evaluate import evaluate
 from service.evaluation import Evaluation
 from service.month import Month
 from service.notify import SupportNotice
+from service.observer import Observer
 from service.progress import Progress
 from service.run_record import RunRequest
 from service.scan import ScanOptions
@@ -23,7 +24,6 @@ from service.settings import Settings
 from service.slack import SlackSender
 from service.source import Source, SourceUri, StorageAccess, open_source
 from service.store import Store
-from service.telemetry import Observer
 
 T = TypeVar("T")
 

@@ -18,8 +18,8 @@ from service import notify
 from service.alert import Alert
 from service.delivery import Outcome
 from service.notify import SupportNotice
+from service.observer import Observer
 from service.settings import Settings
-from service.telemetry import Observer
 from tests.clocks import ManualClock
 from tests.integration.delivering import AMER, Desk, House, arrivals, warning_codes
 from tests.made_alerts import MONTH, made_alert

@@ -21,15 +21,15 @@ FLOORS: Final = {
     """,
     # Beside the stairs: whatever does I/O may lean on it, and it leans on nouns only.
     "side": """
-        settings telemetry redaction
+        settings telemetry observer redaction
     """,
     "edges": """
         source source_reader prefetch storage_access storage_bucket storage_failure storage_gcs storage_local
         storage_loop storage_object_reader storage_objects storage_ranges storage_s3 scan slack notify
-        store store.* daemon_thread
+        store store.* daemon_thread collector
     """,
     "flows": """
-        run evaluate dispatch outgoing delivery_news patience preview resources cluster
+        run evaluate dispatch outgoing delivery_news patience preview resources cluster cluster_tasks
     """,
     "wiring": """
         app

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from service.alert import Alert
 from service.notify import LISTED, SupportNotice
+from service.observer import Observer
 from service.settings import Settings
-from service.telemetry import Observer
 from tests.clocks import START, ManualClock
 from tests.made_alerts import MONTH, any_alert, any_text, made_alert
 

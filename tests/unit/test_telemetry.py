@@ -17,9 +17,10 @@ from service.delivery import Outcome, Reason
 from service.evaluation import RunWarning
 from service.ledger import InvalidRow, Ledger, RowLedger
 from service.month import Month
+from service.observer import Observer
 from service.redaction import Redactor
 from service.run_record import RunCounts, RunError, RunRecord, RunRequest, RunStatus
-from service.telemetry import Observer, configure_logging, trace_fields
+from service.telemetry import configure_logging, trace_fields
 
 Lines = Callable[[], list[dict[str, Any]]]
 
