@@ -6,8 +6,11 @@ Secrets are typed so that they never print. An empty string counts as unset.
 import json
 import re
 from collections.abc import Mapping
+from email.errors import MessageError
+from email.policy import SMTP
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -42,9 +45,15 @@ Channel = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^#?[
 def _http_url(secret: SecretStr) -> SecretStr:
     # Secrets that come from a file often end with a newline.
     url = secret.get_secret_value().strip().rstrip("/")
-    if not _HTTP_URL.fullmatch(url):
+    if not _HTTP_URL.fullmatch(url) or not _has_an_address(url):
         raise ValueError("must be an http:// or https:// URL")
     return SecretStr(url)
+
+
+def _base_url(secret: SecretStr) -> SecretStr:
+    if {"?", "#"} & set(secret.get_secret_value()):
+        raise ValueError("must be a URL without ? and #, because the channel is appended to it")
+    return secret
 
 
 def _smtp_url(secret: SecretStr) -> SecretStr:
@@ -55,7 +64,39 @@ def _smtp_url(secret: SecretStr) -> SecretStr:
     return SecretStr(url)
 
 
+def _has_an_address(url: str) -> bool:
+    """Tell whether `url` has a host, and no port that there cannot be."""
+    try:
+        return bool(urlsplit(url).hostname) and urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _database_url(secret: SecretStr) -> SecretStr:
+    try:
+        urlsplit(secret.get_secret_value())
+    except ValueError:
+        raise ValueError("must be a database URL, user and password percent-encoded") from None
+    return secret
+
+
+def _mail_addresses(value: str) -> str:
+    # The library that writes the notice judges, so that a wrong address is told now, not when it is needed.
+    try:
+        header = SMTP.header_factory("To", value)
+        addresses = [] if header.defects else header.addresses
+        is_good = bool(addresses) and all(each.username and each.domain for each in addresses)
+    except (ValueError, IndexError, MessageError):  # IndexError: the library's own way with `a@`
+        is_good = False
+    if not is_good:
+        raise ValueError("must be an e-mail address")
+    return value
+
+
 WebhookUrl = Annotated[SecretStr, AfterValidator(_http_url)]
+WebhookBaseUrl = Annotated[WebhookUrl, AfterValidator(_base_url)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+MailAddresses = Annotated[str, AfterValidator(_mail_addresses)]
 SmtpUrl = Annotated[SecretStr, AfterValidator(_smtp_url)]
 
 
@@ -75,7 +116,7 @@ class Settings(BaseSettings):
     )
 
     # Slack
-    slack_webhook_base_url: WebhookUrl | None = Field(
+    slack_webhook_base_url: WebhookBaseUrl | None = Field(
         None, description="Alerts are posted to `{base}/{channel}`; wins over `SLACK_WEBHOOK_URL`."
     )
     slack_webhook_url: WebhookUrl | None = Field(
@@ -123,8 +164,12 @@ class Settings(BaseSettings):
     )
 
     # The support notice
-    support_email: str = Field("support@quadsci.ai", description="Hears of accounts without a channel.")
-    support_email_from: str = Field("risk-alerts@localhost", description="Sender of the support notice.")
+    support_email: MailAddresses = Field(
+        "support@quadsci.ai", description="Hears of accounts without a channel."
+    )
+    support_email_from: MailAddresses = Field(
+        "risk-alerts@localhost", description="Sender of the support notice."
+    )
     smtp_url: SmtpUrl | None = Field(
         None,
         description="`smtp://user:password@host:587` or `smtps://…`; unset: a file beside the database.",
@@ -153,7 +198,7 @@ class Settings(BaseSettings):
     )
 
     # The database
-    database_url: SecretStr = Field(
+    database_url: DatabaseUrl = Field(
         SecretStr("sqlite:///data/risk_alerts.db"), description="Where the ledger and the outbox live."
     )
     allow_ephemeral_database: bool = Field(

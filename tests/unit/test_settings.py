@@ -138,7 +138,19 @@ def test_a_trailing_slash_or_newline_is_harmless(load: Load, name: str, ending: 
 @pytest.mark.parametrize("name", ["SLACK_WEBHOOK_BASE_URL", "SLACK_WEBHOOK_URL"])
 @pytest.mark.parametrize(
     "url",
-    ["hooks.example.com/c4nary", "ftp://h/c4nary", "https://", "http:///c4nary", "https://h/c4 nary", "-"],
+    [
+        "hooks.example.com/c4nary",
+        "ftp://h/c4nary",
+        "https://",
+        "http:///c4nary",
+        "https://h/c4 nary",
+        "-",
+        "https://[c4nary/",
+        "https://h:c4nary/",
+        "https://h:99999/c4nary",
+        "https://:80/c4nary",
+        "https://c4nary@/",
+    ],
 )
 def test_what_is_no_http_url_is_refused(load: Load, name: str, url: str) -> None:
     """A webhook must be an http or https URL with a host; the error does not repeat it."""
@@ -146,6 +158,36 @@ def test_what_is_no_http_url_is_refused(load: Load, name: str, url: str) -> None
         load(**{name: url})
     assert name.lower() in str(error.value)
     assert "c4" not in f"{error.value} {error.value!r}"
+
+
+@pytest.mark.parametrize("end", ["?c4nary=1", "#c4nary"])
+def test_a_base_to_which_no_channel_can_be_appended_is_refused(load: Load, end: str) -> None:
+    """Behind a `?` or `#` the channel would be lost, and one webhook would get the alerts of all regions."""
+    with pytest.raises(ValidationError, match="without") as error:
+        load(SLACK_WEBHOOK_BASE_URL=f"https://h.example.com/hook{end}")
+    assert "c4nary" not in f"{error.value} {error.value!r}"
+    assert load(SLACK_WEBHOOK_URL=f"https://h.example.com/hook{end}").slack_webhook_url is not None
+
+
+def test_a_database_url_that_cannot_be_taken_apart_is_refused(load: Load) -> None:
+    """A password with a bracket in it is told as a wrong setting, and not with a stack trace."""
+    with pytest.raises(ValidationError, match="database_url") as error:
+        load(DATABASE_URL="postgresql://u:c4[nary@h/x")
+    assert "c4" not in f"{error.value} {error.value!r}"
+
+
+@pytest.mark.parametrize("name", ["SUPPORT_EMAIL", "SUPPORT_EMAIL_FROM"])
+@pytest.mark.parametrize("value", ["nobody", "not an address", "a@", "@b", "a@b\nBcc: c@d", "a@b, c", "<a@b"])
+def test_what_is_no_mail_address_is_refused(load: Load, name: str, value: str) -> None:
+    """A notice that could never be sent is told at the start."""
+    with pytest.raises(ValidationError, match="must be an e-mail address"):
+        load(**{name: value})
+
+
+@pytest.mark.parametrize("value", ["a@localhost", "Risk alerts <a@b.example.com>", "a@b.com, c@d.com"])
+def test_mail_addresses_are_taken_as_the_mail_library_has_them(load: Load, value: str) -> None:
+    """One or several, with or without a name."""
+    assert load(SUPPORT_EMAIL=value).support_email == value
 
 
 @pytest.mark.parametrize(
@@ -165,7 +207,8 @@ def test_a_mail_server_is_an_smtp_url(load: Load, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["c4nary", "smtp://", "smtp://:25", "http://c4nary", "smtp://u:c4@", "smtp://h:c4"]
+    "url",
+    ["c4nary", "smtp://", "smtp://:25", "http://c4nary", "smtp://u:c4@", "smtp://h:c4"],
 )
 def test_what_is_no_mail_server_is_refused(load: Load, url: str) -> None:
     """Without a host the notice would go to whatever listens on this machine; the error repeats nothing."""
