@@ -19,6 +19,8 @@ from service.errors import (
 from service.source_reader import Source, SourceFile, SourceReader, nothing_found
 from service.source_uri import SourceUri
 
+_MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+"""What could not be there however often it is tried; the rest may be a disk's bad day."""
 _REFUSALS = frozenset({errno.EACCES, errno.EPERM})
 
 
@@ -77,7 +79,7 @@ class LocalSource(Source):
                 continue
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if entry.is_dir():
+                    if _is_folder(entry):
                         onward = pattern.into(reached, entry.name)
                         if onward:
                             ahead.append((folder / entry.name, onward, above | {real}))
@@ -116,6 +118,15 @@ class _LocalReader(SourceReader):
             raise SourceChangedError(f"{self._file.name} was replaced while it was being read; run again")
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False  # a link to itself is as dangling as any other
+        raise
+
+
 def _version(status: os.stat_result) -> str:
     return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
 
@@ -123,7 +134,7 @@ def _version(status: os.stat_result) -> str:
 def _translated(error: OSError, what: str) -> SourceError:
     if error.filename and not what.endswith(str(error.filename)):
         what = f"{error.filename} of {what}"
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
+    if error.errno in _MISSING:
         return SourceNotFoundError(f"{what} does not exist")
     if error.errno in _REFUSALS:
         return StorageAccessRefusedError(f"this service may not read {what}: {error.strerror}")

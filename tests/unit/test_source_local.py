@@ -58,6 +58,8 @@ def test_a_glob_gives_what_it_matches(tree: Path) -> None:
         ("/nope/", "does not exist"),
         ("/nope/*.parquet", "does not exist"),
         ("/b b.parquet/x", "does not exist"),
+        ("/itself", "does not exist"),
+        (f"/{'a' * 300}.parquet", "does not exist"),
         ("/bare", "without any \\*.parquet file"),
         ("/*.csv", "matches no file"),
         ("/pipe", "neither a file nor a folder"),
@@ -68,6 +70,7 @@ def test_what_is_not_there_is_said(tree: Path, rest: str, says: str) -> None:
     """Each way of finding nothing has its sentence; a pipe is not waited for."""
     (tree / "bare").mkdir()
     os.mkfifo(tree / "pipe")
+    (tree / "itself").symlink_to(tree / "itself")
     with pytest.raises(SourceNotFoundError, match=says):
         names(tree.as_uri() + rest)
 
