@@ -1,6 +1,7 @@
 """The preview: what a run would do, told without sending, claiming or writing anything."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import orjson
 
@@ -10,7 +11,7 @@ from service.evaluation import Evaluation
 from service.ledger import Ledger
 from service.message import details_url
 from service.progress import Phase, Progress
-from service.replay import Decision, RoutedAlert, decide_action
+from service.replay import Decision, RoutedAlert, Standing, decide_action
 from service.resources import App
 from service.routing import region_warnings, route
 from service.run import check_request
@@ -33,16 +34,22 @@ async def preview(app: App, request: RunRequest, *, limit: int, progress: Progre
     check_request(app, request)
     evaluation = await app.unless_stopped(app.evaluate(request, progress))
     standings = await app.store.standings(request.month)
+    # Tens of thousands of alerts are looked at here: not on the event loop.
+    told = await run_in_daemon_thread(_told, app, request, evaluation, standings, limit)
+    progress.phase = Phase.FINISHED
+    return told
+
+
+def _told(
+    app: App, request: RunRequest, evaluation: Evaluation, standings: Mapping[str, Standing], limit: int
+) -> Preview:
     ambiguous = app.settings.ambiguous_sends
     decisions = [
         decide_action(standings.get(alert.alert_id), app.channels.of(alert.account_region), ambiguous)
         for alert in evaluation.alerts
     ]
     base_url = app.settings.details_base_url
-    shown = await run_in_daemon_thread(
-        lambda: list(route(evaluation.alerts[:limit], app.channels, details_base_url=base_url))
-    )
-    progress.phase = Phase.FINISHED
+    shown = route(evaluation.alerts[:limit], app.channels, details_base_url=base_url)
     outcomes = Counter(_OUTCOME[decision.action] for decision in decisions)
     ledger = Ledger(rows=evaluation.rows, outcomes=dict(outcomes))
     ledger.check()

@@ -33,6 +33,8 @@ from service.store import MonthLease
 LEASE_POLL_S: Final = 0.5
 """How often a run that waits for its month looks again."""
 
+LINES_AT_ONCE: Final = 256
+
 T = TypeVar("T")
 
 
@@ -108,13 +110,22 @@ class _Run:
         except OvertakenError:
             raise  # another process has closed this run and reported what was known
         except RiskAlertsError as error:
-            await self._finish(RunError(code=error.code, detail=error.detail))
+            await self._fail(error)
             raise
         except Exception as problem:
             self._app.observer.unexpected(run_id=self._run_id, what="run_failed", error=problem)
             unforeseen = RiskAlertsError("the run failed for a reason that nobody foresaw; the log has it")
-            await self._finish(RunError(code=unforeseen.code, detail=unforeseen.detail))
+            await self._fail(unforeseen)
             raise unforeseen from problem
+
+    async def _fail(self, error: RiskAlertsError) -> None:
+        """Close the run as failed; where not even that can be written, the log is told, and why it failed."""
+        try:
+            await self._finish(RunError(code=error.code, detail=error.detail))
+        except OvertakenError:
+            raise
+        except RiskAlertsError:
+            self._app.observer.unexpected(run_id=self._run_id, what="run_not_closed", error=error)
 
     async def _rehearse(self) -> None:
         """Say what a run would do."""
@@ -124,7 +135,7 @@ class _Run:
                 self._run_id, self._request.month, routed, ambiguous=self._app.settings.ambiguous_sends
             )
         )
-        self._tell_decided(routed, decisions, sends=Outcome.WOULD_SEND)
+        await self._tell_decided(routed, decisions, sends=Outcome.WOULD_SEND)
 
     async def _deliver(self) -> None:
         """Evaluate, record, send, and tell support what had no channel."""
@@ -137,7 +148,7 @@ class _Run:
                 lease, routed, ambiguous=app.settings.ambiguous_sends, now=app.clock.now()
             )
         )
-        self._tell_decided(routed, decisions, sends=Outcome.PENDING)
+        await self._tell_decided(routed, decisions, sends=Outcome.PENDING)
         self._progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
         self._progress.phase = Phase.DELIVERING
         if self._progress.alerts_queued:
@@ -183,7 +194,7 @@ class _Run:
             )
         )
 
-    def _tell_decided(
+    async def _tell_decided(
         self, routed: Sequence[RoutedAlert], decisions: Sequence[Decision], *, sends: Outcome
     ) -> None:
         """Tell of the alerts whose outcome needs no delivery."""
@@ -193,7 +204,9 @@ class _Run:
             Action.HOLD: Outcome.UNKNOWN,
             Action.FAIL: Outcome.FAILED,
         }
-        for item, decision in zip(routed, decisions, strict=True):
+        for place, (item, decision) in enumerate(zip(routed, decisions, strict=True)):
+            if place % LINES_AT_ONCE == 0:
+                await asyncio.sleep(0)  # a replay of many alerts must not hold up everybody else
             outcome = outcome_of[decision.action]
             if outcome is not Outcome.PENDING:
                 self._app.observer.alert_settled(
@@ -215,7 +228,7 @@ class _Run:
         ]
         if not nowhere:
             return
-        detail = f"{len(nowhere)} alerts have a region without a channel and were told to nobody but support"
+        detail = f"{len(nowhere)} alerts have a region that leads to no channel"
         self._warnings += (RunWarning(code="unknown_region", count=len(nowhere), detail=detail),)
         if not await app.notice.tell(
             run_id=self._run_id,

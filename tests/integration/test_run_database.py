@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+import structlog
 
 from mock_slack.script import Step
 from service.delivery import Outcome, Reason
@@ -13,7 +14,7 @@ from service.errors import DatabaseUnusableError
 from service.run_record import RunStatus
 from service.store import DatabaseBusyError, Store
 from tests.integration.delivering import AMER, EMEA, Desk, House, warning_codes
-from tests.starting import accounts, until
+from tests.starting import account, accounts, until
 
 WRITING_VERBS = (
     "begin_run",
@@ -27,7 +28,7 @@ WRITING_VERBS = (
 
 
 async def test_a_database_locked_in_mid_run_is_waited_for(house: House) -> None:
-    """Another process holds the write lock for a second: the run completes as if nothing had been."""
+    """Another process holds the write lock for a while: the run completes as if nothing had been."""
     source = house.source(accounts(20))
     async with house.open(slack_concurrency=2) as desk:
         run = asyncio.create_task(desk.run(source))
@@ -37,7 +38,7 @@ async def test_a_database_locked_in_mid_run_is_waited_for(house: House) -> None:
             # Not on the event loop, which the transaction that holds the lock now may need.
             await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
             held_back = house.slack.stats().total.requests
-            await asyncio.sleep(1)
+            await house.clock.sleep(20)
             # What was claimed before may still leave; nothing is claimed meanwhile.
             assert house.slack.stats().total.requests <= held_back + 2
             other.execute("ROLLBACK")
@@ -166,3 +167,17 @@ def _fails(
         return await works(*args, **kwargs)
 
     monkeypatch.setattr(Store, verb, sometimes)
+
+
+async def test_a_run_that_cannot_even_be_closed_is_told_to_the_log(house: House) -> None:
+    """When the database goes away in mid-run the caller and the log hear why, though no record can."""
+    path = house.database
+    async with house.open() as desk:
+        house.slack.script(AMER, Step(delay_s=0.5))
+        running = asyncio.ensure_future(desk.run(house.source([account("acme")])))
+        await until(lambda: house.slack.stats().total.requests, what="the message is on its way")
+        path.rename(path.with_suffix(".gone"))
+        with structlog.testing.capture_logs() as lines, pytest.raises(DatabaseUnusableError) as raised:
+            await running
+    assert raised.value.run_id is not None
+    assert "run_not_closed" in [line["event"] for line in lines]
