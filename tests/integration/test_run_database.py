@@ -172,7 +172,7 @@ def _fails(
 async def test_a_run_that_cannot_even_be_closed_is_told_to_the_log(house: House) -> None:
     """When the database goes away in mid-run the caller and the log hear why, though no record can."""
     path = house.database
-    async with house.open() as desk:
+    async with house.open(lease_s=30) as desk:
         house.slack.script(AMER, Step(delay_s=0.5))
         running = asyncio.ensure_future(desk.run(house.source([account("acme")])))
         await until(lambda: house.slack.stats().total.requests, what="the message is on its way")
