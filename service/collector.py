@@ -1,4 +1,4 @@
-"""The collector: Python's search for reference cycles, kept out of the way while alerts are sent."""
+"""The collector: Python's search for reference cycles, kept out of the way while alerts are made and sent."""
 
 import gc
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ def rare_collections() -> Iterator[None]:
     """Set aside what exists already, and search the rest less often.
 
     Every POST makes and drops many objects, and so set off walk after walk through all the modules and alerts
-    in memory: measured as a quarter of the CPU time of sending.
+    in memory: measured as a quarter of the CPU time of sending. Making tens of thousands of alerts does the
+    same, and a walk holds up the event loop: who asks for `/health` meanwhile waits for its end.
     It holds for the whole process; where two runs overlap, the first to end ends it, which does no harm.
     """
     gc.freeze()

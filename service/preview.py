@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from service.collector import rare_collections
 from service.daemon_thread import run_in_daemon_thread
 from service.delivery import Outcome, Reason
 from service.evaluation import Evaluation
@@ -32,10 +33,11 @@ async def preview(app: App, request: RunRequest, *, limit: int, progress: Progre
     """
     request = RunRequest(source_uri=request.source_uri, month=request.month, dry_run=True)
     check_request(app, request)
-    evaluation = await app.unless_stopped(app.evaluate(request, progress))
-    standings = await app.store.standings(request.month)
-    # Tens of thousands of alerts are looked at here: not on the event loop.
-    told = await run_in_daemon_thread(_told, app, request, evaluation, standings, limit)
+    with rare_collections():
+        evaluation = await app.unless_stopped(app.evaluate(request, progress))
+        standings = await app.store.standings(request.month)
+        # Tens of thousands of alerts are looked at here: not on the event loop.
+        told = await run_in_daemon_thread(_told, app, request, evaluation, standings, limit)
     progress.phase = Phase.FINISHED
     return told
 
