@@ -224,9 +224,9 @@ def test_an_exception_is_one_line_with_its_stack(lines: Lines) -> None:
 
 def test_libraries_speak_through_the_same_lines(lines: Lines) -> None:
     """Their warnings have the same shape, the same redaction, and their name."""
-    logging.getLogger("some.library").warning("cannot reach %s", "canary/secret")
+    logging.getLogger("other.package").warning("cannot reach %s", "canary/secret")
     [line] = lines()
-    assert (line["severity"], line["logger"]) == ("WARNING", "some.library")
+    assert (line["severity"], line["logger"]) == ("WARNING", "other.package")
     assert line["message"] == "cannot reach [redacted]"
 
 
@@ -249,7 +249,7 @@ def test_what_is_bound_is_on_every_line(lines: Lines) -> None:
     """`run_id` and the trace go along, into libraries' lines too."""
     fields = trace_fields({"traceparent": f"00-{TRACE}-{SPAN}-01"}, project="p1")
     with structlog.contextvars.bound_contextvars(run_id="r9", **fields):
-        logging.getLogger("some.library").error("x")
+        logging.getLogger("other.package").error("x")
     [line] = lines()
     assert line["run_id"] == "r9"
     assert line["logging.googleapis.com/trace"] == f"projects/p1/traces/{TRACE}"
@@ -335,7 +335,7 @@ def test_no_value_breaks_a_line(lines: Lines, value: object) -> None:
 def test_configuring_again_does_not_double_the_lines(lines: Lines, stream: io.StringIO) -> None:
     """A process that configures twice still says everything once."""
     configure_logging(format="json", stream=stream)
-    logging.getLogger("some.library").warning("once")
+    logging.getLogger("other.package").warning("once")
     assert [line["message"] for line in lines()] == ["once"]
 
 
