@@ -18,13 +18,6 @@ from service.routing import region_warnings, route
 from service.run import check_request
 from service.run_record import Action, Preview, PreviewAlert, RunCounts, RunRequest
 
-_OUTCOME = {
-    Action.SEND: Outcome.WOULD_SEND,
-    Action.SKIP_REPLAY: Outcome.SKIPPED_REPLAY,
-    Action.HOLD: Outcome.UNKNOWN,
-    Action.FAIL: Outcome.FAILED,
-}
-
 
 async def preview(app: App, request: RunRequest, *, limit: int, progress: Progress) -> Preview:
     """Say what a run would do now: the same set in the same order; the first `limit` alerts are shown.
@@ -52,7 +45,7 @@ def _told(
     ]
     base_url = app.settings.details_base_url
     shown = route(evaluation.alerts[:limit], app.channels, details_base_url=base_url)
-    outcomes = Counter(_OUTCOME[decision.action] for decision in decisions)
+    outcomes = Counter(decision.outcome(sends=Outcome.WOULD_SEND) for decision in decisions)
     ledger = Ledger(rows=evaluation.rows, outcomes=dict(outcomes))
     ledger.check()
     return Preview(

@@ -4,10 +4,17 @@ The preview and the run ask the same function, so what the one says the other do
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from service.alert import Alert
-from service.delivery import AmbiguousSends, DeliveryStatus, Reason
+from service.delivery import AmbiguousSends, DeliveryStatus, Outcome, Reason
 from service.run_record import Action
+
+_OUTCOME_UNSENT: Final = {
+    Action.SKIP_REPLAY: Outcome.SKIPPED_REPLAY,
+    Action.HOLD: Outcome.UNKNOWN,
+    Action.FAIL: Outcome.FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +41,10 @@ class Decision:
 
     action: Action
     reason: Reason | None = None
+
+    def outcome(self, *, sends: Outcome) -> Outcome:
+        """Return the outcome to begin with; `sends` is that of an alert which is (or would be) sent."""
+        return sends if self.action is Action.SEND else _OUTCOME_UNSENT[self.action]
 
 
 def decide_action(standing: Standing | None, channel: str | None, ambiguous: AmbiguousSends) -> Decision:

@@ -198,16 +198,10 @@ class _Run:
         self, routed: Sequence[RoutedAlert], decisions: Sequence[Decision], *, sends: Outcome
     ) -> None:
         """Tell of the alerts whose outcome needs no delivery."""
-        outcome_of = {
-            Action.SEND: sends,
-            Action.SKIP_REPLAY: Outcome.SKIPPED_REPLAY,
-            Action.HOLD: Outcome.UNKNOWN,
-            Action.FAIL: Outcome.FAILED,
-        }
         for place, (item, decision) in enumerate(zip(routed, decisions, strict=True)):
             if place % LINES_AT_ONCE == 0:
                 await asyncio.sleep(0)  # a replay of many alerts must not hold up everybody else
-            outcome = outcome_of[decision.action]
+            outcome = decision.outcome(sends=sends)
             if outcome is not Outcome.PENDING:
                 self._app.observer.alert_settled(
                     run_id=self._run_id,

@@ -172,12 +172,6 @@ def _insert_run_outcomes(
     *,
     sends: Outcome,
 ) -> None:
-    outcome_of = {
-        Action.SEND: sends,
-        Action.SKIP_REPLAY: Outcome.SKIPPED_REPLAY,
-        Action.HOLD: Outcome.UNKNOWN,
-        Action.FAIL: Outcome.FAILED,
-    }
     rows = (
         {
             **facts_row(item.alert),
@@ -186,7 +180,7 @@ def _insert_run_outcomes(
             "alert_id": item.alert.alert_id,
             "account_id": item.alert.account_id,
             "channel": item.channel,
-            "outcome": outcome_of[decision.action],
+            "outcome": decision.outcome(sends=sends),
             "reason": decision.reason,
             "error_message": unknown_region_text(item.alert.account_region)
             if decision.action is Action.FAIL
