@@ -6,9 +6,9 @@ sends is what the newest evaluation says. A dry run takes no lease and touches n
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from service.daemon_thread import run_in_daemon_thread
 from service.delivery import Outcome
@@ -81,7 +81,7 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
     app.observer.run_started(run_id=run_id, request=request)
     app.running[run_id] = progress
     try:
-        await _while_kept_alive(app, run_id, progress, _Run(app, request, run_id, progress).to_its_end())
+        await _while_kept_alive(app, progress, _Run(app, request, run_id, progress))
     except RiskAlertsError as error:
         error.run_id = run_id
         raise
@@ -94,10 +94,13 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
 class _Run:
     """One run under way."""
 
+    is_closing = False
+    """From here on the run closes itself, so that to find it closed is no sign of somebody else."""
+
     def __init__(self, app: App, request: RunRequest, run_id: str, progress: Progress) -> None:
         self._app = app
         self._request = request
-        self._run_id = run_id
+        self.run_id = run_id
         self._progress = progress
         self._evaluation: Evaluation | None = None
         self._warnings: tuple[RunWarning, ...] = ()
@@ -113,7 +116,7 @@ class _Run:
             await self._fail(error)
             raise
         except Exception as problem:
-            self._app.observer.unexpected(run_id=self._run_id, what="run_failed", error=problem)
+            self._app.observer.unexpected(run_id=self.run_id, what="run_failed", error=problem)
             unforeseen = RiskAlertsError("the run failed for a reason that nobody foresaw; the log has it")
             await self._fail(unforeseen)
             raise unforeseen from problem
@@ -125,14 +128,14 @@ class _Run:
         except OvertakenError:
             raise
         except RiskAlertsError:
-            self._app.observer.unexpected(run_id=self._run_id, what="run_not_closed", error=error)
+            self._app.observer.unexpected(run_id=self.run_id, what="run_not_closed", error=error)
 
     async def _rehearse(self) -> None:
         """Say what a run would do."""
         routed = await self._evaluate()
         decisions = await self._patiently(
             lambda: self._app.store.record_dry_run(
-                self._run_id, self._request.month, routed, ambiguous=self._app.settings.ambiguous_sends
+                self.run_id, self._request.month, routed, ambiguous=self._app.settings.ambiguous_sends
             )
         )
         await self._tell_decided(routed, decisions, sends=Outcome.WOULD_SEND)
@@ -173,19 +176,19 @@ class _Run:
         told = False
         while True:
             lease = await self._patiently(
-                lambda: app.store.acquire_month(self._run_id, month, now=app.clock.now())
+                lambda: app.store.acquire_month(self.run_id, month, now=app.clock.now())
             )
             if isinstance(lease, MonthLease):
                 return lease
             if not told:
-                app.observer.run_waiting(run_id=self._run_id, month=month, holder_run_id=lease)
+                app.observer.run_waiting(run_id=self.run_id, month=month, holder_run_id=lease)
                 told = True
             await app.unless_stopped(app.clock.sleep(LEASE_POLL_S))
 
     async def _evaluate(self) -> list[RoutedAlert]:
         app = self._app
         evaluation = await app.unless_stopped(app.evaluate(self._request, self._progress))
-        await self._patiently(lambda: app.store.note_evaluation(self._run_id, evaluation))
+        await self._patiently(lambda: app.store.note_evaluation(self.run_id, evaluation))
         self._evaluation = evaluation
         self._warnings = evaluation.warnings + region_warnings(evaluation.alerts, app.channels)
         return await run_in_daemon_thread(
@@ -204,7 +207,7 @@ class _Run:
             outcome = decision.outcome(sends=sends)
             if outcome is not Outcome.PENDING:
                 self._app.observer.alert_settled(
-                    run_id=self._run_id,
+                    run_id=self.run_id,
                     alert=item.alert,
                     channel=item.channel,
                     outcome=outcome,
@@ -225,7 +228,7 @@ class _Run:
         detail = f"{len(nowhere)} alerts have a region that leads to no channel"
         self._warnings += (RunWarning(code="unknown_region", count=len(nowhere), detail=detail),)
         if not await app.notice.tell(
-            run_id=self._run_id,
+            run_id=self.run_id,
             month=self._request.month,
             alerts=nowhere,
             undelivered=await app.store.undelivered(),
@@ -237,27 +240,26 @@ class _Run:
 
     async def _finish(self, error: RunError | None) -> None:
         app = self._app
+        self.is_closing = True
         undelivered = await app.store.undelivered()
         await self._patiently(
             lambda: app.store.finish_run(
-                self._run_id,
+                self.run_id,
                 now=app.clock.now(),
                 error=error,
                 evaluation=self._evaluation,
                 warnings=self._warnings + _undelivered_warnings(undelivered),
             )
         )
-        record = await app.store.get_run(self._run_id)
+        record = await app.store.get_run(self.run_id)
         app.observer.run_finished(record=record, undelivered=undelivered)
 
     async def _patiently(self, verb: Callable[[], Awaitable[T]]) -> T:
         return await patiently(self._app.clock, verb)
 
 
-async def _while_kept_alive(
-    app: App, run_id: str, progress: Progress, work: Coroutine[Any, Any, None]
-) -> None:
-    """Await `work` while telling the database that this run lives; raises OvertakenError if it was closed."""
+async def _while_kept_alive(app: App, progress: Progress, run: _Run) -> None:
+    """Bring a run to its end and tell the database that it lives; raises OvertakenError if it was closed."""
 
     async def beat() -> None:
         pause_s = regular_s = app.settings.lease_s / 3
@@ -265,17 +267,21 @@ async def _while_kept_alive(
             await app.clock.sleep(pause_s)
             pause_s = regular_s
             try:
-                await app.store.keep_alive(run_id, lease_s=app.settings.lease_s, progress=progress.snapshot())
+                await app.store.keep_alive(
+                    run.run_id, lease_s=app.settings.lease_s, progress=progress.snapshot()
+                )
             except OvertakenError:
+                if run.is_closing:
+                    return  # most likely closed by itself, a moment ago; if not, closing it raises the same
                 raise
             except Exception as problem:  # noqa: BLE001  # a run must not die of a missed heartbeat
-                app.observer.unexpected(run_id=run_id, what="heartbeat_failed", error=problem)
+                app.observer.unexpected(run_id=run.run_id, what="heartbeat_failed", error=problem)
                 pause_s = regular_s / 5
 
-    working, beating = asyncio.ensure_future(work), asyncio.ensure_future(beat())
+    working, beating = asyncio.ensure_future(run.to_its_end()), asyncio.ensure_future(beat())
     try:
         await asyncio.wait([working, beating], return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
+        if not working.done() and beating.exception() is not None:
             working.cancel()
             await asyncio.wait([working])
             beating.result()  # raises why it ended

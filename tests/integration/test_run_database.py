@@ -10,11 +10,11 @@ import structlog
 
 from mock_slack.script import Step
 from service.delivery import Outcome, Reason
-from service.errors import DatabaseUnusableError
+from service.errors import DatabaseUnusableError, OvertakenError
 from service.run_record import RunStatus
 from service.store import DatabaseBusyError, Store
 from tests.integration.delivering import AMER, EMEA, Desk, House, warning_codes
-from tests.starting import account, accounts, until
+from tests.starting import PATIENCE_S, account, accounts, until
 
 WRITING_VERBS = (
     "begin_run",
@@ -73,6 +73,31 @@ async def test_missed_heartbeats_do_not_end_a_run(house: House, monkeypatch: pyt
     async with house.open(slack_messages_per_second=1, lease_s=90) as desk:
         record = await desk.run(house.source(accounts(40)))
     assert record.counts.alerts_sent == 40
+
+
+async def test_a_heartbeat_that_meets_the_end_does_not_undo_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that has just closed itself is not taken for one that somebody else has closed."""
+    beaten = asyncio.Event()
+    keep_alive, finish_run = Store.keep_alive, Store.finish_run
+
+    async def finish_before_a_beat(store: Store, *args: Any, **kwargs: Any) -> None:
+        await finish_run(store, *args, **kwargs)
+        await asyncio.wait_for(beaten.wait(), PATIENCE_S)
+
+    async def beat_after_the_end(store: Store, run_id: str, **kwargs: Any) -> None:
+        try:
+            await keep_alive(store, run_id, **kwargs)
+        except OvertakenError:
+            beaten.set()
+            raise
+
+    monkeypatch.setattr(Store, "finish_run", finish_before_a_beat)
+    monkeypatch.setattr(Store, "keep_alive", beat_after_the_end)
+    async with house.open(lease_s=90) as desk:
+        record = await desk.run(house.source(accounts(3)))
+    assert record.counts.alerts_sent == 3
 
 
 async def test_what_slack_answered_survives_a_failing_write(
