@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0001"
+NEWEST_REVISION = "0002"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -70,6 +70,16 @@ runs = sa.Table(
     # Seconds since 1970 by the database's clock; a running run past it is taken for dead.
     sa.Column("expires_at", sa.Double, nullable=False),
     sa.Column("epoch", sa.Integer),
+    # When its alerts went into the outbox: from then on it can be resumed.
+    sa.Column("recorded_at", UtcTimestamp),
+    # When somebody asked that nothing more leaves; such a run is never resumed.
+    sa.Column("cancelled_at", UtcTimestamp),
+    # When support was told what had no channel: a resumed run does not tell it again.
+    sa.Column("noticed_at", UtcTimestamp),
+    sa.Column("plan_digest", sa.String(64)),
+    # Alerts of earlier runs that this evaluation took back, or told differently.
+    sa.Column("withdrawn", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("restated", sa.Integer, nullable=False, server_default="0"),
     sa.Index("runs_by_start", "started_at", "run_id"),
     sa.Index("runs_by_status", "status"),
 )
@@ -134,6 +144,21 @@ run_outcomes = sa.Table(
     sa.Column("http_status", sa.Integer),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     *_facts(),
+    # What was sent before and reads otherwise now, as JSON: {"arr": [before, now]}.
+    sa.Column("restated", sa.Text),
+)
+
+run_withdrawals = sa.Table(
+    "run_withdrawals",
+    metadata,
+    # What an earlier run of the same source and month had as an alert, and this run's evaluation has not.
+    sa.Column("run_id", sa.String(40), primary_key=True),
+    sa.Column("alert_id", sa.String(32), primary_key=True),
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text),
+    # As it was found: `sent` stays sent and is only reported, `pending` and `failed` became `withdrawn`.
+    sa.Column("status", sa.String(16), nullable=False),
+    *_facts(),
 )
 
 attempts = sa.Table(
@@ -150,6 +175,40 @@ attempts = sa.Table(
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("error", sa.String(32)),
     sa.Column("error_message", sa.Text),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    # What a person decided about an alert in doubt: one decision for each claim that ended so.
+    sa.Column("alert_id", sa.String(32), primary_key=True),
+    sa.Column("claim", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.String(40), nullable=False),
+    sa.Column("decision", sa.String(16), nullable=False),
+    sa.Column("decided_by", sa.Text, nullable=False),
+    sa.Column("decided_at", UtcTimestamp, nullable=False),
+    sa.Column("note", sa.Text),
+)
+
+lanes = sa.Table(
+    "lanes",
+    metadata,
+    # A hash of the destination: its URL is a secret.
+    sa.Column("lane", sa.String(64), primary_key=True),
+    # Seconds since 1970 by the database's clock: the pace that all processes share.
+    sa.Column("next_turn", sa.Double, nullable=False, server_default="0"),
+    sa.Column("paused_until", sa.Double, nullable=False, server_default="0"),
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("request_hash", sa.String(64), nullable=False),
+    sa.Column("run_id", sa.String(40), nullable=False),
+    # Seconds since 1970 by the database's clock.
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index("idempotency_keys_by_age", "created_at"),
 )
 
 health_probe = sa.Table(

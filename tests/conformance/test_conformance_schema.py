@@ -17,14 +17,15 @@ from service.store import migrations, open_store, schema
 from tests.conformance.conftest import Backend
 from tests.conformance.samples import Given
 
-NEXT_STEP = '''
+NEXT = f"{int(schema.NEWEST_REVISION) + 1:04}"
+NEXT_STEP = f'''
 """A step of the future, for the test of upgrading."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{NEXT}"
+down_revision = "{schema.NEWEST_REVISION}"
 
 
 def upgrade() -> None:
@@ -86,9 +87,9 @@ async def test_an_older_schema_is_upgraded_with_its_data(
         await Given(store).a_run("r1")
     steps = tmp_path / "migrations"
     shutil.copytree(Path(migrations.__file__).parent, steps, ignore=shutil.ignore_patterns("__pycache__"))
-    (steps / "versions" / "v0002_next.py").write_text(NEXT_STEP)
+    (steps / "versions" / f"v{NEXT}_next.py").write_text(NEXT_STEP)
     monkeypatch.setattr(migrations, "__file__", str(steps / "__init__.py"))
-    monkeypatch.setattr(schema, "NEWEST_REVISION", "0002")
+    monkeypatch.setattr(schema, "NEWEST_REVISION", NEXT)
     async with open_store(database_url) as store:
         rows = await Given(store).sql("SELECT run_id, colour FROM runs")
         assert [tuple(row.values()) for row in rows] == [("r1", None)]
