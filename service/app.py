@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import structlog
 
 from service.channels import Channels
 from service.clock import Clock, SystemClock
-from service.errors import DatabaseUnusableError
+from service.errors import DatabaseUnusableError, RiskAlertsError
 from service.notify import SupportNotice
 from service.observer import Observer
+from service.patience import first_of
+from service.progress import Progress
 from service.resources import App
+from service.run import resume_run
 from service.settings import Settings
 from service.slack import open_slack
 from service.store import open_store
@@ -19,9 +24,12 @@ __all__ = ["App", "open_app"]
 
 @asynccontextmanager
 async def open_app(
-    settings: Settings, *, clock: Clock | None = None, observer: Observer | None = None
+    settings: Settings, *, clock: Clock | None = None, observer: Observer | None = None, resumes: bool = False
 ) -> AsyncIterator[App]:
-    """Open everything a process needs; raises DatabaseUnusableError, and ValueError for a bad CONFIG_FILE."""
+    """Open everything a process needs; raises DatabaseUnusableError, and ValueError for a bad CONFIG_FILE.
+
+    With `resumes`, runs whose process died are resumed here; else they are left to whoever does.
+    """
     clock = clock or SystemClock()
     token = settings.slack_auth_token
     base, single = settings.slack_webhook_base_url, settings.slack_webhook_url
@@ -48,7 +56,7 @@ async def open_app(
             observer=observer or Observer(),
         )
         stack.push_async_callback(_finish, app)
-        stack.push_async_callback(_end, asyncio.create_task(_sweep(app)))
+        stack.push_async_callback(_end, asyncio.create_task(_sweep(app, resumes=resumes)))
         yield app
 
 
@@ -58,17 +66,36 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 async def _finish(app: App) -> None:
-    """Wait for the runs that are still at work: they know that the process is stopping."""
+    """Give the runs that are still at work their grace: they know that the process is stopping."""
     app.stop()
     if app.tasks:
-        await asyncio.wait(app.tasks)
+        # What has not even been released by then is found when its lease has run out.
+        await first_of(asyncio.wait(app.tasks), app.clock.sleep(app.settings.shutdown_grace_s))
+        for task in app.tasks:
+            task.cancel()
+        await asyncio.gather(*app.tasks, return_exceptions=True)
 
 
-async def _sweep(app: App) -> None:
-    """Close runs whose process died, again and again: none stays `running`."""
+async def _sweep(app: App, *, resumes: bool) -> None:
+    """Look after runs whose process died, again and again: none stays `running`."""
     while True:
         try:
             await app.rescue_runs()
+            if resumes:
+                await _resume_runs(app)
         except DatabaseUnusableError as problem:
             app.observer.unexpected(run_id=None, what="rescue_failed", error=problem)
         await app.clock.sleep(app.settings.lease_s / 2)
+
+
+async def _resume_runs(app: App) -> None:
+    for run_id in await app.store.resumable_runs(since=app.resumable_since()):
+        if run_id not in app.running:
+            with structlog.contextvars.bound_contextvars(run_id=run_id):
+                app.spawn(_resume(app, run_id))
+
+
+async def _resume(app: App, run_id: str) -> None:
+    # Nobody waits for its answer: what failed is in the run's record, and in the log.
+    with suppress(RiskAlertsError):
+        await resume_run(app, run_id, progress=Progress())

@@ -81,8 +81,6 @@ class Reason(StrEnum):
     """The process died, or was overtaken, while the request was on its way."""
     DEADLINE = "deadline"
     """The run's delivery deadline came first."""
-    STOPPED = "stopped"
-    """The service was asked to stop first."""
 
 
 class AmbiguousSends(StrEnum):

@@ -17,24 +17,25 @@ from service.clock import Clock
 from service.collector import rare_collections
 from service.delivery import DeliveryStatus, Outcome, Reason
 from service.delivery_news import DeliveryNews
-from service.errors import DatabaseUnusableError, OvertakenError
+from service.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
 from service.lane import Send, Stop, Wait, decide, has_free_sender, judge
 from service.observer import Observer
 from service.outgoing import QUEUE_SIZE, Delivery, OutgoingLane, outgoing_lanes
-from service.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, patiently
+from service.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, first_of, patiently
 from service.progress import Progress
 from service.send_result import NotPosted, RateLimited, SendResult
 from service.slack import SlackSender
 from service.store import DatabaseBusyError, MonthLease, Settlement, Store
 
 FREEZE_MARGIN_S: Final = 1.0
+SETTLING_S: Final = 1.0
+"""Of a stopping process's grace, what is kept for writing down the answers."""
 LAST_MOMENT_S: Final = 1.0
 """No POST begins so shortly before the deadline that it could only end in doubt."""
 
 _WHY_LEFT: Final = {
     Reason.SLACK_UNREACHABLE: "the destination refused connections, so the rest of its alerts was not tried",
     Reason.DEADLINE: "the delivery deadline came first; the next run of the month sends it",
-    Reason.STOPPED: "the service was stopped first; the next run of the month sends it",
 }
 
 
@@ -50,6 +51,8 @@ class DeliveryPolicy:
     deadline_s: float
     """From the first claim."""
     lease_s: float
+    shutdown_grace_s: float
+    """From the moment the process is asked to stop, what is on its way may take this long."""
 
 
 class Dispatch:
@@ -66,14 +69,17 @@ class Dispatch:
         clock: Clock,
         observer: Observer,
         progress: Progress,
+        halt: asyncio.Event,
         stopping: asyncio.Event,
     ) -> None:
+        """Prepare; `halt` is set to end the delivery, and `stopping` too where the whole process ends."""
         self._store = store
         self._sender = sender
         self._lease = lease
         self._policy = policy
         self._clock = clock
         self._news = DeliveryNews(run_id=lease.run_id, observer=observer, progress=progress)
+        self._halt = halt
         self._stopping = stopping
         self._deadline = math.inf
         self._last_claim_at = math.inf
@@ -87,10 +93,11 @@ class Dispatch:
     async def until_drained(self) -> None:
         """Send everything that may be sent; returns when nothing is on its way any more.
 
-        Raises OvertakenError when another run took the month over, and DatabaseUnusableError. What is on its
-        way then is still awaited and written down: a late `ok` is worth more than a doubt.
+        Raises OvertakenError when the run was closed, cancelled or resumed elsewhere, InterruptedRunError
+        when it has to halt, and DatabaseUnusableError. What is on its way then is still awaited and written
+        down: a late `ok` is worth more than a doubt.
         """
-        self._run_aside(self._watch_for_stop())
+        self._run_aside(self._watch_for_halt())
         for lane in self._lanes.values():
             self._run_aside(self._feed(lane))
         try:
@@ -106,6 +113,8 @@ class Dispatch:
     async def _turn(self) -> None:
         """Settle what was answered and send what may leave; else wait for the next thing to happen."""
         self._wake.clear()
+        if self._halt.is_set():
+            raise InterruptedRunError("the service was stopped before all alerts had left")
         for task in [task for task in self._aside | self._sends if task.done()]:
             self._aside.discard(task)
             self._sends.discard(task)
@@ -122,9 +131,18 @@ class Dispatch:
         await self._wait(next_turn - now)
 
     async def _see_off(self) -> None:
-        """Wait for the POSTs that are on their way, each within its timeout, and write down their answers."""
+        """Wait for the POSTs that are on their way, each within its timeout, and write down their answers.
+
+        A process that was asked to stop has less time than a POST may take: what is not answered within its
+        grace stays `sending`, and becomes a doubt when the run is released.
+        """
         if self._sends:
-            await asyncio.wait(self._sends)
+            await first_of(
+                asyncio.wait(self._sends), self._grace_is_over(self._policy.shutdown_grace_s - SETTLING_S)
+            )
+            for send in self._sends:
+                send.cancel()
+            await asyncio.gather(*self._sends, return_exceptions=True)
         give_up_at = self._clock.monotonic() + self._policy.lease_s
         while self._settlements:
             try:
@@ -166,8 +184,6 @@ class Dispatch:
         return picked, next_turn
 
     def _decide(self, lane: OutgoingLane, now: float) -> Send | Wait | Stop:
-        if self._stopping.is_set():
-            return Stop(Reason.STOPPED)
         return decide(
             lane.state,
             now,
@@ -294,17 +310,16 @@ class Dispatch:
             position = page[-1].position
         lane.fed = True
 
-    async def _watch_for_stop(self) -> None:
+    async def _watch_for_halt(self) -> None:
+        await self._halt.wait()
+
+    async def _grace_is_over(self, grace_s: float) -> None:
         await self._stopping.wait()
+        await self._clock.sleep(grace_s)
 
     async def _wait(self, seconds: float) -> None:
         """Return after `seconds`, or as soon as something has happened."""
         if seconds == math.inf:
             await self._wake.wait()
             return
-        waits = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await first_of(self._wake.wait(), self._clock.sleep(seconds))

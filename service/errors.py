@@ -64,6 +64,12 @@ class RunNotFoundError(RiskAlertsError):
     code = "run_not_found"
 
 
+class RunFinishedError(RiskAlertsError):
+    """The run has finished, so that there is nothing to cancel."""
+
+    code = "run_finished"
+
+
 class BadCursorError(RiskAlertsError):
     """The cursor was not made by this service for this list."""
 
@@ -153,6 +159,12 @@ class InterruptedRunError(RiskAlertsError):
 
 
 class OvertakenError(InterruptedRunError):
-    """This run's lease expired and another run took the month over; it must not write any more."""
+    """The lease expired and somebody else took the month or the run over; this one must write no more."""
 
     code = "interrupted"
+
+
+class CancelledRunError(RiskAlertsError):
+    """Somebody asked that nothing more of this run leaves."""
+
+    code = "cancelled"

@@ -50,6 +50,14 @@ class Observer:
         """Tell that a run whose process died was closed; `in_doubt` alerts may or may not have arrived."""
         self._log.warning("run_rescued", run_id=run_id, in_doubt=in_doubt)
 
+    def run_resumed(self, *, run_id: str, in_doubt: int, to_send: int) -> None:
+        """Tell that a run whose process died goes on here, with `to_send` alerts."""
+        self._log.warning("run_resumed", run_id=run_id, in_doubt=in_doubt, to_send=to_send)
+
+    def run_released(self, *, run_id: str) -> None:
+        """Tell that a run was left unfinished because the process was asked to stop."""
+        self._log.warning("run_released", run_id=run_id)
+
     def alert_retried(
         self,
         *,

@@ -1,7 +1,8 @@
 """Patience: a database that another process holds for a while is waited for, not failed over."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from service.clock import Clock
 from service.store import DatabaseBusyError
@@ -26,3 +27,13 @@ async def patiently(clock: Clock, verb: Callable[[], Awaitable[T]]) -> T:
             if clock.monotonic() >= give_up_at:
                 raise
         await clock.sleep(BUSY_PAUSE_S)
+
+
+async def first_of(*awaited: Awaitable[Any]) -> None:
+    """Return when the first of these has ended, however it did; the others are cancelled."""
+    tasks = [asyncio.ensure_future(one) for one in awaited]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from service.evaluation import Evaluation
 from service.month import Month
 from service.notify import SupportNotice
 from service.observer import Observer
+from service.patience import first_of
 from service.progress import Progress
 from service.run_record import RunRequest
 from service.scan import ScanOptions
@@ -41,6 +43,8 @@ class App:
     observer: Observer
     running: dict[str, Progress] = field(default_factory=dict)
     """How far the runs of this process have come, by run id."""
+    halts: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Set to let a run of this process halt, by run id: it was cancelled, or the process has to stop."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -52,25 +56,34 @@ class App:
         return task
 
     def stop(self) -> None:
-        """Let running deliveries end early: what has not left stays in the outbox for the next run."""
+        """Let all runs halt: what has not left stays in the outbox, for whoever resumes them."""
         self.stopping.set()
+        for halt in self.halts.values():
+            halt.set()
 
-    async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await `work`; raises InterruptedRunError as soon as the service is asked to stop."""
+    async def unless_stopped(self, work: Coroutine[Any, Any, T], *, halt: asyncio.Event | None = None) -> T:
+        """Await `work`; raises InterruptedRunError as soon as the run, or all of the service, has to halt."""
         task = asyncio.ensure_future(work)
-        stop = asyncio.ensure_future(self.stopping.wait())
-        try:
-            await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise InterruptedRunError("the service was stopped before the run could finish")
-        finally:
-            stop.cancel()
-            task.cancel()
+        await first_of(task, (halt or self.stopping).wait())
+        if task.done():
+            return task.result()
+        raise InterruptedRunError("the service was stopped before the run could finish")
+
+    async def cancel_run(self, run_id: str) -> None:
+        """Let nothing more of a run leave, wherever it runs; raises RunNotFoundError and RunFinishedError."""
+        await self.store.cancel_run(run_id, now=self.clock.now())
+        if run_id in self.halts:
+            self.halts[run_id].set()
+
+    def resumable_since(self) -> datetime:
+        """Return how long ago a run may have begun that is still resumed."""
+        return self.clock.now() - timedelta(hours=self.settings.resume_within_h)
 
     async def rescue_runs(self) -> None:
-        """Close every run whose process has died, and tell of it; raises DatabaseUnusableError."""
-        for rescued in await self.store.rescue_runs(now=self.clock.now()):
+        """Close the runs whose process has died, but for those to resume; raises DatabaseUnusableError."""
+        for rescued in await self.store.rescue_runs(
+            now=self.clock.now(), resumable_since=self.resumable_since()
+        ):
             self.observer.run_rescued(run_id=rescued.run_id, in_doubt=rescued.in_doubt)
 
     async def evaluate(self, request: RunRequest, progress: Progress) -> Evaluation:
@@ -93,6 +106,7 @@ class App:
             max_retries=settings.slack_max_retries,
             deadline_s=settings.delivery_deadline_s,
             lease_s=settings.lease_s,
+            shutdown_grace_s=settings.shutdown_grace_s,
         )
 
 

@@ -2,11 +2,15 @@
 
 A run holds the lease of its month from before it reads the source until it has finished, so that what it
 sends is what the newest evaluation says. A dry run takes no lease and touches no alert.
+
+Once its alerts are recorded a run that has to stop is not closed but released, and whoever finds a run whose
+process has stopped or died resumes it where the outbox stands: `resume_run`.
 """
 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -15,12 +19,13 @@ from service.delivery import Outcome
 from service.dispatch import Dispatch
 from service.errors import (
     DatabaseNotDurableError,
+    InterruptedRunError,
     OvertakenError,
     RiskAlertsError,
     RoutingNotConfiguredError,
     SlackNotConfiguredError,
 )
-from service.evaluation import Evaluation, RunWarning
+from service.evaluation import RunWarning
 from service.patience import patiently
 from service.progress import Phase, Progress
 from service.replay import Decision, RoutedAlert
@@ -28,7 +33,7 @@ from service.resources import App
 from service.routing import region_warnings, route
 from service.run_record import Action, RunError, RunRecord, RunRequest
 from service.source import SourceUri, check_allowed
-from service.store import MonthLease
+from service.store import MonthLease, ResumedRun, cancelled
 
 LEASE_POLL_S: Final = 0.5
 """How often a run that waits for its month looks again."""
@@ -79,16 +84,42 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
         ),
     )
     app.observer.run_started(run_id=run_id, request=request)
-    app.running[run_id] = progress
+    return await _brought_to_its_end(_Run(app, request, run_id, progress))
+
+
+async def resume_run(app: App, run_id: str, *, progress: Progress) -> RunRecord | None:
+    """Bring a run to its end that another process had to leave; None when somebody else was faster.
+
+    Its source is not read again: what it recorded is what it sends. Raises as `execute_run` does.
+    """
+    resumed = await patiently(
+        app.clock,
+        lambda: app.store.resume_run(
+            run_id, since=app.resumable_since(), now=app.clock.now(), lease_s=app.settings.lease_s
+        ),
+    )
+    if resumed is None:
+        return None
+    app.observer.run_resumed(run_id=run_id, in_doubt=resumed.in_doubt, to_send=resumed.to_send)
+    return await _brought_to_its_end(_Run(app, resumed.request, run_id, progress, resumed=resumed))
+
+
+async def _brought_to_its_end(run: "_Run") -> RunRecord:
+    app = run.app
+    app.running[run.run_id] = run.progress
+    app.halts[run.run_id] = run.halt
+    if app.stopping.is_set():
+        run.halt.set()
     try:
-        await _while_kept_alive(app, progress, _Run(app, request, run_id, progress))
+        await _while_kept_alive(run)
     except RiskAlertsError as error:
-        error.run_id = run_id
+        error.run_id = run.run_id
         raise
     finally:
-        app.running.pop(run_id, None)
-        progress.phase = Phase.FINISHED
-    return await app.store.get_run(run_id)
+        app.running.pop(run.run_id, None)
+        app.halts.pop(run.run_id, None)
+        run.progress.phase = Phase.FINISHED
+    return await app.store.get_run(run.run_id)
 
 
 class _Run:
@@ -97,29 +128,72 @@ class _Run:
     is_closing = False
     """From here on the run closes itself, so that to find it closed is no sign of somebody else."""
 
-    def __init__(self, app: App, request: RunRequest, run_id: str, progress: Progress) -> None:
-        self._app = app
-        self._request = request
+    def __init__(
+        self,
+        app: App,
+        request: RunRequest,
+        run_id: str,
+        progress: Progress,
+        *,
+        resumed: ResumedRun | None = None,
+    ) -> None:
+        self.app = app
         self.run_id = run_id
-        self._progress = progress
-        self._evaluation: Evaluation | None = None
+        self.progress = progress
+        self._request = request
+        self._resumed = resumed
+        self._lease = resumed.lease if resumed else None
+        self._is_recorded = resumed is not None
+        self.halt = asyncio.Event()
         self._warnings: tuple[RunWarning, ...] = ()
 
+    @property
+    def epoch(self) -> int | None:
+        """Under which the run holds its month, once it does."""
+        return self._lease.epoch if self._lease else None
+
     async def to_its_end(self) -> None:
-        """Do the work, and close the run whatever became of it."""
+        """Do the work, and close the run whatever became of it, or leave it to be resumed."""
         try:
-            await (self._rehearse() if self._request.dry_run else self._deliver())
+            await self._work()
             await self._finish(None)
-        except OvertakenError:
-            raise  # another process has closed this run and reported what was known
+        except InterruptedRunError as error:
+            # A cancelled run is halted, and refused its claims just as an overtaken one is.
+            if await self.app.store.is_cancelled(self.run_id):
+                why = cancelled(self.run_id)
+                await self._fail(why)
+                raise why from error
+            if not isinstance(error, OvertakenError):  # else another process has closed or resumed it
+                await (self._release() if self._is_recorded else self._fail(error))
+            raise
         except RiskAlertsError as error:
             await self._fail(error)
             raise
         except Exception as problem:
-            self._app.observer.unexpected(run_id=self.run_id, what="run_failed", error=problem)
+            self.app.observer.unexpected(run_id=self.run_id, what="run_failed", error=problem)
             unforeseen = RiskAlertsError("the run failed for a reason that nobody foresaw; the log has it")
             await self._fail(unforeseen)
             raise unforeseen from problem
+
+    async def _work(self) -> None:
+        if self._request.dry_run:
+            await self._rehearse()
+        elif self._resumed is not None:
+            self.progress.alerts_queued = self._resumed.to_send
+            await self._dispatch(self._resumed.lease)
+        else:
+            await self._deliver()
+
+    async def _release(self) -> None:
+        """Leave the run to be resumed; where not even that can be written, its lease runs out by itself."""
+        self.is_closing = True
+        try:
+            if self._lease is not None:
+                await self.app.store.release_run(self._lease, now=self.app.clock.now())
+        except RiskAlertsError as problem:
+            self.app.observer.unexpected(run_id=self.run_id, what="run_not_released", error=problem)
+        else:
+            self.app.observer.run_released(run_id=self.run_id)
 
     async def _fail(self, error: RiskAlertsError) -> None:
         """Close the run as failed; where not even that can be written, the log is told, and why it failed."""
@@ -128,33 +202,39 @@ class _Run:
         except OvertakenError:
             raise
         except RiskAlertsError:
-            self._app.observer.unexpected(run_id=self.run_id, what="run_not_closed", error=error)
+            self.app.observer.unexpected(run_id=self.run_id, what="run_not_closed", error=error)
 
     async def _rehearse(self) -> None:
         """Say what a run would do."""
         routed = await self._evaluate()
         decisions = await self._patiently(
-            lambda: self._app.store.record_dry_run(
-                self.run_id, self._request.month, routed, ambiguous=self._app.settings.ambiguous_sends
+            lambda: self.app.store.record_dry_run(
+                self.run_id, self._request.month, routed, ambiguous=self.app.settings.ambiguous_sends
             )
         )
         await self._tell_decided(routed, decisions, sends=Outcome.WOULD_SEND)
 
     async def _deliver(self) -> None:
         """Evaluate, record, send, and tell support what had no channel."""
-        app = self._app
-        lease = await self._lease()
+        app = self.app
+        lease = self._lease = await self._take_month()
         routed = await self._evaluate()
-        self._progress.phase = Phase.RECORDING
+        self.progress.phase = Phase.RECORDING
         decisions = await self._patiently(
             lambda: app.store.record_alerts(
                 lease, routed, ambiguous=app.settings.ambiguous_sends, now=app.clock.now()
             )
         )
+        self._is_recorded = True
         await self._tell_decided(routed, decisions, sends=Outcome.PENDING)
-        self._progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
-        self._progress.phase = Phase.DELIVERING
-        if self._progress.alerts_queued:
+        self.progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
+        await self._dispatch(lease)
+
+    async def _dispatch(self, lease: MonthLease) -> None:
+        """Send what is in the outbox, and tell support what had no channel."""
+        app = self.app
+        self.progress.phase = Phase.DELIVERING
+        if self.progress.alerts_queued:
             await Dispatch(
                 store=app.store,
                 sender=app.sender,
@@ -163,16 +243,17 @@ class _Run:
                 policy=app.delivery_policy,
                 clock=app.clock,
                 observer=app.observer,
-                progress=self._progress,
+                progress=self.progress,
+                halt=self.halt,
                 stopping=app.stopping,
             ).until_drained()
-            self._warnings += _nothing_arrived(self._progress)
-        await self._tell_support(routed, decisions)
+            self._warnings += _nothing_arrived(self.progress)
+        await app.unless_stopped(self._tell_support(), halt=self.halt)
 
-    async def _lease(self) -> MonthLease:
+    async def _take_month(self) -> MonthLease:
         """Wait until the month is this run's."""
-        app, month = self._app, self._request.month
-        self._progress.phase = Phase.WAITING
+        app, month = self.app, self._request.month
+        self.progress.phase = Phase.WAITING
         told = False
         while True:
             lease = await self._patiently(
@@ -183,14 +264,14 @@ class _Run:
             if not told:
                 app.observer.run_waiting(run_id=self.run_id, month=month, holder_run_id=lease)
                 told = True
-            await app.unless_stopped(app.clock.sleep(LEASE_POLL_S))
+            await app.unless_stopped(app.clock.sleep(LEASE_POLL_S), halt=self.halt)
 
     async def _evaluate(self) -> list[RoutedAlert]:
-        app = self._app
-        evaluation = await app.unless_stopped(app.evaluate(self._request, self._progress))
+        app = self.app
+        found = await app.unless_stopped(app.evaluate(self._request, self.progress), halt=self.halt)
+        warnings = found.warnings + region_warnings(found.alerts, app.channels)
+        evaluation = replace(found, warnings=warnings)
         await self._patiently(lambda: app.store.note_evaluation(self.run_id, evaluation))
-        self._evaluation = evaluation
-        self._warnings = evaluation.warnings + region_warnings(evaluation.alerts, app.channels)
         return await run_in_daemon_thread(
             lambda: list(
                 route(evaluation.alerts, app.channels, details_base_url=app.settings.details_base_url)
@@ -206,7 +287,7 @@ class _Run:
                 await asyncio.sleep(0)  # a replay of many alerts must not hold up everybody else
             outcome = decision.outcome(sends=sends)
             if outcome is not Outcome.PENDING:
-                self._app.observer.alert_settled(
+                self.app.observer.alert_settled(
                     run_id=self.run_id,
                     alert=item.alert,
                     channel=item.channel,
@@ -216,18 +297,16 @@ class _Run:
                     attempts=0,
                 )
 
-    async def _tell_support(self, routed: Sequence[RoutedAlert], decisions: Sequence[Decision]) -> None:
-        app = self._app
-        nowhere = [
-            item.alert
-            for item, decision in zip(routed, decisions, strict=True)
-            if decision.action is Action.FAIL
-        ]
+    async def _tell_support(self) -> None:
+        app = self.app
+        nowhere = await app.store.alerts_without_channel(self.run_id)
         if not nowhere:
             return
         detail = f"{len(nowhere)} alerts have a region that leads to no channel"
         self._warnings += (RunWarning(code="unknown_region", count=len(nowhere), detail=detail),)
-        if not await app.notice.tell(
+        if self._resumed is not None and self._resumed.is_noticed:
+            return
+        if await app.notice.tell(
             run_id=self.run_id,
             month=self._request.month,
             alerts=nowhere,
@@ -235,11 +314,13 @@ class _Run:
             clock=app.clock,
             observer=app.observer,
         ):
+            await self._patiently(lambda: app.store.note_notice(self.run_id, now=app.clock.now()))
+        else:
             detail = "the support notice about accounts without a channel could not be delivered"
             self._warnings += (RunWarning(code="support_notice_failed", count=len(nowhere), detail=detail),)
 
     async def _finish(self, error: RunError | None) -> None:
-        app = self._app
+        app = self.app
         self.is_closing = True
         undelivered = await app.store.undelivered()
         await self._patiently(
@@ -247,19 +328,23 @@ class _Run:
                 self.run_id,
                 now=app.clock.now(),
                 error=error,
-                evaluation=self._evaluation,
                 warnings=self._warnings + _undelivered_warnings(undelivered),
+                epoch=self.epoch,
             )
         )
         record = await app.store.get_run(self.run_id)
         app.observer.run_finished(record=record, undelivered=undelivered)
 
     async def _patiently(self, verb: Callable[[], Awaitable[T]]) -> T:
-        return await patiently(self._app.clock, verb)
+        return await patiently(self.app.clock, verb)
 
 
-async def _while_kept_alive(app: App, progress: Progress, run: _Run) -> None:
-    """Bring a run to its end and tell the database that it lives; raises OvertakenError if it was closed."""
+async def _while_kept_alive(run: _Run) -> None:
+    """Bring a run to its end and tell the database that it lives.
+
+    Raises OvertakenError when it was closed or resumed elsewhere, and whatever ended the run.
+    """
+    app = run.app
 
     async def beat() -> None:
         pause_s = regular_s = app.settings.lease_s / 3
@@ -267,9 +352,13 @@ async def _while_kept_alive(app: App, progress: Progress, run: _Run) -> None:
             await app.clock.sleep(pause_s)
             pause_s = regular_s
             try:
-                await app.store.keep_alive(
-                    run.run_id, lease_s=app.settings.lease_s, progress=progress.snapshot()
-                )
+                if await app.store.keep_alive(
+                    run.run_id,
+                    lease_s=app.settings.lease_s,
+                    progress=run.progress.snapshot(),
+                    epoch=run.epoch,
+                ):
+                    run.halt.set()  # cancelled, in another process
             except OvertakenError:
                 if run.is_closing:
                     return  # most likely closed by itself, a moment ago; if not, closing it raises the same

@@ -133,6 +133,15 @@ class Settings(BaseSettings):
     slack_max_retries: int = Field(
         3, ge=0, le=10, description="Retries after a 5xx or a connection that never formed."
     )
+    shutdown_grace_s: float = Field(
+        8.0, ge=2, le=3600, description="On SIGTERM, what is on its way may take this many seconds."
+    )
+    resume_within_h: float = Field(
+        24.0,
+        ge=0,
+        le=8760,
+        description="A run whose process died is resumed on start if it is younger (hours).",
+    )
     delivery_deadline_s: float = Field(
         600.0, gt=0, description="A run's deliveries end this many seconds after its first claim."
     )
@@ -144,7 +153,7 @@ class Settings(BaseSettings):
         30.0,
         gt=0,
         allow_inf_nan=False,
-        description="A run not heard of for this many seconds is closed or taken over.",
+        description="A run not heard of for this many seconds is resumed, closed or taken over.",
     )
 
     # What is an alert, and where it goes

@@ -35,6 +35,8 @@ _DETAIL: Final[Mapping[str, str]] = {
     "database_unusable": "the database cannot be opened",
     "database_schema_newer": "the database was migrated by a newer version of this service",
     "interrupted": "the service was stopped before the run could finish",
+    "cancelled": f"run {examples.RUN_ID} was cancelled: what had not left by then stays in the outbox",
+    "run_finished": f"run {examples.RUN_ID} has finished: it succeeded",
     "ledger_imbalance": "alerts is 42, but its parts (41,) add up to 41",
     "internal_error": DETAIL_OF_UNEXPECTED,
 }
@@ -49,6 +51,7 @@ _RECORDED: Final = frozenset(
         "storage_unreachable",
         "storage_access_refused",
         "interrupted",
+        "cancelled",
         "ledger_imbalance",
     }
 )

@@ -129,6 +129,13 @@ PROGRESS: Final[dict[str, Any]] = {
     "sent_by_channel": {"amer-risk-alerts": 12, "emea-risk-alerts": 5},
     "seconds_left": 9.5,
 }
+RUN_BEING_CANCELLED: Final[dict[str, Any]] = {
+    **RUN,
+    "status": "running",
+    "finished_at": None,
+    "sample_errors": [],
+    "progress": PROGRESS,
+}
 EVENTS: Final = f"event: progress\ndata: {json.dumps(PROGRESS)}\n\nevent: run\ndata: {json.dumps(RUN)}\n\n"
 RUNS: Final[dict[str, Any]] = {"runs": [RUN], "next_cursor": None}
 ALERTS: Final[dict[str, Any]] = {"alerts": [SENT_ALERT, FAILED_ALERT], "next_cursor": None}

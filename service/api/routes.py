@@ -103,6 +103,7 @@ def _request(context: Context, body: RunIn) -> RunRequest:
         "routing_not_configured",
         "database_not_durable",
         "interrupted",
+        "cancelled",
         "ledger_imbalance",
         *STORE_FAILURES,
     ),
@@ -165,6 +166,29 @@ async def list_alerts(context: Opened, run_id: RunId, query: Annotated[AlertsQue
         run_id, outcome=query.outcome, region=query.region, limit=query.limit, cursor=query.cursor
     )
     return AlertsOut.of(page)
+
+
+@router.post(
+    "/runs/{run_id}/cancel",
+    summary="Let nothing more of a run leave",
+    tags=["runs"],
+    responses=answers(
+        {"run": examples.RUN_BEING_CANCELLED},
+        "run_not_found",
+        "run_finished",
+        "invalid_request",
+        *STORE_FAILURES,
+    ),
+)
+async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
+    """Ask a run to end, wherever it runs: from this answer on none of its alerts is claimed any more.
+
+    It ends as `failed: cancelled` as soon as what is on its way has been answered, and is never resumed. What
+    had not left stays in the outbox for the next run of the month.
+    """
+    await context.app.cancel_run(run_id)
+    record = await context.app.store.get_run(run_id)
+    return RunOut.of(record, context.progress_of(record))
 
 
 async def _known_run(context: Opened, run_id: RunId) -> RunRecord:

@@ -129,6 +129,20 @@ def show(
 
 
 @commands.command()
+def cancel(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Let nothing more of a run leave, wherever it runs.
+
+    What had not left stays in the outbox for the next run of the month.
+    """
+    from service.cli.listing import cancel_run  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(cancel_run(run_id, as_json=json))
+
+
+@commands.command()
 def sample_data(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The Parquet file to write.")],
     accounts: Annotated[int, typer.Option(help="Accounts.", min=1, max=1_000_000)] = 400,

@@ -1,4 +1,4 @@
-"""`runs` and `runs show`: what the database tells."""
+"""`runs`, `runs show` and `cancel`: what the database tells, and the one word to a run at work."""
 
 from service.api.schemas import ProgressOut, RunOut, RunsOut
 from service.app import open_app
@@ -6,7 +6,7 @@ from service.cli.door import print_json, with_flow
 from service.cli.exit_codes import OK
 from service.clock import SystemClock
 from service.month import Month
-from service.run_record import RunStatus
+from service.run_record import RunRecord, RunStatus
 from service.settings import Settings
 
 
@@ -42,14 +42,29 @@ def show_run(run_id: str, *, as_json: bool) -> int:
 
     async def flow(settings: Settings) -> int:
         async with open_app(settings) as app:
-            record = await app.store.get_run(run_id)
-        answer = RunOut.of(record, None if record.progress is None else ProgressOut.of(record.progress))
-        if as_json:
-            print_json(answer)
-        else:
-            from service.cli.tables import print_run  # noqa: PLC0415  # not needed with --json
-
-            print_run(answer)
+            _tell(await app.store.get_run(run_id), as_json=as_json)
         return OK
 
     return with_flow(flow, as_json=as_json)
+
+
+def cancel_run(run_id: str, *, as_json: bool) -> int:
+    """Cancel a run, print it as it stands then, and return the exit code."""
+
+    async def flow(settings: Settings) -> int:
+        async with open_app(settings) as app:
+            await app.cancel_run(run_id)
+            _tell(await app.store.get_run(run_id), as_json=as_json)
+        return OK
+
+    return with_flow(flow, as_json=as_json)
+
+
+def _tell(record: RunRecord, *, as_json: bool) -> None:
+    answer = RunOut.of(record, None if record.progress is None else ProgressOut.of(record.progress))
+    if as_json:
+        print_json(answer)
+    else:
+        from service.cli.tables import print_run  # noqa: PLC0415  # not needed with --json
+
+        print_run(answer)

@@ -34,7 +34,7 @@ def serve_api(*, host: str, port: int) -> int:
 async def _serve(settings: Settings, *, host: str, port: int) -> int:
     # The application is opened here and not by the server, so that what is wrong with the database is said
     # plainly and at once.
-    async with open_app(settings) as app:
+    async with open_app(settings, resumes=True) as app:
 
         def opened(_: Settings) -> AbstractAsyncContextManager[App]:
             return nullcontext(app)
@@ -46,8 +46,8 @@ async def _serve(settings: Settings, *, host: str, port: int) -> int:
             ws="none",
             log_config=None,
             server_header=False,
-            # Runs end early once they are asked to stop; this bounds clients that never hang up.
-            timeout_graceful_shutdown=math.ceil(settings.slack_timeout_s + settings.storage_timeout_s + 5),
+            # Runs halt within their grace; this bounds clients that never hang up.
+            timeout_graceful_shutdown=math.ceil(settings.shutdown_grace_s),
         )
         try:
             await DrainingServer(config, stop=app.stop).serve()

@@ -11,7 +11,7 @@ from service.store.database import Database
 from service.store.failures import DatabaseBusyError
 from service.store.list_verbs import ListVerbs
 from service.store.record_verbs import RecordVerbs
-from service.store.run_verbs import MonthLease, RescuedRun, RunVerbs
+from service.store.run_verbs import MonthLease, RescuedRun, ResumedRun, RunVerbs, cancelled
 from service.store.schema import health_probe
 from service.store.send_verbs import LeftAlert, OutboxEntry, SendVerbs, Settlement
 from service.store.upgrade import open_database
@@ -22,8 +22,10 @@ __all__ = [
     "MonthLease",
     "OutboxEntry",
     "RescuedRun",
+    "ResumedRun",
     "Settlement",
     "Store",
+    "cancelled",
     "open_store",
 ]
 

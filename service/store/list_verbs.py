@@ -7,7 +7,8 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 
-from service.delivery import Outcome
+from service.alert import Alert
+from service.delivery import Outcome, Reason
 from service.errors import BadCursorError, RunNotFoundError
 from service.month import Month
 from service.run_record import Page, RunAlert, RunRecord, RunStatus
@@ -77,6 +78,18 @@ class ListVerbs:
                 sample_alerts=_run_alerts(connection, of_run.limit(SAMPLES), month),
                 sample_errors=_run_alerts(connection, troubled.limit(SAMPLES), month) if is_troubled else (),
             )
+
+        return await self._database.read(work)
+
+    async def alerts_without_channel(self, run_id: str) -> list[Alert]:
+        """Return the alerts of a run whose region leads to no channel, in the order of sending."""
+        query = _ALERTS.where(
+            run_outcomes.c.run_id == run_id, run_outcomes.c.reason == Reason.UNKNOWN_REGION
+        ).order_by(run_outcomes.c.position)
+
+        def work(connection: sa.Connection) -> list[Alert]:
+            month = Month.parse(_run_row(connection, run_id)["month"])
+            return [row.alert for row in _run_alerts(connection, query, month)]
 
         return await self._database.read(work)
 

@@ -55,7 +55,7 @@ class RecordVerbs:
             # No heartbeat can come in between: what this took must not count as silence.
             took = time.monotonic() - began
             of_run = runs.update().where(runs.c.run_id == lease.run_id)
-            connection.execute(of_run.values(expires_at=runs.c.expires_at + took))
+            connection.execute(of_run.values(expires_at=runs.c.expires_at + took, recorded_at=now))
             return decisions
 
         return await self._database.write(work)

@@ -45,6 +45,11 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+def run_warnings(text: str | None) -> tuple[RunWarning, ...]:
+    """Read the `warnings` column."""
+    return tuple(RunWarning(**warning) for warning in _loads(text))
+
+
 def warnings_text(warnings: tuple[RunWarning, ...]) -> str:
     """Return the `warnings` column."""
     return _json(warnings)
@@ -58,7 +63,7 @@ def run_record(
     sample_errors: tuple[RunAlert, ...] = (),
 ) -> RunRecord:
     """Read a row of `runs`; `outcomes` counts its alerts per outcome, and those of unknown regions."""
-    rows = _row_ledger(row["row_ledger"])
+    rows = row_ledger(row["row_ledger"])
     status = RunStatus(row["status"])
     return RunRecord(
         run_id=row["run_id"],
@@ -73,7 +78,7 @@ def run_record(
         ledger=Ledger(rows=rows, outcomes={o: outcomes[o] for o in Outcome if o in outcomes})
         if rows
         else None,
-        warnings=tuple(RunWarning(**warning) for warning in _loads(row["warnings"])),
+        warnings=run_warnings(row["warnings"]),
         invalid_samples=tuple(
             InvalidSample(**{**sample, "reason": InvalidRow(sample["reason"])})
             for sample in _loads(row["invalid_samples"])
@@ -101,7 +106,8 @@ def run_counts(rows: RowLedger | None, outcomes: Mapping[str, int]) -> RunCounts
     )
 
 
-def _row_ledger(text: str | None) -> RowLedger | None:
+def row_ledger(text: str | None) -> RowLedger | None:
+    """Read the `row_ledger` column."""
     if text is None:
         return None
     fields = orjson.loads(text)

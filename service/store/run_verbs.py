@@ -1,7 +1,8 @@
 """Runs and their leases: who works on a month, whether it still lives, and how it ended.
 
 A run is alive as long as its `expires_at` lies ahead by the database's clock. The holder of a month is the
-run named in `month_leases`, for as long as that run is alive and running; every new holder raises the epoch.
+run named in `month_leases`, for as long as that run is alive and running; every new holder raises the epoch,
+and so does whoever resumes a run: what the process before still tries to write is refused.
 """
 
 from dataclasses import dataclass
@@ -11,14 +12,20 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from service.delivery import Outcome, Reason
-from service.errors import InterruptedRunError, OvertakenError
+from service.delivery import DeliveryStatus, Outcome, Reason
+from service.errors import (
+    CancelledRunError,
+    InterruptedRunError,
+    OvertakenError,
+    RunFinishedError,
+    RunNotFoundError,
+)
 from service.evaluation import Evaluation, RunWarning
 from service.ledger import Ledger
 from service.month import Month
 from service.run_record import RunError, RunRequest, RunStatus
 from service.store.database import Database, DatabaseClock
-from service.store.rows import evaluation_row, warnings_text
+from service.store.rows import evaluation_row, row_ledger, run_warnings, warnings_text
 from service.store.schema import alert_outcomes, month_leases, run_outcomes, runs
 
 _CLOSE_OUTCOMES = sa.text("""
@@ -40,6 +47,7 @@ _RECORD_LOST_ATTEMPTS = sa.text("""
     FROM alert_outcomes WHERE run_id = :run_id AND status = 'sending'
 """).bindparams(sa.bindparam("now", type_=alert_outcomes.c.updated_at.type))
 
+_DIED = "the process that ran it stopped before it had finished"
 _LOST = "the run ended while the request was on its way"
 
 
@@ -58,6 +66,19 @@ class RescuedRun:
 
     run_id: str
     in_doubt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumedRun:
+    """A run that another process began and this one brings to its end; `in_doubt` alerts may have arrived."""
+
+    lease: MonthLease
+    request: RunRequest
+    in_doubt: int
+    to_send: int
+    """Alerts that are still in the outbox."""
+    is_noticed: bool
+    """Whether support has been told what has no channel."""
 
 
 class RunVerbs:
@@ -85,22 +106,60 @@ class RunVerbs:
 
         await self._database.write(work)
 
-    async def keep_alive(self, run_id: str, *, lease_s: float, progress: dict[str, Any]) -> None:
-        """Say that a run is still at work, and how far it is; raises OvertakenError when it was closed."""
+    async def keep_alive(
+        self, run_id: str, *, lease_s: float, progress: dict[str, Any], epoch: int | None = None
+    ) -> bool:
+        """Say that a run is still at work, and how far it is; returns whether it has been cancelled.
+
+        `epoch` is that of its lease, once it has one. Raises OvertakenError when it was closed or resumed
+        elsewhere.
+        """
         beat = {"expires_at": DatabaseClock() + lease_s, "progress": orjson.dumps(progress).decode()}
-        await self._database.write(lambda connection: _update_running(connection, run_id, beat))
+
+        def work(connection: sa.Connection) -> bool:
+            _update_running(connection, run_id, beat, epoch=epoch)
+            return connection.scalar(_cancelled_at(run_id)) is not None
+
+        return await self._database.write(work)
+
+    async def is_cancelled(self, run_id: str) -> bool:
+        """Tell whether somebody asked that nothing more of the run leaves."""
+        return await self._database.read(
+            lambda connection: connection.scalar(_cancelled_at(run_id)) is not None
+        )
+
+    async def cancel_run(self, run_id: str, *, now: datetime) -> None:
+        """Let nothing more of a run be claimed; a run whose process has died is closed at once.
+
+        Raises RunNotFoundError and RunFinishedError. To cancel twice is to cancel once.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            # No id holds NUL, and PostgreSQL does not even take the question.
+            known = sa.select(runs.c.status).where(runs.c.run_id == run_id.replace("\0", "\ufffd"))
+            status = connection.scalar(known)
+            if status is None:
+                raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
+            if status != RunStatus.RUNNING:
+                raise RunFinishedError(f"run {run_id} has finished: it {status}")
+            asked = {"cancelled_at": sa.func.coalesce(runs.c.cancelled_at, now)}
+            _update_running(connection, run_id, asked)
+            if run_id in _expired(connection):
+                _close_dead(connection, run_id, now)
+
+        await self._database.write(work)
 
     async def acquire_month(self, run_id: str, month: Month, *, now: datetime) -> MonthLease | str:
         """Take the month for a run, closing a holder that has died; else return the id of the living holder.
 
         Asked again by the holder it is the same lease. Raises OvertakenError when the run itself was closed
-        meanwhile.
+        meanwhile, and CancelledRunError when it was cancelled.
         """
 
         def work(connection: sa.Connection) -> MonthLease | str:
             check_running(connection, run_id)
-            # Who asks is alive, however long nothing has been heard of it.
-            _rescue(connection, now, spare=run_id)
+            if connection.scalar(_cancelled_at(run_id)) is not None:
+                raise cancelled(run_id)
             lease = connection.execute(
                 sa.select(month_leases.c.run_id, month_leases.c.epoch, runs.c.status)
                 .outerjoin(runs, runs.c.run_id == month_leases.c.run_id)
@@ -109,25 +168,75 @@ class RunVerbs:
             if lease is not None and lease.run_id == run_id:
                 return MonthLease(run_id=run_id, month=month, epoch=lease.epoch)
             if lease is not None and lease.status == RunStatus.RUNNING:
-                return str(lease.run_id)
+                if lease.run_id not in _expired(connection):
+                    return str(lease.run_id)
+                _close_dead(connection, lease.run_id, now)
             if lease is None:
-                epoch = 1
-                connection.execute(month_leases.insert().values(month=str(month), epoch=epoch, run_id=run_id))
-            else:
-                epoch = lease.epoch + 1
-                of_month = month_leases.update().where(month_leases.c.month == str(month))
-                connection.execute(of_month.values(epoch=epoch, run_id=run_id))
-            _update_running(connection, run_id, {"epoch": epoch})
-            return MonthLease(run_id=run_id, month=month, epoch=epoch)
+                connection.execute(month_leases.insert().values(month=str(month), epoch=0, run_id=run_id))
+            return _take_month(connection, run_id, month)
 
         return await self._database.write(work)
 
-    async def rescue_runs(self, *, now: datetime) -> list[RescuedRun]:
-        """Close every run whose process has died, so that none stays `running`."""
+    async def rescue_runs(
+        self, *, now: datetime, resumable_since: datetime | None = None
+    ) -> list[RescuedRun]:
+        """Close every run whose process has died, but for those that `resumable_runs` names."""
+
+        def dead(connection: sa.Connection) -> list[str]:
+            spared = _resumable(connection, resumable_since) if resumable_since else []
+            return [run_id for run_id in _expired(connection) if run_id not in spared]
+
+        def work(connection: sa.Connection) -> list[RescuedRun]:
+            return [
+                RescuedRun(run_id=run_id, in_doubt=_close_dead(connection, run_id, now))
+                for run_id in dead(connection)
+            ]
+
         # A look first: the sweep of an idle service must not stand in line with the writers.
-        if not await self._database.read(_expired):
-            return []
-        return await self._database.write(lambda connection: _rescue(connection, now))
+        return await self._database.write(work) if await self._database.read(dead) else []
+
+    async def resumable_runs(self, *, since: datetime) -> list[str]:
+        """Return the runs whose process died after their alerts were recorded, begun `since` then."""
+        return await self._database.read(lambda connection: _resumable(connection, since))
+
+    async def resume_run(
+        self, run_id: str, *, since: datetime, now: datetime, lease_s: float
+    ) -> ResumedRun | None:
+        """Take over a run that `resumable_runs` named; None when somebody else was faster."""
+
+        def work(connection: sa.Connection) -> ResumedRun | None:
+            if run_id not in _resumable(connection, since):
+                return None
+            row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).one()
+            in_doubt = _lose_what_is_on_its_way(connection, run_id, now)
+            month = Month.parse(row.month)
+            lease = _take_month(connection, run_id, month)
+            _update_running(connection, run_id, {"expires_at": DatabaseClock() + lease_s})
+            to_send = sa.select(sa.func.count()).where(
+                alert_outcomes.c.run_id == run_id, alert_outcomes.c.status == DeliveryStatus.PENDING
+            )
+            return ResumedRun(
+                lease=lease,
+                request=RunRequest(source_uri=row.source_uri, month=month),
+                in_doubt=in_doubt,
+                to_send=connection.scalar(to_send) or 0,
+                is_noticed=row.noticed_at is not None,
+            )
+
+        return await self._database.write(work)
+
+    async def release_run(self, lease: MonthLease, *, now: datetime) -> None:
+        """Give a recorded run up unfinished, for whoever resumes it or takes its month, at once.
+
+        What is still on its way is in doubt from here on. Raises OvertakenError when the lease was lost.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            check_holds(connection, lease)
+            _lose_what_is_on_its_way(connection, lease.run_id, now)
+            _update_running(connection, lease.run_id, {"expires_at": 0.0})
+
+        await self._database.write(work)
 
     async def note_evaluation(self, run_id: str, evaluation: Evaluation) -> None:
         """Store what the evaluation of a run found, before anything is done about it.
@@ -137,34 +246,45 @@ class RunVerbs:
         found = evaluation_row(evaluation)
         await self._database.write(lambda connection: _update_running(connection, run_id, found))
 
+    async def note_notice(self, run_id: str, *, now: datetime) -> None:
+        """Store that support has been told what had no channel; raises OvertakenError."""
+        await self._database.write(
+            lambda connection: _update_running(connection, run_id, {"noticed_at": now})
+        )
+
     async def finish_run(
         self,
         run_id: str,
         *,
         now: datetime,
         error: RunError | None,
-        evaluation: Evaluation | None,
-        warnings: tuple[RunWarning, ...],
+        warnings: tuple[RunWarning, ...] = (),
+        epoch: int | None = None,
     ) -> None:
-        """Close a run for good: after this nothing it reported changes.
+        """Close a run for good, adding `warnings`: after this nothing it reported changes.
 
-        Raises OvertakenError when another process closed it first, and LedgerImbalanceError (nothing is
-        written then) when the run succeeded but does not add up.
+        `epoch` is that of its lease, once it has one. Raises OvertakenError when another process closed or
+        resumed it first, and LedgerImbalanceError (nothing is written then) when the run succeeded but does
+        not add up.
         """
 
         def work(connection: sa.Connection) -> None:
-            check_running(connection, run_id)
+            check_running(connection, run_id, epoch)
+            found = connection.execute(
+                sa.select(runs.c.row_ledger, runs.c.warnings).where(runs.c.run_id == run_id)
+            ).one()
             _lose_what_is_on_its_way(connection, run_id, now)
             outcomes = _close_outcomes(connection, run_id)
-            if error is None and evaluation is not None:
+            rows = row_ledger(found.row_ledger)
+            if error is None and rows is not None:
                 counted = {outcome: outcomes.get(outcome, 0) for outcome in Outcome}
-                Ledger(rows=evaluation.rows, outcomes=counted).check()
+                Ledger(rows=rows, outcomes=counted).check()
             closing = {
                 "status": RunStatus.FAILED if error else RunStatus.SUCCEEDED,
                 "finished_at": now,
                 "error": error and error.code,
                 "error_detail": error and error.detail,
-                "warnings": warnings_text(warnings),
+                "warnings": warnings_text(run_warnings(found.warnings) + warnings),
                 "outcome_counts": orjson.dumps(outcomes).decode(),
             }
             _update_running(connection, run_id, closing)
@@ -172,14 +292,14 @@ class RunVerbs:
         await self._database.write(work)
 
 
-def check_running(connection: sa.Connection, run_id: str) -> None:
-    """Raise OvertakenError when the run was closed by another process."""
-    _check(connection, run_id, runs.c.run_id == run_id)
+def check_running(connection: sa.Connection, run_id: str, epoch: int | None = None) -> None:
+    """Raise OvertakenError when the run was closed, or resumed under another epoch, by another process."""
+    _check(connection, run_id, _of_run(run_id, epoch))
 
 
 def check_holds(connection: sa.Connection, lease: MonthLease) -> None:
     """Raise OvertakenError when the lease was lost."""
-    _check(connection, lease.run_id, sa.and_(runs.c.run_id == lease.run_id, runs.c.epoch == lease.epoch))
+    check_running(connection, lease.run_id, lease.epoch)
 
 
 def _check(connection: sa.Connection, run_id: str, condition: sa.ColumnElement[bool]) -> None:
@@ -187,15 +307,43 @@ def _check(connection: sa.Connection, run_id: str, condition: sa.ColumnElement[b
         raise _overtaken(run_id)
 
 
-def _update_running(connection: sa.Connection, run_id: str, values: dict[str, Any]) -> None:
-    """Write down something about a run, unless it is closed: then raise OvertakenError."""
-    of_run = runs.update().where(runs.c.run_id == run_id, runs.c.status == RunStatus.RUNNING)
+def _of_run(run_id: str, epoch: int | None) -> sa.ColumnElement[bool]:
+    # Without a lease there is nothing to lose it to: such a run can be closed, but not resumed.
+    return (
+        runs.c.run_id == run_id if epoch is None else sa.and_(runs.c.run_id == run_id, runs.c.epoch == epoch)
+    )
+
+
+def _update_running(
+    connection: sa.Connection, run_id: str, values: dict[str, Any], *, epoch: int | None = None
+) -> None:
+    """Write down something about a run, unless it is closed or resumed: then raise OvertakenError."""
+    of_run = runs.update().where(_of_run(run_id, epoch), runs.c.status == RunStatus.RUNNING)
     if connection.execute(of_run.values(**values)).rowcount == 0:
         raise _overtaken(run_id)
 
 
 def _overtaken(run_id: str) -> OvertakenError:
-    return OvertakenError(f"run {run_id} was closed by another process")
+    return OvertakenError(f"run {run_id} was closed or taken over by another process")
+
+
+def cancelled(run_id: str) -> CancelledRunError:
+    """Return the error that ends a cancelled run."""
+    return CancelledRunError(f"run {run_id} was cancelled: what had not left by then stays in the outbox")
+
+
+def _cancelled_at(run_id: str) -> sa.Select[Any]:
+    return sa.select(runs.c.cancelled_at).where(runs.c.run_id == run_id)
+
+
+def _take_month(connection: sa.Connection, run_id: str, month: Month) -> MonthLease:
+    """Make the run the holder of its month, under an epoch that no holder had before."""
+    of_month = month_leases.update().where(month_leases.c.month == str(month))
+    epoch = connection.scalar(
+        of_month.values(epoch=month_leases.c.epoch + 1, run_id=run_id).returning(month_leases.c.epoch)
+    )
+    _update_running(connection, run_id, {"epoch": epoch})
+    return MonthLease(run_id=run_id, month=month, epoch=epoch)
 
 
 def _expired(connection: sa.Connection) -> list[str]:
@@ -205,22 +353,31 @@ def _expired(connection: sa.Connection) -> list[str]:
     return list(connection.scalars(expired))
 
 
-def _rescue(connection: sa.Connection, now: datetime, *, spare: str | None = None) -> list[RescuedRun]:
-    rescued = []
-    for run_id in _expired(connection):
-        if run_id == spare:
-            continue
-        in_doubt = _lose_what_is_on_its_way(connection, run_id, now)
-        closing = {
-            "status": RunStatus.FAILED,
-            "finished_at": now,
-            "error": InterruptedRunError.code,
-            "error_detail": "the process that ran it stopped before it had finished",
-            "outcome_counts": orjson.dumps(_close_outcomes(connection, run_id)).decode(),
-        }
-        _update_running(connection, run_id, closing)
-        rescued.append(RescuedRun(run_id=run_id, in_doubt=in_doubt))
-    return rescued
+def _resumable(connection: sa.Connection, since: datetime) -> list[str]:
+    resumable = sa.select(runs.c.run_id).where(
+        runs.c.status == RunStatus.RUNNING,
+        runs.c.expires_at < DatabaseClock(),
+        runs.c.recorded_at.is_not(None),
+        runs.c.cancelled_at.is_(None),
+        runs.c.started_at >= since,
+    )
+    return list(connection.scalars(resumable))
+
+
+def _close_dead(connection: sa.Connection, run_id: str, now: datetime) -> int:
+    """Close a run that nothing was heard of any more, and return how many of its alerts are in doubt."""
+    in_doubt = _lose_what_is_on_its_way(connection, run_id, now)
+    was_cancelled = connection.scalar(_cancelled_at(run_id)) is not None
+    error = cancelled(run_id) if was_cancelled else InterruptedRunError(_DIED)
+    closing = {
+        "status": RunStatus.FAILED,
+        "finished_at": now,
+        "error": error.code,
+        "error_detail": error.detail,
+        "outcome_counts": orjson.dumps(_close_outcomes(connection, run_id)).decode(),
+    }
+    _update_running(connection, run_id, closing)
+    return in_doubt
 
 
 def _lose_what_is_on_its_way(connection: sa.Connection, run_id: str, now: datetime) -> int:

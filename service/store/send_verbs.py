@@ -69,6 +69,7 @@ _RENEW = (
         runs.c.run_id == sa.bindparam("b_run_id"),
         runs.c.status == "running",
         runs.c.epoch == sa.bindparam("b_epoch"),
+        runs.c.cancelled_at.is_(None),
     )
     .values(expires_at=DatabaseClock() + sa.bindparam("b_lease_s", type_=sa.Double))
 )
@@ -177,7 +178,7 @@ class SendVerbs:
         """Write down what was answered, and claim what leaves next: durable when this returns.
 
         Returns the ids of the alerts that are now this run's to post, and renews the lease with them; None
-        when another run has taken the month over, in which case only the settlements are written.
+        when the run was cancelled, closed or resumed elsewhere: then only the settlements are written.
         """
         renewal = {"b_run_id": lease.run_id, "b_epoch": lease.epoch, "b_lease_s": lease_s}
         batch = [{"id": item.alert_id, "claims": item.claims} for item in claims]

@@ -34,6 +34,7 @@ class Run:
     outcomes: dict[str, str] | None = None
     """By account, in the order of sending; None before anything is recorded."""
     expired: bool = False
+    cancelled: bool = False
     report: tuple[RunRecord, dict[str, RunAlert]] | None = None
     """What it said when it was closed."""
     seen: list[OutboxEntry] = field(default_factory=list)
@@ -110,17 +111,20 @@ class StoreModel(RuleBasedStateMachine):
             for account, outcome in (run.outcomes or {}).items()
         }
 
-    def rescue_expected(self, *, spare: Run | None = None) -> None:
-        """Close in the model what has expired."""
-        for run in self.alive():
-            if run.expired and run is not spare:
-                self.closed_expected(run)
+    def resumable(self) -> list[Run]:
+        """Return the runs that died with their alerts recorded, and that nobody cancelled."""
+        return [run for run in self.alive() if run.expired and run.outcomes is not None and not run.cancelled]
+
+    def doubted(self, run: Run) -> int:
+        """Let what a run has on its way be in doubt in the model, and return how much that is."""
+        doubts = [row for row in self.rows.values() if (row.run_id, row.status) == (run.run_id, "sending")]
+        for row in doubts:
+            row.status = "unknown"
+        return len(doubts)
 
     def closed_expected(self, run: Run) -> None:
         """Close a run in the model, and keep what it reports at this moment."""
-        for row in self.rows.values():
-            if (row.run_id, row.status) == (run.run_id, "sending"):
-                row.status = "unknown"
+        self.doubted(run)
         if run.outcomes is not None:
             run.outcomes = self.outcomes_as_of_now(run, otherwise=Outcome.UNSENT)
         run.report = self.report_of(run)

@@ -52,6 +52,7 @@ class House:
             "slack_webhook_base_url": self.slack.webhook_base_url,
             "slack_messages_per_second": 0,
             "lease_s": 3_000,
+            "shutdown_grace_s": 3_000,
         }
         settings = Settings(_env_file=None, **given | self.settings | changes)
         async with open_app(settings, clock=self.clock) as app:

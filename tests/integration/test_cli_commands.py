@@ -195,7 +195,7 @@ def test_sample_data_that_cannot_be_written_is_said(
 
 
 def test_a_signal_ends_a_run_early_and_in_order(tmp_path: Path, mock: RunningMock) -> None:
-    """What is on its way is settled, the rest waits for the next run, and 2 says so."""
+    """What is on its way is settled, the rest waits for the next run, and the error says so."""
     source = tmp_path / "many.parquet"
     write_source(source, *(account(number) for number in range(20)))
     mock.script("amer-risk-alerts", Step(delay_s=0.5, times=20))
@@ -203,14 +203,17 @@ def test_a_signal_ends_a_run_early_and_in_order(tmp_path: Path, mock: RunningMoc
     with started(tmp_path, "run", str(source), "--month", MONTH, "--json", **slack) as process:
         wait_until(lambda: mock.stats().total.requests > 0)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 2
-    counts = _json((tmp_path / "out").read_text())["counts"]
-    assert counts["alerts_sent"] >= 1
-    assert counts["unsent"] >= 1
-    assert counts["alerts_sent"] + counts["unsent"] == 20
+        assert process.wait(15) == 1
+    told = _json((tmp_path / "out").read_text())
+    assert told["error"] == "interrupted"
+    sent = mock.stats().total.accepted
+    assert 1 <= sent < 20
     mock.reset()
     again = _json(command(tmp_path, "run", str(source), "--month", MONTH, "--json", **slack).stdout)
-    assert again["counts"]["alerts_sent"] == counts["unsent"]
+    assert (again["counts"]["skipped_replay"], again["counts"]["alerts_sent"]) == (sent, 20 - sent)
+    shown = _json(command(tmp_path, "runs", "show", told["run_id"], "--json", **slack).stdout)
+    assert (shown["status"], shown["error"]["code"]) == ("failed", "interrupted")
+    assert (shown["counts"]["alerts_sent"], shown["counts"]["unsent"]) == (sent, 20 - sent)
     with sqlite3.connect(tmp_path / "risk_alerts.db") as database:
         assert database.execute("SELECT count(*) FROM runs WHERE status = 'running'").fetchone() == (0,)
     database.close()

@@ -9,11 +9,10 @@ import pytest
 import structlog
 
 from mock_slack.script import Step
-from service.delivery import Outcome, Reason
-from service.errors import DatabaseUnusableError, OvertakenError
+from service.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
 from service.run_record import RunStatus
 from service.store import DatabaseBusyError, Store
-from tests.integration.delivering import AMER, EMEA, Desk, House, warning_codes
+from tests.integration.delivering import AMER, EMEA, House
 from tests.starting import PATIENCE_S, account, accounts, until
 
 WRITING_VERBS = (
@@ -137,23 +136,25 @@ async def test_a_read_only_database_is_a_clear_failure(house: House) -> None:
 
 
 async def test_a_stop_in_mid_delivery_leaves_the_rest_for_the_next_run(house: House) -> None:
-    """What is on its way is awaited, the rest is unsent, and the run is closed properly."""
+    """What is on its way is awaited, the run is released at once, and the rest is the next run's."""
     source = house.source(accounts(10))
     house.slack.script(AMER, Step(delay_s=0.2, times=10))
     async with house.open(slack_concurrency=2) as desk:
         run = asyncio.create_task(desk.run(source))
         await until(lambda: house.slack.stats().total.requests >= 3, what="some have left")
         desk.app.stop()
-        record = await run
-        sent = record.counts.alerts_sent
-        assert sent == house.slack.stats().total.requests
-        assert record.counts.unsent == 10 - sent > 0
-        left = [row for row in await desk.alerts(record) if row.outcome is Outcome.UNSENT]
-        assert {row.reason for row in left} == {Reason.STOPPED}
-        assert warning_codes(record)["undelivered_alerts"] == 10 - sent
+        with pytest.raises(InterruptedRunError) as raised:
+            await run
+        run_id = raised.value.run_id or ""
+        left = (await desk.app.store.get_run(run_id)).counts
+        sent = left.alerts_sent
+        assert sent == house.slack.stats().total.requests < 10
+        assert left.unknown == 0
     async with house.open() as desk:
         again = await desk.run(source)
-    assert (again.counts.alerts_sent, again.counts.skipped_replay) == (10 - sent, sent)
+        assert (again.counts.alerts_sent, again.counts.skipped_replay) == (10 - sent, sent)
+        closed = await desk.app.store.get_run(run_id)
+        assert (closed.status, closed.counts.unsent) == (RunStatus.FAILED, 10 - sent)
     assert house.slack.stats().total.duplicates == {}
 
 
@@ -162,19 +163,14 @@ async def test_a_stop_ends_pauses_and_retries_at_once(house: House) -> None:
     house.slack.script(AMER, Step(status=429, headers={"Retry-After": "500"}))
     house.slack.script(EMEA, Step(status=500, times=4))
     async with house.open(delivery_deadline_s=40_000) as desk:
-        run = asyncio.create_task(
-            _run(desk, house.source(accounts(2) + accounts(1, region="EMEA", prefix="e")))
-        )
+        source = house.source(accounts(2) + accounts(1, region="EMEA", prefix="e"))
+        run = asyncio.create_task(desk.run(source))
         await until(lambda: house.slack.stats().total.requests >= 2, what="both lanes have begun")
         before = house.clock.monotonic()
         desk.app.stop()
-        counts = await run
+        with pytest.raises(InterruptedRunError):
+            await run
         assert house.clock.monotonic() - before < 400
-    assert counts >= 2
-
-
-async def _run(desk: Desk, source: str) -> int:
-    return (await desk.run(source)).counts.unsent
 
 
 def _fails(

@@ -98,10 +98,10 @@ def test_refused_connections_are_unreachable_in_time(emulator: Emulator) -> None
     began = time.monotonic()
     with (
         pytest.raises(StorageUnreachableError, match=f"127.0.0.1:{port}.*Connection refused"),
-        opened(f"{emulator.kind}://bucket/a", f"http://127.0.0.1:{port}", timeout_s=LIMIT_S) as source,
+        opened(f"{emulator.kind}://bucket/a", f"http://127.0.0.1:{port}", timeout_s=SLACK_S) as source,
     ):
         source.files()
-    assert time.monotonic() - began < LIMIT_S + SLACK_S
+    assert time.monotonic() - began < 2 * SLACK_S
 
 
 @pytest.mark.parametrize("ahead", [True, False])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from service.delivery import DeliveryStatus, Reason
-from service.errors import OvertakenError
+from service.errors import CancelledRunError, OvertakenError
 from service.run_record import Action, RunError
 from service.store import MonthLease, open_store
 from tests.conformance.samples import CHANNELS, LEASE_S, MONTH, NOW, Given, an_alert, routed, the_answer
@@ -74,8 +74,15 @@ class StoreMachine(StoreModel):
     def acquire(self, choice: int) -> None:
         """Ask for the month: a run gets it unless another living run has it."""
         run = self.pick(self.alive(), choice)
-        got = self.runner.run(self.given.store.acquire_month(run.run_id, MONTH, now=NOW))
-        self.rescue_expected(spare=run)
+        asking = self.given.store.acquire_month(run.run_id, MONTH, now=NOW)
+        if run.cancelled:
+            with pytest.raises(CancelledRunError):
+                self.runner.run(asking)
+            return
+        got = self.runner.run(asking)
+        for other in self.alive():
+            if other.lease is not None and other.expired and other is not run:
+                self.closed_expected(other)
         holders = [other for other in self.alive() if other.lease is not None]
         if holders and holders != [run]:
             assert got == holders[0].run_id
@@ -89,7 +96,7 @@ class StoreMachine(StoreModel):
     def next_run(self, evaluation: dict[str, tuple[str | None, int]], some: int, *, resend: bool) -> None:
         """Let another run take the month, from a holder gone silent if there is one, record and claim."""
         for holder in self.alive():
-            if holder.lease is not None:
+            if holder.lease is not None and not holder.expired:
                 self.runner.run(self.given.expired(holder.run_id))
                 holder.expired = True
         self.begin()
@@ -127,11 +134,12 @@ class StoreMachine(StoreModel):
             if account not in evaluation and row.status in {"pending", "failed"}:
                 row.status = "withdrawn"
 
-    @precondition(lambda self: any(run.report is None for run in self.with_recorded()))
+    @precondition(lambda self: any(run.report is None and not run.cancelled for run in self.with_recorded()))
     @rule(choice=choices, some=st.integers(1, 3))
     def claim(self, choice: int, some: int) -> None:
         """Claim the first of what the holder has to send."""
-        run = self.pick([run for run in self.with_recorded() if run.report is None], choice)
+        open_runs = [run for run in self.with_recorded() if run.report is None and not run.cancelled]
+        run = self.pick(open_runs, choice)
         entries = self.to_send(run)
         assert self.claimed(run, entries[:some]) == {entry.alert_id for entry in entries[:some]}
         run.expired = run.expired and not entries
@@ -141,19 +149,19 @@ class StoreMachine(StoreModel):
         run.seen += entries
         run.in_flight += entries[:some]
 
-    @precondition(lambda self: any(run.report is not None for run in self.with_recorded()))
+    @precondition(lambda self: any(run.report or run.cancelled for run in self.with_recorded()))
     @rule(choice=choices)
     def claim_overtaken(self, choice: int) -> None:
-        """Claim what a run has to send that was closed without knowing it: it gets nothing."""
-        run = self.pick([run for run in self.with_recorded() if run.report is not None], choice)
+        """Claim what a run has to send that was closed or cancelled without knowing it: it gets nothing."""
+        run = self.pick([run for run in self.with_recorded() if run.report or run.cancelled], choice)
         if entries := self.to_send(run) or run.seen:
             assert self.claimed(run, entries) is None
 
-    @precondition(lambda self: any(run.seen for run in self.alive()))
+    @precondition(lambda self: any(run.seen and not run.cancelled for run in self.alive()))
     @rule(choice=choices)
     def claim_late(self, choice: int) -> None:
         """Claim an alert by an entry that was handed out some time ago and may be out of date."""
-        run = self.pick([run for run in self.alive() if run.seen], choice)
+        run = self.pick([run for run in self.alive() if run.seen and not run.cancelled], choice)
         assert run.lease is not None
         entry = run.seen[choice % len(run.seen)]
         row = self.rows[entry.account_id]
@@ -213,19 +221,66 @@ class StoreMachine(StoreModel):
     def keep_alive(self, choice: int) -> None:
         """Send a heartbeat, perhaps late but before anyone looked."""
         run = self.pick(self.alive(), choice)
-        self.runner.run(self.given.store.keep_alive(run.run_id, lease_s=LEASE_S, progress={}))
+        beat = self.given.store.keep_alive(run.run_id, lease_s=LEASE_S, progress={})
+        assert self.runner.run(beat) is run.cancelled
         run.expired = False
 
-    @rule()
-    def rescue(self) -> None:
-        """Close whatever has expired."""
-        dead = [run for run in self.alive() if run.expired]
+    @precondition(lambda self: any(run.outcomes is not None for run in self.alive()))
+    @rule(choice=choices)
+    def release(self, choice: int) -> None:
+        """Leave a run as a process does that has to stop; what it still has on its way is in doubt."""
+        run = self.pick([run for run in self.alive() if run.outcomes is not None], choice)
+        assert run.lease is not None
+        self.runner.run(self.given.store.release_run(run.lease, now=NOW))
+        self.doubted(run)
+        run.expired = True
+
+    @precondition(lambda self: self.resumable())
+    @rule(choice=choices)
+    def resume(self, choice: int) -> None:
+        """Another process goes on with a dead run; what the one before still tries is refused."""
+        run = self.pick(self.resumable(), choice)
+        before = run.lease
+        assert before is not None
+        assert run.run_id in self.runner.run(self.given.store.resumable_runs(since=NOW))
+        resuming = self.given.store.resume_run(run.run_id, since=NOW, now=NOW, lease_s=LEASE_S)
+        resumed = self.runner.run(resuming)
+        assert resumed is not None
+        assert resumed.in_doubt == self.doubted(run)
+        run.lease, run.expired = resumed.lease, False
+        assert resumed.lease.epoch > before.epoch
+        assert resumed.to_send == len(self.to_send(run))
+        for late in (
+            self.given.store.release_run(before, now=NOW),
+            self.given.store.keep_alive(run.run_id, lease_s=LEASE_S, progress={}, epoch=before.epoch),
+            self.given.store.finish_run(run.run_id, now=NOW, error=None, epoch=before.epoch),
+        ):
+            with pytest.raises(OvertakenError):
+                self.runner.run(late)
+
+    @precondition(lambda self: self.alive())
+    @rule(choice=choices)
+    def cancel(self, choice: int) -> None:
+        """Somebody cancels a run: one whose process has died is closed at once."""
+        run = self.pick(self.alive(), choice)
+        self.runner.run(self.given.store.cancel_run(run.run_id, now=NOW))
+        run.cancelled = True
+        if run.expired:
+            self.closed_expected(run)
+
+    @rule(resumes=st.booleans())
+    def rescue(self, *, resumes: bool) -> None:
+        """Close whatever has expired, but for what can be resumed, where that is wanted."""
+        spared = self.resumable() if resumes else []
+        dead = [run for run in self.alive() if run.expired and run not in spared]
         on_its_way = Counter(row.run_id for row in self.rows.values() if row.status == "sending")
-        rescued = self.runner.run(self.given.store.rescue_runs(now=NOW))
+        rescuing = self.given.store.rescue_runs(now=NOW, resumable_since=NOW if resumes else None)
+        rescued = self.runner.run(rescuing)
         assert {item.run_id: item.in_doubt for item in rescued} == {
             run.run_id: on_its_way[run.run_id] for run in dead
         }
-        self.rescue_expected()
+        for run in dead:
+            self.closed_expected(run)
 
     @precondition(lambda self: self.runs)
     @rule(choice=choices, fails=st.booleans())

@@ -27,6 +27,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "arr_threshold": 10_000,
     "alert_on_unknown_arr": False,
     "history_months": 120,
+    "shutdown_grace_s": 8.0,
+    "resume_within_h": 24.0,
     "region_channels": None,
     "config_file": None,
     "details_base_url": "https://app.yourcompany.com/accounts",
