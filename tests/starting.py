@@ -149,7 +149,9 @@ def started(
         process.wait(PATIENCE_S)
 
 
-def _listening(running: Running) -> Running:
+def listening(running: Running) -> Running:
+    """Wait until a server that was started here answers, and return it with its address."""
+
     def address() -> str:
         text = running.log.read_text()
         assert running.process.poll() is None, f"it ended at once:\n{text}"
@@ -168,7 +170,7 @@ def service(
     """Run `risk-alerts serve` on a free port until the block is left; it answers when this returns."""
     command = ("-m", "service", "serve", "--port", "0")
     with started(command, folder=folder, env=env, limits=limits) as running:
-        yield _listening(running)
+        yield listening(running)
 
 
 @contextmanager
@@ -197,5 +199,5 @@ def mock_process(folder: Path, **settings: object) -> Iterator[tuple[RunningMock
     }
     env = {f"MOCK_SLACK_{name.upper()}": str(value) for name, value in (calm | settings).items()}
     with started(("-m", "mock_slack"), folder=folder, env=env) as running:
-        listening = _listening(running)
-        yield RunningMock(listening.url), listening
+        answering = listening(running)
+        yield RunningMock(answering.url), answering

@@ -10,7 +10,7 @@ import pytest
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from tests.fault.crashing import AMER, PATIENT, SENDERS, Site, accepted_by
-from tests.starting import Running, run_command, wait_until
+from tests.starting import Running, run_command, service, wait_until
 
 pytestmark = pytest.mark.fault
 
@@ -39,6 +39,25 @@ def test_a_frozen_run_is_overtaken_and_posts_nothing_afterwards(
     # What Slack had answered in the meantime still counts: a late `ok` settles a doubt.
     site.assert_sound(accepted_by(slack), doubts=SENDERS)
     assert site.runs() == [("failed", "interrupted"), ("succeeded", None)]
+
+
+def test_a_frozen_run_that_was_resumed_elsewhere_posts_nothing_afterwards(
+    site: Site, slack: RunningMock
+) -> None:
+    """A service takes the run itself over; thawed, the first process finds out and leaves all alone."""
+    slack.script(AMER, Step(delay_s=0.03, times=1_000))
+    with run_command(site.source, folder=site.folder, env=site.env()) as frozen:
+        wait_until(lambda: slack.stats().total.requests >= 10, what="some have left")
+        _freeze_between_transactions(frozen, site)
+        with service(site.folder, site.env()):
+            wait_until(lambda: site.runs() == [("succeeded", None)], what="the run is resumed and finished")
+            requests = slack.stats().total.requests
+            frozen.thaw()
+            assert frozen.exit_code() == 1
+            assert "interrupted" in frozen.log.read_text()
+    assert slack.stats().total.requests == requests
+    site.assert_sound(accepted_by(slack), doubts=SENDERS)
+    assert site.runs() == [("succeeded", None)]
 
 
 def _freeze_between_transactions(run: Running, site: Site) -> None:

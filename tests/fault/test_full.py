@@ -18,8 +18,9 @@ from service.progress import Progress
 from service.run import execute_run, new_run_id
 from service.run_record import RunRequest
 from service.settings import Settings
+from service.store.database import BUSY_TIMEOUT_S
 from tests.fault.crashing import AMER, PATIENT, SENDERS, Site, accepted_by
-from tests.starting import MONTH, Running, run_command, started, wait_until
+from tests.starting import MONTH, PATIENCE_S, Running, run_command, started, wait_until
 
 pytestmark = pytest.mark.fault
 
@@ -105,6 +106,23 @@ def _limited(monkeypatch: pytest.MonkeyPatch, pages: int) -> Iterator[None]:
         patch.setattr(sqlite3, "connect", limited)
         patch.setattr(sqlite3.dbapi2, "connect", limited)
         yield
+
+
+def test_a_database_locked_beyond_the_busy_timeout(site: Site, slack: RunningMock) -> None:
+    """While no outcome can be written nothing is sent; then the run goes on as if nothing had been."""
+    slack.script(AMER, Step(delay_s=0.1, times=1_000))
+    with run_command(site.source, folder=site.folder, env=site.env(slack_timeout_s=5, lease_s=60)) as run:
+        wait_until(lambda: slack.stats().total.requests >= 8, what="some have left")
+        with closing(sqlite3.connect(site.database, timeout=PATIENCE_S, isolation_level=None)) as neighbour:
+            neighbour.execute("BEGIN IMMEDIATE")
+            wait_until(lambda: _stands_still(slack), what="nothing leaves any more")
+            held_back = slack.stats().total.requests
+            threading.Event().wait(BUSY_TIMEOUT_S + 2)
+            assert slack.stats().total.requests == held_back
+            neighbour.execute("ROLLBACK")
+        assert run.exit_code() == 0
+    assert site.runs() == [("succeeded", None)]
+    site.assert_sound(accepted_by(slack), doubts=0)
 
 
 _BUSY_WRITER = """

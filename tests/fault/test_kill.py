@@ -87,7 +87,7 @@ def test_a_waiting_run_takes_over_from_one_that_died(site: Site, slack: RunningM
 
 @pytest.mark.parametrize("seed", [4, 5])
 def test_a_service_killed_in_mid_run(site: Site, slack: RunningMock, seed: int) -> None:
-    """A restarted service closes the dead run by itself, and the month can be run again."""
+    """A restarted service resumes the dead run by itself, and a replay finds nothing left to send."""
     chance = random.Random(seed)  # noqa: S311  # picks a moment
     slack.script(AMER, Step(delay_s=0.05, times=1_000))
     with service(site.folder, site.env()) as first:
@@ -98,9 +98,11 @@ def test_a_service_killed_in_mid_run(site: Site, slack: RunningMock, seed: int) 
         first.kill()
         client.join()
     with service(site.folder, site.env()) as second:
-        wait_until(lambda: site.runs() == [("failed", "interrupted")], what="the dead run is closed")
+        wait_until(lambda: site.runs() == [("succeeded", None)], what="the dead run is resumed and finished")
+        requests = slack.stats().total.requests
         answer = post_run(second, site.source)
         assert answer.status_code == 200, answer.text
+        assert slack.stats().total.requests == requests
     site.assert_sound(accepted_by(slack), doubts=SENDERS)
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.fault
 
 
 def test_a_service_asked_to_stop_answers_first(site: Site, slack: RunningMock) -> None:
-    """On SIGTERM the run ends early with the rest unsent, its caller is told, and the process exits 0."""
+    """On SIGTERM what is on its way is settled, the caller told, the lease released, and it exits with 0."""
     slack.script(AMER, Step(delay_s=0.2, times=1_000))
     answers: list[httpx2.Response] = []
     with service(site.folder, site.env(**PATIENT)) as running:
@@ -29,25 +29,28 @@ def test_a_service_asked_to_stop_answers_first(site: Site, slack: RunningMock) -
         client.join()
     assert took < 30
     (answer,) = answers
-    assert answer.status_code == 200, answer.text
-    rows = site.rows("SELECT run_id, status FROM runs")
-    assert rows == [(answer.json()["run_id"], "succeeded")]
+    assert answer.status_code == 503, answer.text
+    assert answer.json()["error"] == "interrupted"
+    ((run_id, released),) = site.rows("SELECT run_id, expires_at = 0 FROM runs WHERE status = 'running'")
+    assert (run_id, released) == (answer.json()["run_id"], 1)
     unsent = list(site.statuses().values()).count("pending")
     assert unsent == site.count - slack.stats().total.accepted > 0
-    assert site.run(**PATIENT)["alerts_sent"] == unsent
+    with service(site.folder, site.env(**PATIENT)):
+        wait_until(lambda: site.runs() == [("succeeded", None)], what="the run is resumed and finished")
     site.assert_sound(accepted_by(slack), doubts=0)
+    assert set(site.statuses().values()) == {"sent"}
 
 
 def test_a_command_asked_to_stop_ends_with_the_rest_unsent(site: Site, slack: RunningMock) -> None:
-    """`risk-alerts run` on SIGTERM: exit code 2, and the next run sends the rest."""
+    """`risk-alerts run` on SIGTERM: exit code 1, and the next run takes over at once and sends the rest."""
     slack.script(AMER, Step(delay_s=0.2, times=1_000))
     with run_command(site.source, folder=site.folder, env=site.env(**PATIENT)) as run:
         wait_until(lambda: slack.stats().total.requests >= 6, what="some have left")
         run.terminate()
-        assert run.exit_code() == 2
-    assert site.runs() == [("succeeded", None)]
+        assert run.exit_code() == 1
     finished = site.run(**PATIENT)
     assert finished["alerts_sent"] > 0
+    assert site.runs() == [("failed", "interrupted"), ("succeeded", None)]
     site.assert_sound(accepted_by(slack), doubts=0)
 
 

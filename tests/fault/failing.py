@@ -1,0 +1,99 @@
+"""The service with a fail point: `python -m tests.fault.failing POINT NTH serve …` dies there, by SIGKILL.
+
+A fail point is a named place of a run. It is put in from outside, around the verb that stands there, so that
+nothing in the service knows of it and no setting can switch one on.
+"""
+
+import asyncio
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, Final
+
+from service.cli import main
+from service.fold import Fold
+from service.notify import SupportNotice
+from service.scan import Scan
+from service.slack import SlackSender
+from service.store import Store
+
+_Matters = Callable[[tuple[Any, ...]], bool]
+"""Whether a call, by its arguments, is one of those that the fail point stands at."""
+
+
+def _always(_: tuple[Any, ...]) -> bool:
+    return True
+
+
+def _settles(args: tuple[Any, ...]) -> bool:
+    return bool(args[2])
+
+
+def _claims(args: tuple[Any, ...]) -> bool:
+    return bool(args[3])
+
+
+FAIL_POINTS: Final = MappingProxyType(
+    {
+        "before_footers": (Scan, "footers", "before", _always),
+        "after_footers": (Scan, "footers", "after", _always),
+        "mid_fold": (Fold, "target_batch", "after", _always),
+        "before_record": (Store, "record_alerts", "before", _always),
+        "after_record": (Store, "record_alerts", "after", _always),
+        "after_claim": (Store, "settle_and_claim", "after", _claims),
+        "before_post": (SlackSender, "post", "before", _always),
+        "after_answer": (SlackSender, "post", "after", _always),
+        "before_settle": (Store, "settle_and_claim", "before", _settles),
+        "after_settle": (Store, "settle_and_claim", "after", _settles),
+        "before_notice": (SupportNotice, "tell", "before", _always),
+        "after_notice": (SupportNotice, "tell", "after", _always),
+        "before_finish": (Store, "finish_run", "before", _always),
+        "after_finish": (Store, "finish_run", "after", _always),
+    }
+)
+"""By name: the verb, the side of it, and which of its calls count. After the bytes of a POST have left, only
+Slack can tell: there the test kills when the mock has the request."""
+
+
+def put_in(point: str, nth: int) -> None:
+    """Let this process die at the `nth` passage of a fail point."""
+    owner, verb, side, matters = FAIL_POINTS[point]
+    passages = iter(range(1, nth + 1))
+
+    def pass_by(args: tuple[Any, ...]) -> None:
+        if matters(args) and next(passages) == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    works = getattr(owner, verb)
+    if asyncio.iscoroutinefunction(works):
+
+        @functools.wraps(works)
+        async def watched(*args: Any, **kwargs: Any) -> Any:
+            if side == "before":
+                pass_by(args)
+            result = await works(*args, **kwargs)
+            if side == "after":
+                pass_by(args)
+            return result
+    else:
+
+        @functools.wraps(works)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if side == "before":
+                pass_by(args)
+            result = works(*args, **kwargs)
+            if side == "after":
+                pass_by(args)
+            return result
+
+    setattr(owner, verb, watched)
+
+
+if __name__ == "__main__":
+    _, its_name, its_nth, *command = sys.argv
+    put_in(its_name, int(its_nth))
+    sys.argv = ["risk-alerts", *command]
+    main()

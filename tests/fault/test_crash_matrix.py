@@ -1,0 +1,174 @@
+"""The crash matrix: SIGKILL at every boundary of a run; what is left is read from the API and the mock."""
+
+import signal
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any, Final
+
+import httpx2
+import pytest
+
+from mock_slack.running import RunningMock
+from mock_slack.script import Step
+from tests.fault.crashing import AMER, PATIENT, SENDERS, Site, accepted_by, post_run
+from tests.fault.failing import FAIL_POINTS
+from tests.starting import (
+    PATIENCE_S,
+    Running,
+    account,
+    accounts,
+    listening,
+    service,
+    started,
+    wait_until,
+    write_source,
+)
+
+pytestmark = pytest.mark.fault
+
+COUNT: Final = 30
+UNROUTED: Final = "z-nowhere"
+MONTHS_ALERTS: Final = {row["account_id"] for row in accounts(COUNT)} | {UNROUTED}
+BEFORE_RECORDING: Final = ("before_footers", "after_footers", "mid_fold", "before_record")
+
+
+@pytest.fixture
+def source(site: Site) -> str:
+    """Write a source whose alerts all go to one channel, but for one that has none."""
+    rows = [*accounts(COUNT), account(UNROUTED, account_region="MARS", arr=20_000)]
+    return write_source(site.folder / "source.parquet", rows)
+
+
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        *((point, 1) for point in FAIL_POINTS),
+        # In the middle of the deliveries, too.
+        *((point, 3) for point in ("after_claim", "before_settle", "after_settle")),
+        *((point, 10) for point in ("before_post", "after_answer")),
+    ],
+)
+def test_a_kill_at_every_boundary(site: Site, slack: RunningMock, source: str, point: str, nth: int) -> None:
+    """No alert is accepted twice or forgotten, no run stays running, and a replay does the rest."""
+    _die_at(site, source, point, nth)
+    _expire_leases(site)
+    with service(site.folder, site.env(**PATIENT)) as restarted:
+        (first,) = _at_rest(restarted)
+        if point in BEFORE_RECORDING:
+            assert (first["status"], first["error"]["code"]) == ("failed", "interrupted")
+            assert _alerts(restarted, first) == {}
+            assert slack.stats().total.requests == 0
+        else:
+            assert (first["status"], first["error"]) == ("succeeded", None)
+            _check_fates(_alerts(restarted, first), slack)
+        _check_replay(restarted, source, slack)
+
+
+def test_a_kill_after_the_bytes_have_left(site: Site, slack: RunningMock, source: str) -> None:
+    """What Slack took and nobody wrote down is in doubt and held: never sent twice."""
+    slack.script(AMER, Step(delay_s=60, times=SENDERS))
+    with service(site.folder, site.env(**PATIENT)) as running, _posted(running, source):
+        wait_until(lambda: slack.stats().total.accepted == SENDERS, what="Slack has the first messages")
+        running.kill()
+    _expire_leases(site)
+    with service(site.folder, site.env(**PATIENT)) as restarted:
+        (first,) = _at_rest(restarted)
+        assert (first["status"], first["counts"]["unknown"]) == ("succeeded", SENDERS)
+        _check_fates(_alerts(restarted, first), slack)
+        _check_replay(restarted, source, slack)
+
+
+@pytest.mark.parametrize("point", ["after_claim", "after_settle", "before_finish"])
+def test_a_kill_of_whoever_resumes(site: Site, slack: RunningMock, source: str, point: str) -> None:
+    """A run that dies again and again is resumed again and again, and comes to its end."""
+    _die_at(site, source, point, 1)
+    for _ in range(2):
+        _expire_leases(site)
+        command = ("-m", "tests.fault.failing", point, "1", "serve", "--port", "0")
+        with started(command, folder=site.folder, env=site.env(**PATIENT)) as resuming:
+            assert resuming.exit_code() == -signal.SIGKILL
+    _expire_leases(site)
+    with service(site.folder, site.env(**PATIENT)) as restarted:
+        (first,) = _at_rest(restarted)
+        assert first["status"] == "succeeded"
+        _check_fates(_alerts(restarted, first), slack, deaths=3)
+        _check_replay(restarted, source, slack, deaths=3)
+
+
+def _die_at(site: Site, source: str, point: str, nth: int) -> None:
+    """Have a service begin a run and die at a fail point of it."""
+    command = ("-m", "tests.fault.failing", point, str(nth), "serve", "--port", "0")
+    with (
+        started(command, folder=site.folder, env=site.env(**PATIENT)) as failing,
+        _posted(listening(failing), source),
+    ):
+        assert failing.exit_code() == -signal.SIGKILL
+
+
+@contextmanager
+def _posted(running: Running, source: str) -> Iterator[None]:
+    """POST a run whose answer will never come."""
+
+    def post() -> None:
+        with suppress(httpx2.TransportError):
+            post_run(running, source)
+
+    client = threading.Thread(target=post)
+    client.start()
+    try:
+        yield
+    finally:
+        client.join()
+
+
+def _expire_leases(site: Site) -> None:
+    """Let the time pass that a dead process's lease has left."""
+    with closing(sqlite3.connect(site.database, timeout=PATIENCE_S)) as ledger, ledger:
+        ledger.execute("UPDATE runs SET expires_at = 0 WHERE status = 'running'")
+
+
+def _ask(running: Running, path: str, **query: str | int) -> Any:
+    answer = httpx2.get(f"{running.url}{path}", params=query, timeout=PATIENCE_S)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def _at_rest(running: Running) -> list[dict[str, Any]]:
+    """Return all runs, newest first, once none is running any more."""
+    wait_until(lambda: not _ask(running, "/runs", status="running")["runs"], what="no run is running")
+    runs: list[dict[str, Any]] = _ask(running, "/runs")["runs"]
+    return runs
+
+
+def _alerts(running: Running, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the alerts of a run by account."""
+    rows = _ask(running, f"/runs/{run['run_id']}/alerts", limit=1000)["alerts"]
+    return {row["account_id"]: row for row in rows}
+
+
+def _check_fates(alerts: dict[str, dict[str, Any]], slack: RunningMock, *, deaths: int = 1) -> None:
+    """Check that every alert of the month has one fate, and that Slack says the same."""
+    assert alerts.keys() == MONTHS_ALERTS
+    outcomes = Counter(row["outcome"] for row in alerts.values())
+    assert outcomes.keys() <= {"sent", "skipped_replay", "unknown", "failed"}
+    assert outcomes["unknown"] <= deaths * SENDERS
+    failed = {name: row["reason"] for name, row in alerts.items() if row["outcome"] == "failed"}
+    assert failed == {UNROUTED: "unknown_region"}
+    accepted = accepted_by(slack)
+    assert set(accepted.values()) <= {1}, "an alert was accepted twice"
+    sent = {row["alert_id"] for row in alerts.values() if row["outcome"] in {"sent", "skipped_replay"}}
+    in_doubt = {row["alert_id"] for row in alerts.values() if row["outcome"] == "unknown"}
+    assert sent <= accepted.keys() <= sent | in_doubt
+
+
+def _check_replay(running: Running, source: str, slack: RunningMock, *, deaths: int = 1) -> None:
+    """Check that running the month again finishes what is left, and leaves alone what is not."""
+    answer = post_run(running, source)
+    assert answer.status_code == 200, answer.text
+    replay = _ask(running, f"/runs/{answer.json()['run_id']}")
+    assert replay["status"] == "succeeded"
+    _check_fates(_alerts(running, replay), slack, deaths=deaths)
+    assert {run["status"] for run in _at_rest(running)} <= {"succeeded", "failed"}
