@@ -25,7 +25,7 @@ from service.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, first_of, patiently
 from service.progress import Progress
 from service.send_result import NotPosted, RateLimited, SendResult
 from service.slack import SlackSender
-from service.store import DatabaseBusyError, MonthLease, Settlement, Store
+from service.store import Claimed, DatabaseBusyError, MonthLease, Settlement, Store
 
 FREEZE_MARGIN_S: Final = 1.0
 SETTLING_S: Final = 1.0
@@ -89,6 +89,9 @@ class Dispatch:
         self._aside: set[asyncio.Task[None]] = set()
         self._sends: set[asyncio.Task[None]] = set()
         self._lanes = outgoing_lanes(channels, messages_per_second=policy.messages_per_second)
+        self._shared_lanes = {
+            channel: lane.shared for lane in self._lanes.values() for channel in lane.channels
+        }
 
     async def until_drained(self) -> None:
         """Send everything that may be sent; returns when nothing is on its way any more.
@@ -194,7 +197,7 @@ class Dispatch:
 
     async def _settle_and_send(self, picked: list[tuple[OutgoingLane, Delivery]], now: float) -> None:
         try:
-            granted = await self._write([delivery for _, delivery in picked])
+            claimed = await self._write([delivery for _, delivery in picked])
         except DatabaseBusyError:
             for lane, delivery in picked:
                 lane.state.in_flight -= 1
@@ -205,13 +208,21 @@ class Dispatch:
             await self._clock.sleep(BUSY_PAUSE_S)
             return
         self._busy_since = None
-        if granted is None:
-            raise OvertakenError(f"run {self._lease.run_id} was closed by another process")
+        if claimed is None:
+            raise OvertakenError(f"run {self._lease.run_id} was closed, cancelled or taken over")
         if picked and self._deadline == math.inf:
             self._deadline = now + self._policy.deadline_s
             self._last_claim_at = self._deadline - min(LAST_MOMENT_S, self._policy.deadline_s / 10)
+        answered_at = self._clock.monotonic()
         for lane, delivery in picked:
-            if delivery.entry.alert_id not in granted:
+            wait_s = claimed.waits.get(delivery.entry.alert_id)
+            if wait_s is not None:
+                # Other runs use the lane as well, or one was told to pause: the database knows its next turn.
+                lane.state.in_flight -= 1
+                lane.state.next_turn = answered_at + wait_s
+                lane.give_back(delivery, again_at=now)
+                continue
+            if delivery.entry.alert_id not in claimed.alert_ids:
                 lane.state.in_flight -= 1  # somebody settled or withdrew it meanwhile: it is not ours to send
                 continue
             # The lease was renewed after `now`, so nobody can take over before LEASE_S from then.
@@ -220,7 +231,7 @@ class Dispatch:
             send.add_done_callback(lambda _: self._wake.set())
             self._sends.add(send)
 
-    async def _write(self, picked: Sequence[Delivery]) -> set[str] | None:
+    async def _write(self, picked: Sequence[Delivery]) -> Claimed | None:
         """Settle what was answered and claim what was picked, in one transaction."""
         settlements, self._settlements = self._settlements, []
         try:
@@ -230,6 +241,7 @@ class Dispatch:
                 [delivery.entry for delivery in picked],
                 now=self._clock.now(),
                 lease_s=self._policy.lease_s,
+                lanes=self._shared_lanes,
             )
         except BaseException:
             # Whatever it was, what was answered must not be forgotten; to settle it twice does no harm.
@@ -273,6 +285,7 @@ class Dispatch:
             http_status=getattr(result, "http_status", None),
             retry_after_s=result.retry_after_s if isinstance(result, RateLimited) else None,
             not_before=None if wait_s is None else settled_at + timedelta(seconds=min(wait_s, 1e9)),
+            lane=lane.shared.key,
         )
         self._settlements.append(settlement)
         delivery.entry = replace(entry, claims=claim)

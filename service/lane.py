@@ -52,6 +52,11 @@ class LaneState:
     in_flight: int = 0
     unreachable_in_a_row: int = 0
 
+    @property
+    def turn(self) -> float:
+        """When the next message may leave, as far as the lane is concerned."""
+        return max(self.next_turn, self.paused_until)
+
     def take_turn(self, now: float) -> None:
         """Book the turn that a message leaving now uses up."""
         self.next_turn = max(self.next_turn, now - LATENESS_MADE_UP_S) + self.interval
@@ -91,7 +96,7 @@ def decide(
         if drained and lane.in_flight == 0:
             return Stop(None)
         return Wait(None) if drained or now <= last_claim_at else Stop(Reason.DEADLINE)
-    turn = max(lane.next_turn, lane.paused_until, ready_at)
+    turn = max(lane.turn, ready_at)
     if max(turn, now) > last_claim_at:
         return Stop(Reason.DEADLINE)
     return Send() if turn <= now else Wait(turn)

@@ -1,6 +1,7 @@
 """Outgoing: the alerts of one run on their way, lane by lane. Holds what `lane.decide` is asked about."""
 
 import asyncio
+import hashlib
 import heapq
 import math
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Final
 
 from service.channels import Channels
 from service.lane import LaneState, Stop, Tries
-from service.store import OutboxEntry
+from service.store import OutboxEntry, SharedLane
 
 QUEUE_SIZE: Final = 64
 """Alerts of one lane held in memory; the rest waits in the outbox."""
@@ -35,6 +36,8 @@ class OutgoingLane:
     """A secret."""
     channels: tuple[str, ...]
     state: LaneState
+    shared: SharedLane
+    """The same destination as every other process knows it."""
     queue: asyncio.Queue[OutboxEntry] = field(default_factory=lambda: asyncio.Queue(QUEUE_SIZE))
     fed: bool = False
     """Whether the outbox has nothing more for the queue."""
@@ -73,6 +76,9 @@ def outgoing_lanes(channels: Channels, *, messages_per_second: float) -> Mapping
             url=channels.url_of(name),
             channels=tuple(names),
             state=LaneState(interval=interval),
+            shared=SharedLane(
+                key=hashlib.sha256(channels.url_of(name).encode()).hexdigest(), interval=interval
+            ),
         )
         for name, names in channels_of.items()
     }

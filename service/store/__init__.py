@@ -9,14 +9,16 @@ import sqlalchemy as sa
 
 from service.store.database import Database
 from service.store.failures import DatabaseBusyError
+from service.store.lane_turns import SharedLane
 from service.store.list_verbs import ListVerbs
 from service.store.record_verbs import RecordVerbs
 from service.store.run_verbs import MonthLease, RescuedRun, ResumedRun, RunVerbs, cancelled
 from service.store.schema import health_probe
-from service.store.send_verbs import LeftAlert, OutboxEntry, SendVerbs, Settlement
+from service.store.send_verbs import Claimed, LeftAlert, OutboxEntry, SendVerbs, Settlement
 from service.store.upgrade import open_database
 
 __all__ = [
+    "Claimed",
     "DatabaseBusyError",
     "LeftAlert",
     "MonthLease",
@@ -24,6 +26,7 @@ __all__ = [
     "RescuedRun",
     "ResumedRun",
     "Settlement",
+    "SharedLane",
     "Store",
     "cancelled",
     "open_store",

@@ -46,15 +46,18 @@ class DatabaseClock(FunctionElement[float]):
     inherit_cache = True
 
 
-@compiles(DatabaseClock, "sqlite")
-def _clock_of_sqlite(*_: Any, **__: Any) -> str:
-    return "((julianday('now') - 2440587.5) * 86400.0)"
-
-
-@compiles(DatabaseClock, "postgresql")
-def _clock_of_postgresql(*_: Any, **__: Any) -> str:
+CLOCK_SQL: Final = {
+    "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
     # Not now(), which stands still at the transaction's begin: it may have waited long for the writer's lock.
-    return "extract(epoch from clock_timestamp())::double precision"
+    "postgresql": "extract(epoch from clock_timestamp())::double precision",
+}
+"""How each dialect spells it."""
+
+
+@compiles(DatabaseClock, "sqlite")
+@compiles(DatabaseClock, "postgresql")
+def _clock(_: DatabaseClock, compiler: Any, **__: Any) -> str:
+    return CLOCK_SQL[compiler.dialect.name]
 
 
 async def to_its_end(transaction: "asyncio.Future[T]") -> T:

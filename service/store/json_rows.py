@@ -10,13 +10,15 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 
+from service.store.database import CLOCK_SQL
+
 _TIMESTAMP: Final = "timestamptz"
 
 
 def over_rows(statement: str, columns: Mapping[str, str]) -> Mapping[str, sa.TextClause]:
     """Return `statement`, per dialect, with the rows of the parameter `:rows` in the place of `{rows}`.
 
-    `columns` says which members the rows have, and their PostgreSQL types.
+    `columns` says which members the rows have, and their PostgreSQL types. `{clock}` is the database's.
     """
     members = (
         f"substr(value ->> '{name}', 1, 26) AS {name}"
@@ -29,7 +31,10 @@ def over_rows(statement: str, columns: Mapping[str, str]) -> Mapping[str, sa.Tex
         "sqlite": f"(SELECT {', '.join(members)} FROM json_each(:rows)) AS r",  # noqa: S608  # our names
         "postgresql": f"json_to_recordset(CAST(:rows AS json)) AS r({record})",
     }
-    return {dialect: sa.text(statement.replace("{rows}", text)) for dialect, text in rows.items()}
+    return {
+        dialect: sa.text(statement.replace("{rows}", text).replace("{clock}", CLOCK_SQL[dialect]))
+        for dialect, text in rows.items()
+    }
 
 
 def json_rows(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -4,18 +4,22 @@ The hot verb is short text SQL over a batch: one transaction settles what has be
 leaves next, so that many senders share one fsync.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
+import orjson
 import sqlalchemy as sa
 
 from service.delivery import DeliveryStatus, Reason
-from service.store.database import Database, DatabaseClock
+from service.store.database import CLOCK_SQL, Database
 from service.store.json_rows import json_rows, over_rows
+from service.store.lane_turns import STANDING_SQL, SharedLane, Turns, pause_lanes, take_turns
 from service.store.run_verbs import MonthLease, check_holds
-from service.store.schema import IS_OPEN, UtcTimestamp, alert_outcomes, runs
+from service.store.schema import IS_OPEN, UtcTimestamp, alert_outcomes
 
 _SETTLED: Final = {
     "alert_id": "text",
@@ -63,16 +67,14 @@ _RECORD_ATTEMPT = over_rows(
     _SETTLED,
 )
 
-_RENEW = (
-    runs.update()
-    .where(
-        runs.c.run_id == sa.bindparam("b_run_id"),
-        runs.c.status == "running",
-        runs.c.epoch == sa.bindparam("b_epoch"),
-        runs.c.cancelled_at.is_(None),
-    )
-    .values(expires_at=DatabaseClock() + sa.bindparam("b_lease_s", type_=sa.Double))
-)
+_RENEW = {
+    dialect: sa.text(f"""
+        UPDATE runs SET expires_at = {clock} + :lease_s
+        WHERE run_id = :run_id AND status = 'running' AND epoch = :epoch AND cancelled_at IS NULL
+        RETURNING {clock} AS now, {STANDING_SQL[dialect]} AS lanes
+    """)  # noqa: S608  # constants
+    for dialect, clock in CLOCK_SQL.items()
+}
 
 # SQLite would search for the plain run_id through all rows of the run: measured 15 times slower than by the
 # ids alone, at 12,000 rows.
@@ -123,6 +125,18 @@ class Settlement:
     http_status: int | None = None
     retry_after_s: float | None = None
     not_before: datetime | None = None
+    lane: str | None = None
+    """The key of the lane that pauses for all processes when there is a Retry-After."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What came of asking for alerts; one that is in neither is somebody else's, or settled."""
+
+    alert_ids: set[str] = field(default_factory=set)
+    """These are now the run's to post."""
+    waits: Mapping[str, float] = field(default_factory=dict)
+    """These are not, because others use their lane: in how many seconds its next turn comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,27 +188,47 @@ class SendVerbs:
         *,
         now: datetime,
         lease_s: float,
-    ) -> set[str] | None:
+        lanes: Mapping[str, SharedLane] = MappingProxyType({}),
+    ) -> Claimed | None:
         """Write down what was answered, and claim what leaves next: durable when this returns.
 
-        Returns the ids of the alerts that are now this run's to post, and renews the lease with them; None
-        when the run was cancelled, closed or resumed elsewhere: then only the settlements are written.
+        `lanes` has the lane of each channel; alerts of channels that it does not name wait for no turn. The
+        lease is renewed with the claims. Returns None when the run was cancelled, closed or resumed
+        elsewhere: then only the settlements are written.
         """
-        renewal = {"b_run_id": lease.run_id, "b_epoch": lease.epoch, "b_lease_s": lease_s}
-        batch = [{"id": item.alert_id, "claims": item.claims} for item in claims]
+        wanted = _wanted(claims, lanes)
+        renewal = {
+            "run_id": lease.run_id,
+            "epoch": lease.epoch,
+            "lease_s": lease_s,
+            "lanes": orjson.dumps(list(wanted)).decode(),
+        }
+        pauses = [
+            # Its answer came a while before this is written.
+            (item.lane, item.retry_after_s - (now - item.settled_at).total_seconds())
+            for item in settlements
+            if item.lane is not None and item.retry_after_s is not None
+        ]
 
-        def work(connection: sa.Connection) -> set[str] | None:
+        def work(connection: sa.Connection) -> Claimed | None:
             dialect = connection.dialect.name
             if settlements:
                 settled = {"rows": json_rows(map(_settled, settlements))}
                 connection.execute(_SETTLE[dialect], settled)
                 connection.execute(_RECORD_ATTEMPT[dialect], {**settled, "run_id": lease.run_id})
+            if pauses:
+                pause_lanes(connection, pauses)
             if not claims:
-                return set()
-            if connection.execute(_RENEW, renewal).rowcount == 0:
+                return Claimed()
+            renewed = connection.execute(_RENEW[dialect], renewal).one_or_none()
+            if renewed is None:
                 return None
-            claiming = {"rows": json_rows(batch), "run_id": lease.run_id, "now": now}
-            return set(connection.execute(_CLAIM[dialect], claiming).scalars())
+            turns = take_turns(connection, wanted, now=renewed.now, standing=renewed.lanes)
+            due, waits = _sorted_out(claims, lanes, turns)
+            batch = json_rows({"id": item.alert_id, "claims": item.claims} for item in due)
+            claiming = {"rows": batch, "run_id": lease.run_id, "now": now}
+            granted = connection.execute(_CLAIM[dialect], claiming).scalars() if due else ()
+            return Claimed(alert_ids=set(granted), waits=waits)
 
         return await self._database.write(work)
 
@@ -243,6 +277,37 @@ class SendVerbs:
             return counts
 
         return await self._database.read(work)
+
+
+def _wanted(
+    claims: Sequence[OutboxEntry], lanes: Mapping[str, SharedLane]
+) -> dict[str, tuple[SharedLane, int]]:
+    """Count the turns that the claims need of each lane, by its key."""
+    wanted: dict[str, tuple[SharedLane, int]] = {}
+    for channel, count in Counter([item.channel for item in claims]).items():
+        if (lane := lanes.get(channel)) is not None:
+            wanted[lane.key] = lane, count + wanted.get(lane.key, (lane, 0))[1]
+    return wanted
+
+
+def _sorted_out(
+    claims: Sequence[OutboxEntry], lanes: Mapping[str, SharedLane], turns: Mapping[str, Turns]
+) -> tuple[Sequence[OutboxEntry], dict[str, float]]:
+    """Return those that a lane lets out now, first come first served, and how long each other one waits."""
+    if sum(of_lane.granted for of_lane in turns.values()) == len(claims):
+        return claims, {}
+    due: list[OutboxEntry] = []
+    waits: dict[str, float] = {}
+    for item in claims:
+        lane = lanes.get(item.channel)
+        if lane is None:
+            due.append(item)
+        elif turns[lane.key].granted:
+            turns[lane.key].granted -= 1
+            due.append(item)
+        else:
+            waits[item.alert_id] = turns[lane.key].wait_s
+    return due, waits
 
 
 def _settled(item: Settlement) -> dict[str, Any]:

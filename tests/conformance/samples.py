@@ -100,7 +100,8 @@ class Given:
 
     async def claimed(self, lease: MonthLease, entries: Iterable[OutboxEntry]) -> set[str] | None:
         """Claim alerts."""
-        return await self.store.settle_and_claim(lease, [], list(entries), now=NOW, lease_s=LEASE_S)
+        claimed = await self.store.settle_and_claim(lease, [], list(entries), now=NOW, lease_s=LEASE_S)
+        return None if claimed is None else claimed.alert_ids
 
     async def settled(self, lease: MonthLease, *settlements: Settlement) -> None:
         """Settle alerts."""

@@ -146,8 +146,9 @@ async def test_a_retry_may_be_settled_and_claimed_in_one_go(given: Given) -> Non
         payload=entry.payload,
         claims=entry.claims + 1,
     )
-    granted = await given.store.settle_and_claim(lease, [back], [again], now=NOW, lease_s=LEASE_S)
-    assert granted == {entry.alert_id}
+    claimed = await given.store.settle_and_claim(lease, [back], [again], now=NOW, lease_s=LEASE_S)
+    assert claimed is not None
+    assert claimed.alert_ids == {entry.alert_id}
     assert (await given.row_of("a"))["claims"] == 2
 
 

@@ -1,13 +1,17 @@
 """What the tests of runs and deliveries share: an app on a real database, before a mock Slack of its own."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import sqlalchemy as sa
+
 from mock_slack.running import RunningMock
 from service.app import App, open_app
+from service.clock import Clock
 from service.delivery import Outcome
 from service.month import Month
 from service.progress import Progress
@@ -25,7 +29,7 @@ APAC: Final = "apac-risk-alerts"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """A folder with a database and sources, a mock Slack, and the one clock that both go by."""
+    """A folder with a database and sources, a mock Slack, and the one clock that all of them go by."""
 
     folder: Path
     slack: RunningMock
@@ -45,7 +49,7 @@ class House:
     async def open(self, **changes: Any) -> AsyncIterator["Desk"]:
         """Open the app as `changes` of its settings have it: unpaced unless they say otherwise.
 
-        The lease is long because it is kept by the database's clock, which nothing hurries.
+        The lease is long because it is over in no time by a clock that hurries.
         """
         given: dict[str, Any] = {
             "database_url": f"sqlite:///{self.database}",
@@ -55,8 +59,20 @@ class House:
             "shutdown_grace_s": 3_000,
         }
         settings = Settings(_env_file=None, **given | self.settings | changes)
-        async with open_app(settings, clock=self.clock) as app:
-            yield Desk(app)
+        with _database_clock(self.clock):
+            async with open_app(settings, clock=self.clock) as app:
+                yield Desk(app)
+
+    def lanes_paused(self) -> int:
+        """Return how many lanes Slack has asked to pause."""
+        with closing(sqlite3.connect(self.database)) as ledger:
+            (paused,) = ledger.execute("SELECT count(*) FROM lanes WHERE paused_until > 0").fetchone()
+        return int(paused)
+
+    def pauses_over(self) -> None:
+        """Let the time pass that Slack has asked for."""
+        with closing(sqlite3.connect(self.database)) as ledger, ledger:
+            ledger.execute("UPDATE lanes SET paused_until = 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +97,20 @@ class Desk:
     async def outcomes(self, record: RunRecord) -> dict[str, Outcome]:
         """Return the outcome of every account of a run."""
         return {row.alert.account_id: row.outcome for row in await self.alerts(record)}
+
+
+@contextmanager
+def _database_clock(clock: Clock) -> Iterator[None]:
+    """Let the connections that are opened meanwhile tell the time by `clock`: SQLite asks `julianday`."""
+
+    def listen(connection: Any, _record: object) -> None:
+        connection.create_function("julianday", 1, lambda _: 2440587.5 + clock.now().timestamp() / 86400)
+
+    sa.event.listen(sa.Pool, "connect", listen)
+    try:
+        yield
+    finally:
+        sa.event.remove(sa.Pool, "connect", listen)
 
 
 def assert_balanced(record: RunRecord) -> None:

@@ -212,7 +212,7 @@ async def test_one_dead_channel_does_not_end_the_others(house: House) -> None:
 
 
 async def test_a_pause_beyond_the_deadline_ends_its_lane_at_once(house: House) -> None:
-    """An hour's Retry-After leaves the rest unsent in an instant; the next run sends it."""
+    """An hour's Retry-After leaves the rest unsent in an instant; it holds for the next run, not for ever."""
     rows = accounts(4) + accounts(3, region="EMEA", prefix="e")
     source = house.source(rows)
     house.slack.script(AMER, Step(), Step(status=429, headers={"Retry-After": "3600"}))
@@ -225,6 +225,9 @@ async def test_a_pause_beyond_the_deadline_ends_its_lane_at_once(house: House) -
         assert {alert.reason for alert in left} == {Reason.DEADLINE}
         assert [alert.attempts for alert in left] == [1, 0, 0]
         assert warning_codes(record)["undelivered_alerts"] == 3
+        too_early = await desk.run(source)
+        assert (too_early.counts.unsent, house.slack.stats().channels[AMER].requests) == (3, 2)
+        house.pauses_over()
         again = await desk.run(source)
     assert (again.counts.alerts_sent, again.counts.skipped_replay) == (3, 4)
     assert house.slack.stats().total.duplicates == {}

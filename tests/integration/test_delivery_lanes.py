@@ -1,13 +1,15 @@
 """Lanes: the order, the pace, and that no destination holds up another."""
 
+import asyncio
 import time
 from dataclasses import replace
 
 from mock_slack.script import Step
 from service.delivery import Outcome
+from service.lane import LATENESS_MADE_UP_S
 from tests.clocks import ScaledClock
 from tests.integration.delivering import AMER, APAC, EMEA, House, arrivals
-from tests.starting import account, accounts
+from tests.starting import account, accounts, until
 
 
 async def test_each_lane_sends_what_matters_most_first(house: House) -> None:
@@ -87,6 +89,19 @@ async def test_lanes_are_paced_side_by_side(house: House) -> None:
     assert EMEA in channels[channels.index(AMER) :]
 
 
+async def test_runs_of_different_months_share_a_lanes_pace(house: House) -> None:
+    """Two months side by side send no faster than one, and each gets its share."""
+    slower = replace(house, clock=ScaledClock(10))
+    rows = accounts(6) + accounts(6, prefix="b", month="2026-02-01")
+    source = house.source(rows)
+    async with slower.open(slack_messages_per_second=2) as desk:
+        began = slower.clock.monotonic()
+        records = await asyncio.gather(desk.run(source), desk.run(source, month="2026-02-01"))
+        took = slower.clock.monotonic() - began
+    assert [record.counts.alerts_sent for record in records] == [6, 6]
+    assert took >= 11 * 0.5 - LATENESS_MADE_UP_S
+
+
 async def test_no_more_posts_are_open_than_there_are_senders(house: House) -> None:
     """SLACK_CONCURRENCY bounds the POSTs in flight over all lanes, and is used in full."""
     rows = accounts(8) + accounts(8, region="EMEA", prefix="e")
@@ -153,6 +168,19 @@ async def test_a_429_does_not_concern_other_lanes(house: House) -> None:
     channels = [channel for channel, _ in arrivals(house.slack)]
     second_of_amer = [place for place, channel in enumerate(channels) if channel == AMER][1]
     assert {EMEA, APAC}.isdisjoint(channels[second_of_amer:])
+
+
+async def test_a_429_stops_the_runs_of_other_months_too(house: House) -> None:
+    """What Slack has asked of one run a run of another month keeps to, from its first message on."""
+    house.slack.script(AMER, Step(status=429, headers={"Retry-After": "60"}))
+    source = house.source([account("a"), account("b", month="2026-02-01")])
+    async with house.open() as desk:
+        january = asyncio.create_task(desk.run(source))
+        await until(house.lanes_paused, what="the first has left in vain")
+        february = await desk.run(source, month="2026-02-01")
+        assert (await january).counts.alerts_sent == february.counts.alerts_sent == 1
+    stats = house.slack.stats().channels[AMER]
+    assert (stats.requests_inside_retry_after, stats.requests) == (0, 3)
 
 
 async def test_a_pause_wastes_nobodys_time(house: House) -> None:

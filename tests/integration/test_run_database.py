@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from mock_slack.script import Step
 from service.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
 from service.run_record import RunStatus
 from service.store import DatabaseBusyError, Store
+from tests.clocks import ScaledClock
 from tests.integration.delivering import AMER, EMEA, House
 from tests.starting import PATIENCE_S, account, accounts, until
 
@@ -69,7 +71,8 @@ async def test_a_dry_run_has_patience_too(house: House, monkeypatch: pytest.Monk
 async def test_missed_heartbeats_do_not_end_a_run(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as nobody has taken the month over, a run goes on without them."""
     _fails(monkeypatch, "keep_alive", RuntimeError("no pulse"), times=1_000)
-    async with house.open(slack_messages_per_second=1, lease_s=90) as desk:
+    slower = replace(house, clock=ScaledClock(10))
+    async with slower.open(slack_messages_per_second=1, lease_s=90) as desk:
         record = await desk.run(house.source(accounts(40)))
     assert record.counts.alerts_sent == 40
 
@@ -94,7 +97,8 @@ async def test_a_heartbeat_that_meets_the_end_does_not_undo_it(
 
     monkeypatch.setattr(Store, "finish_run", finish_before_a_beat)
     monkeypatch.setattr(Store, "keep_alive", beat_after_the_end)
-    async with house.open(lease_s=90) as desk:
+    slower = replace(house, clock=ScaledClock(10))
+    async with slower.open(lease_s=90) as desk:
         record = await desk.run(house.source(accounts(3)))
     assert record.counts.alerts_sent == 3
 
@@ -193,7 +197,7 @@ def _fails(
 async def test_a_run_that_cannot_even_be_closed_is_told_to_the_log(house: House) -> None:
     """When the database goes away in mid-run the caller and the log hear why, though no record can."""
     path = house.database
-    async with house.open(lease_s=30) as desk:
+    async with house.open(lease_s=300) as desk:
         house.slack.script(AMER, Step(delay_s=0.5))
         running = asyncio.ensure_future(desk.run(house.source([account("acme")])))
         await until(lambda: house.slack.stats().total.requests, what="the message is on its way")

@@ -110,6 +110,7 @@ async def test_a_pending_alert_goes_out_as_the_newest_evaluation_has_it(house: H
         rows[0] |= {"account_name": "Renamed after it was sent"}
         rows[1] |= {"account_region": "EMEA", "account_name": "Moved"}
         rows[2] |= {"arr": 77_777}
+        house.pauses_over()
         second = await desk.run(house.source(rows, name="restated.parquet"))
     assert (second.counts.alerts_sent, second.counts.skipped_replay) == (2, 1)
     messages = {account_of(record.payload): record for record in house.slack.records()[2:]}
