@@ -46,7 +46,7 @@ class House:
         return self.folder / "ledger.db"
 
     @asynccontextmanager
-    async def open(self, **changes: Any) -> AsyncIterator["Desk"]:
+    async def open(self, *, resumes: bool = False, **changes: Any) -> AsyncIterator["Desk"]:
         """Open the app as `changes` of its settings have it: unpaced unless they say otherwise.
 
         The lease is long because it is over in no time by a clock that hurries.
@@ -60,7 +60,7 @@ class House:
         }
         settings = Settings(_env_file=None, **given | self.settings | changes)
         with _database_clock(self.clock):
-            async with open_app(settings, clock=self.clock) as app:
+            async with open_app(settings, clock=self.clock, resumes=resumes) as app:
                 yield Desk(app)
 
     def lanes_paused(self) -> int:

@@ -1,29 +1,17 @@
 """Runs that are resumed, released and cancelled, on a real database before a mock Slack."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from email import message_from_bytes
 
 import pytest
 
 from mock_slack.script import Step
-from service.app import open_app
 from service.errors import CancelledRunError, InterruptedRunError, RunFinishedError, RunNotFoundError
 from service.progress import Phase
 from service.run_record import RunRecord, RunStatus
 from service.store import Store
 from tests.integration.delivering import AMER, Desk, House, assert_balanced, warning_codes
 from tests.starting import account, accounts, until
-
-
-@asynccontextmanager
-async def reopened(house: House, **changes: object) -> AsyncIterator[Desk]:
-    """Open the app as `risk-alerts serve` does: it resumes what it finds."""
-    async with house.open(**changes) as desk:
-        settings = desk.app.settings
-    async with open_app(settings, clock=house.clock, resumes=True) as app:
-        yield Desk(app)
 
 
 async def stopped_after(house: House, requests: int, source: str) -> str:
@@ -56,7 +44,7 @@ async def test_a_run_that_was_stopped_is_resumed_where_the_outbox_stands(house: 
     run_id = await stopped_after(house, 3, source)
     before = house.slack.stats().total.requests
     assert before < 10
-    async with reopened(house) as desk:
+    async with house.open(resumes=True) as desk:
         record = await ended(desk, run_id)
     assert record.status is RunStatus.SUCCEEDED
     assert_balanced(record)
@@ -72,7 +60,7 @@ async def test_a_resumed_run_sends_what_was_recorded(house: House) -> None:
     source = house.source(accounts(6))
     run_id = await stopped_after(house, 2, source)
     (house.folder / "source.parquet").unlink()
-    async with reopened(house) as desk:
+    async with house.open(resumes=True) as desk:
         assert (await ended(desk, run_id)).counts.alerts_sent == 6
 
 
@@ -81,7 +69,7 @@ async def test_a_run_is_not_resumed_when_it_is_too_old(house: House) -> None:
     house.slack.script(AMER, Step(delay_s=0.2, times=6))
     source = house.source(accounts(6))
     run_id = await stopped_after(house, 2, source)
-    async with reopened(house, resume_within_h=0) as desk:
+    async with house.open(resumes=True, resume_within_h=0) as desk:
         record = await ended(desk, run_id)
         assert record.error is not None
         assert (record.status, record.error.code) == (RunStatus.FAILED, "interrupted")
@@ -107,7 +95,7 @@ async def test_support_is_told_once_of_a_run_that_was_resumed_after_the_notice(
     assert message_from_bytes(notice.read_bytes())["To"]
     notice.unlink()
     monkeypatch.setattr(Store, "finish_run", finish_run)
-    async with reopened(house) as desk:
+    async with house.open(resumes=True) as desk:
         record = await ended(desk, raised.value.run_id or "")
     assert record.status is RunStatus.SUCCEEDED
     assert not notice.exists()
@@ -133,7 +121,7 @@ async def test_a_cancelled_run_lets_nothing_more_leave(house: House) -> None:
         assert (record.counts.unknown, record.counts.unsent) == (0, 20 - sent)
         with pytest.raises(RunFinishedError):
             await desk.app.cancel_run(run_id)
-    async with reopened(house) as desk:
+    async with house.open(resumes=True) as desk:
         assert await desk.app.store.resumable_runs(since=record.started_at) == []
         again = await desk.run(source)
     assert (again.counts.alerts_sent, again.counts.skipped_replay) == (20 - sent, sent)
