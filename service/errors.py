@@ -108,7 +108,7 @@ class MonthNotInSourceError(SourceError):
 
 
 class SourceChangedError(SourceError):
-    """A file was replaced while it was being read."""
+    """A file was replaced or removed while the source was being read."""
 
     code = "source_changed"
 
