@@ -131,6 +131,15 @@ class MemoryLimitExceededError(SourceError):
     code = "memory_limit_exceeded"
 
 
+# The run is recorded as failed, too, for what it found.
+
+
+class PlanChangedError(RiskAlertsError):
+    """The caller wanted just the plan that was previewed, and this run's is another: nothing was sent."""
+
+    code = "plan_changed"
+
+
 # The service itself.
 
 

@@ -36,6 +36,7 @@ STATUS: Final[Mapping[str, HTTPStatus]] = MappingProxyType(
         "source_changed": HTTPStatus.CONFLICT,
         "storage_unreachable": HTTPStatus.BAD_GATEWAY,
         "storage_access_refused": HTTPStatus.BAD_GATEWAY,
+        "plan_changed": HTTPStatus.CONFLICT,
         # The service.
         "slack_not_configured": HTTPStatus.SERVICE_UNAVAILABLE,
         "routing_not_configured": HTTPStatus.SERVICE_UNAVAILABLE,

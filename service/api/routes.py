@@ -88,7 +88,12 @@ def _month(context: Context, text: str) -> Month:
 
 
 def _request(context: Context, body: RunIn) -> RunRequest:
-    return RunRequest(source_uri=body.source_uri, month=_month(context, body.month), dry_run=body.dry_run)
+    return RunRequest(
+        source_uri=body.source_uri,
+        month=_month(context, body.month),
+        dry_run=body.dry_run,
+        plan_digest=body.plan_digest,
+    )
 
 
 @router.post(
@@ -99,6 +104,7 @@ def _request(context: Context, body: RunIn) -> RunRequest:
         {"finished": examples.RUN_STARTED},
         *REFUSALS,
         *SOURCE_FAILURES,
+        "plan_changed",
         "slack_not_configured",
         "routing_not_configured",
         "database_not_durable",

@@ -238,12 +238,14 @@ class RunVerbs:
 
         await self._database.write(work)
 
-    async def note_evaluation(self, run_id: str, evaluation: Evaluation) -> None:
+    async def note_evaluation(
+        self, run_id: str, evaluation: Evaluation, *, plan_digest: str | None = None
+    ) -> None:
         """Store what the evaluation of a run found, before anything is done about it.
 
         Raises OvertakenError when the run was closed meanwhile.
         """
-        found = evaluation_row(evaluation)
+        found = evaluation_row(evaluation) | {"plan_digest": plan_digest}
         await self._database.write(lambda connection: _update_running(connection, run_id, found))
 
     async def note_notice(self, run_id: str, *, now: datetime) -> None:
