@@ -58,6 +58,18 @@ class DatabaseNotDurableError(RiskAlertsError):
     code = "database_not_durable"
 
 
+class IdempotencyKeyReusedError(RiskAlertsError):
+    """The `Idempotency-Key` was used for another request within a day."""
+
+    code = "idempotency_key_reused"
+
+
+class TooManyRunsError(RiskAlertsError):
+    """This process has as many runs, or previews, under way as `MAX_CONCURRENT_RUNS` allows."""
+
+    code = "too_many_runs"
+
+
 class RunNotFoundError(RiskAlertsError):
     """No run has this id."""
 

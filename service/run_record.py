@@ -40,6 +40,8 @@ class RunRequest:
     dry_run: bool = False
     plan_digest: str | None = None
     """The plan that the caller has seen: the run refuses to do any other."""
+    idempotency_key: str | None = None
+    """The caller's name for this request: made again, it is the same run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from service.api import examples
-from service.api.errors import DETAIL_OF_TOO_LARGE, DETAIL_OF_UNEXPECTED, STATUS
+from service.api.errors import DETAIL_OF_TOO_LARGE, DETAIL_OF_UNEXPECTED, HEADERS, STATUS
 from service.api.schemas import ErrorOut
 
 _DETAIL: Final[Mapping[str, str]] = {
@@ -17,6 +17,8 @@ _DETAIL: Final[Mapping[str, str]] = {
     "bad_cursor": "the cursor was not made for this list",
     "invalid_request": "body.dry_rum: Extra inputs are not permitted",
     "body_too_large": DETAIL_OF_TOO_LARGE,
+    "idempotency_key_reused": "this Idempotency-Key was used for another request within a day",
+    "too_many_runs": "8 runs are under way, as many as MAX_CONCURRENT_RUNS allows",
     "source_not_allowed": "the source lies outside ALLOWED_SOURCES",
     "not_found": "Not Found",
     "method_not_allowed": "Method Not Allowed",
@@ -83,6 +85,8 @@ def answers(success: Mapping[str, Any] | None, *codes: str) -> dict[int | str, d
             },
         )
         answer["content"]["application/json"]["examples"][code] = {"value": _example(code)}
+        for name, value in HEADERS.get(code, {}).items():
+            answer["headers"] = {name: {"schema": {"type": "string"}, "example": value}}
     return responses
 
 

@@ -29,7 +29,7 @@ FLOORS: Final = {
         store store.* daemon_thread collector
     """,
     "flows": """
-        run evaluate dispatch outgoing delivery_news patience preview resources cluster cluster_tasks
+        run evaluate dispatch outgoing delivery_news patience preview repeat resources cluster cluster_tasks
     """,
     "wiring": """
         app
