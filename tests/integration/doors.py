@@ -127,7 +127,7 @@ def month_held_elsewhere(folder: Path) -> Iterator[None]:
 
     async def give_back(store: Store) -> None:
         ended = RunError(code="interrupted", detail="of the test")
-        await store.finish_run("elsewhere", now=datetime.now(UTC), error=ended, evaluation=None, warnings=())
+        await store.finish_run("elsewhere", now=datetime.now(UTC), error=ended)
 
     asyncio.run(work(take))
     try:
