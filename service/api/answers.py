@@ -62,12 +62,20 @@ _RECORDED: Final = frozenset(
 """Errors of a run that was recorded as failed, so that they carry its id."""
 
 
-def answers(success: Mapping[str, Any] | None, *codes: str) -> dict[int | str, dict[str, Any]]:
-    """Return a route's `responses`: the examples of its 200, and those of each error code it can give."""
+def answers(
+    success: Mapping[str, Any] | None, *codes: str, csv: str | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return a route's `responses`: the examples of its 200, and those of each error code it can give.
+
+    `csv` is an example of the CSV that a route gives to those who would rather have it.
+    """
     responses: dict[int | str, dict[str, Any]] = {}
     if success is not None:
         named = {name: {"value": value} for name, value in success.items()}
         responses[200] = {"content": {"application/json": {"examples": named}}}
+        if csv is not None:
+            text = {"schema": {"type": "string"}, "examples": {"csv": {"value": csv}}}
+            responses[200]["content"]["text/csv"] = text
     for code in codes:
         status = STATUS[code]
         answer = responses.setdefault(

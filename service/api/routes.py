@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
 import structlog
-from fastapi import APIRouter, Depends, Query
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from service.api import examples
+from service.api import csv_alerts, examples
 from service.api.answers import answers
 from service.api.context import Context, Opened
 from service.api.errors import MAX_BODY_BYTES, STATUS, error_response
@@ -155,11 +155,31 @@ async def get_run(context: Opened, run_id: RunId) -> RunOut:
     summary="List the alerts of a run and what became of each",
     tags=["runs"],
     responses=answers(
-        {"alerts": examples.ALERTS}, "run_not_found", "bad_cursor", "invalid_request", *STORE_FAILURES
+        {"alerts": examples.ALERTS},
+        "run_not_found",
+        "bad_cursor",
+        "invalid_request",
+        *STORE_FAILURES,
+        csv=csv_alerts.EXAMPLE,
     ),
+    response_model=AlertsOut,
 )
-async def list_alerts(context: Opened, run_id: RunId, query: Annotated[AlertsQuery, Query()]) -> AlertsOut:
-    """List the alerts of a run in the order in which they are sent: by ARR, highest first."""
+async def list_alerts(
+    context: Opened,
+    run_id: RunId,
+    query: Annotated[AlertsQuery, Query()],
+    request: Request,
+    response: Response,
+) -> AlertsOut | StreamingResponse:
+    """List the alerts of a run in the order in which they are sent: by ARR, highest first.
+
+    With `Accept: text/csv` the answer is CSV for a spreadsheet: a header row, then all alerts that the
+    filters let through, in one answer unless a `limit` is given. A text that would be taken for a formula has
+    an apostrophe before it.
+    """
+    if csv_alerts.prefers_csv(",".join(request.headers.getlist("accept"))):
+        return await csv_alerts.alerts_csv(context.app.store, run_id, query)
+    response.headers["Vary"] = "Accept"
     page = await context.app.store.list_alerts(
         run_id, outcome=query.outcome, region=query.region, limit=query.limit, cursor=query.cursor
     )
