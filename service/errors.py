@@ -58,6 +58,18 @@ class DatabaseNotDurableError(RiskAlertsError):
     code = "database_not_durable"
 
 
+class IdempotencyKeyReusedError(RiskAlertsError):
+    """The `Idempotency-Key` was used for another request within a day."""
+
+    code = "idempotency_key_reused"
+
+
+class TooManyRunsError(RiskAlertsError):
+    """This process has as many runs, or previews, under way as `MAX_CONCURRENT_RUNS` allows."""
+
+    code = "too_many_runs"
+
+
 class RunNotFoundError(RiskAlertsError):
     """No run has this id."""
 
@@ -108,7 +120,7 @@ class MonthNotInSourceError(SourceError):
 
 
 class SourceChangedError(SourceError):
-    """A file was replaced while it was being read."""
+    """A file was replaced or removed while the source was being read."""
 
     code = "source_changed"
 
@@ -129,6 +141,15 @@ class MemoryLimitExceededError(SourceError):
     """The scan would need more memory than `MEMORY_LIMIT_MB`; the detail names what it needs."""
 
     code = "memory_limit_exceeded"
+
+
+# The run is recorded as failed, too, for what it found.
+
+
+class PlanChangedError(RiskAlertsError):
+    """The caller wanted just the plan that was previewed, and this run's is another: nothing was sent."""
+
+    code = "plan_changed"
 
 
 # The service itself.

@@ -37,8 +37,9 @@ async def evaluate(
     Reads in daemon threads, so that the event loop goes on. Raises SourceError.
     """
     stop = threading.Event()
+    scan = Scan(source, threads=options.threads, stop=stop)
     try:
-        return await run_in_daemon_thread(_evaluate, source, criteria, options, progress, stop)
+        return await run_in_daemon_thread(_pinned, scan, criteria, options, progress, stop)
     finally:
         # Cancelled: the threads see it before their next batch.
         stop.set()
@@ -59,10 +60,16 @@ def _plan(scan: Scan, criteria: Criteria, options: ScanOptions) -> ScanPlan:
     return plan_scan(scan.footers(), criteria, threads=options.threads)
 
 
-def _evaluate(
-    source: Source, criteria: Criteria, options: ScanOptions, progress: Progress, stop: threading.Event
+def _pinned(
+    scan: Scan, criteria: Criteria, options: ScanOptions, progress: Progress, stop: threading.Event
 ) -> Evaluation:
-    scan = Scan(source, threads=options.threads, stop=stop)
+    with scan.pinned():
+        return _evaluate(scan, criteria, options, progress, stop)
+
+
+def _evaluate(
+    scan: Scan, criteria: Criteria, options: ScanOptions, progress: Progress, stop: threading.Event
+) -> Evaluation:
     progress.phase = Phase.PLANNING
     plan = _plan(scan, criteria, options)
     progress.row_groups_total = len(plan.with_target) + len(plan.before_target)
@@ -96,6 +103,7 @@ def _evaluate(
         warnings=(*near_miss_warnings(fold.nearly_at_risk, fold.candidate_ids()), *judged.warnings),
         invalid_samples=fold.judge.samples,
         plan=plan.summary(),
+        source_versions=scan.versions,
     )
 
 

@@ -42,3 +42,5 @@ class Evaluation:
     invalid_samples: tuple[InvalidSample, ...] = ()
     plan: dict[str, Any] = field(default_factory=dict)
     """What was read and what was not, as plain values for JSON (`ScanPlan.summary`)."""
+    source_versions: tuple[tuple[str, str], ...] = ()
+    """Path and version of every file that was read."""

@@ -8,6 +8,7 @@ import orjson
 from service.collector import rare_collections
 from service.daemon_thread import run_in_daemon_thread
 from service.delivery import Outcome, Reason
+from service.digest import plan_digest
 from service.evaluation import Evaluation
 from service.ledger import Ledger
 from service.message import details_url
@@ -51,6 +52,7 @@ def _told(
     return Preview(
         source_uri=request.source_uri,
         month=request.month,
+        plan_digest=plan_digest(evaluation, app.channels, details_base_url=base_url),
         total=len(evaluation.alerts),
         alerts=tuple(
             _preview_alert(item, decision, base_url) for item, decision in zip(shown, decisions, strict=False)

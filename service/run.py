@@ -16,11 +16,13 @@ from typing import Final, TypeVar
 
 from service.daemon_thread import run_in_daemon_thread
 from service.delivery import Outcome
+from service.digest import plan_digest
 from service.dispatch import Dispatch
 from service.errors import (
     DatabaseNotDurableError,
     InterruptedRunError,
     OvertakenError,
+    PlanChangedError,
     RiskAlertsError,
     RoutingNotConfiguredError,
     SlackNotConfiguredError,
@@ -267,15 +269,18 @@ class _Run:
             await app.unless_stopped(app.clock.sleep(LEASE_POLL_S), halt=self.halt)
 
     async def _evaluate(self) -> list[RoutedAlert]:
-        app = self.app
+        app, base_url = self.app, self.app.settings.details_base_url
         found = await app.unless_stopped(app.evaluate(self._request, self.progress), halt=self.halt)
+        digest = await run_in_daemon_thread(
+            lambda: plan_digest(found, app.channels, details_base_url=base_url)
+        )
         warnings = found.warnings + region_warnings(found.alerts, app.channels)
         evaluation = replace(found, warnings=warnings)
-        await self._patiently(lambda: app.store.note_evaluation(self.run_id, evaluation))
+        await self._patiently(lambda: app.store.note_evaluation(self.run_id, evaluation, plan_digest=digest))
+        if self._request.plan_digest not in {None, digest}:
+            raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
         return await run_in_daemon_thread(
-            lambda: list(
-                route(evaluation.alerts, app.channels, details_base_url=app.settings.details_base_url)
-            )
+            lambda: list(route(evaluation.alerts, app.channels, details_base_url=base_url))
         )
 
     async def _tell_decided(

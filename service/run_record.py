@@ -38,6 +38,10 @@ class RunRequest:
     source_uri: str
     month: Month
     dry_run: bool = False
+    plan_digest: str | None = None
+    """The plan that the caller has seen: the run refuses to do any other."""
+    idempotency_key: str | None = None
+    """The caller's name for this request: made again, it is the same run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,8 @@ class RunRecord:
     invalid_samples: tuple[InvalidSample, ...] = ()
     plan: dict[str, Any] | None = None
     """What the scan decided to read, from the footers alone; None until the evaluation is done."""
+    plan_digest: str | None = None
+    """Of this run's own plan; None until the evaluation is done."""
     progress: dict[str, Any] | None = None
     """The last heartbeat's progress; None once the run has finished."""
     sample_alerts: tuple[RunAlert, ...] = ()
@@ -125,6 +131,8 @@ class Preview:
 
     source_uri: str
     month: Month
+    plan_digest: str
+    """A run that is given it does just this, or nothing."""
     total: int
     alerts: tuple[PreviewAlert, ...]
     """The first `limit` of them, in the order in which they would be sent."""

@@ -13,7 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from service.columns import MONTH, schema_problems
-from service.errors import InterruptedRunError, RiskAlertsError, SchemaMismatchError, SourceNotParquetError
+from service.errors import (
+    InterruptedRunError,
+    MonthNotInSourceError,
+    RiskAlertsError,
+    SchemaMismatchError,
+    SourceChangedError,
+    SourceNotFoundError,
+    SourceNotParquetError,
+)
 from service.footer import Batch, Footer, RowGroup
 from service.partition import partition_keys, with_keys
 from service.plan import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
@@ -57,6 +65,37 @@ class Scan:
         self._files = dict(enumerate(self._source.files()))
         self._in_threads(range(len(self._files)), self._read_footer, _FOOTER_THREADS)
         return [self._footers[place] for place in range(len(self._files))]
+
+    @property
+    def versions(self) -> tuple[tuple[str, str], ...]:
+        """Path and version of every file, as it was listed before its footer was read."""
+        return tuple((file.path, file.version) for file in self._files.values())
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Hold the source to what was listed: raises SourceChangedError where a file has changed meanwhile.
+
+        Every read is of the listed version, as far as its storage can promise that. Afterwards the source is
+        listed again, also where the bytes made no sense: they may have been those of two versions. Files that
+        have come since are the next scan's.
+        """
+        try:
+            yield
+        except (SourceNotFoundError, SourceNotParquetError, SchemaMismatchError, MonthNotInSourceError):
+            self._check_unchanged()
+            raise
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        try:
+            now = set(self._source.files() if self._files else ())
+        except SourceNotFoundError:
+            now = set()
+        for file in self._files.values():
+            if file not in now:
+                raise SourceChangedError(
+                    f"{file.name} was replaced or removed while it was being read; run again"
+                )
 
     def adopt(self, files: Mapping[int, SourceFile], footers: Mapping[int, Footer]) -> None:
         """Take over what another scan of the same source has found, or the part of it that is to be read."""

@@ -206,6 +206,11 @@ class Settings(BaseSettings):
         description="A Dask scheduler that evaluates, such as `tcp://scheduler:8786`; unset: this process.",
     )
 
+    # The API
+    max_concurrent_runs: int = Field(
+        8, ge=1, le=1_000, description="Runs that the API does at once, and previews; beyond it 429."
+    )
+
     # The database
     database_url: DatabaseUrl = Field(
         SecretStr("sqlite:///data/risk_alerts.db"), description="Where the ledger and the outbox live."

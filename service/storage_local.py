@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -95,25 +96,28 @@ class _LocalReader(SourceReader):
     # Not memory-mapped: mapped pages count as memory of this process.
 
     def __init__(self, real: str, file: SourceFile) -> None:
-        self._real = real
         self._file = file
-        self._verify()
+        self._real = Path(real)
+        # Before it is opened, because opening a pipe that has come in its place would wait for ever.
+        self._verify(self._real.stat())
         self.parquet_input = pa.OSFile(real)
+        # The name may lead elsewhere by now: what was opened is asked, too.
+        self._verify(os.fstat(self.parquet_input.fileno()))
 
     def prefetch(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Do nothing: the kernel reads ahead."""
 
     def close(self) -> None:
-        if not self.parquet_input.closed:
-            self.parquet_input.close()
-            try:
-                self._verify()
-            except FileNotFoundError:
-                # It was removed, but what was read through the open handle was whole.
-                return
+        if self.parquet_input.closed:
+            return
+        status = os.fstat(self.parquet_input.fileno())
+        self.parquet_input.close()
+        self._verify(status)
+        # A file that was removed is no mixture: what was read through the open handle was whole.
+        with suppress(FileNotFoundError):
+            self._verify(self._real.stat())
 
-    def _verify(self) -> None:
-        status = Path(self._real).stat()
+    def _verify(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode) or _version(status) != self._file.version:
             raise SourceChangedError(f"{self._file.name} was replaced while it was being read; run again")
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from service.api import examples
-from service.api.errors import DETAIL_OF_TOO_LARGE, DETAIL_OF_UNEXPECTED, STATUS
+from service.api.errors import DETAIL_OF_TOO_LARGE, DETAIL_OF_UNEXPECTED, HEADERS, STATUS
 from service.api.schemas import ErrorOut
 
 _DETAIL: Final[Mapping[str, str]] = {
@@ -17,6 +17,8 @@ _DETAIL: Final[Mapping[str, str]] = {
     "bad_cursor": "the cursor was not made for this list",
     "invalid_request": "body.dry_rum: Extra inputs are not permitted",
     "body_too_large": DETAIL_OF_TOO_LARGE,
+    "idempotency_key_reused": "this Idempotency-Key was used for another request within a day",
+    "too_many_runs": "8 runs are under way, as many as MAX_CONCURRENT_RUNS allows",
     "source_not_allowed": "the source lies outside ALLOWED_SOURCES",
     "not_found": "Not Found",
     "method_not_allowed": "Method Not Allowed",
@@ -27,6 +29,7 @@ _DETAIL: Final[Mapping[str, str]] = {
     "month_not_in_source": "the source has no row of 2026-01-01; its months are 2024-01-01 to 2025-12-01",
     "memory_limit_exceeded": "the scan needs 700 MB, more than MEMORY_LIMIT_MB allows",
     "source_changed": "monthly_account_status.parquet was replaced while it was being read",
+    "plan_changed": f"nothing was sent: the plan has changed, and its digest is now {examples.PLAN_DIGEST}",
     "storage_unreachable": "the storage did not answer within 15 s",
     "storage_access_refused": "these credentials may not read gs://bucket/monthly_account_status.parquet",
     "slack_not_configured": "set SLACK_WEBHOOK_BASE_URL or SLACK_WEBHOOK_URL",
@@ -50,6 +53,7 @@ _RECORDED: Final = frozenset(
         "source_changed",
         "storage_unreachable",
         "storage_access_refused",
+        "plan_changed",
         "interrupted",
         "cancelled",
         "ledger_imbalance",
@@ -58,12 +62,20 @@ _RECORDED: Final = frozenset(
 """Errors of a run that was recorded as failed, so that they carry its id."""
 
 
-def answers(success: Mapping[str, Any] | None, *codes: str) -> dict[int | str, dict[str, Any]]:
-    """Return a route's `responses`: the examples of its 200, and those of each error code it can give."""
+def answers(
+    success: Mapping[str, Any] | None, *codes: str, csv: str | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return a route's `responses`: the examples of its 200, and those of each error code it can give.
+
+    `csv` is an example of the CSV that a route gives to those who would rather have it.
+    """
     responses: dict[int | str, dict[str, Any]] = {}
     if success is not None:
         named = {name: {"value": value} for name, value in success.items()}
         responses[200] = {"content": {"application/json": {"examples": named}}}
+        if csv is not None:
+            text = {"schema": {"type": "string"}, "examples": {"csv": {"value": csv}}}
+            responses[200]["content"]["text/csv"] = text
     for code in codes:
         status = STATUS[code]
         answer = responses.setdefault(
@@ -81,6 +93,8 @@ def answers(success: Mapping[str, Any] | None, *codes: str) -> dict[int | str, d
             },
         )
         answer["content"]["application/json"]["examples"][code] = {"value": _example(code)}
+        for name, value in HEADERS.get(code, {}).items():
+            answer["headers"] = {name: {"schema": {"type": "string"}, "example": value}}
     return responses
 
 

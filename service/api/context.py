@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.api.places import Places
 from service.api.schemas import ProgressOut
 from service.api.time_left import TimeLeft
 from service.app import App
@@ -17,6 +18,14 @@ class Context:
 
     app: App
     time_left: TimeLeft = field(default_factory=TimeLeft)
+    runs: Places = field(init=False)
+    previews: Places = field(init=False)
+    """Counted apart: a look is not refused because runs are waiting for Slack."""
+
+    def __post_init__(self) -> None:
+        limit = self.app.settings.max_concurrent_runs
+        object.__setattr__(self, "runs", Places(limit, of="runs"))
+        object.__setattr__(self, "previews", Places(limit, of="previews"))
 
     def progress_of(self, record: RunRecord) -> ProgressOut | None:
         """Return how far a run has come, wherever it runs; None once it has finished."""

@@ -22,6 +22,8 @@ STATUS: Final[Mapping[str, HTTPStatus]] = MappingProxyType(
         "bad_cursor": HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid_request": HTTPStatus.UNPROCESSABLE_ENTITY,
         "source_not_allowed": HTTPStatus.FORBIDDEN,
+        "idempotency_key_reused": HTTPStatus.UNPROCESSABLE_ENTITY,
+        "too_many_runs": HTTPStatus.TOO_MANY_REQUESTS,
         "run_not_found": HTTPStatus.NOT_FOUND,
         "run_finished": HTTPStatus.CONFLICT,
         "not_found": HTTPStatus.NOT_FOUND,
@@ -36,6 +38,7 @@ STATUS: Final[Mapping[str, HTTPStatus]] = MappingProxyType(
         "source_changed": HTTPStatus.CONFLICT,
         "storage_unreachable": HTTPStatus.BAD_GATEWAY,
         "storage_access_refused": HTTPStatus.BAD_GATEWAY,
+        "plan_changed": HTTPStatus.CONFLICT,
         # The service.
         "slack_not_configured": HTTPStatus.SERVICE_UNAVAILABLE,
         "routing_not_configured": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -63,6 +66,9 @@ _CODE_BY_STATUS: Final[Mapping[int, str]] = {
 }
 """Of the statuses that the framework itself answers with."""
 
+HEADERS: Final[Mapping[str, Mapping[str, str]]] = {"too_many_runs": {"Retry-After": "5"}}
+"""What is said beside the body: when it is worth while to come again."""
+
 _MOST_PROBLEMS_TOLD: Final = 5
 
 
@@ -71,6 +77,7 @@ def error_response(
 ) -> JSONResponse:
     """Return the answer for an error `code` of the table."""
     body = ErrorOut(error=code, detail=detail, run_id=run_id)
+    headers = {**HEADERS.get(code, {}), **(headers or {})}
     return JSONResponse(body.model_dump(), status_code=STATUS[code], headers=headers)
 
 

@@ -4,6 +4,7 @@ import json
 from typing import Any, Final
 
 RUN_ID: Final = "20260201T060000Z-7d3f9a"
+PLAN_DIGEST: Final = "c0d2f1a4be937586f7d1c6a2b8e409535b1e7a6d8c4f20139ad5e8b7640c3f12"
 ACCOUNT: Final[dict[str, Any]] = {
     "alert_id": "5f0c6b8e7a3d4c1f9b2e6d8a7c5b4e31",
     "account_id": "a00636",
@@ -22,6 +23,7 @@ RUN_IN: Final[dict[str, Any]] = {
     "source_uri": "file:///data/monthly_account_status.parquet",
     "month": "2026-01-01",
     "dry_run": False,
+    "plan_digest": PLAN_DIGEST,
 }
 RUN_STARTED: Final[dict[str, Any]] = {"run_id": RUN_ID}
 HEALTHY: Final[dict[str, Any]] = {"status": "healthy", "ok": True, "database": "ok"}
@@ -116,6 +118,7 @@ RUN: Final[dict[str, Any]] = {
         "compressed_bytes": {"every_row": 47824, "alerting_accounts_at_most": 49300, "skipped": 0},
         "memory_bytes": {"reading": 62203744, "each_account": 194},
     },
+    "plan_digest": PLAN_DIGEST,
     "progress": None,
 }
 PROGRESS: Final[dict[str, Any]] = {
@@ -142,6 +145,7 @@ ALERTS: Final[dict[str, Any]] = {"alerts": [SENT_ALERT, FAILED_ALERT], "next_cur
 PREVIEW: Final[dict[str, Any]] = {
     "source_uri": RUN_IN["source_uri"],
     "month": "2026-01-01",
+    "plan_digest": PLAN_DIGEST,
     "total": 42,
     "alerts": [
         ACCOUNT

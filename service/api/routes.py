@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
 import structlog
-from fastapi import APIRouter, Depends, Path, Query
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, ConfigDict, Field
 
-from service.api import examples
+from service.api import csv_alerts, examples
 from service.api.answers import answers
 from service.api.context import Context, Opened
-from service.api.errors import MAX_BODY_BYTES, STATUS
+from service.api.errors import MAX_BODY_BYTES, STATUS, error_response
 from service.api.events import run_events
+from service.api.questions import AlertsQuery, IdempotencyKey, PreviewQuery, RunId, RunsQuery
 from service.api.schemas import (
     AlertsOut,
     HealthOut,
@@ -25,13 +25,15 @@ from service.api.schemas import (
     RunStartedOut,
     UnhealthyOut,
 )
-from service.delivery import Outcome
 from service.errors import DatabaseUnusableError
 from service.month import Month
+from service.patience import patiently
 from service.preview import preview
 from service.progress import Progress
+from service.repeat import end_of_run
 from service.run import execute_run, new_run_id
-from service.run_record import RunRecord, RunRequest, RunStatus
+from service.run_record import RunRecord, RunRequest
+from service.store import RequestedBeforeError
 
 REFUSALS: Final = ("bad_month", "bad_source_uri", "invalid_request", "body_too_large", "source_not_allowed")
 SOURCE_FAILURES: Final = (
@@ -49,46 +51,19 @@ STORE_FAILURES: Final = ("database_unusable", "internal_error")
 # Limited here: a limit of the whole application would lie outside the middleware that gives it our shape.
 router = APIRouter(max_body_size=MAX_BODY_BYTES)
 
-RunId = Annotated[str, Path(max_length=100, examples=[examples.RUN_ID])]
-Cursor = Annotated[str | None, Field(max_length=500, description="`next_cursor` of the page before.")]
-
-
-class _Question(BaseModel):
-    """Parameters that are not listed are refused, so that a misspelled filter does not list everything."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class RunsQuery(_Question):
-    """Which runs to list."""
-
-    limit: int = Field(default=50, ge=1, le=500)
-    cursor: Cursor = None
-    month: str | None = Field(default=None, description="`YYYY-MM-01`, `current` or `previous`.")
-    status: RunStatus | None = None
-
-
-class AlertsQuery(_Question):
-    """Which alerts of a run to list."""
-
-    outcome: Outcome | None = None
-    region: str | None = Field(default=None, description="Exactly as in the source.")
-    limit: int = Field(default=100, ge=1, le=1000)
-    cursor: Cursor = None
-
-
-class PreviewQuery(_Question):
-    """How much of a preview to show."""
-
-    limit: int = Field(default=500, ge=0, le=10_000, description="Alerts shown; `total` counts them all.")
-
 
 def _month(context: Context, text: str) -> Month:
     return Month.resolve(text, today=context.app.clock.now().date())
 
 
-def _request(context: Context, body: RunIn) -> RunRequest:
-    return RunRequest(source_uri=body.source_uri, month=_month(context, body.month), dry_run=body.dry_run)
+def _request(context: Context, body: RunIn, idempotency_key: str | None = None) -> RunRequest:
+    return RunRequest(
+        source_uri=body.source_uri,
+        month=_month(context, body.month),
+        dry_run=body.dry_run,
+        plan_digest=body.plan_digest,
+        idempotency_key=idempotency_key,
+    )
 
 
 @router.post(
@@ -99,6 +74,9 @@ def _request(context: Context, body: RunIn) -> RunRequest:
         {"finished": examples.RUN_STARTED},
         *REFUSALS,
         *SOURCE_FAILURES,
+        "plan_changed",
+        "idempotency_key_reused",
+        "too_many_runs",
         "slack_not_configured",
         "routing_not_configured",
         "database_not_durable",
@@ -107,20 +85,40 @@ def _request(context: Context, body: RunIn) -> RunRequest:
         "ledger_imbalance",
         *STORE_FAILURES,
     ),
+    response_model=RunStartedOut,
 )
-async def start_run(context: Opened, body: RunIn) -> RunStartedOut:
+async def start_run(
+    context: Opened, body: RunIn, idempotency_key: IdempotencyKey = None
+) -> RunStartedOut | JSONResponse:
     """Evaluate the source, deliver every alert that has not been sent yet, and answer when that is done.
 
     The run goes on if the client goes away. Running the same month again sends nothing twice.
     """
     app = context.app
-    request = _request(context, body)
+    request = _request(context, body, idempotency_key)
+    earlier = await patiently(app.clock, lambda: app.store.run_of_request(request))
+    if earlier is None:
+        try:
+            return RunStartedOut(run_id=await _run(context, request))
+        except RequestedBeforeError as before:
+            earlier = before.run_id
+    error = await end_of_run(app, earlier)
+    if error is not None:
+        return error_response(error.code, error.detail, run_id=earlier)
+    return RunStartedOut(run_id=earlier)
+
+
+async def _run(context: Context, request: RunRequest) -> str:
+    app = context.app
+    context.runs.take()
     run_id = new_run_id(app.clock.now())
     with structlog.contextvars.bound_contextvars(run_id=run_id):
         run = app.spawn(execute_run(app, request, run_id=run_id, progress=Progress()))
+    # Left by the run, which goes on when this request is cancelled.
+    run.add_done_callback(lambda _: context.runs.leave())
     # Shielded: what cancels this request must not cancel the run.
     await asyncio.shield(run)
-    return RunStartedOut(run_id=run_id)
+    return run_id
 
 
 @router.get(
@@ -157,11 +155,31 @@ async def get_run(context: Opened, run_id: RunId) -> RunOut:
     summary="List the alerts of a run and what became of each",
     tags=["runs"],
     responses=answers(
-        {"alerts": examples.ALERTS}, "run_not_found", "bad_cursor", "invalid_request", *STORE_FAILURES
+        {"alerts": examples.ALERTS},
+        "run_not_found",
+        "bad_cursor",
+        "invalid_request",
+        *STORE_FAILURES,
+        csv=csv_alerts.EXAMPLE,
     ),
+    response_model=AlertsOut,
 )
-async def list_alerts(context: Opened, run_id: RunId, query: Annotated[AlertsQuery, Query()]) -> AlertsOut:
-    """List the alerts of a run in the order in which they are sent: by ARR, highest first."""
+async def list_alerts(
+    context: Opened,
+    run_id: RunId,
+    query: Annotated[AlertsQuery, Query()],
+    request: Request,
+    response: Response,
+) -> AlertsOut | StreamingResponse:
+    """List the alerts of a run in the order in which they are sent: by ARR, highest first.
+
+    With `Accept: text/csv` the answer is CSV for a spreadsheet: a header row, then all alerts that the
+    filters let through, in one answer unless a `limit` is given. A text that would be taken for a formula has
+    an apostrophe before it.
+    """
+    if csv_alerts.prefers_csv(",".join(request.headers.getlist("accept"))):
+        return await csv_alerts.alerts_csv(context.app.store, run_id, query)
+    response.headers["Vary"] = "Accept"
     page = await context.app.store.list_alerts(
         run_id, outcome=query.outcome, region=query.region, limit=query.limit, cursor=query.cursor
     )
@@ -225,12 +243,22 @@ async def follow_run(
     summary="Tell what a run would do, without doing it",
     tags=["preview"],
     responses=answers(
-        {"preview": examples.PREVIEW}, *REFUSALS, *SOURCE_FAILURES, "ledger_imbalance", *STORE_FAILURES
+        {"preview": examples.PREVIEW},
+        *REFUSALS,
+        *SOURCE_FAILURES,
+        "too_many_runs",
+        "ledger_imbalance",
+        *STORE_FAILURES,
     ),
 )
 async def preview_run(context: Opened, body: RunIn, query: Annotated[PreviewQuery, Query()]) -> PreviewOut:
     """Tell what a run would send, in its order; nothing is sent, claimed or written."""
-    answer = await preview(context.app, _request(context, body), limit=query.limit, progress=Progress())
+    request = _request(context, body)
+    context.previews.take()
+    try:
+        answer = await preview(context.app, request, limit=query.limit, progress=Progress())
+    finally:
+        context.previews.leave()
     return PreviewOut.of(answer)
 
 

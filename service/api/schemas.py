@@ -42,6 +42,12 @@ class RunIn(BaseModel):
     dry_run: StrictBool = Field(
         default=False, description="Record the run, but send and claim nothing. A preview never sends."
     )
+    plan_digest: str | None = Field(
+        default=None,
+        description="From `/preview`: the run does just that plan, or fails with `plan_changed` and sends "
+        "nothing. A preview ignores it.",
+        pattern="^[0-9a-f]{64}$",
+    )
 
 
 class RunStartedOut(Out):
@@ -213,6 +219,9 @@ class RunOut(Out):
     sample_alerts: list[RunAlertOut] = Field(description="At most 10; all are at `/runs/{run_id}/alerts`.")
     sample_errors: list[RunAlertOut] = Field(description="At most 10.")
     plan: dict[str, Any] | None = Field(description="What the scan read and skipped, and why.")
+    plan_digest: str | None = Field(
+        description="Of what this run found to do; null until the source has been evaluated."
+    )
     progress: ProgressOut | None = Field(description="Only while the run is running.")
 
     @classmethod
@@ -234,6 +243,7 @@ class RunOut(Out):
             sample_alerts=[RunAlertOut.of(row) for row in record.sample_alerts],
             sample_errors=[RunAlertOut.of(row) for row in record.sample_errors],
             plan=record.plan,
+            plan_digest=record.plan_digest,
             progress=progress,
         )
 
@@ -267,6 +277,10 @@ class PreviewOut(Out):
 
     source_uri: str
     month: date
+    plan_digest: str = Field(
+        description="Over the source's versions, month, rules, routing, and alerts. Give it to `POST /runs`, "
+        "and that run does just this or nothing."
+    )
     total: int = Field(description="All alerts, those beyond `limit` included.")
     alerts: list[PreviewAlertOut]
     counts: CountsOut
@@ -283,6 +297,7 @@ class PreviewOut(Out):
         return cls(
             source_uri=preview.source_uri,
             month=preview.month.first_day,
+            plan_digest=preview.plan_digest,
             total=preview.total,
             alerts=[PreviewAlertOut.of(row) for row in preview.alerts],
             counts=CountsOut.of(preview.counts),

@@ -58,6 +58,9 @@ def run(
     source: Source,
     month: MonthText,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Record the run, but send nothing.")] = False,  # noqa: FBT002  # how typer spells a flag
+    plan_digest: Annotated[
+        str | None, typer.Option(help="From preview: do just that plan, or fail and send nothing.")
+    ] = None,
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Deliver a month's alerts.
@@ -66,7 +69,9 @@ def run(
     """
     from service.cli.running import run_month  # noqa: PLC0415  # cold start
 
-    raise typer.Exit(run_month(source=source, month=month, dry_run=dry_run, as_json=json))
+    raise typer.Exit(
+        run_month(source=source, month=month, dry_run=dry_run, plan_digest=plan_digest, as_json=json)
+    )
 
 
 @commands.command()

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import structlog
 
@@ -21,11 +22,11 @@ from service.run_record import RunRecord, RunRequest
 from service.settings import Settings
 
 
-def run_month(*, source: str, month: str, dry_run: bool, as_json: bool) -> int:
+def run_month(*, source: str, month: str, dry_run: bool, plan_digest: str | None, as_json: bool) -> int:
     """Run a month and return the exit code."""
 
     async def flow(settings: Settings) -> int:
-        request = _request(source, month, dry_run=dry_run)
+        request = replace(_request(source, month), dry_run=dry_run, plan_digest=plan_digest)
         async with open_app(settings) as app:
             record = await _run(app, request)
         answer = RunOut.of(record)
@@ -44,7 +45,7 @@ def preview_month(*, source: str, month: str, limit: int, as_json: bool) -> int:
     """Preview a month and return the exit code."""
 
     async def flow(settings: Settings) -> int:
-        request = _request(source, month, dry_run=False)
+        request = _request(source, month)
         async with open_app(settings) as app:
             progress = Progress()
             async with shown(progress):
@@ -60,9 +61,9 @@ def preview_month(*, source: str, month: str, limit: int, as_json: bool) -> int:
     return with_flow(flow, as_json=as_json)
 
 
-def _request(source: str, month: str, *, dry_run: bool) -> RunRequest:
+def _request(source: str, month: str) -> RunRequest:
     today = SystemClock().now().date()
-    return RunRequest(source_uri=source_uri(source), month=Month.resolve(month, today=today), dry_run=dry_run)
+    return RunRequest(source_uri=source_uri(source), month=Month.resolve(month, today=today))
 
 
 async def _run(app: App, request: RunRequest) -> RunRecord:

@@ -63,6 +63,7 @@ def print_preview(preview: PreviewOut) -> None:
     out = _console()
     out.print(_safe(f"Preview of {_month(preview.month)}: {preview.total:,} alerts"), style="bold")
     out.print(_safe(preview.source_uri))
+    out.print(f"plan digest: {preview.plan_digest} (run --plan-digest does just this plan, or nothing)")
     if preview.alerts:
         table = _table(None, *_FACTS, "Channel", "Action", "Reason")
         for row in preview.alerts:

@@ -12,6 +12,7 @@ from service.store.failures import DatabaseBusyError
 from service.store.lane_turns import SharedLane
 from service.store.list_verbs import ListVerbs
 from service.store.record_verbs import RecordVerbs
+from service.store.request_verbs import RequestedBeforeError, RequestVerbs, RunEnd
 from service.store.run_verbs import MonthLease, RescuedRun, ResumedRun, RunVerbs, cancelled
 from service.store.schema import health_probe
 from service.store.send_verbs import Claimed, LeftAlert, OutboxEntry, SendVerbs, Settlement
@@ -23,8 +24,10 @@ __all__ = [
     "LeftAlert",
     "MonthLease",
     "OutboxEntry",
+    "RequestedBeforeError",
     "RescuedRun",
     "ResumedRun",
+    "RunEnd",
     "Settlement",
     "SharedLane",
     "Store",
@@ -37,7 +40,7 @@ _BALLAST_BYTES: Final = 64 * 1024
 """A database with less room than this left is as good as full."""
 
 
-class Store(RunVerbs, RecordVerbs, SendVerbs, ListVerbs):
+class Store(RunVerbs, RequestVerbs, RecordVerbs, SendVerbs, ListVerbs):
     """Everything that is written down; whole transactions only, and every one to its end."""
 
     def __init__(self, database: Database) -> None:

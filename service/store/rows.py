@@ -84,6 +84,7 @@ def run_record(
             for sample in _loads(row["invalid_samples"])
         ),
         plan=orjson.loads(row["plan"]) if row["plan"] else None,
+        plan_digest=row["plan_digest"],
         progress=orjson.loads(row["progress"]) if row["progress"] and status is RunStatus.RUNNING else None,
         sample_alerts=sample_alerts,
         sample_errors=sample_errors,

@@ -25,6 +25,7 @@ from service.ledger import Ledger
 from service.month import Month
 from service.run_record import RunError, RunRequest, RunStatus
 from service.store.database import Database, DatabaseClock
+from service.store.request_verbs import bind_key
 from service.store.rows import evaluation_row, row_ledger, run_warnings, warnings_text
 from service.store.schema import alert_outcomes, month_leases, run_outcomes, runs
 
@@ -89,9 +90,13 @@ class RunVerbs:
     async def begin_run(
         self, run_id: str, request: RunRequest, *, started_at: datetime, lease_s: float
     ) -> None:
-        """Record that a run has begun; it counts as alive for `lease_s` seconds."""
+        """Record that a run has begun; it counts as alive for `lease_s` seconds.
+
+        Raises RequestedBeforeError and IdempotencyKeyReusedError, as `bind_key` does; no run has begun then.
+        """
 
         def work(connection: sa.Connection) -> None:
+            bind_key(connection, run_id, request)
             connection.execute(
                 runs.insert().values(
                     run_id=run_id,
@@ -238,12 +243,14 @@ class RunVerbs:
 
         await self._database.write(work)
 
-    async def note_evaluation(self, run_id: str, evaluation: Evaluation) -> None:
+    async def note_evaluation(
+        self, run_id: str, evaluation: Evaluation, *, plan_digest: str | None = None
+    ) -> None:
         """Store what the evaluation of a run found, before anything is done about it.
 
         Raises OvertakenError when the run was closed meanwhile.
         """
-        found = evaluation_row(evaluation)
+        found = evaluation_row(evaluation) | {"plan_digest": plan_digest}
         await self._database.write(lambda connection: _update_running(connection, run_id, found))
 
     async def note_notice(self, run_id: str, *, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """What the tests of the doors share: a small source, a service that runs, commands that run."""
 
+import asyncio
 import io
 import json
 import logging
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -23,8 +24,11 @@ import uvicorn
 
 from service.api.application import app_of, create_app
 from service.app import App, open_app
+from service.month import Month
+from service.run_record import RunError, RunRequest
 from service.sample_data import SCHEMA
 from service.settings import Settings
+from service.store import Store, open_store
 from service.telemetry import configure_logging
 
 MONTH: Final = "2026-01-01"
@@ -106,6 +110,30 @@ class RunningService:
         assert list(response.json()) == ["run_id"]
         run: dict[str, Any] = self.get(f"/runs/{response.json()['run_id']}")
         return run
+
+
+@contextmanager
+def month_held_elsewhere(folder: Path) -> Iterator[None]:
+    """Hold the month as a run of another process does, until the block is left: every real run waits."""
+
+    async def work(step: Callable[[Store], Awaitable[Any]]) -> None:
+        async with open_store(f"sqlite:///{folder / 'risk_alerts.db'}") as store:
+            await step(store)
+
+    async def take(store: Store) -> None:
+        request = RunRequest(source_uri="file:///elsewhere.parquet", month=Month.parse(MONTH))
+        await store.begin_run("elsewhere", request, started_at=datetime.now(UTC), lease_s=3_600)
+        await store.acquire_month("elsewhere", request.month, now=datetime.now(UTC))
+
+    async def give_back(store: Store) -> None:
+        ended = RunError(code="interrupted", detail="of the test")
+        await store.finish_run("elsewhere", now=datetime.now(UTC), error=ended)
+
+    asyncio.run(work(take))
+    try:
+        yield
+    finally:
+        asyncio.run(work(give_back))
 
 
 def settings(folder: Path, **values: Any) -> Settings:

@@ -18,6 +18,8 @@ from pydantic import SecretStr
 
 from service.alert import Criteria
 from service.app import open_app
+from service.channels import Channels
+from service.digest import plan_digest
 from service.errors import MonthNotInSourceError, SchemaMismatchError, StorageUnreachableError
 from service.evaluation import Evaluation
 from service.preview import preview
@@ -50,12 +52,16 @@ def on(address: str, path: Path, criteria: Criteria = JANUARY) -> Evaluation:
     return evaluated(path, criteria, options=ScanOptions(cluster=address, reopen=reopen))
 
 
+CHANNELS = Channels(by_region={"AMER": "amer", "EMEA": "emea"})
+
+
 def answer(evaluation: Evaluation) -> tuple[Any, ...]:
     """Return what must not depend on where it was found."""
     return (
         evaluation.alerts,
         evaluation.rows,
         evaluation.warnings,
+        plan_digest(evaluation, CHANNELS, details_base_url="https://app.example.com"),
         [(one.reason, one.account_id, one.month) for one in evaluation.invalid_samples],
     )
 

@@ -16,7 +16,7 @@ FLOORS: Final = {
         month alert delivery errors progress clock run_record evaluation send_result ledger
     """,
     "pure": """
-        plan window rules message lane channels replay routing judgement accounts attributes columns
+        plan window rules message lane channels replay routing judgement accounts attributes columns digest
         contenders fold footer partition text source_uri source_pattern allowed_sources partial
     """,
     # Beside the stairs: whatever does I/O may lean on it, and it leans on nouns only.
@@ -29,7 +29,7 @@ FLOORS: Final = {
         store store.* daemon_thread collector
     """,
     "flows": """
-        run evaluate dispatch outgoing delivery_news patience preview resources cluster cluster_tasks
+        run evaluate dispatch outgoing delivery_news patience preview repeat resources cluster cluster_tasks
     """,
     "wiring": """
         app

@@ -44,6 +44,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "scan_threads": None,
     "memory_limit_mb": None,
     "evaluate_on": None,
+    "max_concurrent_runs": 8,
     "database_url": SecretStr("sqlite:///data/risk_alerts.db"),
     "allow_ephemeral_database": False,
     "k_service": None,
