@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api import examples
+from service.api.alert_schemas import WithdrawalsOut
 from service.api.answers import answers
 from service.api.context import Context, Opened
 from service.api.errors import MAX_BODY_BYTES, STATUS
@@ -73,6 +74,16 @@ class AlertsQuery(_Question):
 
     outcome: Outcome | None = None
     region: str | None = Field(default=None, description="Exactly as in the source.")
+    restated: bool = Field(
+        default=False, description="Only those that were sent otherwise than they read now."
+    )
+    limit: int = Field(default=100, ge=1, le=1000)
+    cursor: Cursor = None
+
+
+class WithdrawnQuery(_Question):
+    """Which page of what a run withdrew."""
+
     limit: int = Field(default=100, ge=1, le=1000)
     cursor: Cursor = None
 
@@ -157,13 +168,22 @@ async def get_run(context: Opened, run_id: RunId) -> RunOut:
     summary="List the alerts of a run and what became of each",
     tags=["runs"],
     responses=answers(
-        {"alerts": examples.ALERTS}, "run_not_found", "bad_cursor", "invalid_request", *STORE_FAILURES
+        {"alerts": examples.ALERTS, "restated": examples.REPLAYED},
+        "run_not_found",
+        "bad_cursor",
+        "invalid_request",
+        *STORE_FAILURES,
     ),
 )
 async def list_alerts(context: Opened, run_id: RunId, query: Annotated[AlertsQuery, Query()]) -> AlertsOut:
     """List the alerts of a run in the order in which they are sent: by ARR, highest first."""
     page = await context.app.store.list_alerts(
-        run_id, outcome=query.outcome, region=query.region, limit=query.limit, cursor=query.cursor
+        run_id,
+        outcome=query.outcome,
+        region=query.region,
+        restated=query.restated,
+        limit=query.limit,
+        cursor=query.cursor,
     )
     return AlertsOut.of(page)
 
@@ -189,6 +209,22 @@ async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
     await context.app.cancel_run(run_id)
     record = await context.app.store.get_run(run_id)
     return RunOut.of(record, context.progress_of(record))
+
+
+@router.get(
+    "/runs/{run_id}/withdrawn",
+    summary="List what earlier runs had as alerts and this run has no more",
+    tags=["runs"],
+    responses=answers(
+        {"withdrawn": examples.WITHDRAWALS}, "run_not_found", "bad_cursor", "invalid_request", *STORE_FAILURES
+    ),
+)
+async def list_withdrawn(
+    context: Opened, run_id: RunId, query: Annotated[WithdrawnQuery, Query()]
+) -> WithdrawalsOut:
+    """List the alerts last recorded from the same source and month that its data no longer give."""
+    page = await context.app.store.list_withdrawn(run_id, limit=query.limit, cursor=query.cursor)
+    return WithdrawalsOut.of(page)
 
 
 async def _known_run(context: Opened, run_id: RunId) -> RunRecord:
