@@ -61,4 +61,4 @@ def test_every_answer_is_as_announced(openapi: BaseSchema, mode: GenerationMode)
 
         with contextlib.suppress(Unsatisfiable):
             answered_as_announced()
-    assert len(names) == 8
+    assert len(names) == 11
