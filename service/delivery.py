@@ -6,16 +6,16 @@ State of an alert in the outbox (`alert_outcomes.status`), who leaves it and whe
 |-----------|------------------------|---------------------------------------------------------------------|
 | pending   | sending                | the dispatcher's claim, when its lane's turn has come               |
 |           | failed                 | the dispatcher, when its lane's destination is given up             |
-|           | withdrawn              | a later run whose evaluation no longer has the alert                |
+|           | withdrawn              | a later run over the same source that no longer has the alert       |
 |           | sent                   | a late `ok` of a claim that had been given up for lost              |
 | sending   | sent, failed, unknown  | the settle after the POST                                           |
 |           | pending                | the settle after a 429, a retry, or a POST that certainly never left|
 |           | unknown                | the rescue of a run whose process died                              |
 | failed    | pending                | the next run of the month that still has the alert                  |
-|           | withdrawn              | a later run whose evaluation no longer has it                       |
+|           | withdrawn              | a later run over the same source that no longer has it              |
 |           | sent                   | a late `ok` of a claim that had been given up for lost              |
-| unknown   | sent                   | a late `ok` of the same attempt                                     |
-|           | pending                | the next run, under `AMBIGUOUS_SENDS=resend`                        |
+| unknown   | sent                   | a late `ok` of the same attempt; a person who settles the doubt so  |
+|           | pending                | the next run, under `AMBIGUOUS_SENDS=resend`; a person likewise     |
 | withdrawn | pending, failed        | a later run whose evaluation has the alert again                    |
 |           | sent                   | a late `ok` of a claim that had been given up for lost              |
 | sent      | nothing                | nobody: `sent` has no exit                                          |
@@ -88,3 +88,12 @@ class AmbiguousSends(StrEnum):
 
     HOLD = "hold"
     RESEND = "resend"
+
+
+class SettleAs(StrEnum):
+    """How a person settles a doubt."""
+
+    SENT = "sent"
+    """Slack has it: nobody posts it any more."""
+    RESEND = "resend"
+    """Slack shall have it (again): the month's next run sends it, as that run has it."""

@@ -82,6 +82,18 @@ class RunFinishedError(RiskAlertsError):
     code = "run_finished"
 
 
+class AlertNotFoundError(RiskAlertsError):
+    """No alert has this id."""
+
+    code = "alert_not_found"
+
+
+class NotInDoubtError(RiskAlertsError):
+    """There is nothing to settle: what has become of the alert is known; the detail says what."""
+
+    code = "not_in_doubt"
+
+
 class BadCursorError(RiskAlertsError):
     """The cursor was not made by this service for this list."""
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from service.alert_record import AlertRecord
 from service.delivery import Outcome, Reason
 from service.month import Month
 from service.run_record import RunRecord, RunRequest, RunStatus
@@ -106,6 +107,19 @@ class Observer:
             reason=reason,
             http_status=http_status,
             attempts=attempts,
+        )
+
+    def alert_decided(self, record: AlertRecord) -> None:
+        """Tell that a person has settled whether Slack has an alert; the note stays in the database."""
+        last = record.settled[-1]
+        self._log.info(
+            "alert_decided",
+            run_id=last.run_id,
+            account_id=record.alert.account_id,
+            alert_id=record.alert.alert_id,
+            channel=record.channel,
+            settled_as=last.settled_as,
+            settled_by=last.by,
         )
 
     def lane_paused(self, *, run_id: str, channel: str | None, reason: Reason, pause_s: float) -> None:

@@ -1,7 +1,7 @@
 """The preview: what a run would do, told without sending, claiming or writing anything."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import orjson
 
@@ -13,11 +13,11 @@ from service.evaluation import Evaluation
 from service.ledger import Ledger
 from service.message import details_url
 from service.progress import Phase, Progress
-from service.replay import Decision, RoutedAlert, Standing, decide_action
+from service.replay import Decision, Replay, RoutedAlert, decide_replay
 from service.resources import App
 from service.routing import region_warnings, route
 from service.run import check_request
-from service.run_record import Action, Preview, PreviewAlert, RunCounts, RunRequest
+from service.run_record import Action, Preview, PreviewAlert, RunCounts, RunRequest, WithdrawnAlert
 
 
 async def preview(app: App, request: RunRequest, *, limit: int, progress: Progress) -> Preview:
@@ -29,21 +29,25 @@ async def preview(app: App, request: RunRequest, *, limit: int, progress: Progre
     check_request(app, request)
     with rare_collections():
         evaluation = await app.unless_stopped(app.evaluate(request, progress))
-        standings = await app.store.standings(request.month)
+        standings = await app.store.standings(request.month, request.source_uri)
+        routed = ((alert, app.channels.of(alert.account_region)) for alert in evaluation.alerts)
         # Tens of thousands of alerts are looked at here: not on the event loop.
-        told = await run_in_daemon_thread(_told, app, request, evaluation, standings, limit)
+        replay = await run_in_daemon_thread(decide_replay, standings, routed, app.settings.ambiguous_sends)
+        withdrawn = await app.store.withdrawable(request.month, replay.withdrawn)
+        told = await run_in_daemon_thread(_told, app, request, evaluation, replay, withdrawn[:limit], limit)
     progress.phase = Phase.FINISHED
     return told
 
 
 def _told(
-    app: App, request: RunRequest, evaluation: Evaluation, standings: Mapping[str, Standing], limit: int
+    app: App,
+    request: RunRequest,
+    evaluation: Evaluation,
+    replay: Replay,
+    withdrawn: Sequence[WithdrawnAlert],
+    limit: int,
 ) -> Preview:
-    ambiguous = app.settings.ambiguous_sends
-    decisions = [
-        decide_action(standings.get(alert.alert_id), app.channels.of(alert.account_region), ambiguous)
-        for alert in evaluation.alerts
-    ]
+    decisions = replay.decisions
     base_url = app.settings.details_base_url
     shown = route(evaluation.alerts[:limit], app.channels, details_base_url=base_url)
     outcomes = Counter(decision.outcome(sends=Outcome.WOULD_SEND) for decision in decisions)
@@ -57,7 +61,8 @@ def _told(
         alerts=tuple(
             _preview_alert(item, decision, base_url) for item, decision in zip(shown, decisions, strict=False)
         ),
-        counts=_counts(evaluation, outcomes, decisions),
+        withdrawn=tuple(withdrawn),
+        counts=_counts(evaluation, outcomes, replay),
         ledger=ledger,
         warnings=evaluation.warnings + region_warnings(evaluation.alerts, app.channels),
         invalid_samples=evaluation.invalid_samples,
@@ -68,15 +73,16 @@ def _told(
 def _preview_alert(item: RoutedAlert, decision: Decision, base_url: str) -> PreviewAlert:
     return PreviewAlert(
         alert=item.alert,
-        channel=item.channel,
+        channel=decision.channel,
         details_url=details_url(item.alert, base_url),
         action=decision.action,
         reason=decision.reason,
         message=orjson.loads(item.payload),
+        restated=decision.restated,
     )
 
 
-def _counts(evaluation: Evaluation, outcomes: Counter[Outcome], decisions: list[Decision]) -> RunCounts:
+def _counts(evaluation: Evaluation, outcomes: Counter[Outcome], replay: Replay) -> RunCounts:
     return RunCounts(
         rows_scanned=evaluation.rows.rows_scanned,
         duplicates=evaluation.rows.duplicates,
@@ -84,8 +90,10 @@ def _counts(evaluation: Evaluation, outcomes: Counter[Outcome], decisions: list[
         would_send=outcomes[Outcome.WOULD_SEND],
         skipped_replay=outcomes[Outcome.SKIPPED_REPLAY],
         failed_deliveries=outcomes[Outcome.FAILED],
-        unknown_region=sum(decision.reason is Reason.UNKNOWN_REGION for decision in decisions),
+        unknown_region=sum(decision.reason is Reason.UNKNOWN_REGION for decision in replay.decisions),
         unknown=outcomes[Outcome.UNKNOWN],
+        withdrawn=len(replay.withdrawn),
+        restated=replay.restated,
     )
 
 

@@ -295,7 +295,7 @@ class _Run:
                 self.app.observer.alert_settled(
                     run_id=self.run_id,
                     alert=item.alert,
-                    channel=item.channel,
+                    channel=decision.channel,
                     outcome=outcome,
                     reason=decision.reason,
                     http_status=None,

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from service.alert import Alert
-from service.delivery import Outcome, Reason
+from service.delivery import DeliveryStatus, Outcome, Reason
 from service.evaluation import InvalidSample, RunWarning
 from service.ledger import Ledger
 from service.month import Month
@@ -59,6 +59,10 @@ class RunCounts:
     unknown_region: int = 0
     unknown: int = 0
     unsent: int = 0
+    withdrawn: int = 0
+    """Alerts of earlier runs over the same source that this evaluation no longer has; not among `alerts`."""
+    restated: int = 0
+    """Those of `skipped_replay` that were sent with another ARR or duration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +74,20 @@ class RunError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restatement:
+    """What reads otherwise now than when the alert was sent: (before, now), or None where it is the same."""
+
+    arr: tuple[int | None, int | None] | None = None
+    duration_months: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunAlert:
     """One alert of a run and what this run did about it."""
 
     alert: Alert
     channel: str | None
-    """None where no channel is known for the region."""
+    """Where it went or may have gone, else where it goes; None where no channel is known for the region."""
     outcome: Outcome
     reason: Reason | None
     error_message: str | None
@@ -83,6 +95,19 @@ class RunAlert:
     """Of the last answer in this run."""
     attempts: int
     """POSTs of this run."""
+    restated: Restatement | None = None
+    """None unless it was sent before, and otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawnAlert:
+    """An alert of an earlier run over the same source that a run's evaluation no longer has."""
+
+    alert: Alert
+    """As it was sent, or last evaluated."""
+    channel: str | None
+    status: DeliveryStatus
+    """As the run found it: `pending` and `failed` became `withdrawn`, anything else is only reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +135,8 @@ class RunRecord:
     """The last heartbeat's progress; None once the run has finished."""
     sample_alerts: tuple[RunAlert, ...] = ()
     sample_errors: tuple[RunAlert, ...] = ()
+    sample_withdrawn: tuple[WithdrawnAlert, ...] = ()
+    sample_restated: tuple[RunAlert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +150,7 @@ class PreviewAlert:
     reason: Reason | None
     message: dict[str, Any]
     """The payload that would be posted: `text` and `blocks`."""
+    restated: Restatement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +164,8 @@ class Preview:
     total: int
     alerts: tuple[PreviewAlert, ...]
     """The first `limit` of them, in the order in which they would be sent."""
+    withdrawn: tuple[WithdrawnAlert, ...]
+    """The first `limit` of them, by account id."""
     counts: RunCounts
     ledger: Ledger
     warnings: tuple[RunWarning, ...]

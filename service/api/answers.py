@@ -1,6 +1,6 @@
 """What OpenAPI tells of a route's answers: an example of each, errors grouped by their status."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ _DETAIL: Final[Mapping[str, str]] = {
     "not_found": "Not Found",
     "method_not_allowed": "Method Not Allowed",
     "run_not_found": f"there is no run {examples.RUN_ID}",
+    "alert_not_found": f"no alert has the id '{examples.ACCOUNT['alert_id']}'",
+    "not_in_doubt": "the alert is not in doubt: it is failed",
     "source_not_found": "there is no Parquet file at file:///data/monthly_account_status.parquet",
     "source_not_parquet": "monthly_account_status.parquet is truncated",
     "schema_mismatch": "arr: expected int64, found string; updated_at: missing",
@@ -98,12 +100,12 @@ def answers(
     return responses
 
 
-def told_examples(document: dict[str, Any], router: APIRouter) -> dict[str, Any]:
+def told_examples(document: dict[str, Any], routers: Iterable[APIRouter]) -> dict[str, Any]:
     """Return the OpenAPI `document` with the examples of the routes as they were declared.
 
     FastAPI leaves out what is null, so that an example would lack fields which its schema requires.
     """
-    for route in router.routes:
+    for route in (route for router in routers for route in router.routes):
         if not isinstance(route, APIRoute):
             continue
         for method in route.methods or ():

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from service.api.alert_routes import router as alert_router
 from service.api.answers import told_examples
 from service.api.context import Context
 from service.api.errors import install_error_handlers
@@ -37,10 +38,12 @@ def create_app(
     )
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     install_error_handlers(api, Redactor.of(settings))
-    api.include_router(router)
+    routers = (router, alert_router)
+    for each in routers:
+        api.include_router(each)
     document = api.openapi
     # FastAPI's documented way to extend the document is to replace this method; it is computed once.
-    api.openapi = lambda: told_examples(document(), router)  # type: ignore[method-assign]
+    api.openapi = lambda: told_examples(document(), routers)  # type: ignore[method-assign]
     return api
 
 

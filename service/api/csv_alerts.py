@@ -38,6 +38,7 @@ async def alerts_csv(store: Store, run_id: str, query: AlertsQuery) -> Streaming
             run_id,
             outcome=query.outcome,
             region=query.region,
+            restated=query.restated,
             limit=PAGE if rest is None else min(PAGE, rest),
             cursor=cursor,
         )

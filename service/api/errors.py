@@ -26,6 +26,8 @@ STATUS: Final[Mapping[str, HTTPStatus]] = MappingProxyType(
         "too_many_runs": HTTPStatus.TOO_MANY_REQUESTS,
         "run_not_found": HTTPStatus.NOT_FOUND,
         "run_finished": HTTPStatus.CONFLICT,
+        "alert_not_found": HTTPStatus.NOT_FOUND,
+        "not_in_doubt": HTTPStatus.CONFLICT,
         "not_found": HTTPStatus.NOT_FOUND,
         "method_not_allowed": HTTPStatus.METHOD_NOT_ALLOWED,
         "body_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -41,6 +41,26 @@ SENT_ALERT: Final[dict[str, Any]] = ACCOUNT | {
     "error_message": None,
     "http_status": 200,
     "attempts": 1,
+    "restated": None,
+}
+RESTATED_ALERT: Final[dict[str, Any]] = SENT_ALERT | {
+    "outcome": "skipped_replay",
+    "http_status": None,
+    "attempts": 0,
+    "restated": {"arr": [9890, 10211], "duration_months": None},
+}
+WITHDRAWN: Final[dict[str, Any]] = ACCOUNT | {"status": "failed"}
+SETTLE_IN: Final[dict[str, Any]] = {"as": "sent", "note": "It is in #amer-risk-alerts, 09:14.", "by": "ann"}
+ALERT: Final[dict[str, Any]] = ACCOUNT | {
+    "run_id": RUN_ID,
+    "status": "sent",
+    "reason": None,
+    "error_message": None,
+    "http_status": None,
+    "claimed_at": "2026-02-01T06:00:01.870000Z",
+    "sent_at": "2026-02-01T06:00:01.870000Z",
+    "updated_at": "2026-02-01T08:20:00Z",
+    "settled": [SETTLE_IN | {"at": "2026-02-01T08:20:00Z", "run_id": RUN_ID}],
 }
 FAILED_ALERT: Final[dict[str, Any]] = ACCOUNT | {
     "alert_id": "0b9d1c2e3f4a5b6c7d8e9fa0b1c2d3e4",
@@ -53,6 +73,7 @@ FAILED_ALERT: Final[dict[str, Any]] = ACCOUNT | {
     "error_message": "no channel is configured for this region",
     "http_status": None,
     "attempts": 0,
+    "restated": None,
 }
 COUNTS: Final[dict[str, Any]] = {
     "rows_scanned": 10587,
@@ -65,6 +86,8 @@ COUNTS: Final[dict[str, Any]] = {
     "unknown_region": 1,
     "unknown": 0,
     "unsent": 0,
+    "withdrawn": 0,
+    "restated": 0,
 }
 LEDGER: Final[dict[str, Any]] = {
     "rows_in_source": 10587,
@@ -99,6 +122,8 @@ RUN: Final[dict[str, Any]] = {
     "invalid_samples": [],
     "sample_alerts": [SENT_ALERT],
     "sample_errors": [FAILED_ALERT],
+    "sample_withdrawn": [],
+    "sample_restated": [],
     "plan": {
         "files": 1,
         "rows": 10587,
@@ -142,6 +167,8 @@ RUN_BEING_CANCELLED: Final[dict[str, Any]] = {
 EVENTS: Final = f"event: progress\ndata: {json.dumps(PROGRESS)}\n\nevent: run\ndata: {json.dumps(RUN)}\n\n"
 RUNS: Final[dict[str, Any]] = {"runs": [RUN], "next_cursor": None}
 ALERTS: Final[dict[str, Any]] = {"alerts": [SENT_ALERT, FAILED_ALERT], "next_cursor": None}
+REPLAYED: Final[dict[str, Any]] = {"alerts": [RESTATED_ALERT], "next_cursor": None}
+WITHDRAWALS: Final[dict[str, Any]] = {"withdrawn": [WITHDRAWN], "next_cursor": None}
 PREVIEW: Final[dict[str, Any]] = {
     "source_uri": RUN_IN["source_uri"],
     "month": "2026-01-01",
@@ -162,8 +189,10 @@ PREVIEW: Final[dict[str, Any]] = {
                     }
                 ],
             },
+            "restated": None,
         }
     ],
+    "withdrawn": [],
     "counts": COUNTS | {"alerts_sent": 0, "would_send": 41},
     "ledger": LEDGER | {"outcomes": {"would_send": 41, "failed": 1}},
     "warnings": [WARNING],

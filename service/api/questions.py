@@ -43,6 +43,16 @@ class AlertsQuery(_Question):
 
     outcome: Outcome | None = None
     region: str | None = Field(default=None, description="Exactly as in the source.")
+    restated: bool = Field(
+        default=False, description="Only those that were sent otherwise than they read now."
+    )
+    limit: int = Field(default=100, ge=1, le=1000)
+    cursor: Cursor = None
+
+
+class WithdrawnQuery(_Question):
+    """Which page of what a run withdrew."""
+
     limit: int = Field(default=100, ge=1, le=1000)
     cursor: Cursor = None
 

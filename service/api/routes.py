@@ -10,11 +10,12 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.api import csv_alerts, examples
+from service.api.alert_schemas import WithdrawalsOut
 from service.api.answers import answers
 from service.api.context import Context, Opened
 from service.api.errors import MAX_BODY_BYTES, STATUS, error_response
 from service.api.events import run_events
-from service.api.questions import AlertsQuery, IdempotencyKey, PreviewQuery, RunId, RunsQuery
+from service.api.questions import AlertsQuery, IdempotencyKey, PreviewQuery, RunId, RunsQuery, WithdrawnQuery
 from service.api.schemas import (
     AlertsOut,
     HealthOut,
@@ -155,7 +156,7 @@ async def get_run(context: Opened, run_id: RunId) -> RunOut:
     summary="List the alerts of a run and what became of each",
     tags=["runs"],
     responses=answers(
-        {"alerts": examples.ALERTS},
+        {"alerts": examples.ALERTS, "restated": examples.REPLAYED},
         "run_not_found",
         "bad_cursor",
         "invalid_request",
@@ -181,7 +182,12 @@ async def list_alerts(
         return await csv_alerts.alerts_csv(context.app.store, run_id, query)
     response.headers["Vary"] = "Accept"
     page = await context.app.store.list_alerts(
-        run_id, outcome=query.outcome, region=query.region, limit=query.limit, cursor=query.cursor
+        run_id,
+        outcome=query.outcome,
+        region=query.region,
+        restated=query.restated,
+        limit=query.limit,
+        cursor=query.cursor,
     )
     return AlertsOut.of(page)
 
@@ -207,6 +213,22 @@ async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
     await context.app.cancel_run(run_id)
     record = await context.app.store.get_run(run_id)
     return RunOut.of(record, context.progress_of(record))
+
+
+@router.get(
+    "/runs/{run_id}/withdrawn",
+    summary="List what earlier runs had as alerts and this run has no more",
+    tags=["runs"],
+    responses=answers(
+        {"withdrawn": examples.WITHDRAWALS}, "run_not_found", "bad_cursor", "invalid_request", *STORE_FAILURES
+    ),
+)
+async def list_withdrawn(
+    context: Opened, run_id: RunId, query: Annotated[WithdrawnQuery, Query()]
+) -> WithdrawalsOut:
+    """List the alerts last recorded from the same source and month that its data no longer give."""
+    page = await context.app.store.list_withdrawn(run_id, limit=query.limit, cursor=query.cursor)
+    return WithdrawalsOut.of(page)
 
 
 async def _known_run(context: Opened, run_id: RunId) -> RunRecord:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from service.api import examples
-from service.api.alert_schemas import Out, PreviewAlertOut, RunAlertOut
+from service.api.alert_schemas import Out, PreviewAlertOut, RunAlertOut, WithdrawnOut
 from service.delivery import Outcome
 from service.evaluation import InvalidSample, RunWarning
 from service.ledger import InvalidRow, Ledger
@@ -103,6 +103,10 @@ class CountsOut(Out):
     unknown_region: int = Field(description="No channel for the account's region; retried by later runs.")
     unknown: int = Field(description="Slack may or may not have them; held for a person.")
     unsent: int = Field(description="Still pending when the run ended; they go out with the next run.")
+    withdrawn: int = Field(
+        description="Alerts of earlier runs over the same source that are alerts no more; not among `alerts`."
+    )
+    restated: int = Field(description="Of `skipped_replay`: sent with another ARR or duration.")
 
     @classmethod
     def of(cls, counts: RunCounts) -> Self:
@@ -218,6 +222,12 @@ class RunOut(Out):
     invalid_samples: list[InvalidSampleOut]
     sample_alerts: list[RunAlertOut] = Field(description="At most 10; all are at `/runs/{run_id}/alerts`.")
     sample_errors: list[RunAlertOut] = Field(description="At most 10.")
+    sample_withdrawn: list[WithdrawnOut] = Field(
+        description="At most 10; all are at `/runs/{run_id}/withdrawn`."
+    )
+    sample_restated: list[RunAlertOut] = Field(
+        description="At most 10; all are at `/runs/{run_id}/alerts?restated=true`."
+    )
     plan: dict[str, Any] | None = Field(description="What the scan read and skipped, and why.")
     plan_digest: str | None = Field(
         description="Of what this run found to do; null until the source has been evaluated."
@@ -242,6 +252,8 @@ class RunOut(Out):
             invalid_samples=[InvalidSampleOut.of(sample) for sample in record.invalid_samples],
             sample_alerts=[RunAlertOut.of(row) for row in record.sample_alerts],
             sample_errors=[RunAlertOut.of(row) for row in record.sample_errors],
+            sample_withdrawn=[WithdrawnOut.of(row) for row in record.sample_withdrawn],
+            sample_restated=[RunAlertOut.of(row) for row in record.sample_restated],
             plan=record.plan,
             plan_digest=record.plan_digest,
             progress=progress,
@@ -283,6 +295,9 @@ class PreviewOut(Out):
     )
     total: int = Field(description="All alerts, those beyond `limit` included.")
     alerts: list[PreviewAlertOut]
+    withdrawn: list[WithdrawnOut] = Field(
+        description="What earlier runs over the same source had and this one has no more; at most `limit`."
+    )
     counts: CountsOut
     ledger: LedgerOut
     warnings: list[WarningOut]
@@ -300,6 +315,7 @@ class PreviewOut(Out):
             plan_digest=preview.plan_digest,
             total=preview.total,
             alerts=[PreviewAlertOut.of(row) for row in preview.alerts],
+            withdrawn=[WithdrawnOut.of(row) for row in preview.withdrawn],
             counts=CountsOut.of(preview.counts),
             ledger=LedgerOut.of(preview.ledger),
             warnings=[WarningOut.of(warning) for warning in preview.warnings],

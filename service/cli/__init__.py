@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
+from service.delivery import SettleAs
 from service.run_record import RunStatus
 
 _PROGRAM: Final = "risk-alerts"
@@ -145,6 +146,34 @@ def cancel(
     from service.cli.listing import cancel_run  # noqa: PLC0415  # cold start
 
     raise typer.Exit(cancel_run(run_id, as_json=json))
+
+
+@commands.command()
+def settle(
+    settle_as: Annotated[
+        SettleAs, typer.Option("--as", help="sent: Slack has it; resend: the month's next run sends it.")
+    ],
+    alert_id: Annotated[
+        str | None, typer.Argument(metavar="[ALERT_ID]", help="The alert's id, as a run lists it.")
+    ] = None,
+    run_id: Annotated[
+        str | None, typer.Option("--run", metavar="RUN_ID", help="All that this run reports in doubt.")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="Why; kept with the decision.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who decided; you, unless told otherwise.")] = None,
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Settle whether Slack has alerts in doubt.
+
+    One alert by its id, or all of a run (--run). Nothing is posted; who decided, and when, is kept.
+    """
+    if (alert_id is None) == (run_id is None):
+        raise typer.BadParameter("give either ALERT_ID or --run RUN_ID")
+    from service.cli.settling import settle_doubts  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(
+        settle_doubts(settle_as, alert_id=alert_id, run_id=run_id, note=note, by=by, as_json=json)
+    )
 
 
 @commands.command()

@@ -74,7 +74,7 @@ def log_to_stderr(settings: Settings) -> None:
 
 def print_json(answer: BaseModel) -> None:
     """Print an answer as the API gives it."""
-    sys.stdout.write(f"{answer.model_dump_json(indent=2)}\n")
+    sys.stdout.write(f"{answer.model_dump_json(indent=2, by_alias=True)}\n")
     sys.stdout.flush()
 
 

@@ -1,6 +1,6 @@
 """Tables: the API's answers, laid out for a person."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Final
 
@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.api.alert_schemas import AlertFactsOut
+from service.api.alert_schemas import AlertFactsOut, RestatementOut, WithdrawnOut
+from service.api.doubt_schemas import AlertOut
 from service.api.schemas import CountsOut, LedgerOut, PreviewOut, RunOut, RunsOut, WarningOut
 
 _WIDTH_OF_A_PIPE: Final = 200
@@ -51,6 +52,14 @@ def print_run(run: RunOut) -> None:
                 row.attempts,
             )
         out.print(table)
+    _print_withdrawn(out, run.sample_withdrawn, run.counts.withdrawn)
+    if run.sample_restated:
+        table = _table(
+            _title("Sent, and restated since", run.sample_restated, run.counts.restated), *_FACTS, "Sent as"
+        )
+        for row in run.sample_restated:
+            _add(table, *_facts(row), _restated(row.restated))
+        out.print(table)
     if run.sample_alerts:
         table = _table("Alerts (the first of them)", *_FACTS, "Channel", "Outcome")
         for row in run.sample_alerts:
@@ -67,10 +76,12 @@ def print_preview(preview: PreviewOut) -> None:
     if preview.alerts:
         table = _table(None, *_FACTS, "Channel", "Action", "Reason")
         for row in preview.alerts:
-            _add(table, *_facts(row), row.channel or "none", row.action, row.reason or "")
+            why = row.reason or (_restated(row.restated) and f"sent as {_restated(row.restated)}")
+            _add(table, *_facts(row), row.channel or "none", row.action, why)
         out.print(table)
     if preview.total > len(preview.alerts):
         out.print(f"… and {preview.total - len(preview.alerts):,} more (--limit)")
+    _print_withdrawn(out, preview.withdrawn, preview.counts.withdrawn)
     _print_ledger(out, preview.ledger)
     _print_warnings(out, preview.warnings)
     for channel, seconds in sorted(preview.seconds_by_channel.items()):
@@ -115,6 +126,29 @@ def print_runs(page: RunsOut) -> None:
         out.print(_safe(f"More: --cursor {page.next_cursor}"))
 
 
+def print_settled(alerts: Sequence[AlertOut]) -> None:
+    """Print what was settled, and how."""
+    out = _console()
+    if not alerts:
+        out.print("Nothing of it is in doubt.")
+        return
+    table = _table(None, "Alert", "Account", "Name", "Channel", "Status", "Settled as", "By", "At")
+    for row in alerts:
+        last = row.settled[-1]
+        _add(
+            table,
+            row.alert_id,
+            row.account_id,
+            row.account_name,
+            row.channel,
+            row.status,
+            last.settled_as,
+            last.by,
+            _moment(last.at),
+        )
+    out.print(table)
+
+
 _FACTS = ("Account", "Name", "Region", "ARR", "At risk for", "Since", "Renewal", "Owner")
 
 
@@ -136,6 +170,11 @@ def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
     table = _table(None, "Alerts", "Would send" if dry_run else "Sent", "Replayed", "Failed")
     for name in ("of them unknown region", "In doubt", "Unsent"):
         table.add_column(name)
+    # Rare, and no alerts of this run: only where there are any.
+    rare = {"Withdrawn": counts.withdrawn, "Restated": counts.restated}
+    rare = {name: count for name, count in rare.items() if count}
+    for name in rare:
+        table.add_column(name)
     _add(
         table,
         counts.alerts,
@@ -145,8 +184,34 @@ def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
         counts.unknown_region,
         counts.unknown,
         counts.unsent,
+        *rare.values(),
     )
     return table
+
+
+def _print_withdrawn(out: Console, withdrawn: Sequence[WithdrawnOut], count: int) -> None:
+    if not withdrawn:
+        return
+    table = _table(_title("No alerts any more", withdrawn, count), *_FACTS, "Channel", "Until now")
+    for row in withdrawn:
+        _add(table, *_facts(row), row.channel or "none", row.status)
+    out.print(table)
+
+
+def _title(text: str, shown: Sequence[object], count: int) -> str:
+    return text if len(shown) == count else f"{text} (the first {len(shown)} of {count:,})"
+
+
+def _restated(restated: RestatementOut | None) -> str:
+    """Say how an alert was sent, where it reads otherwise now."""
+    if restated is None:
+        return ""
+    told = []
+    if restated.arr is not None:
+        told.append("unknown ARR" if restated.arr[0] is None else f"ARR {restated.arr[0]:,}")
+    if restated.duration_months is not None:
+        told.append(f"{restated.duration_months[0]} months")
+    return ", ".join(told)
 
 
 def _print_ledger(out: Console, ledger: LedgerOut) -> None:

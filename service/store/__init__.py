@@ -8,6 +8,7 @@ from typing import Final, Literal
 import sqlalchemy as sa
 
 from service.store.database import Database
+from service.store.doubt_verbs import DoubtVerbs
 from service.store.failures import DatabaseBusyError
 from service.store.lane_turns import SharedLane
 from service.store.list_verbs import ListVerbs
@@ -40,7 +41,7 @@ _BALLAST_BYTES: Final = 64 * 1024
 """A database with less room than this left is as good as full."""
 
 
-class Store(RunVerbs, RequestVerbs, RecordVerbs, SendVerbs, ListVerbs):
+class Store(RunVerbs, RequestVerbs, RecordVerbs, SendVerbs, DoubtVerbs, ListVerbs):
     """Everything that is written down; whole transactions only, and every one to its end."""
 
     def __init__(self, database: Database) -> None:

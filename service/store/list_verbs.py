@@ -11,11 +11,19 @@ from service.alert import Alert
 from service.delivery import Outcome, Reason
 from service.errors import BadCursorError, RunNotFoundError
 from service.month import Month
-from service.run_record import Page, RunAlert, RunRecord, RunStatus
+from service.run_record import Page, RunAlert, RunRecord, RunStatus, WithdrawnAlert
 from service.store.database import Database
-from service.store.rows import run_alert, run_record
+from service.store.rows import run_alert, run_record, withdrawn_alert
 from service.store.run_verbs import count_outcomes
-from service.store.schema import FACTS, UtcTimestamp, alert_outcomes, attempts, run_outcomes, runs
+from service.store.schema import (
+    FACTS,
+    UtcTimestamp,
+    alert_outcomes,
+    attempts,
+    run_outcomes,
+    run_withdrawals,
+    runs,
+)
 
 SAMPLES: Final = 10
 _MAX_POSITION: Final = 2**31 - 1
@@ -49,6 +57,7 @@ _ALERTS = sa.select(
         "http_status"
     ),
     sa.case((_UNDECIDED, _POSTS), else_=run_outcomes.c.attempts).label("attempts"),
+    run_outcomes.c.restated,
     *(run_outcomes.c[name] for name in FACTS),
 ).select_from(run_outcomes.outerjoin(alert_outcomes, alert_outcomes.c.id == run_outcomes.c.alert_id))
 
@@ -59,7 +68,7 @@ class ListVerbs:
     _database: Database
 
     async def get_run(self, run_id: str) -> RunRecord:
-        """Return all that is known of a run, with samples of its alerts and of its errors.
+        """Return all that is known of a run, with samples of what is listed elsewhere in full.
 
         Raises RunNotFoundError.
         """
@@ -69,6 +78,8 @@ class ListVerbs:
             month = Month.parse(row["month"])
             of_run = _ALERTS.where(run_outcomes.c.run_id == run_id).order_by(run_outcomes.c.position)
             troubled = of_run.where(_OUTCOME.in_(_TROUBLES))
+            restated = of_run.where(run_outcomes.c.restated.is_not(None))
+            withdrawn = _withdrawn_of(run_id).limit(SAMPLES)
             outcomes = _outcomes(connection, row)
             # Looking for the few among very many would take long where there is none.
             is_troubled = any(outcomes.get(outcome) for outcome in _TROUBLES)
@@ -77,6 +88,12 @@ class ListVerbs:
                 outcomes,
                 sample_alerts=_run_alerts(connection, of_run.limit(SAMPLES), month),
                 sample_errors=_run_alerts(connection, troubled.limit(SAMPLES), month) if is_troubled else (),
+                sample_withdrawn=tuple(
+                    withdrawn_alert(found, month) for found in _mappings(connection, withdrawn)
+                ),
+                sample_restated=_run_alerts(connection, restated.limit(SAMPLES), month)
+                if row["restated"]
+                else (),
             )
 
         return await self._database.read(work)
@@ -107,7 +124,7 @@ class ListVerbs:
             query = query.where(runs.c.month == str(month))
         if status is not None:
             query = query.where(runs.c.status == status)
-        last_seen = _read_run_cursor(cursor)
+        last_seen = _read_id_cursor(cursor)
 
         def work(connection: sa.Connection) -> Page[RunRecord]:
             page = query
@@ -132,6 +149,7 @@ class ListVerbs:
         limit: int,
         outcome: Outcome | None = None,
         region: str | None = None,
+        restated: bool = False,
         cursor: str | None = None,
     ) -> Page[RunAlert]:
         """Return alerts of a run in the order of sending; raises RunNotFoundError, BadCursorError."""
@@ -146,6 +164,8 @@ class ListVerbs:
             query = query.where(sa.literal(outcome) == _OUTCOME)
         if region is not None:
             query = query.where(run_outcomes.c.account_region == region.replace("\0", "\ufffd"))
+        if restated:
+            query = query.where(run_outcomes.c.restated.is_not(None))
 
         def work(connection: sa.Connection) -> Page[RunAlert]:
             month = Month.parse((_run_row(connection, run_id))["month"])
@@ -155,6 +175,39 @@ class ListVerbs:
             return Page(items=items, next_cursor=more)
 
         return await self._database.read(work)
+
+    async def list_withdrawn(
+        self, run_id: str, *, limit: int, cursor: str | None = None
+    ) -> Page[WithdrawnAlert]:
+        """Return what a run withdrew or no longer has, by account id.
+
+        Raises RunNotFoundError, BadCursorError.
+        """
+        query = _withdrawn_of(run_id).limit(limit + 1)
+        last_seen = _read_id_cursor(cursor)
+
+        def work(connection: sa.Connection) -> Page[WithdrawnAlert]:
+            month = Month.parse((_run_row(connection, run_id))["month"])
+            page = query
+            if last_seen is not None:
+                # Not the account's id itself, which may be of any length.
+                last = sa.select(run_withdrawals.c.account_id).where(
+                    run_withdrawals.c.run_id == run_id, run_withdrawals.c.alert_id == last_seen
+                )
+                account_id = connection.scalar(last)
+                if account_id is None:
+                    raise BadCursorError(_FOREIGN)
+                page = page.where(run_withdrawals.c.account_id > account_id)
+            items = [withdrawn_alert(row, month) for row in _mappings(connection, page)]
+            more = _cursor(items[limit - 1].alert.alert_id) if len(items) > limit else None
+            return Page(items=tuple(items[:limit]), next_cursor=more)
+
+        return await self._database.read(work)
+
+
+def _withdrawn_of(run_id: str) -> sa.Select[Any]:
+    of_run = sa.select(run_withdrawals).where(run_withdrawals.c.run_id == run_id.replace("\0", "\ufffd"))
+    return of_run.order_by(run_withdrawals.c.account_id)
 
 
 def _run_row(connection: sa.Connection, run_id: str) -> Mapping[str, Any]:
@@ -195,7 +248,7 @@ def _cursor(last_seen: str | int) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(last_seen)).decode().rstrip("=")
 
 
-def _read_run_cursor(cursor: str | None) -> str | None:
+def _read_id_cursor(cursor: str | None) -> str | None:
     last_seen = _read_cursor(cursor)
     if last_seen is not None and (not isinstance(last_seen, str) or "\0" in last_seen):
         raise BadCursorError(_FOREIGN)

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from service.alert import RISK_ALERT
 from service.delivery import AmbiguousSends, DeliveryStatus, Outcome, Reason
 from service.month import Month
-from service.replay import Decision, RoutedAlert, Standing, decide_action
-from service.run_record import Action
+from service.replay import WITHDRAWABLE, Decision, Replay, RoutedAlert, Standing, decide_replay
+from service.run_record import Action, WithdrawnAlert
 from service.store.database import Database
-from service.store.rows import facts_row
+from service.store.rows import facts_row, restated_text, withdrawn_alert
 from service.store.run_verbs import MonthLease, check_holds, check_running
-from service.store.schema import alert_outcomes, run_outcomes, runs
+from service.store.schema import FACTS, alert_outcomes, run_outcomes, run_withdrawals, runs
 
 _BATCH: Final = 500
 """Rows per statement: over a network the event loop gets its turn in between."""
@@ -30,28 +30,43 @@ class RecordVerbs:
 
     _database: Database
 
-    async def standings(self, month: Month) -> dict[str, Standing]:
-        """Return what has become of every alert of a month, by alert id; nothing is changed."""
-        return await self._database.read(lambda connection: _standings(connection, month))
+    async def standings(self, month: Month, source_uri: str) -> dict[str, Standing]:
+        """Return what has become of every alert of a month, by alert id, as seen by a run over a source."""
+        return await self._database.read(lambda connection: _standings(connection, month, source_uri))
+
+    async def withdrawable(self, month: Month, alert_ids: Sequence[str]) -> list[WithdrawnAlert]:
+        """Return alerts of a month as a run would withdraw them, by account id; nothing is changed."""
+        columns = ("account_id", "channel", "status", *FACTS)
+        query = sa.select(*(alert_outcomes.c[name] for name in columns))
+
+        def work(connection: sa.Connection) -> list[WithdrawnAlert]:
+            found = [
+                withdrawn_alert(dict(row), month)
+                for batch in _batches(iter(alert_ids))
+                for row in connection.execute(query.where(alert_outcomes.c.id.in_(batch))).mappings()
+            ]
+            return sorted(found, key=lambda item: item.alert.account_id)
+
+        return await self._database.read(work)
 
     async def record_alerts(
         self, lease: MonthLease, routed: Sequence[RoutedAlert], *, ambiguous: AmbiguousSends, now: datetime
     ) -> list[Decision]:
         """Put a run's alerts into the outbox, all or none, and return what is done about each.
 
-        `pending` and `failed` alerts of the month take on this evaluation; those that it no longer has are
-        withdrawn; `sent` and (under `hold`) `unknown` ones keep what they were sent with. Raises
-        OvertakenError when the lease is lost.
+        `pending` and `failed` alerts of the month take on this evaluation; those last recorded from the same
+        source that it no longer has are withdrawn; `sent` and (under `hold`) `unknown` ones keep what they
+        were sent with. Raises OvertakenError when the lease is lost.
         """
 
         def work(connection: sa.Connection) -> list[Decision]:
             began = time.monotonic()
             check_holds(connection, lease)
-            standings = _standings(connection, lease.month)
-            decisions = _decide(standings, routed, ambiguous)
+            standings, replay = _replay(connection, lease.run_id, lease.month, routed, ambiguous)
+            decisions = replay.decisions
             _upsert(connection, lease, routed, decisions, standings, now)
-            _withdraw(connection, standings, routed, now)
-            _insert_run_outcomes(connection, lease.run_id, routed, decisions, sends=Outcome.PENDING)
+            _insert_run_outcomes(connection, lease.run_id, routed, replay, sends=Outcome.PENDING)
+            _withdraw(connection, replay, now)
             # No heartbeat can come in between: what this took must not count as silence.
             took = time.monotonic() - began
             of_run = runs.update().where(runs.c.run_id == lease.run_id)
@@ -70,9 +85,9 @@ class RecordVerbs:
 
         def work(connection: sa.Connection) -> list[Decision]:
             check_running(connection, run_id)
-            decisions = _decide(_standings(connection, month), routed, ambiguous)
-            _insert_run_outcomes(connection, run_id, routed, decisions, sends=Outcome.WOULD_SEND)
-            return decisions
+            _, replay = _replay(connection, run_id, month, routed, ambiguous)
+            _insert_run_outcomes(connection, run_id, routed, replay, sends=Outcome.WOULD_SEND)
+            return replay.decisions
 
         return await self._database.write(work)
 
@@ -84,20 +99,46 @@ def unknown_region_text(region: str | None) -> str:
     return f"no channel is configured for region {region[:100]!r}"
 
 
-def _standings(connection: sa.Connection, month: Month) -> dict[str, Standing]:
-    query = sa.select(alert_outcomes.c.id, alert_outcomes.c.status, alert_outcomes.c.error).where(
-        alert_outcomes.c.month == str(month)
+def _standings(connection: sa.Connection, month: Month, source_uri: str) -> dict[str, Standing]:
+    table = alert_outcomes.c
+    query = (
+        sa.select(
+            table.id,
+            table.status,
+            table.error,
+            table.channel,
+            table.arr,
+            table.duration_months,
+            runs.c.source_uri == source_uri,
+        )
+        .outerjoin_from(alert_outcomes, runs, runs.c.run_id == table.run_id)
+        .where(table.month == str(month))
     )
     return {
-        alert_id: Standing(status=DeliveryStatus(status), reason=Reason(error) if error else None)
-        for alert_id, status, error in connection.execute(query)
+        alert_id: Standing(
+            status=DeliveryStatus(status),
+            reason=Reason(error) if error else None,
+            channel=channel,
+            arr=arr,
+            duration_months=duration_months,
+            same_source=bool(same_source),
+        )
+        for alert_id, status, error, channel, arr, duration_months, same_source in connection.execute(query)
     }
 
 
-def _decide(
-    standings: dict[str, Standing], routed: Sequence[RoutedAlert], ambiguous: AmbiguousSends
-) -> list[Decision]:
-    return [decide_action(standings.get(item.alert.alert_id), item.channel, ambiguous) for item in routed]
+def _replay(
+    connection: sa.Connection,
+    run_id: str,
+    month: Month,
+    routed: Sequence[RoutedAlert],
+    ambiguous: AmbiguousSends,
+) -> tuple[dict[str, Standing], Replay]:
+    source_uri: str = connection.execute(
+        sa.select(runs.c.source_uri).where(runs.c.run_id == run_id)
+    ).scalar_one()
+    standings = _standings(connection, month, source_uri)
+    return standings, decide_replay(standings, ((item.alert, item.channel) for item in routed), ambiguous)
 
 
 def _upsert(
@@ -146,20 +187,12 @@ def _outbox_row(one: _Open, run_id: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def _withdraw(
-    connection: sa.Connection, standings: dict[str, Standing], routed: Sequence[RoutedAlert], now: datetime
-) -> None:
-    """Take back what never arrived and is no alert any more."""
-    evaluated = {item.alert.alert_id for item in routed}
-    gone = (
-        alert_id
-        for alert_id, standing in standings.items()
-        if alert_id not in evaluated and standing.status in {DeliveryStatus.PENDING, DeliveryStatus.FAILED}
-    )
-    for batch in _batches(gone):
+def _withdraw(connection: sa.Connection, replay: Replay, now: datetime) -> None:
+    """Take back what never left and is no alert any more."""
+    for batch in _batches(iter(replay.withdrawn)):
         connection.execute(
             alert_outcomes.update()
-            .where(alert_outcomes.c.id.in_(batch))
+            .where(alert_outcomes.c.id.in_(batch), alert_outcomes.c.status.in_(WITHDRAWABLE))
             .values(status=DeliveryStatus.WITHDRAWN, error=None, error_message=None, updated_at=now)
         )
 
@@ -168,10 +201,11 @@ def _insert_run_outcomes(
     connection: sa.Connection,
     run_id: str,
     routed: Sequence[RoutedAlert],
-    decisions: Sequence[Decision],
+    replay: Replay,
     *,
     sends: Outcome,
 ) -> None:
+    """Write down what the run does about each of its alerts, and which earlier ones it no longer has."""
     rows = (
         {
             **facts_row(item.alert),
@@ -179,17 +213,32 @@ def _insert_run_outcomes(
             "position": position,
             "alert_id": item.alert.alert_id,
             "account_id": item.alert.account_id,
-            "channel": item.channel,
+            "channel": decision.channel,
             "outcome": decision.outcome(sends=sends),
             "reason": decision.reason,
             "error_message": unknown_region_text(item.alert.account_region)
             if decision.action is Action.FAIL
             else None,
+            "restated": restated_text(decision.restated),
         }
-        for position, (item, decision) in enumerate(zip(routed, decisions, strict=True))
+        for position, (item, decision) in enumerate(zip(routed, replay.decisions, strict=True))
     )
     for batch in _batches(rows):
         connection.execute(run_outcomes.insert(), batch)
+    # As they stand before anything is taken back.
+    names = ("account_id", "channel", "status", *FACTS)
+    as_found = sa.select(sa.literal(run_id), alert_outcomes.c.id, *(alert_outcomes.c[name] for name in names))
+    for batch in _batches(iter(replay.withdrawn)):
+        connection.execute(
+            run_withdrawals.insert().from_select(
+                ["run_id", "alert_id", *names], as_found.where(alert_outcomes.c.id.in_(batch))
+            )
+        )
+    connection.execute(
+        runs.update()
+        .where(runs.c.run_id == run_id)
+        .values(withdrawn=len(replay.withdrawn), restated=replay.restated)
+    )
 
 
 def _batches(rows: Iterator[Any]) -> Iterator[list[Any]]:

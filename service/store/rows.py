@@ -7,11 +7,19 @@ from typing import Any
 import orjson
 
 from service.alert import Alert
-from service.delivery import Outcome, Reason
+from service.delivery import DeliveryStatus, Outcome, Reason
 from service.evaluation import Evaluation, InvalidSample, RunWarning
 from service.ledger import InvalidRow, Ledger, RowLedger
 from service.month import Month
-from service.run_record import RunAlert, RunCounts, RunError, RunRecord, RunStatus
+from service.run_record import (
+    Restatement,
+    RunAlert,
+    RunCounts,
+    RunError,
+    RunRecord,
+    RunStatus,
+    WithdrawnAlert,
+)
 from service.store.schema import FACTS
 
 
@@ -20,19 +28,44 @@ def facts_row(alert: Alert) -> dict[str, Any]:
     return {**{name: getattr(alert, name) for name in FACTS}, "risk_start_month": str(alert.risk_start_month)}
 
 
-def run_alert(row: Mapping[str, Any], month: Month) -> RunAlert:
-    """Read a row of `run_outcomes`."""
+def alert_of(row: Mapping[str, Any], month: Month) -> Alert:
+    """Read the facts of an alert, in whichever table they stand."""
     facts = {name: row[name] for name in FACTS}
     facts["risk_start_month"] = Month.parse(facts["risk_start_month"])
+    return Alert(account_id=row["account_id"], month=month, **facts)
+
+
+def run_alert(row: Mapping[str, Any], month: Month) -> RunAlert:
+    """Read a row of `run_outcomes`."""
     return RunAlert(
-        alert=Alert(account_id=row["account_id"], month=month, **facts),
+        alert=alert_of(row, month),
         channel=row["channel"],
         outcome=Outcome(row["outcome"]),
         reason=_reason(row["reason"]),
         error_message=row["error_message"],
         http_status=row["http_status"],
         attempts=row["attempts"],
+        restated=_restatement(row["restated"]),
     )
+
+
+def withdrawn_alert(row: Mapping[str, Any], month: Month) -> WithdrawnAlert:
+    """Read a row of `run_withdrawals`, or of the outbox what would become one."""
+    status = DeliveryStatus(row["status"])
+    return WithdrawnAlert(alert=alert_of(row, month), channel=row["channel"], status=status)
+
+
+def restated_text(restated: Restatement | None) -> str | None:
+    """Return the `restated` column: what changed, as JSON."""
+    if restated is None:
+        return None
+    return orjson.dumps({name: value for name, value in asdict(restated).items() if value}).decode()
+
+
+def _restatement(text: str | None) -> Restatement | None:
+    if text is None:
+        return None
+    return Restatement(**{name: tuple(value) for name, value in orjson.loads(text).items()})
 
 
 def evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
@@ -61,6 +94,8 @@ def run_record(
     *,
     sample_alerts: tuple[RunAlert, ...] = (),
     sample_errors: tuple[RunAlert, ...] = (),
+    sample_withdrawn: tuple[WithdrawnAlert, ...] = (),
+    sample_restated: tuple[RunAlert, ...] = (),
 ) -> RunRecord:
     """Read a row of `runs`; `outcomes` counts its alerts per outcome, and those of unknown regions."""
     rows = row_ledger(row["row_ledger"])
@@ -74,7 +109,7 @@ def run_record(
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         error=RunError(code=row["error"], detail=row["error_detail"]) if row["error"] else None,
-        counts=run_counts(rows, outcomes),
+        counts=_run_counts(row, rows, outcomes),
         ledger=Ledger(rows=rows, outcomes={o: outcomes[o] for o in Outcome if o in outcomes})
         if rows
         else None,
@@ -88,11 +123,12 @@ def run_record(
         progress=orjson.loads(row["progress"]) if row["progress"] and status is RunStatus.RUNNING else None,
         sample_alerts=sample_alerts,
         sample_errors=sample_errors,
+        sample_withdrawn=sample_withdrawn,
+        sample_restated=sample_restated,
     )
 
 
-def run_counts(rows: RowLedger | None, outcomes: Mapping[str, int]) -> RunCounts:
-    """Return the numbers of a run from its ledger and its alerts per outcome."""
+def _run_counts(row: Mapping[str, Any], rows: RowLedger | None, outcomes: Mapping[str, int]) -> RunCounts:
     return RunCounts(
         rows_scanned=rows.rows_scanned if rows else 0,
         duplicates=rows.duplicates if rows else 0,
@@ -104,6 +140,8 @@ def run_counts(rows: RowLedger | None, outcomes: Mapping[str, int]) -> RunCounts
         unknown_region=outcomes.get(Reason.UNKNOWN_REGION, 0),
         unknown=outcomes.get(Outcome.UNKNOWN, 0),
         unsent=outcomes.get(Outcome.UNSENT, 0),
+        withdrawn=row["withdrawn"],
+        restated=row["restated"],
     )
 
 

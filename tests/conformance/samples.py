@@ -18,6 +18,7 @@ from service.store import MonthLease, OutboxEntry, Settlement, Store
 
 MONTH = Month.parse("2026-01-01")
 NOW = datetime(2026, 1, 5, 9, 30, 0, 123456, tzinfo=UTC)
+SOURCE = "file:///january.parquet"
 CHANNELS = ("amer", "emea")
 LEASE_S = 600.0
 
@@ -68,20 +69,22 @@ class Given:
 
     store: Store
 
-    async def a_run(self, run_id: str, *, month: Month = MONTH, dry_run: bool = False) -> str:
+    async def a_run(
+        self, run_id: str, *, month: Month = MONTH, dry_run: bool = False, source: str = SOURCE
+    ) -> str:
         """Begin a run."""
         number = int("".join(filter(str.isdigit, run_id)) or 0)
         await self.store.begin_run(
             run_id,
-            RunRequest(source_uri="file:///january.parquet", month=month, dry_run=dry_run),
+            RunRequest(source_uri=source, month=month, dry_run=dry_run),
             started_at=NOW + timedelta(seconds=number),
             lease_s=LEASE_S,
         )
         return run_id
 
-    async def a_lease(self, run_id: str, *, month: Month = MONTH) -> MonthLease:
+    async def a_lease(self, run_id: str, *, month: Month = MONTH, source: str = SOURCE) -> MonthLease:
         """Begin a run that gets the month."""
-        await self.a_run(run_id, month=month)
+        await self.a_run(run_id, month=month, source=source)
         lease = await self.store.acquire_month(run_id, month, now=NOW)
         assert isinstance(lease, MonthLease)
         return lease

@@ -9,7 +9,7 @@ from service.delivery import AmbiguousSends, DeliveryStatus, Reason
 from service.errors import DatabaseUnusableError
 from service.month import Month
 from service.run_record import Action, RunError
-from tests.conformance.samples import MONTH, NOW, Given, an_alert, an_evaluation, routed, the_answer
+from tests.conformance.samples import MONTH, NOW, SOURCE, Given, an_alert, an_evaluation, routed, the_answer
 
 LARGEST = 2**63 - 1
 
@@ -163,10 +163,15 @@ async def test_a_region_without_a_channel_fails_and_is_tried_again(given: Given)
 async def test_what_is_no_alert_any_more_is_withdrawn_unless_it_left(
     given: Given, status: DeliveryStatus, left: str
 ) -> None:
-    """Restated data withdraw what never arrived; what did, or may have, is history."""
+    """Restated data withdraw what never arrived; what did, or may have, is history, and only reported."""
     await _left_behind(given, status=status)
     await given.recorded(await given.a_lease("r2"), routed("b"))
     assert await given.status_of("a") == left
+    run = await given.store.get_run("r2")
+    assert (run.counts.withdrawn, run.counts.restated, run.sample_restated) == (1, 0, ())
+    (gone,) = run.sample_withdrawn
+    assert (gone.alert, gone.channel, gone.status) == (an_alert("a", arr=1), "amer", status)
+    assert (await given.store.list_withdrawn("r2", limit=9)).items == (gone,)
 
 
 async def test_a_withdrawn_alert_comes_back(given: Given) -> None:
@@ -188,7 +193,7 @@ async def test_months_do_not_touch_each_other(given: Given) -> None:
     await given.recorded(lease, routed(an_alert("a", month=february)))
     rows = await given.sql("SELECT month, status FROM alert_outcomes ORDER BY month")
     assert [tuple(row.values()) for row in rows] == [("2026-01-01", "pending"), ("2026-02-01", "pending")]
-    assert set(await given.store.standings(MONTH)) == {an_alert("a").alert_id}
+    assert set(await given.store.standings(MONTH, SOURCE)) == {an_alert("a").alert_id}
 
 
 async def test_all_alerts_are_recorded_or_none(given: Given) -> None:

@@ -79,6 +79,8 @@ def test_a_run_delivers_and_tells_everything(service: RunningService, source: st
         "unknown_region": 1,
         "unknown": 0,
         "unsent": 0,
+        "withdrawn": 0,
+        "restated": 0,
     }
     assert run["ledger"]["outcomes"] == {"sent": 3, "failed": 1}
     assert run["ledger"]["unknown_arr"] == run["ledger"]["below_threshold"] == 1

@@ -8,13 +8,23 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from service.delivery import DeliveryStatus, Outcome, Reason
+from service.delivery import DeliveryStatus, Outcome, Reason, SettleAs
 from service.month import Month
 from service.store import Store, open_store
 from service.store.sqlite import SqliteDatabase
-from tests.conformance.samples import CHANNELS, LEASE_S, MONTH, NOW, Given, an_alert, routed, the_answer
+from tests.conformance.samples import (
+    CHANNELS,
+    LEASE_S,
+    MONTH,
+    NOW,
+    SOURCE,
+    Given,
+    an_alert,
+    routed,
+    the_answer,
+)
 
-GROWING = {"alert_outcomes", "run_outcomes", "attempts"}
+GROWING = {"alert_outcomes", "run_outcomes", "attempts", "run_withdrawals", "decisions"}
 
 
 @pytest.fixture
@@ -60,8 +70,20 @@ async def _use_every_hot_verb(given: Given) -> None:
     await given.recorded(again, items[:2], resend=True)
     await given.expired("r2")
     await store.rescue_runs(now=NOW)
-    await store.standings(MONTH)
+    await store.standings(MONTH, SOURCE)
     await store.list_runs(limit=3)
+    await _use_what_people_use(given, [item.alert.alert_id for item in items])
+
+
+async def _use_what_people_use(given: Given, alert_ids: list[str]) -> None:
+    store = given.store
+    await store.get_alert(alert_ids[0])
+    await store.settle_doubts("r1", SettleAs.RESEND, by="ann", note=None, now=NOW)
+    await given.recorded(await given.a_lease("r3"), routed("b"))
+    await store.withdrawable(MONTH, alert_ids)
+    page = await store.list_withdrawn("r3", limit=1)
+    await store.list_withdrawn("r3", limit=1, cursor=page.next_cursor)
+    await store.list_alerts("r3", limit=3, restated=True)
 
 
 async def test_no_verb_scans_a_growing_table(store: Store) -> None:

@@ -11,6 +11,7 @@ from service.lane import LaneState, Tries, judge
 from service.replay import Standing, decide_action
 from service.run_record import Action
 from service.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
+from tests.made_alerts import made_alert
 
 
 def documented_exits() -> dict[str, set[str]]:
@@ -91,12 +92,23 @@ def test_what_is_sent_again_may_become_pending(policy: delivery.AmbiguousSends) 
     """Wherever a run decides to send, the table allows the way to `pending`, or the alert is there."""
     exits = documented_exits()
     for status in DeliveryStatus:
-        decision = decide_action(Standing(status=status, reason=None), "channel", policy)
+        alert = made_alert()
+        standing = Standing(
+            status=status,
+            reason=None,
+            channel="channel",
+            arr=alert.arr,
+            duration_months=alert.duration_months,
+            same_source=True,
+        )
+        decision = decide_action(standing, alert, "channel", policy)
         if decision.action is Action.SEND and status not in {DeliveryStatus.PENDING, DeliveryStatus.SENDING}:
             assert "pending" in exits[status]
 
 
-@pytest.mark.parametrize("words", [DeliveryStatus, Outcome, Reason, delivery.AmbiguousSends])
+@pytest.mark.parametrize(
+    "words", [DeliveryStatus, Outcome, Reason, delivery.AmbiguousSends, delivery.SettleAs]
+)
 def test_words_are_those_of_the_interface(words: type[DeliveryStatus | Outcome | Reason]) -> None:
     """The values stand in rows, logs and answers: lower case, and each its own name."""
     for word in words:

@@ -13,7 +13,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 FLOORS: Final = {
     "nouns": """
-        month alert delivery errors progress clock run_record evaluation send_result ledger
+        month alert delivery errors progress clock run_record alert_record evaluation send_result ledger
     """,
     "pure": """
         plan window rules message lane channels replay routing judgement accounts attributes columns digest
@@ -29,7 +29,8 @@ FLOORS: Final = {
         store store.* daemon_thread collector
     """,
     "flows": """
-        run evaluate dispatch outgoing delivery_news patience preview repeat resources cluster cluster_tasks
+        run evaluate dispatch outgoing delivery_news patience preview repeat settle resources cluster
+        cluster_tasks
     """,
     "wiring": """
         app
