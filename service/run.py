@@ -28,7 +28,7 @@ from service.resources import App
 from service.routing import region_warnings, route
 from service.run_record import Action, RunError, RunRecord, RunRequest
 from service.source import SourceUri, check_allowed
-from service.store import MonthLease
+from service.store import DatabaseBusyError, MonthLease
 
 LEASE_POLL_S: Final = 0.5
 """How often a run that waits for its month looks again."""
@@ -77,6 +77,8 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
         lambda: app.store.begin_run(
             run_id, request, started_at=app.clock.now(), lease_s=app.settings.lease_s
         ),
+        # Who has no run yet is better told at once that the database is away.
+        waits_out=DatabaseBusyError,
     )
     app.observer.run_started(run_id=run_id, request=request)
     app.running[run_id] = progress
@@ -88,7 +90,7 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
     finally:
         app.running.pop(run_id, None)
         progress.phase = Phase.FINISHED
-    return await app.store.get_run(run_id)
+    return await patiently(app.clock, lambda: app.store.get_run(run_id))
 
 
 class _Run:
@@ -231,7 +233,7 @@ class _Run:
             run_id=self.run_id,
             month=self._request.month,
             alerts=nowhere,
-            undelivered=await app.store.undelivered(),
+            undelivered=await self._patiently(app.store.undelivered),
             clock=app.clock,
             observer=app.observer,
         ):
@@ -241,7 +243,7 @@ class _Run:
     async def _finish(self, error: RunError | None) -> None:
         app = self._app
         self.is_closing = True
-        undelivered = await app.store.undelivered()
+        undelivered = await self._patiently(app.store.undelivered)
         await self._patiently(
             lambda: app.store.finish_run(
                 self.run_id,
@@ -251,7 +253,7 @@ class _Run:
                 warnings=self._warnings + _undelivered_warnings(undelivered),
             )
         )
-        record = await app.store.get_run(self.run_id)
+        record = await self._patiently(lambda: app.store.get_run(self.run_id))
         app.observer.run_finished(record=record, undelivered=undelivered)
 
     async def _patiently(self, verb: Callable[[], Awaitable[T]]) -> T:

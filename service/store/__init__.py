@@ -8,7 +8,7 @@ from typing import Final, Literal
 import sqlalchemy as sa
 
 from service.store.database import Database
-from service.store.failures import DatabaseBusyError
+from service.store.failures import DatabaseAwayError, DatabaseBusyError
 from service.store.lane_turns import SharedLane
 from service.store.list_verbs import ListVerbs
 from service.store.record_verbs import RecordVerbs
@@ -19,6 +19,7 @@ from service.store.upgrade import open_database
 
 __all__ = [
     "Claimed",
+    "DatabaseAwayError",
     "DatabaseBusyError",
     "LeftAlert",
     "MonthLease",
