@@ -126,7 +126,7 @@ class Preview:
     source_uri: str
     month: Month
     total: int
-    alerts: tuple[PreviewAlert, ...]
+    alerts: tuple[PreviewAlert, ...] = field(repr=False)
     """The first `limit` of them, in the order in which they would be sent."""
     counts: RunCounts
     ledger: Ledger
