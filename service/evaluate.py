@@ -118,7 +118,12 @@ class _Here:
         """Fill `fold` with what all row groups say; returns the number of all cells seen."""
         self._scan.read(self._plan.with_target, KEYS, fold.target_batch, lambda group: on_groups((group,)))
         fold.forget_all_but_candidates()
-        self._scan.read(self._plan.before_target, KEYS, fold.earlier_batch, lambda group: on_groups((group,)))
+
+        def on_earlier(group: RowGroup) -> None:
+            fold.finished(group)
+            on_groups((group,))
+
+        self._scan.read(self._plan.before_target, KEYS, fold.earlier_batch, on_earlier)
         return fold.window.account_months()
 
     def attributes(

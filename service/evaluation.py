@@ -35,7 +35,8 @@ class Evaluation:
     """The answer to: which accounts are At Risk in a month, since when, and what became of every row."""
 
     criteria: Criteria
-    alerts: tuple[Alert, ...]
+    # Left out of `repr`: a runner of asyncio makes its main task's, and of 50,000 alerts it takes 0.2 s.
+    alerts: tuple[Alert, ...] = field(repr=False)
     """By ARR descending, null last, then account id."""
     rows: RowLedger
     warnings: tuple[RunWarning, ...] = ()

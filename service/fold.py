@@ -8,10 +8,21 @@ import numpy as np
 import pyarrow as pa
 
 from service.accounts import AccountIndex
-from service.columns import ACCOUNT_ID, STATUS, UPDATED_AT, Ints, Mask, Packed, instants
+from service.columns import (
+    ACCOUNT_ID,
+    STATUS,
+    UPDATED_AT,
+    Halved,
+    Ints,
+    Mask,
+    Packed,
+    as_nanoseconds,
+    instants,
+    whole_seconds,
+)
 from service.contenders import Contenders
 from service.errors import MemoryLimitExceededError
-from service.footer import Batch
+from service.footer import Batch, RowGroup
 from service.judgement import RowJudge, UsableRows
 from service.ledger import InvalidRow, RowLedger
 from service.plan import ScanPlan
@@ -40,6 +51,9 @@ class Fold:
         self.noted: list[Contenders] = []
         self._noted_bytes = 0
         self._candidates = Contenders.joined([])
+        self._in_seconds = True
+        self._unfinished = list(plan.before_target)
+        self._closed = TARGET
         self._limit = None if memory_limit_mb is None else memory_limit_mb * _MEGABYTE
 
     def target_batch(self, batch: Batch) -> None:
@@ -55,6 +69,16 @@ class Fold:
         self.join_candidates()
         if self._plan.before_target:
             self.window.track_only(np.unique(self._candidates.accounts), self._plan.months)
+
+    def finished(self, group: RowGroup) -> None:
+        """Close the months that are complete now that a row group of earlier months is wholly taken in."""
+        with self._noting:
+            self._unfinished.remove(group)
+            last = self._unfinished[0].last_day if self._unfinished else None
+            # They are in the order of their last days, newest first.
+            while last is not None and self._plan.criteria.month.minus(self._closed + 1).first_day > last:
+                self._closed += 1
+                self.window.close(self._closed)
 
     def join_candidates(self) -> None:
         """Put the rows together that were noted as candidates'."""
@@ -104,12 +128,18 @@ class Fold:
         usable = self.judge.judge(batch.columns, batch.file_name)
         if usable is None:
             return
+        accounts = self._numbers(usable.account_ids)
+        back = usable.back
         at_risk = self._at_risk(usable.of(batch.columns.column(STATUS)))
-        accounts, back = self._numbers(usable.account_ids), usable.back
-        updated = instants(usable.of(batch.columns.column(UPDATED_AT)))
+        updated = usable.of(batch.columns.column(UPDATED_AT))
+        rows = self.window.see(accounts, back)
+        if rows is not None:
+            accounts, back, at_risk = accounts[rows], back[rows], at_risk[rows]
+            updated = updated.take(pa.array(rows))
+        packed = self._instants(updated)
         if note:
-            self._note(batch, usable, accounts, updated, at_risk)
-        self.window.fold(accounts, back, updated, at_risk)
+            self._note(batch, usable, accounts, packed, at_risk)
+        self.window.fold(accounts, back, packed, at_risk)
         self._stay_within_limit()
 
     def _stay_within_limit(self) -> None:
@@ -136,6 +166,15 @@ class Fold:
         numbers: Ints = looked_up[1].take(ids.indices.to_numpy())
         return numbers
 
+    def _instants(self, column: Any) -> Packed | Halved:
+        if self._in_seconds:
+            seconds = whole_seconds(column)
+            if seconds is not None:
+                return seconds
+            # A source that has other instants once will have them again.
+            self._in_seconds = False
+        return instants(column)
+
     def _at_risk(self, statuses: Any) -> Mask:
         distinct, places = encoded(statuses)
         # The value for null comes last, so that its place, -1, finds it: not At Risk, nor nearly.
@@ -152,7 +191,9 @@ class Fold:
         mask: Mask = places == spellings[0] if spellings.size == 1 else at_risk[places]
         return mask
 
-    def _note(self, batch: Batch, usable: UsableRows, accounts: Ints, updated: Packed, at_risk: Mask) -> None:
+    def _note(
+        self, batch: Batch, usable: UsableRows, accounts: Ints, updated: Packed | Halved, at_risk: Mask
+    ) -> None:
         rows = np.flatnonzero(at_risk & (usable.back == TARGET))
         if not rows.size:
             return
@@ -160,7 +201,7 @@ class Fold:
         ids = batch.columns.column(ACCOUNT_ID).take(pa.array(in_batch))
         noted = Contenders(
             accounts=accounts[rows],
-            packed=updated[rows] << np.uint64(1) | np.uint64(1),
+            packed=as_nanoseconds(updated[rows] << updated.dtype.type(1) | updated.dtype.type(1)),
             files=np.full(rows.size, batch.group.file),
             row_groups=np.full(rows.size, batch.group.index),
             places=in_batch + batch.first_row,

@@ -162,7 +162,7 @@ class Preview:
     plan_digest: str
     """A run that is given it does just this, or nothing."""
     total: int
-    alerts: tuple[PreviewAlert, ...]
+    alerts: tuple[PreviewAlert, ...] = field(repr=False)
     """The first `limit` of them, in the order in which they would be sent."""
     withdrawn: tuple[WithdrawnAlert, ...]
     """The first `limit` of them, by account id."""

@@ -7,82 +7,78 @@ files with the same rows can never disagree.
 
 Duplicates are the rows beyond one for each cell. The numbers are only needed for accounts that may alert:
 those with an At Risk row of the target month, which a later `Healthy` row may yet overrule. Once these are
-known, `track_only` forgets the rest, and keeps of them one byte for each cell: was it ever seen?
+known, `track_only` forgets the rest, and keeps of them one byte for each cell: was it ever seen? Once a month
+is complete, `close` counts these bytes and lets them go.
 """
 
 import threading
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
-from service.columns import Ints, Mask, Packed
+from service.columns import Halved, Ints, Mask, Packed, as_nanoseconds
+from service.errors import SourceNotParquetError
 
 TARGET: Final = 0
 """Months are counted back from the target month."""
-_BLOCK_BITS: Final = 12
-_BLOCK: Final = 1 << _BLOCK_BITS
-"""Accounts that lie together."""
+_SEEN: Final = np.uint8(1)
+_TRACKED: Final = np.uint8(2)
+_OTHER_MONTHS: Final = "a row is of a month that the statistics in its file's footer rule out"
+_BLOCK: Final = 4096
+"""Room is made for so many accounts at least."""
 
 
 class MonthWindow:
     """The cells of all accounts over the last `months` months; safe to fill from several threads."""
 
     def __init__(self, months: int) -> None:
-        self._filling = threading.Lock()
-        self._newest = _Cells(months, np.uint64)
-        self._seen: _Cells | None = None
+        self._months = [_Month() for _ in range(months)]
         self._rank: Ints | None = None
 
-    def fold(self, accounts: Ints, back: Ints, instants: Packed, at_risk: Mask) -> None:
+    def see(self, accounts: Ints, back: Ints) -> Ints | None:
+        """Mark the cells of these rows as seen; returns which rows are to be folded, None for all."""
+        if self._rank is None:
+            return None
+        tracked = [_among(rows, month.see(accounts[rows])) for month, rows in self._by_month(back)]
+        return np.concatenate([np.zeros(0, np.int64), *tracked])
+
+    def fold(self, accounts: Ints, back: Ints, instants: Packed | Halved, at_risk: Mask) -> None:
         """Let each row contribute to its cell, `back` months before the target month."""
-        if self._seen is not None and self._rank is not None:
-            with self._filling:
-                at = self._seen.at(accounts, back)
-                self._seen.values[at] = True
-            rank = self._rank.take(accounts, mode="clip")
-            rows = np.flatnonzero(rank >= 0)
-            accounts, back, instants, at_risk = rank[rows], back[rows], instants[rows], at_risk[rows]
-        packed = instants << np.uint64(1) | at_risk
-        with self._filling:
-            at = self._newest.at(accounts, back)
-            cells = self._newest.values
-            while at.size:
-                cells[at] = np.maximum(cells.take(at), packed)
-                # Of several rows of one cell only one was written; those that were larger go again.
-                lost = np.flatnonzero(cells.take(at) < packed)
-                at, packed = at[lost], packed[lost]
+        packed = instants << instants.dtype.type(1) | at_risk
+        accounts = self._places(accounts)
+        for month, rows in self._by_month(back):
+            month.fold(accounts[rows], packed[rows])
 
     def track_only(self, accounts: Ints, months: int) -> None:
         """From now on keep the numbers of these accounts only (distinct, ascending), over more months."""
-        self._seen = self._newest.occupied(months)
-        newest = _Cells(months, np.uint64)
-        ranks = np.arange(accounts.size)
-        for back in range(self._newest.months):
-            at = newest.at(ranks, np.int64(back))
-            newest.values[at] = self._newest.month(accounts, back)
-        self._newest = newest
-        # One more than the largest, so that accounts first seen later are clipped to a -1.
-        self._rank = np.full(int(accounts.max(initial=-1)) + 2, -1, np.int64)
-        self._rank[accounts] = ranks
+        tracked = np.zeros(int(accounts.max(initial=-1)) + 1, np.uint8)
+        tracked[accounts] = _TRACKED
+        for month in self._months:
+            month.track_only(accounts, tracked)
+        self._months += [_Month(tracked) for _ in range(months - self.months)]
+        self._rank = np.full(tracked.size, -1, np.int32)
+        self._rank[accounts] = np.arange(accounts.size)
+
+    def close(self, back: int) -> None:
+        """Keep as little as can be of a month, not the target's, that no further row can be of."""
+        self._months[back].close()
 
     def newest(self, accounts: Ints, back: int) -> Packed:
         """Return the winning number of each tracked account in one month, 0 where it has no row."""
-        tracked = accounts if self._rank is None else self._rank.take(accounts)
-        newest: Packed = self._newest.month(tracked, back)
-        return newest
+        return self._months[back].newest(self._places(accounts))
 
     def seen(self, accounts: Ints, back: int) -> Mask:
         """Return which accounts have any row in one month."""
-        cells = self._newest if self._seen is None else self._seen
-        seen: Mask = cells.month(accounts, back) != 0
-        return seen
+        return self._months[back].seen(accounts)
 
     def durations(self, accounts: Ints) -> Ints:
-        """Return for how many months, walking back from the target, each account was At Risk."""
+        """Return for how many months, walking back from the target, each tracked account was At Risk."""
+        places = self._places(accounts)
         lasted = np.zeros(accounts.size, np.int64)
         walking = np.arange(accounts.size)
-        for back in range(self._newest.months):
-            walking = walking[(self.newest(accounts[walking], back) & np.uint64(1)).astype(bool)]
+        for month in self._months:
+            walking = walking[month.at_risk(places[walking])]
             if not walking.size:
                 break
             lasted[walking] += 1
@@ -91,69 +87,123 @@ class MonthWindow:
     @property
     def months(self) -> int:
         """How many months back the numbers reach."""
-        return self._newest.months
+        return len(self._months)
 
     def account_months(self) -> int:
         """Count the cells that any row was seen in."""
-        return (self._newest if self._seen is None else self._seen).count()
+        return sum(month.count() for month in self._months)
 
     def nbytes(self, accounts: int) -> int:
-        """Return the memory that the cells of so many accounts take, in bytes."""
-        if self._seen is None or self._rank is None:
-            return accounts * self._newest.months * 8
-        return self._newest.values.nbytes + self._rank.nbytes + accounts * self._seen.months
+        """Return the memory that the cells take, of which there are so many accounts, in bytes."""
+        return sum(month.nbytes(accounts) for month in self._months)
+
+    def _places(self, accounts: Ints) -> Ints:
+        places: Ints = accounts if self._rank is None else self._rank.take(accounts)
+        return places
+
+    def _by_month(self, back: Ints) -> Iterator[tuple["_Month", Any]]:
+        """Yield the months of these rows, and for each where its rows are."""
+        if not back.size:
+            return
+        if back.max() >= len(self._months):
+            raise SourceNotParquetError(_OTHER_MONTHS)
+        if back.min() == back.max():
+            yield self._months[int(back[0])], slice(None)
+            return
+        # Sorted by radix, as 16 bits are. Month by month the cells lie together, and stay in the cache.
+        order = np.argsort(back.astype(np.uint16), kind="stable")
+        ends = np.cumsum(np.bincount(back)).tolist()
+        for month, first, end in zip(self._months, [0, *ends], ends, strict=False):
+            if end > first:
+                yield month, order[first:end]
 
 
-class _Cells:
-    """One value for each account and month; 0 where there is nothing yet.
+class _Month:
+    """One month of all accounts."""
 
-    Blocks of accounts, in each the months one after the other, so that files sorted by month and files
-    sorted by account both fill it nearly in the order of memory.
-    """
+    def __init__(self, tracked: Any = None) -> None:
+        self._filling = threading.Lock()
+        self._cells: Any = np.zeros(0, np.uint32)
+        """Numbers by account, or by rank among those tracked; 32 bits while these will do."""
+        self._tracked = tracked
+        self._marks: Any = None
+        """By account, once only some are tracked: is it, and was it seen? None before any row."""
+        self._count = 0
+        """How many were seen, once the month is closed."""
 
-    def __init__(self, months: int, dtype: Any, blocks: int = 1) -> None:
-        self.months = months
-        self.values = np.zeros(blocks * months * _BLOCK, dtype)
-        self._accounts = 0
+    def track_only(self, accounts: Ints, tracked: Any) -> None:
+        self._tracked = tracked
+        if self._cells.size:
+            self._cells = _with_room(self._cells, accounts)
+            self._marks = (self._cells != 0).view(np.uint8) * _SEEN
+            self._marks[: tracked.size] |= tracked
+            self._cells = self._cells.take(accounts)
 
-    def at(self, accounts: Ints, back: Any) -> Ints:
-        """Return where the cells lie in `values`, which is another array once room had to be made."""
-        self._make_room(int(accounts.max(initial=0)))
-        at = accounts >> _BLOCK_BITS
-        at *= self.months
-        at += back
-        at <<= _BLOCK_BITS
-        at += accounts & (_BLOCK - 1)
-        return at
+    def see(self, accounts: Ints) -> Ints:
+        with self._filling:
+            if self._count:
+                raise SourceNotParquetError(_OTHER_MONTHS)
+            if self._marks is None:
+                self._marks = self._tracked.copy()
+            marks = self._marks = _with_room(self._marks, accounts)
+            found = marks.take(accounts)
+            marks[accounts] = found | _SEEN
+        return np.flatnonzero(found & _TRACKED)
 
-    def month(self, accounts: Ints, back: int) -> Any:
-        """Return the cells of one month."""
-        at = self.at(accounts, np.int64(back))
-        return self.values.take(at)
+    def fold(self, accounts: Ints, packed: Packed | Halved) -> None:
+        with self._filling:
+            if packed.dtype != self._cells.dtype:
+                self._cells, packed = as_nanoseconds(self._cells), as_nanoseconds(packed)
+            cells = self._cells = _with_room(self._cells, accounts)
+            while accounts.size:
+                cells[accounts] = np.maximum(cells.take(accounts), packed)
+                # Of several rows of one cell only one was written; those that were larger go again.
+                lost = np.flatnonzero(cells.take(accounts) < packed)
+                accounts, packed = accounts[lost], packed[lost]
 
-    def occupied(self, months: int) -> "_Cells":
-        """Return whether each cell holds anything, with room for more months."""
-        blocks = max(self._accounts - 1 >> _BLOCK_BITS, 0) + 1
-        occupied = _Cells(months, np.bool_, blocks)
-        held = self.values[: blocks * self.months * _BLOCK].reshape(blocks, self.months, _BLOCK)
-        marks = occupied.values.reshape(blocks, months, _BLOCK)
-        for back in range(self.months):
-            np.not_equal(held[:, back], 0, out=marks[:, back])
-        return occupied
+    def close(self) -> None:
+        with self._filling:
+            self._count = self.count()
+            self._marks = None
+            self._cells = (self._cells & self._cells.dtype.type(1)).astype(np.uint8)
+
+    def newest(self, accounts: Ints) -> Packed:
+        return as_nanoseconds(_with_room(self._cells, accounts).take(accounts))
+
+    def seen(self, accounts: Ints) -> Mask:
+        cells = self._cells if self._tracked is None else self._seen()
+        seen: Mask = _with_room(cells, accounts).take(accounts) != 0
+        return seen
+
+    def at_risk(self, accounts: Ints) -> Mask:
+        cells = _with_room(self._cells, accounts).take(accounts)
+        at_risk: Mask = (cells & cells.dtype.type(1)).astype(np.bool_)
+        return at_risk
 
     def count(self) -> int:
-        """Count the cells that hold anything."""
-        # In pieces, as counting does not let other threads run.
-        step = 1 << 22
-        pieces = (self.values[first : first + step] for first in range(0, self.values.size, step))
-        return sum(int(np.count_nonzero(piece)) for piece in pieces)
+        cells = self._cells if self._tracked is None else self._seen()
+        return self._count + int(np.count_nonzero(cells))
 
-    def _make_room(self, account: int) -> None:
-        self._accounts = max(self._accounts, account + 1)
-        room = self.values.size // self.months
-        if account >= room:
-            # Doubled, old and new together are no more than the new one will be when it is full.
-            blocks = (max(2 * room - 1, account) >> _BLOCK_BITS) + 1
-            grown = np.zeros(blocks * self.months * _BLOCK, self.values.dtype)
-            grown[: self.values.size] = self.values
-            self.values = grown
+    def nbytes(self, accounts: int) -> int:
+        # What lies behind the last account was never touched, so that it takes no memory.
+        held = (self._cells,) if self._marks is None else (self._cells, self._marks)
+        return sum(min(cells.size, accounts) * cells.itemsize for cells in held)
+
+    def _seen(self) -> Any:
+        return np.zeros(0, np.uint8) if self._marks is None else self._marks & _SEEN
+
+
+def _among(rows: Any, some: Ints) -> Ints:
+    """Return some of the rows, which are given as a slice of all or by their places."""
+    among: Ints = some if isinstance(rows, slice) else rows[some]
+    return among
+
+
+def _with_room(cells: Any, accounts: Ints) -> Any:
+    """Return the cells, or a larger copy if one of the accounts lies beyond their end."""
+    needed = int(accounts.max(initial=-1)) + 1
+    if needed <= cells.size:
+        return cells
+    grown = np.zeros(-(-max(needed, 2 * cells.size) // _BLOCK) * _BLOCK, cells.dtype)
+    grown[: cells.size] = cells
+    return grown
