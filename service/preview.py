@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from service.admission import check_request
 from service.collector import rare_collections
 from service.daemon_thread import run_in_daemon_thread
 from service.delivery import Outcome, Reason
@@ -16,7 +17,6 @@ from service.progress import Phase, Progress
 from service.replay import Decision, Replay, RoutedAlert, decide_replay
 from service.resources import App
 from service.routing import region_warnings, route
-from service.run import check_request
 from service.run_record import Action, Preview, PreviewAlert, RunCounts, RunRequest, WithdrawnAlert
 
 

@@ -14,27 +14,25 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
 
+from service.admission import check_request
 from service.daemon_thread import run_in_daemon_thread
 from service.delivery import Outcome
 from service.digest import plan_digest
 from service.dispatch import Dispatch
 from service.errors import (
-    DatabaseNotDurableError,
     InterruptedRunError,
     OvertakenError,
     PlanChangedError,
     RiskAlertsError,
-    RoutingNotConfiguredError,
-    SlackNotConfiguredError,
 )
 from service.evaluation import RunWarning
+from service.heartbeat import while_kept_alive
 from service.patience import patiently
 from service.progress import Phase, Progress
 from service.replay import Decision, RoutedAlert
 from service.resources import App
 from service.routing import region_warnings, route
 from service.run_record import Action, RunError, RunRecord, RunRequest
-from service.source import SourceUri, check_allowed
 from service.store import DatabaseBusyError, MonthLease, ResumedRun, cancelled
 
 LEASE_POLL_S: Final = 0.5
@@ -48,29 +46,6 @@ T = TypeVar("T")
 def new_run_id(now: datetime) -> str:
     """Return an id that sorts by time and that a person can read out."""
     return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-
-
-def check_request(app: App, request: RunRequest) -> None:
-    """Refuse what cannot be run at all, before anything is read or recorded.
-
-    Raises BadSourceUriError, SourceNotAllowedError, RoutingNotConfiguredError, and for real runs
-    SlackNotConfiguredError and DatabaseNotDurableError.
-    """
-    settings = app.settings
-    check_allowed(SourceUri.parse(request.source_uri), settings.allowed_sources)
-    if not app.channels.by_region:
-        raise RoutingNotConfiguredError("the map from region to channel is empty: set REGION_CHANNELS")
-    if request.dry_run:
-        return
-    if not app.channels.is_configured:
-        raise SlackNotConfiguredError("set SLACK_WEBHOOK_BASE_URL or SLACK_WEBHOOK_URL to send alerts")
-    in_container = settings.k_service is not None or settings.cloud_run_job is not None
-    on_sqlite = settings.database_url.get_secret_value().startswith("sqlite")
-    if in_container and on_sqlite and not settings.allow_ephemeral_database:
-        raise DatabaseNotDurableError(
-            "the SQLite database dies with this container, and the next run would send everything again: "
-            "set DATABASE_URL to PostgreSQL, or ALLOW_EPHEMERAL_DATABASE=true"
-        )
 
 
 async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: Progress) -> RunRecord:
@@ -115,7 +90,7 @@ async def _brought_to_its_end(run: "_Run") -> RunRecord:
     if app.stopping.is_set():
         run.halt.set()
     try:
-        await _while_kept_alive(run)
+        await while_kept_alive(run)
     except RiskAlertsError as error:
         error.run_id = run.run_id
         raise
@@ -344,48 +319,6 @@ class _Run:
 
     async def _patiently(self, verb: Callable[[], Awaitable[T]]) -> T:
         return await patiently(self.app.clock, verb)
-
-
-async def _while_kept_alive(run: _Run) -> None:
-    """Bring a run to its end and tell the database that it lives.
-
-    Raises OvertakenError when it was closed or resumed elsewhere, and whatever ended the run.
-    """
-    app = run.app
-
-    async def beat() -> None:
-        pause_s = regular_s = app.settings.lease_s / 3
-        while True:
-            await app.clock.sleep(pause_s)
-            pause_s = regular_s
-            try:
-                if await app.store.keep_alive(
-                    run.run_id,
-                    lease_s=app.settings.lease_s,
-                    progress=run.progress.snapshot(),
-                    epoch=run.epoch,
-                ):
-                    run.halt.set()  # cancelled, in another process
-            except OvertakenError:
-                if run.is_closing:
-                    return  # most likely closed by itself, a moment ago; if not, closing it raises the same
-                raise
-            except Exception as problem:  # noqa: BLE001  # a run must not die of a missed heartbeat
-                app.observer.unexpected(run_id=run.run_id, what="heartbeat_failed", error=problem)
-                pause_s = regular_s / 5
-
-    working, beating = asyncio.ensure_future(run.to_its_end()), asyncio.ensure_future(beat())
-    try:
-        await asyncio.wait([working, beating], return_when=asyncio.FIRST_COMPLETED)
-        if not working.done() and beating.exception() is not None:
-            working.cancel()
-            await asyncio.wait([working])
-            beating.result()  # raises why it ended
-        await working
-    finally:
-        working.cancel()
-        beating.cancel()
-        await asyncio.gather(working, beating, return_exceptions=True)
 
 
 def _nothing_arrived(progress: Progress) -> tuple[RunWarning, ...]:

@@ -14,7 +14,9 @@ from service.store.lane_turns import SharedLane
 from service.store.list_verbs import ListVerbs
 from service.store.record_verbs import RecordVerbs
 from service.store.request_verbs import RequestedBeforeError, RequestVerbs, RunEnd
-from service.store.run_verbs import MonthLease, RescuedRun, ResumedRun, RunVerbs, cancelled
+from service.store.rescue_verbs import RescuedRun, RescueVerbs, ResumedRun
+from service.store.run_state import MonthLease, cancelled
+from service.store.run_verbs import RunVerbs
 from service.store.schema import health_probe
 from service.store.send_verbs import Claimed, LeftAlert, OutboxEntry, SendVerbs, Settlement
 from service.store.upgrade import open_database
@@ -42,7 +44,7 @@ _BALLAST_BYTES: Final = 64 * 1024
 """A database with less room than this left is as good as full."""
 
 
-class Store(RunVerbs, RequestVerbs, RecordVerbs, SendVerbs, DoubtVerbs, ListVerbs):
+class Store(RunVerbs, RescueVerbs, RequestVerbs, RecordVerbs, SendVerbs, DoubtVerbs, ListVerbs):
     """Everything that is written down; whole transactions only, and every one to its end."""
 
     def __init__(self, database: Database) -> None:

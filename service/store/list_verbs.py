@@ -14,7 +14,7 @@ from service.month import Month
 from service.run_record import Page, RunAlert, RunRecord, RunStatus, WithdrawnAlert
 from service.store.database import Database
 from service.store.rows import run_alert, run_record, withdrawn_alert
-from service.store.run_verbs import count_outcomes
+from service.store.run_state import count_outcomes
 from service.store.schema import (
     FACTS,
     UtcTimestamp,

@@ -15,7 +15,7 @@ from service.replay import WITHDRAWABLE, Decision, Replay, RoutedAlert, Standing
 from service.run_record import Action, WithdrawnAlert
 from service.store.database import Database
 from service.store.rows import facts_row, restated_text, withdrawn_alert
-from service.store.run_verbs import MonthLease, check_holds, check_running
+from service.store.run_state import MonthLease, check_holds, check_running
 from service.store.schema import FACTS, alert_outcomes, run_outcomes, run_withdrawals, runs
 
 _BATCH: Final = 500
