@@ -29,8 +29,8 @@ FLOORS: Final = {
         store store.* daemon_thread collector
     """,
     "flows": """
-        run admission heartbeat evaluate dispatch outgoing delivery_news patience preview repeat settle resources
-        cluster cluster_tasks
+        run admission heartbeat evaluate dispatch outgoing delivery_news patience preview repeat settle
+        resources cluster cluster_tasks
     """,
     "wiring": """
         app
