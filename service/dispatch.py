@@ -21,11 +21,11 @@ from service.errors import DatabaseUnusableError, InterruptedRunError, Overtaken
 from service.lane import Send, Stop, Wait, decide, has_free_sender, judge
 from service.observer import Observer
 from service.outgoing import QUEUE_SIZE, Delivery, OutgoingLane, outgoing_lanes
-from service.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, first_of, patiently
+from service.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, NOT_JUST_NOW, first_of, patiently
 from service.progress import Progress
 from service.send_result import NotPosted, RateLimited, SendResult
 from service.slack import SlackSender
-from service.store import Claimed, DatabaseBusyError, MonthLease, Settlement, Store
+from service.store import Claimed, MonthLease, OutboxEntry, Settlement, Store
 
 FREEZE_MARGIN_S: Final = 1.0
 SETTLING_S: Final = 1.0
@@ -198,7 +198,7 @@ class Dispatch:
     async def _settle_and_send(self, picked: list[tuple[OutgoingLane, Delivery]], now: float) -> None:
         try:
             claimed = await self._write([delivery for _, delivery in picked])
-        except DatabaseBusyError:
+        except NOT_JUST_NOW:
             for lane, delivery in picked:
                 lane.state.in_flight -= 1
                 lane.give_back(delivery, again_at=now)
@@ -316,7 +316,11 @@ class Dispatch:
     async def _feed(self, lane: OutgoingLane) -> None:
         """Move a lane's alerts from the outbox into its queue, in order, as the queue has room."""
         position = -1
-        while page := await self._store.pending(self._lease, lane.channels, after=position, limit=QUEUE_SIZE):
+
+        async def next_page() -> list[OutboxEntry]:
+            return await self._store.pending(self._lease, lane.channels, after=position, limit=QUEUE_SIZE)
+
+        while page := await patiently(self._clock, next_page):
             for entry in page:
                 await lane.queue.put(entry)
                 self._wake.set()

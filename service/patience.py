@@ -1,21 +1,31 @@
-"""Patience: a database that another process holds for a while is waited for, not failed over."""
+"""Patience: a database that another process holds, or that is away for a while, is waited for."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from service.clock import Clock
-from service.store import DatabaseBusyError
+from service.errors import DatabaseUnusableError
+from service.store import DatabaseAwayError, DatabaseBusyError
 
 BUSY_PATIENCE_S: Final = 120.0
-"""For so long a run waits for a database that somebody else is writing to."""
+"""For so long a run waits for a database that somebody else is writing to, or whose server restarts."""
 BUSY_PAUSE_S: Final = 0.5
 
 T = TypeVar("T")
 
 
-async def patiently(clock: Clock, verb: Callable[[], Awaitable[T]]) -> T:
-    """Call a verb of the store again while the database is busy; raises DatabaseBusyError in the end.
+NOT_JUST_NOW: Final = (DatabaseBusyError, DatabaseAwayError)
+"""What a run that is under way waits out."""
+
+
+async def patiently(
+    clock: Clock,
+    verb: Callable[[], Awaitable[T]],
+    *,
+    waits_out: type[DatabaseUnusableError] | tuple[type[DatabaseUnusableError], ...] = NOT_JUST_NOW,
+) -> T:
+    """Call a verb of the store again while the database is busy or away; raises its error in the end.
 
     A verb is one whole transaction, so that one which did not get its turn has changed nothing.
     """
@@ -23,7 +33,7 @@ async def patiently(clock: Clock, verb: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await verb()
-        except DatabaseBusyError:
+        except waits_out:
             if clock.monotonic() >= give_up_at:
                 raise
         await clock.sleep(BUSY_PAUSE_S)

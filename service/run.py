@@ -35,7 +35,7 @@ from service.resources import App
 from service.routing import region_warnings, route
 from service.run_record import Action, RunError, RunRecord, RunRequest
 from service.source import SourceUri, check_allowed
-from service.store import MonthLease, ResumedRun, cancelled
+from service.store import DatabaseBusyError, MonthLease, ResumedRun, cancelled
 
 LEASE_POLL_S: Final = 0.5
 """How often a run that waits for its month looks again."""
@@ -84,6 +84,8 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
         lambda: app.store.begin_run(
             run_id, request, started_at=app.clock.now(), lease_s=app.settings.lease_s
         ),
+        # Who has no run yet is better told at once that the database is away.
+        waits_out=DatabaseBusyError,
     )
     app.observer.run_started(run_id=run_id, request=request)
     return await _brought_to_its_end(_Run(app, request, run_id, progress))
@@ -121,7 +123,7 @@ async def _brought_to_its_end(run: "_Run") -> RunRecord:
         app.running.pop(run.run_id, None)
         app.halts.pop(run.run_id, None)
         run.progress.phase = Phase.FINISHED
-    return await app.store.get_run(run.run_id)
+    return await patiently(app.clock, lambda: app.store.get_run(run.run_id))
 
 
 class _Run:
@@ -315,7 +317,7 @@ class _Run:
             run_id=self.run_id,
             month=self._request.month,
             alerts=nowhere,
-            undelivered=await app.store.undelivered(),
+            undelivered=await self._patiently(app.store.undelivered),
             clock=app.clock,
             observer=app.observer,
         ):
@@ -327,7 +329,7 @@ class _Run:
     async def _finish(self, error: RunError | None) -> None:
         app = self.app
         self.is_closing = True
-        undelivered = await app.store.undelivered()
+        undelivered = await self._patiently(app.store.undelivered)
         await self._patiently(
             lambda: app.store.finish_run(
                 self.run_id,
@@ -337,7 +339,7 @@ class _Run:
                 epoch=self.epoch,
             )
         )
-        record = await app.store.get_run(self.run_id)
+        record = await self._patiently(lambda: app.store.get_run(self.run_id))
         app.observer.run_finished(record=record, undelivered=undelivered)
 
     async def _patiently(self, verb: Callable[[], Awaitable[T]]) -> T:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from service.store.database import Database
 from service.store.doubt_verbs import DoubtVerbs
-from service.store.failures import DatabaseBusyError
+from service.store.failures import DatabaseAwayError, DatabaseBusyError
 from service.store.lane_turns import SharedLane
 from service.store.list_verbs import ListVerbs
 from service.store.record_verbs import RecordVerbs
@@ -21,6 +21,7 @@ from service.store.upgrade import open_database
 
 __all__ = [
     "Claimed",
+    "DatabaseAwayError",
     "DatabaseBusyError",
     "LeftAlert",
     "MonthLease",

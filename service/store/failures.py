@@ -40,16 +40,28 @@ _MEANING: Final[dict[int | str, str]] = {
     "42P01": "a table is missing",
     "53100": _FULL,
     "53200": "its server is out of memory",
+    "XX001": _DAMAGED,
+    "XX002": _DAMAGED,
+}
+_AWAY: Final[dict[int | str, str]] = {
+    "08000": "its server cannot be reached",
+    "08001": "its server cannot be reached",
+    "08003": "the connection was lost",
+    "08004": "its server refused the connection",
+    "08006": "the connection was lost",
+    "25P03": "its server ended a transaction in which nothing happened",
     "57P01": "its server is shutting down",
     "57P02": "its server crashed",
     "57P03": "its server is not ready",
-    "XX001": _DAMAGED,
-    "XX002": _DAMAGED,
 }
 
 
 class DatabaseBusyError(DatabaseUnusableError):
     """Somebody else held the database for longer than the busy timeout; it can be tried again."""
+
+
+class DatabaseAwayError(DatabaseUnusableError):
+    """The connection was lost, or none can be had: nothing was changed, and it can be tried again."""
 
 
 def translated(problem: Exception) -> DatabaseUnusableError:
@@ -60,7 +72,11 @@ def translated(problem: Exception) -> DatabaseUnusableError:
     code = _code(cause)
     if code in _TRY_AGAIN:
         return DatabaseBusyError(f"the database is busy: {_TRY_AGAIN[code]}")
-    return DatabaseUnusableError(f"the database cannot be used: {_MEANING.get(code) or _in_general(cause)}")
+    if code in _AWAY:
+        return DatabaseAwayError(f"the database cannot be used: {_AWAY[code]}")
+    what = f"the database cannot be used: {_MEANING.get(code) or _in_general(cause)}"
+    lost = isinstance(problem, DBAPIError) and problem.connection_invalidated
+    return DatabaseAwayError(what) if lost or isinstance(cause, OSError) else DatabaseUnusableError(what)
 
 
 def _code(cause: BaseException) -> int | str:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from service.errors import DatabaseUnusableError
 from service.store import database
 from service.store.database import Work, to_its_end
 from service.store.failures import translated
@@ -26,6 +27,13 @@ _READERS: Final = 4
 _RECYCLE_S: Final = 1800
 _COMMAND_TIMEOUT_S: Final = 30.0
 """No statement here takes as long; an answer that takes longer was lost with the network."""
+COMMIT_PATIENCE_S: Final = 30.0
+"""Longer than the server itself keeps a transaction in which nothing happens."""
+_COMMIT_POLL_S: Final = 0.2
+# The transaction's number is what its fate can be asked by, should the answer to its commit be lost.
+_BEGIN_WRITING: Final = sa.text("SELECT pg_current_xact_id()::text FROM pg_advisory_xact_lock(:lock)")
+_FATE: Final = sa.text("SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8))")
+_FAILURES: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _NOT_FOR_ASYNCPG: Final = {"channel_binding", "connect_timeout", "gssencmode", "sslcompression", "sslsni"}
 """What libpq's URLs may carry and asyncpg would pass on to the server, which does not know it."""
 
@@ -37,7 +45,6 @@ class PostgresqlDatabase:
 
     def __init__(self, url: str) -> None:
         self._writing = asyncio.Lock()
-        self._take_writer_lock = sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK))
         connect = partial(
             asyncpg.connect,
             asyncpg_dsn(url),
@@ -74,11 +81,40 @@ class PostgresqlDatabase:
         """Run `work` as the only writer and commit; see `Database.write`."""
 
         async def transaction() -> T:
-            async with self._writing, self._writer.begin() as connection:
-                await connection.execute(self._take_writer_lock)
-                return await connection.run_sync(work)
+            async with self._writing, self._writer.connect() as connection:
+                number = (await connection.execute(_BEGIN_WRITING, {"lock": _WRITER_LOCK})).scalar_one()
+                result = await connection.run_sync(work)
+                try:
+                    await connection.commit()
+                except _FAILURES:
+                    if not await self._was_committed(number):
+                        raise
+                return result
 
         return await _result(transaction())
+
+    async def _was_committed(self, number: str) -> bool:
+        """Find out what became of a transaction whose commit was asked for and not answered.
+
+        A claim that is taken for made when it was not could be posted by two, and one that was made unseen
+        would leave its alert in doubt. Raises DatabaseUnusableError when nobody can tell.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + COMMIT_PATIENCE_S
+        while loop.time() < give_up_at:
+            try:
+                async with self._readers.connect() as connection:
+                    fate = (await connection.execute(_FATE, {"number": number})).scalar_one()
+            except _FAILURES:
+                fate = None
+            if fate in {"committed", "aborted"}:
+                return bool(fate == "committed")
+            # Still under way, or the server cannot be asked just now.
+            await asyncio.sleep(_COMMIT_POLL_S)
+        raise DatabaseUnusableError(
+            "the database cannot be used: the connection was lost at a commit, and whether that was made "
+            "cannot be found out"
+        )
 
     async def close(self) -> None:
         """Close all connections."""
@@ -120,5 +156,5 @@ def _engine(connect: Any, size: int, isolation_level: Any) -> AsyncEngine:
 async def _result(transaction: Coroutine[Any, Any, T]) -> T:
     try:
         return await to_its_end(asyncio.ensure_future(transaction))
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as problem:
+    except _FAILURES as problem:
         raise translated(problem) from problem

@@ -12,7 +12,7 @@ import structlog
 from mock_slack.script import Step
 from service.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
 from service.run_record import RunStatus
-from service.store import DatabaseBusyError, Store
+from service.store import DatabaseAwayError, DatabaseBusyError, Store
 from tests.clocks import ScaledClock
 from tests.integration.delivering import AMER, EMEA, House
 from tests.starting import PATIENCE_S, account, accounts, until
@@ -59,6 +59,31 @@ async def test_every_write_of_a_run_has_patience(
         record = await desk.run(house.source(accounts(5) + accounts(2, region="EMEA", prefix="e")))
     assert (record.counts.alerts_sent, record.counts.unsent) == (5, 2)
     assert house.slack.stats().channels[AMER].requests == 5
+
+
+@pytest.mark.parametrize("verb", [*WRITING_VERBS[1:], "pending", "undelivered", "get_run"])
+async def test_a_run_waits_for_a_database_that_is_away(
+    house: House, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Whichever verb finds the server gone for a moment, the run goes on as if nothing had been."""
+    _fails(monkeypatch, verb, DatabaseAwayError("the database cannot be used: its server restarts"), times=3)
+    house.slack.script(EMEA, Step(status=429, headers={"Retry-After": "3600"}))
+    rows = [*accounts(5), *accounts(2, region="EMEA", prefix="e"), account("nowhere", account_region=None)]
+    async with house.open(slack_concurrency=2) as desk:
+        record = await desk.run(house.source(rows))
+    assert (record.counts.alerts_sent, record.counts.unsent, record.counts.unknown_region) == (5, 2, 1)
+    assert house.slack.stats().channels[AMER].requests == 5
+
+
+async def test_a_run_that_has_not_begun_does_not_wait_for_the_database(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks for a run while the server is away is told so at once."""
+    away = DatabaseAwayError("the database cannot be used: its server cannot be reached")
+    _fails(monkeypatch, "begin_run", away, times=1)
+    async with house.open() as desk:
+        with pytest.raises(DatabaseAwayError):
+            await desk.run(house.source(accounts(1)))
 
 
 async def test_a_dry_run_has_patience_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

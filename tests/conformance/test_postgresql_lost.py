@@ -1,0 +1,91 @@
+"""PostgreSQL going away: connections that are lost before, at and after a commit."""
+
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Literal
+
+import pytest
+
+from service.errors import DatabaseUnusableError
+from service.store import DatabaseAwayError, DatabaseBusyError, Store, open_store, postgresql
+from tests.conformance.conftest import PostgresqlServer
+from tests.conformance.postgresql_proxy import Proxy, proxy_before
+from tests.conformance.samples import Given, routed, the_answer
+
+_numbers = count(1)
+
+
+@pytest.fixture
+async def proxy(postgresql_server: PostgresqlServer) -> AsyncIterator[Proxy]:
+    """Run a proxy before a fresh database."""
+    url = postgresql_server.new(f"lost{next(_numbers)}", template="migrated")
+    async with proxy_before(url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def store(proxy: Proxy) -> AsyncIterator[Store]:
+    """Open a store that reaches its database through the proxy."""
+    async with open_store(proxy.url) as store:
+        yield store
+
+
+async def _runs(given: Given) -> list[str]:
+    return [row["run_id"] for row in await given.sql("SELECT run_id FROM runs ORDER BY run_id")]
+
+
+async def test_a_commit_whose_answer_is_lost_has_happened(given: Given, proxy: Proxy) -> None:
+    """The server is asked what became of it: the verb returns as if nothing had been."""
+    proxy.loses = "answer"
+    await given.a_run("r1")
+    assert proxy.lost == 1
+    assert await _runs(given) == ["r1"]
+
+
+async def test_a_commit_that_is_lost_has_changed_nothing(given: Given, proxy: Proxy) -> None:
+    """It raises what is worth another try, and that one finds nothing in its way."""
+    proxy.loses = "commit"
+    with pytest.raises(DatabaseAwayError):
+        await given.a_run("r1")
+    assert proxy.lost == 1
+    assert await _runs(given) == []
+    await given.a_run("r1")
+    assert await _runs(given) == ["r1"]
+
+
+async def test_a_claim_whose_answer_is_lost_is_granted(given: Given, proxy: Proxy) -> None:
+    """The alert is not left `sending` without anybody who sends it, and its settlement survives as well."""
+    lease = await given.a_lease("r1")
+    await given.recorded(lease, routed("a"))
+    (entry,) = await given.pending(lease)
+    proxy.loses = "answer"
+    assert await given.claimed(lease, [entry]) == {entry.alert_id}
+    proxy.loses = "answer"
+    await given.settled(lease, the_answer(entry))
+    assert proxy.lost == 2
+    assert await given.status_of("a") == "sent"
+
+
+async def test_a_claim_that_is_lost_can_be_made_again(given: Given, proxy: Proxy) -> None:
+    """What was never committed is granted at the next try."""
+    lease = await given.a_lease("r1")
+    await given.recorded(lease, routed("a"))
+    entries = await given.pending(lease)
+    proxy.loses = "commit"
+    with pytest.raises(DatabaseAwayError):
+        await given.claimed(lease, entries)
+    assert await given.claimed(lease, entries) == {entries[0].alert_id}
+
+
+@pytest.mark.parametrize("loses", ["answer", "commit"])
+async def test_what_nobody_can_find_out_is_not_tried_again(
+    given: Given, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, loses: Literal["answer", "commit"]
+) -> None:
+    """With the server gone right after a commit, the error is none that invites another try."""
+    monkeypatch.setattr(postgresql, "COMMIT_PATIENCE_S", 0.5)
+    proxy.loses, proxy.then_is_gone = loses, True
+    with pytest.raises(DatabaseUnusableError, match="cannot be found out") as unusable:
+        await given.a_run("r1")
+    assert not isinstance(unusable.value, DatabaseAwayError | DatabaseBusyError)
+    with pytest.raises(DatabaseAwayError):
+        await given.store.get_run("r1")
