@@ -59,6 +59,17 @@ class PostgresqlServer:
         self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
         return self._server.get_uri(name)
 
+    def drop_connections(self) -> None:
+        """End every connection of the service, whatever it is doing."""
+        self._server.psql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'risk-alerts';"
+        )
+
+    def restart(self) -> None:
+        """Stop the server and start it again."""
+        self._server.stop()
+        self._server.start()
+
     def stop(self) -> None:
         """Stop the server."""
         self._server.cleanup()

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from mock_slack.running import RunningMock, running_mock
+from tests.conformance.conftest import postgresql_server
 from tests.fault.crashing import Site
+
+__all__ = ["postgresql_server"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,45 @@
+"""PostgreSQL away: connections that break, and a server that restarts, under a run that delivers."""
+
+import threading
+
+import pytest
+
+from mock_slack.running import RunningMock
+from mock_slack.script import Step
+from tests.conformance.conftest import PostgresqlServer
+from tests.fault.crashing import AMER, PATIENT, Site, accepted_by, post_run
+from tests.fault.instances import alerts_of, ask
+from tests.starting import service, wait_until
+
+pytestmark = pytest.mark.fault
+
+BLOWS = {
+    "connections_dropped": (PostgresqlServer.drop_connections, (5, 15, 25, 35, 45)),
+    "server_restarted": (PostgresqlServer.restart, (10, 35)),
+}
+
+
+@pytest.mark.parametrize("blow", BLOWS)
+def test_a_run_outlives_its_connections(
+    site: Site, slack: RunningMock, postgresql_server: PostgresqlServer, blow: str
+) -> None:
+    """Whatever was under way when they broke, the run goes on, with every alert sent once."""
+    strike, moments = BLOWS[blow]
+    url = postgresql_server.new(f"away_{blow}", template="migrated")
+    slack.script(AMER, Step(delay_s=0.1, times=1_000))
+    run_ids: list[str] = []
+    with service(site.folder, site.env(database_url=url, **PATIENT)) as running:
+        client = threading.Thread(
+            target=lambda: run_ids.append(post_run(running, site.source).json()["run_id"])
+        )
+        client.start()
+        for moment in moments:
+            wait_until(lambda at=moment: slack.stats().total.requests >= at, what="enough have left")  # type: ignore[misc]
+            strike(postgresql_server)
+        client.join()
+        (run,) = ask(running, "/runs")["runs"]
+        assert (run_ids, run["status"]) == ([run["run_id"]], "succeeded")
+        outcomes = alerts_of(running, run["run_id"])
+    assert set(outcomes.values()) == {"sent"}
+    assert accepted_by(slack) == dict.fromkeys(outcomes, 1)
+    assert len(outcomes) == site.count
