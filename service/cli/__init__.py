@@ -27,6 +27,8 @@ commands = typer.Typer(
 )
 _runs = typer.Typer(help="List the runs, or show one of them.", rich_markup_mode=None)
 commands.add_typer(_runs, name="runs")
+_db = typer.Typer(help="Look after the database.", rich_markup_mode=None, no_args_is_help=True)
+commands.add_typer(_db, name="db")
 
 Source = Annotated[
     str,
@@ -132,6 +134,22 @@ def show(
     from service.cli.listing import show_run  # noqa: PLC0415  # cold start
 
     raise typer.Exit(show_run(run_id, as_json=json))
+
+
+@_db.command()
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The database that holds the ledger.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="An empty one.")],
+) -> None:
+    """Copy a ledger to another database, and compare them row by row.
+
+    FROM and TO are URLs as in DATABASE_URL, SQLite or PostgreSQL, or env:NAME for a URL that the environment
+    variable NAME holds: arguments, and the passwords in them, can be read by everybody on the machine. All is
+    copied or nothing; no run may be at work.
+    """
+    from service.cli.copying import copy_database  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(copy_database(source, target))
 
 
 @commands.command()

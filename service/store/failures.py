@@ -24,6 +24,9 @@ _TRY_AGAIN: Final[dict[int | str, str]] = {
     "57014": "its server took too long",
 }
 _MEANING: Final[dict[int | str, str]] = {
+    "22001": "a text is too long for its column",
+    "22003": "a number is too large for its column",
+    "22021": "a text holds NUL, which it cannot store",
     3: "its file may not be opened",
     8: _READ_ONLY,
     10: "its file cannot be read or written",
@@ -72,9 +75,9 @@ def translated(problem: Exception) -> DatabaseUnusableError:
     code = _code(cause)
     if code in _TRY_AGAIN:
         return DatabaseBusyError(f"the database is busy: {_TRY_AGAIN[code]}")
+    what = f"the database cannot be used: {_AWAY.get(code) or _MEANING.get(code) or _in_general(cause)}"
     if code in _AWAY:
-        return DatabaseAwayError(f"the database cannot be used: {_AWAY[code]}")
-    what = f"the database cannot be used: {_MEANING.get(code) or _in_general(cause)}"
+        return DatabaseAwayError(what)
     lost = isinstance(problem, DBAPIError) and problem.connection_invalidated
     return DatabaseAwayError(what) if lost or isinstance(cause, OSError) else DatabaseUnusableError(what)
 

@@ -27,13 +27,15 @@ _READERS: Final = 4
 _RECYCLE_S: Final = 1800
 _COMMAND_TIMEOUT_S: Final = 30.0
 """No statement here takes as long; an answer that takes longer was lost with the network."""
+_COPY_TIMEOUT_S: Final = 600.0
+"""A table of millions of rows may have to be sorted, while the other side of the copy waits."""
 COMMIT_PATIENCE_S: Final = 30.0
 """Longer than the server itself keeps a transaction in which nothing happens."""
 _COMMIT_POLL_S: Final = 0.2
 # The transaction's number is what its fate can be asked by, should the answer to its commit be lost.
 _BEGIN_WRITING: Final = sa.text("SELECT pg_current_xact_id()::text FROM pg_advisory_xact_lock(:lock)")
 _FATE: Final = sa.text("SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8))")
-_FAILURES: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+FAILURES: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _NOT_FOR_ASYNCPG: Final = {"channel_binding", "connect_timeout", "gssencmode", "sslcompression", "sslsni"}
 """What libpq's URLs may carry and asyncpg would pass on to the server, which does not know it."""
 
@@ -45,18 +47,7 @@ class PostgresqlDatabase:
 
     def __init__(self, url: str) -> None:
         self._writing = asyncio.Lock()
-        connect = partial(
-            asyncpg.connect,
-            asyncpg_dsn(url),
-            timeout=database.BUSY_TIMEOUT_S,
-            command_timeout=_COMMAND_TIMEOUT_S,
-            server_settings={
-                "lock_timeout": f"{database.BUSY_TIMEOUT_S * 1000:.0f}",
-                # A process that froze in mid-transaction must not hold the writer's lock for ever.
-                "idle_in_transaction_session_timeout": f"{database.BUSY_TIMEOUT_S * 1000:.0f}",
-                "timezone": "UTC",
-            },
-        )
+        connect = _connecting(url, answer_s=_COMMAND_TIMEOUT_S, idle_s=database.BUSY_TIMEOUT_S)
         # Repeatable read gives readers what SQLite gives them: one snapshot for all that they ask. The writer
         # has to see what was committed while it waited for the lock.
         self._readers = _engine(connect, _READERS, "REPEATABLE READ").execution_options(
@@ -86,7 +77,7 @@ class PostgresqlDatabase:
                 result = await connection.run_sync(work)
                 try:
                     await connection.commit()
-                except _FAILURES:
+                except FAILURES:
                     if not await self._was_committed(number):
                         raise
                 return result
@@ -105,7 +96,7 @@ class PostgresqlDatabase:
             try:
                 async with self._readers.connect() as connection:
                     fate = (await connection.execute(_FATE, {"number": number})).scalar_one()
-            except _FAILURES:
+            except FAILURES:
                 fate = None
             if fate in {"committed", "aborted"}:
                 return bool(fate == "committed")
@@ -139,6 +130,36 @@ def asyncpg_dsn(url: str) -> str:
     return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(query)))
 
 
+def lone_engine(url: str, *, writes: bool) -> AsyncEngine:
+    """Return an engine for one long transaction: of the only writer, or on one snapshot."""
+    connect = _connecting(url, answer_s=_COPY_TIMEOUT_S, idle_s=_COPY_TIMEOUT_S)
+    if not writes:
+        return _engine(connect, 1, "REPEATABLE READ").execution_options(postgresql_readonly=True)
+    engine = _engine(connect, 1, "READ COMMITTED")
+    sa.event.listen(engine.sync_engine, "begin", _lock_out_writers)
+    return engine
+
+
+def _lock_out_writers(connection: sa.Connection) -> None:
+    connection.execute(_BEGIN_WRITING, {"lock": _WRITER_LOCK})
+
+
+def _connecting(url: str, *, answer_s: float, idle_s: float) -> Any:
+    """Return what makes a connection: it waits so long for an answer, and is waited for so long."""
+    return partial(
+        asyncpg.connect,
+        asyncpg_dsn(url),
+        timeout=database.BUSY_TIMEOUT_S,
+        command_timeout=answer_s,
+        server_settings={
+            "lock_timeout": f"{database.BUSY_TIMEOUT_S * 1000:.0f}",
+            # A process that froze in mid-transaction must not hold the writer's lock for ever.
+            "idle_in_transaction_session_timeout": f"{idle_s * 1000:.0f}",
+            "timezone": "UTC",
+        },
+    )
+
+
 def _engine(connect: Any, size: int, isolation_level: Any) -> AsyncEngine:
     return create_async_engine(
         "postgresql+asyncpg://",
@@ -156,5 +177,5 @@ def _engine(connect: Any, size: int, isolation_level: Any) -> AsyncEngine:
 async def _result(transaction: Coroutine[Any, Any, T]) -> T:
     try:
         return await to_its_end(asyncio.ensure_future(transaction))
-    except _FAILURES as problem:
+    except FAILURES as problem:
         raise translated(problem) from problem

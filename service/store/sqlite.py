@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import aiosqlite
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.errors import DatabaseUnusableError
 from service.store import database
@@ -26,6 +26,7 @@ from service.store.failures import DatabaseBusyError, translated
 _READERS: Final = 4
 _WAL_POLL_S: Final = 0.02
 _MEMORY: Final = {"", ":memory:", "file::memory:"}
+FAILURES: Final = (SQLAlchemyError, sqlite3.Error)
 
 T = TypeVar("T")
 
@@ -35,9 +36,7 @@ class SqliteDatabase:
 
     def __init__(self, url: sa.URL) -> None:
         """Prepare for the file that `url` names; raises DatabaseUnusableError when it names none."""
-        path = url.database or ""
-        if path in _MEMORY or url.query.get("mode") == "memory":
-            raise DatabaseUnusableError("DATABASE_URL needs a file: the ledger must outlive the process")
+        path = _path_of(url, "DATABASE_URL")
         if not path.startswith("file:"):
             _make_folder(Path(path).parent)
         connect_args = {"timeout": database.BUSY_TIMEOUT_S}
@@ -149,6 +148,34 @@ class SqliteDatabase:
             raise DatabaseUnusableError("the database cannot be used: its file was removed or replaced")
 
 
+def _path_of(url: sa.URL, name: str) -> str:
+    path = url.database or ""
+    if path in _MEMORY or url.query.get("mode") == "memory":
+        raise DatabaseUnusableError(f"{name} needs a file: the ledger must outlive the process")
+    return path
+
+
+def lone_engine(url: sa.URL, name: str, *, writes: bool) -> AsyncEngine:
+    """Return an engine for one long transaction: of the only writer, or on one snapshot.
+
+    Raises DatabaseUnusableError where there is no file to read.
+    """
+    path = _path_of(url, name)
+    if not path.startswith("file:"):
+        if writes:
+            _make_folder(Path(path).parent)
+        elif not Path(path).is_file():
+            raise DatabaseUnusableError(f"{name} names a file that is not there")  # SQLite would make one
+    engine = create_async_engine(
+        url.set(drivername="sqlite+aiosqlite"),
+        hide_parameters=True,
+        connect_args={"timeout": database.BUSY_TIMEOUT_S, "isolation_level": None},
+    )
+    sa.event.listen(engine.sync_engine, "connect", _set_up_writer if writes else _set_up_reader)
+    sa.event.listen(engine.sync_engine, "begin", _begin_writing if writes else _begin_reading)
+    return engine
+
+
 def _try_wal(cursor: Any) -> str | None:
     """Return the journal mode after asking for WAL; None where another process was doing the same."""
     try:
@@ -165,7 +192,7 @@ def _try_wal(cursor: Any) -> str | None:
 async def _result(transaction: "asyncio.Future[T]") -> T:
     try:
         return await to_its_end(transaction)
-    except (SQLAlchemyError, sqlite3.Error) as problem:
+    except FAILURES as problem:
         raise translated(problem) from problem
 
 

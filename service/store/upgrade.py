@@ -15,19 +15,13 @@ async def open_database(url: str) -> Database:
     `url` is `sqlite:///path` or `postgresql://…`. Raises DatabaseUnusableError, and DatabaseSchemaNewerError
     when the schema is of a later version than this one.
     """
-    try:
-        parsed = sa.make_url(url)
-    except (SQLAlchemyError, ValueError):
-        raise DatabaseUnusableError("DATABASE_URL is not a database URL") from None
-    backend = parsed.get_backend_name()
-    if backend == "sqlite":
+    parsed = parsed_url(url)
+    if parsed.get_backend_name() == "sqlite":
         database: Database = SqliteDatabase(parsed)
-    elif backend in {"postgresql", "postgres"}:
+    else:
         from service.store.postgresql import PostgresqlDatabase  # noqa: PLC0415  # loads asyncpg, if wanted
 
         database = PostgresqlDatabase(url)
-    else:
-        raise DatabaseUnusableError(f"DATABASE_URL: {backend} is not supported; use sqlite or postgresql")
     try:
         await database.open()
         await _bring_up_to_date(database)
@@ -37,20 +31,33 @@ async def open_database(url: str) -> Database:
     return database
 
 
+def parsed_url(url: str, *, name: str = "DATABASE_URL") -> sa.URL:
+    """Take a database URL apart; raises DatabaseUnusableError, which tells of it by `name`."""
+    try:
+        parsed = sa.make_url(url)
+    except (SQLAlchemyError, ValueError):
+        raise DatabaseUnusableError(f"{name} is not a database URL") from None
+    backend = parsed.get_backend_name()
+    if backend not in {"sqlite", "postgresql", "postgres"}:
+        raise DatabaseUnusableError(f"{name}: {backend} is not supported; use sqlite or postgresql")
+    return parsed
+
+
 async def _bring_up_to_date(database: Database) -> None:
-    if await database.read(_is_outdated):
-        await database.write(_upgrade)
+    if await database.read(is_outdated):
+        await database.write(upgrade_schema)
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def upgrade_schema(connection: sa.Connection) -> None:
+    """Create or upgrade the schema in the caller's transaction; raises DatabaseSchemaNewerError."""
     # Asked again inside the write transaction: of several processes that start at once, one does it.
-    if _is_outdated(connection):
+    if is_outdated(connection):
         from service.store.migrations import upgrade_to_newest  # noqa: PLC0415  # slow, and rarely needed
 
         upgrade_to_newest(connection)
 
 
-def _is_outdated(connection: sa.Connection) -> bool:
+def is_outdated(connection: sa.Connection) -> bool:
     """Tell whether the schema has to be created or upgraded; raises DatabaseSchemaNewerError."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return True

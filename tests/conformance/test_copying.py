@@ -1,0 +1,346 @@
+"""Copying a ledger from any database to any other: all of it, as it was, or nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import sqlalchemy as sa
+
+from service.errors import DatabaseSchemaNewerError, DatabaseUnusableError
+from service.store import copying, open_store, schema
+from service.store.copying import copy_ledger
+from tests.conformance.conftest import Backend
+from tests.conformance.samples import MONTH, NOW, Given, routed
+
+SOURCES: Final = ("sqlite", "postgresql")
+FIRST_MOMENT: Final = datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
+LAST_MOMENT: Final = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+AWKWARD: Final = (
+    "B",
+    "a",
+    "_",
+    "ä",
+    "Z",
+    "z",
+    "ab",
+    "a b",
+    "🚩",
+    "\u202e",
+    "\r\n",
+    "'\";--",
+    "e\u0301",
+    "x" * 4000,
+)
+"""Texts that no two locales put into the same order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A database to copy from and one to copy to."""
+
+    source: str
+    target: str
+    target_name: str
+
+
+@pytest.fixture(params=SOURCES)
+def target(request: pytest.FixtureRequest, backend: Backend) -> Backend:
+    """Return a backend to copy to: with `backend`, every pair of the two."""
+    server = request.getfixturevalue("postgresql_server") if request.param == "postgresql" else None
+    return replace(backend, name=request.param, server=server)
+
+
+@pytest.fixture
+def pair(backend: Backend, target: Backend) -> Pair:
+    """Return a migrated database and an empty one."""
+    return Pair(source=backend.new(), target=target.new(empty=True), target_name=target.name)
+
+
+async def _insert(url: str, rows: Mapping[sa.Table, Sequence[Mapping[str, Any]]]) -> None:
+    def work(connection: sa.Connection) -> None:
+        for table, of_table in rows.items():
+            for row in of_table:
+                connection.execute(table.insert().values(row))
+
+    async with open_store(url) as store:
+        await store._database.write(work)
+
+
+async def _contents(url: str) -> dict[str, set[tuple[Any, ...]]]:
+    """Return every row of every table, however they are ordered."""
+
+    def work(connection: sa.Connection) -> dict[str, set[tuple[Any, ...]]]:
+        return {
+            table.name: {tuple(row) for row in connection.execute(sa.select(table))}
+            for table in schema.metadata.sorted_tables
+        }
+
+    async with open_store(url) as store:
+        return await store._database.read(work)
+
+
+def _run(run_id: str, **values: Any) -> dict[str, Any]:
+    plain = {
+        "run_id": run_id,
+        "source_uri": "file:///january.parquet",
+        "month": str(MONTH),
+        "dry_run": False,
+        "status": "succeeded",
+        "started_at": NOW,
+        "expires_at": 0.1 + 0.2,
+    }
+    return plain | values
+
+
+def _awkward_rows() -> dict[sa.Table, list[dict[str, Any]]]:
+    """Return rows with everything that two databases could hold differently, in every table of the ledger."""
+    facts = [
+        {
+            "account_name": text,
+            "account_region": None if number % 2 else "",
+            "duration_months": number,
+            "duration_is_minimum": bool(number % 2),
+            "risk_start_month": "0001-01-01",
+            "arr": (None, 2**63 - 1, -(2**63), 0)[number % 4],
+            "renewal_date": (None, date(1, 1, 1), date(9999, 12, 31))[number % 3],
+            "account_owner": None,
+        }
+        for number, text in enumerate(AWKWARD)
+    ]
+    ids = [{"alert_id": text[:8] + str(number)} for number, text in enumerate(AWKWARD)]
+    keyed = list(zip(AWKWARD, facts, ids, strict=True))
+    moments = {"claimed_at": FIRST_MOMENT, "settled_at": LAST_MOMENT}
+    return {
+        schema.runs: [
+            _run("r1", started_at=FIRST_MOMENT, finished_at=LAST_MOMENT, error_detail="\u2028"),
+            _run("r2", status="running", expires_at=0.0),
+        ],
+        schema.month_leases: [{"month": str(MONTH), "epoch": 2**31 - 1, "run_id": "r1"}],
+        schema.alert_outcomes: [
+            {
+                **fact,
+                "id": one["alert_id"],
+                "run_id": "r1",
+                "account_id": text,
+                "month": str(MONTH),
+                "status": "sent",
+                "created_at": NOW,
+                "updated_at": NOW,
+                "sent_at": FIRST_MOMENT,
+                "position": 1,
+            }
+            for text, fact, one in keyed
+        ],
+        # More than goes through at once.
+        schema.run_outcomes: [
+            {
+                **facts[position % len(facts)],
+                "run_id": "r1",
+                "position": position,
+                "alert_id": str(position),
+                "account_id": "a",
+                "outcome": "sent",
+            }
+            for position in range(2 * copying._BATCH + 1)
+        ],
+        schema.run_withdrawals: [
+            {**fact, **one, "run_id": "r1", "account_id": text, "status": "sent"} for text, fact, one in keyed
+        ],
+        schema.attempts: [
+            {**one, **moments, "claim": 1, "run_id": "r1", "status": "sent", "retry_after_s": 1 / 3}
+            for one in ids
+        ],
+        schema.decisions: [
+            {
+                **one,
+                "claim": 1,
+                "run_id": "r1",
+                "decision": "sent",
+                "decided_by": text,
+                "decided_at": NOW.astimezone(),
+                "note": None,
+            }
+            for text, _, one in keyed
+        ],
+        schema.lanes: [{"lane": "f" * 64, "next_turn": 1795236000.123456, "paused_until": 1e9 + 1 / 3}],
+        schema.idempotency_keys: [
+            {"key": text[:255], "request_hash": "0" * 64, "run_id": "r1", "created_at": 1 / 3}
+            for text in AWKWARD
+        ],
+    }
+
+
+async def test_a_ledger_arrives_as_it_was(pair: Pair) -> None:
+    """Every row of every table reads the same afterwards, and is counted; one can work on with the copy."""
+    rows = _awkward_rows()
+    await _insert(pair.source, rows)
+    counts = await copy_ledger(pair.source, pair.target)
+    assert counts == {table.name: len(rows.get(table, ())) for table in schema.metadata.sorted_tables}
+    assert await _contents(pair.target) == await _contents(pair.source)
+    async with open_store(pair.target) as store:
+        assert await store.health() == "ok"
+        await Given(store).a_lease("r3", month=MONTH.minus(1))
+
+
+async def test_all_tables_are_copied() -> None:
+    """The test above leaves out no table but the one in which nothing ever stays."""
+    assert {schema.health_probe, *_awkward_rows()} == set(schema.metadata.sorted_tables)
+
+
+async def test_what_was_sent_is_not_sent_again_after_a_copy(pair: Pair) -> None:
+    """A replay on the copy goes on where the last run on the old database ended."""
+    async with open_store(pair.source) as store:
+        given = Given(store)
+        lease = await given.a_lease("r1")
+        await given.recorded(lease, routed("a", "b"))
+        entries = await given.pending(lease)
+        await given.claimed(lease, entries[:1])
+        await given.finished("r1", alerts=2)
+    await copy_ledger(pair.source, pair.target)
+    async with open_store(pair.target) as store:
+        given = Given(store)
+        lease = await given.a_lease("r2")
+        decisions = await given.recorded(lease, routed("a", "b"))
+        assert [decision.action for decision in decisions] == ["hold", "send"]
+
+
+async def test_a_target_with_rows_is_refused(pair: Pair) -> None:
+    """What is there already is neither mixed with nor overwritten, not by a second copy either."""
+    await _insert(pair.source, {schema.runs: [_run("r1")]})
+    await copy_ledger(pair.source, pair.target)
+    before = await _contents(pair.target)
+    with pytest.raises(DatabaseUnusableError, match=r"^TO is not empty: runs has rows$"):
+        await copy_ledger(pair.source, pair.target)
+    assert await _contents(pair.target) == before
+
+
+async def test_a_target_whose_tables_are_empty_is_taken(backend: Backend, target: Backend) -> None:
+    """A service that has started on the new database and done nothing does no harm."""
+    source, migrated = backend.new(), target.new()
+    await _insert(source, {schema.runs: [_run("r1")]})
+    assert (await copy_ledger(source, migrated))["runs"] == 1
+
+
+async def test_a_source_at_work_is_refused(pair: Pair) -> None:
+    """A run that lives would go on writing where nobody looks any more."""
+    async with open_store(pair.source) as store:
+        await Given(store).a_run("r1")
+    with pytest.raises(DatabaseUnusableError, match=r"^FROM has a run at work \(r1\)"):
+        await copy_ledger(pair.source, pair.target)
+    assert not any((await _contents(pair.target)).values())
+
+
+async def test_a_source_without_a_ledger_is_refused(backend: Backend, pair: Pair) -> None:
+    """An empty database is most likely the wrong one."""
+    source = backend.new(empty=True)
+    if backend.name == "sqlite":
+        Path(source.removeprefix("sqlite:///")).touch()  # noqa: ASYNC240  # an empty file takes no time
+    with pytest.raises(DatabaseUnusableError, match=r"^FROM holds no ledger$"):
+        await copy_ledger(source, pair.target)
+
+
+@pytest.mark.parametrize(
+    ("version", "error", "says"),
+    [("0000", DatabaseUnusableError, "older version"), ("9999", DatabaseSchemaNewerError, "newer than")],
+)
+async def test_a_source_of_another_version_is_refused(
+    pair: Pair, version: str, error: type[Exception], says: str
+) -> None:
+    """Only rows whose meaning this version knows are copied."""
+    async with open_store(pair.source) as store:
+        await Given(store).sql("UPDATE alembic_version SET version_num = :v", v=version)
+    with pytest.raises(error, match=says):
+        await copy_ledger(pair.source, pair.target)
+
+
+async def test_a_target_of_a_newer_version_is_refused(backend: Backend, target: Backend) -> None:
+    """Rows are not put where another version's are expected."""
+    url = target.new()
+    async with open_store(url) as store:
+        await Given(store).sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(DatabaseSchemaNewerError):
+        await copy_ledger(backend.new(), url)
+
+
+SPOILERS: Final = {
+    "sqlite": {
+        "reads otherwise in TO: source_uri": "UPDATE runs SET source_uri = 'other' WHERE run_id = 'r5'",
+        "has fewer rows in TO": "DELETE FROM runs WHERE run_id = 'r9'",
+    },
+    "postgresql": {
+        "reads otherwise in TO: source_uri": "IF NEW.run_id = 'r5' THEN NEW.source_uri := 'other'; END IF",
+        "has fewer rows in TO": "IF NEW.run_id = 'r9' THEN RETURN NULL; END IF",
+    },
+}
+"""What a trigger does to the rows that come in, by what is said of it."""
+
+
+@pytest.mark.parametrize("says", ["reads otherwise in TO: source_uri", "has fewer rows in TO"])
+async def test_a_difference_undoes_the_copy(backend: Backend, target: Backend, says: str) -> None:
+    """A target that keeps something else than it was given is noticed, and left empty."""
+    source, url = backend.new(), target.new()
+    await _insert(source, {schema.runs: [_run(f"r{number}") for number in range(10)]})
+    spoil = SPOILERS[target.name][says]
+    async with open_store(url) as store:
+        given = Given(store)
+        if target.name == "sqlite":
+            await given.sql(f"CREATE TRIGGER spoil AFTER INSERT ON runs BEGIN {spoil}; END")
+        else:
+            body = f"$$ BEGIN {spoil}; RETURN NEW; END $$"
+            await given.sql(f"CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS {body}")
+            await given.sql(
+                "CREATE TRIGGER spoil BEFORE INSERT ON runs FOR EACH ROW EXECUTE FUNCTION spoil()"
+            )
+    with pytest.raises(DatabaseUnusableError, match=says):
+        await copy_ledger(source, url)
+    assert not any((await _contents(url)).values())
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "says"),
+    [
+        ({"error_detail": "NUL \x00 in the middle"}, "a text holds NUL"),
+        ({"run_id": "r" * 41}, "a text is too long"),
+        ({"epoch": 2**31}, "TO does not take rows 1 to 3 of runs"),
+    ],
+    ids=["nul", "long", "large"],
+)
+async def test_what_only_sqlite_can_hold_is_said_and_not_mended(
+    backend: Backend, pair: Pair, spoilt: dict[str, Any], says: str
+) -> None:
+    """PostgreSQL refuses such a row, the error says which table it is in, and nothing stays behind."""
+    source = replace(backend, server=None).new()
+    await _insert(source, {schema.runs: [_run("r1"), _run("r2") | spoilt, _run("r3")]})
+    if pair.target_name == "sqlite":
+        assert (await copy_ledger(source, pair.target))["runs"] == 3
+        assert await _contents(pair.target) == await _contents(source)
+        return
+    with pytest.raises(DatabaseUnusableError, match=r"^TO does not take rows 1 to 3 of runs") as unusable:
+        await copy_ledger(source, pair.target)
+    assert says in str(unusable.value)
+    assert not any((await _contents(pair.target)).values())
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nonsense", "FROM is not a database URL"),
+        ("mysql://canary:canary@host/db", "FROM: mysql is not supported"),
+        ("sqlite://", "FROM needs a file"),
+        ("sqlite:////nowhere/canary.db", "FROM names a file that is not there"),
+        ("postgresql://canary:canary@127.0.0.1:1/canary", "FROM: the database cannot be used: its server"),
+    ],
+)
+async def test_what_cannot_be_copied_from_is_told_without_its_address(
+    tmp_path: Path, url: str, says: str
+) -> None:
+    """The error says which of the two it is, and quotes nothing of a URL."""
+    target = tmp_path / "target.db"
+    with pytest.raises(DatabaseUnusableError) as unusable:
+        await copy_ledger(url, f"sqlite:///{target}")
+    assert str(unusable.value).startswith(says)
+    assert "canary" not in str(unusable.value)
+    assert not target.exists()
