@@ -126,7 +126,10 @@ class Settings(BaseSettings):
         None, description="Sent as `X-Mock-Slack-Token`, for a mock that asks for it."
     )
     slack_messages_per_second: float = Field(
-        1.0, ge=0, le=10_000, description="Pace of each lane (one lane per webhook); 0 = unpaced."
+        1.0,
+        ge=0,
+        le=10_000,
+        description="Pace of each lane (one lane per webhook), over all processes; 0 = unpaced.",
     )
     slack_concurrency: int = Field(8, ge=1, le=256, description="POSTs in flight over all lanes.")
     slack_timeout_s: float = Field(10.0, gt=0, le=300, description="Limit of one POST, in seconds.")

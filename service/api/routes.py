@@ -34,7 +34,7 @@ from service.progress import Progress
 from service.repeat import end_of_run
 from service.run import execute_run, new_run_id
 from service.run_record import RunRecord, RunRequest
-from service.store import RequestedBeforeError
+from service.store import DatabaseBusyError, RequestedBeforeError
 
 REFUSALS: Final = ("bad_month", "bad_source_uri", "invalid_request", "body_too_large", "source_not_allowed")
 SOURCE_FAILURES: Final = (
@@ -97,7 +97,9 @@ async def start_run(
     """
     app = context.app
     request = _request(context, body, idempotency_key)
-    earlier = await patiently(app.clock, lambda: app.store.run_of_request(request))
+    earlier = await patiently(
+        app.clock, lambda: app.store.run_of_request(request), waits_out=DatabaseBusyError
+    )
     if earlier is None:
         try:
             return RunStartedOut(run_id=await _run(context, request))

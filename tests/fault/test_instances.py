@@ -4,17 +4,19 @@ import threading
 from collections import Counter, defaultdict
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from itertools import count
 
 import httpx2
 import pytest
 
 from mock_slack.log import Record
 from mock_slack.running import RunningMock
+from mock_slack.script import Step
 from service.lane import LATENESS_MADE_UP_S
-from tests.fault.crashing import SENDERS, Site, accepted_of
+from tests.fault.crashing import AMER, SENDERS, Site, accepted_of
 from tests.fault.instances import alerts_of, ask
 from tests.integration.delivering import account_of
-from tests.starting import MONTH, Running, accounts, service, wait_until, write_source
+from tests.starting import MONTH, Running, account, accounts, service, wait_until, write_source
 
 pytestmark = pytest.mark.fault
 
@@ -25,13 +27,16 @@ PACE = 20
 WINDOW_S = 3.0
 RUN_PATIENCE_S = 150.0
 
+_numbers = count(1)
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, site: Site) -> str:
     """Return the URL of a database for three processes."""
     if request.param == "sqlite":
         return f"sqlite:///{site.database}"
-    return str(request.getfixturevalue("postgresql_server").new("instances", template="migrated"))
+    name = f"instances{next(_numbers)}"
+    return str(request.getfixturevalue("postgresql_server").new(name, template="migrated"))
 
 
 def test_three_processes_two_months_and_one_of_them_killed(
@@ -51,7 +56,7 @@ def test_three_processes_two_months_and_one_of_them_killed(
         for client in clients:
             client.start()
         wait_until(lambda: slack.stats().total.accepted >= 4 * EACH // 3, what="a third has left")
-        victim = next(running for running in services if _delivers(running))
+        victim = next(running for running in services if _told(running, "alert_settled"))
         victim.kill()
         for client in clients:
             client.join()
@@ -65,6 +70,28 @@ def test_three_processes_two_months_and_one_of_them_killed(
     _assert_each_once(accepted_of(records), outcomes)
     _assert_paced(records)
     _assert_side_by_side(records)
+
+
+def test_a_pause_told_to_one_process_stops_the_other(
+    site: Site, slack: RunningMock, database_url: str
+) -> None:
+    """A process that starts its run inside another's Retry-After sends nothing before it is over."""
+    rows = [account(month, month=month) for month in MONTHS]
+    source = write_source(site.folder / "two_months.parquet", rows)
+    env = site.env(database_url=database_url)
+    slack.script(AMER, Step(status=429, headers={"Retry-After": "8"}))
+    answers: list[httpx2.Response] = []
+    with service(site.folder, env) as one:
+        january = threading.Thread(target=_post, args=(one, source, MONTHS[0], answers))
+        january.start()
+        wait_until(lambda: _told(one, "lane_paused"), what="the first is told to wait")
+        with service(site.folder, env) as other:
+            _post(other, source, MONTHS[1], answers)
+            assert not _told(other, "lane_paused")
+        january.join()
+    assert [answer.status_code for answer in answers] == [200, 200]
+    stats = slack.stats().channels[AMER]
+    assert (stats.accepted, stats.requests, stats.requests_inside_retry_after) == (2, 3, 0)
 
 
 def _rows() -> list[dict[str, object]]:
@@ -82,8 +109,8 @@ def _post(running: Running, source: str, month: str, answers: list[httpx2.Respon
         answers.append(httpx2.post(f"{running.url}/runs", json=body, timeout=RUN_PATIENCE_S))
 
 
-def _delivers(running: Running) -> bool:
-    return any(event["message"] == "alert_settled" for event in running.events())
+def _told(running: Running, what: str) -> bool:
+    return any(event["message"] == what for event in running.events())
 
 
 def _assert_each_once(accepted: Counter[str], outcomes: list[dict[str, str]]) -> None:
