@@ -2,14 +2,16 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from service.delivery import Outcome
-from service.run_record import Action, RunAlert, RunRecord
+from service.alert import Alert
+from service.delivery import Outcome, SettleAs
+from service.run_record import Action, Restatement, RunAlert, RunRecord, WithdrawnAlert
 from service.store import MonthLease, OutboxEntry
 from tests.conformance.samples import Given
 
@@ -22,6 +24,7 @@ class Row:
     run_id: str
     channel: str | None
     arr: int
+    duration_months: int
     claims: int = 0
 
 
@@ -30,6 +33,7 @@ class Run:
     """A run as the model knows it."""
 
     run_id: str
+    source: str
     lease: MonthLease | None = None
     outcomes: dict[str, str] | None = None
     """By account, in the order of sending; None before anything is recorded."""
@@ -40,7 +44,9 @@ class Run:
     seen: list[OutboxEntry] = field(default_factory=list)
     """Every entry that it was ever handed."""
     in_flight: list[OutboxEntry] = field(default_factory=list)
-    """Claims that no answer has come to, also after the run was closed."""
+    """Claims that an answer is awaited for."""
+    late: list[OutboxEntry] = field(default_factory=list)
+    """Claims given up for lost, whose answers may come all the same."""
 
 
 class StoreModel(RuleBasedStateMachine):
@@ -56,6 +62,8 @@ class StoreModel(RuleBasedStateMachine):
         self.rows: dict[str, Row] = {}
         self.runs: list[Run] = []
         self.ever_sent: set[str] = set()
+        self.settled: dict[tuple[str, int], SettleAs] = {}
+        """What was decided about which claim of which account."""
 
     def alive(self) -> list[Run]:
         """Return the runs that nobody has closed."""
@@ -101,6 +109,41 @@ class StoreModel(RuleBasedStateMachine):
             return Action.HOLD, Outcome.UNKNOWN
         return (Action.FAIL, Outcome.FAILED) if channel is None else (Action.SEND, Outcome.PENDING)
 
+    def expected_restatement(self, alert: Alert) -> Restatement | None:
+        """Return what reads otherwise than it was sent."""
+        row = self.rows.get(alert.account_id)
+        if (
+            row is None
+            or row.status != "sent"
+            or (row.arr, row.duration_months)
+            == (
+                alert.arr,
+                alert.duration_months,
+            )
+        ):
+            return None
+        return Restatement(
+            arr=None if row.arr == alert.arr else (row.arr, alert.arr),
+            duration_months=None
+            if row.duration_months == alert.duration_months
+            else (row.duration_months, alert.duration_months),
+        )
+
+    def gone_from(self, run: Run, evaluated: Collection[str]) -> dict[str, str]:
+        """Return the state of what a run's source had and has no more, by account."""
+        sources = {other.run_id: other.source for other in self.runs}
+        return {
+            account: row.status
+            for account, row in self.rows.items()
+            if account not in evaluated and sources[row.run_id] == run.source and row.status != "withdrawn"
+        }
+
+    def settle_expected(self, account: str, settle_as: SettleAs) -> None:
+        """Settle a doubt in the model."""
+        row = self.rows[account]
+        row.status = "sent" if settle_as is SettleAs.SENT else "pending"
+        self.settled[account, row.claims] = settle_as
+
     def outcomes_as_of_now(self, run: Run, *, otherwise: str = Outcome.PENDING) -> dict[str, str]:
         """Return a run's outcomes with what the outbox has decided meanwhile."""
         decided = {"sent", "failed", "unknown"}
@@ -120,6 +163,8 @@ class StoreModel(RuleBasedStateMachine):
         doubts = [row for row in self.rows.values() if (row.run_id, row.status) == (run.run_id, "sending")]
         for row in doubts:
             row.status = "unknown"
+        run.late += run.in_flight
+        run.in_flight.clear()
         return len(doubts)
 
     def closed_expected(self, run: Run) -> None:
@@ -136,6 +181,11 @@ class StoreModel(RuleBasedStateMachine):
             assert record.counts.failed_deliveries == counted["failed"]
             assert (record.counts.unknown, record.counts.unsent) == (counted["unknown"], counted["unsent"])
             assert sum(counted.values()) == record.counts.alerts == len(run.outcomes)
+
+    def withdrawn_by(self, run: Run) -> dict[str, WithdrawnAlert]:
+        """Return what the store says that a run's source has no more."""
+        page = self.runner.run(self.given.store.list_withdrawn(run.run_id, limit=100))
+        return {item.alert.account_id: item for item in page.items}
 
     def report_of(self, run: Run) -> tuple[RunRecord, dict[str, RunAlert]]:
         """Return what the store says of a run."""

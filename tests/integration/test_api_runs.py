@@ -222,3 +222,25 @@ def test_alerts_have_the_types_that_the_specification_gives(service: RunningServ
     assert (alert["duration_months"], alert["duration_is_minimum"]) == (1, False)
     assert len(alert["alert_id"]) == 32
     assert (alert["outcome"], alert["http_status"], alert["attempts"]) == ("sent", 200, 1)
+
+
+def test_a_restated_alert_is_told(service: RunningService, tmp_path: Path) -> None:
+    """The run, its list of alerts and the preview show what was sent, and what it would be now."""
+    source = write_source(tmp_path / "restated.parquet", *(account(number) for number in range(3)))
+    service.run(source)
+    write_source(tmp_path / "restated.parquet", account(0), account(1, arr=None), account(2, arr=55_555))
+    body = {"source_uri": source, "month": MONTH}
+    told = service.client.post("/preview", json=body).json()
+    run = service.run(source)
+    assert (run["counts"]["restated"], run["counts"]["withdrawn"], told["counts"]["withdrawn"]) == (1, 1, 1)
+    listed = service.get(f"/runs/{run['run_id']}/alerts", restated=True)["alerts"]
+    assert [alert["account_id"] for alert in listed] == ["a002"]
+    restated = {"arr": [99_998, 55_555], "duration_months": None}
+    assert run["sample_restated"] == listed
+    assert listed[0]["restated"] == restated
+    assert {alert["account_id"]: alert["restated"] for alert in told["alerts"]} == {
+        "a000": None,
+        "a002": restated,
+    }
+    assert [gone["account_id"] for gone in told["withdrawn"]] == ["a001"]
+    assert len(service.get(f"/runs/{run['run_id']}/alerts")["alerts"]) == 2

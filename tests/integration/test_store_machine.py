@@ -1,6 +1,7 @@
 """The store against a model of a few lines, over random histories of runs that overtake one another.
 
-Hypothesis begins, records, claims, settles, kills, rescues and finishes runs of one month in any order. After
+Hypothesis begins, records, claims, settles, kills, freezes, resumes, rescues and finishes runs of one month
+in any order, over two sources whose accounts change, vanish and come back, while people settle doubts. After
 every step the outbox has to be as the model says, and what was once true has to have stayed true.
 """
 
@@ -16,21 +17,28 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from service.delivery import DeliveryStatus, Reason
-from service.errors import CancelledRunError, OvertakenError
+from service.delivery import AmbiguousSends, DeliveryStatus, Outcome, Reason, SettleAs
+from service.errors import CancelledRunError, NotInDoubtError, OvertakenError
+from service.replay import decide_replay
 from service.run_record import Action, RunError
 from service.store import MonthLease, open_store
 from tests.conformance.samples import CHANNELS, LEASE_S, MONTH, NOW, Given, an_alert, routed, the_answer
 from tests.conformance.store_model import Row, Run, StoreModel
 
 ACCOUNTS: Final = "abc"
+Evaluation = dict[str, tuple[str | None, int, int]]
+"""By account: the channel of its region, its ARR, its duration in months."""
 
 evaluations = st.dictionaries(
     st.sampled_from(ACCOUNTS),
-    st.tuples(st.sampled_from([*CHANNELS, *CHANNELS, None]), st.integers(1, 3)),
-    min_size=1,
+    st.tuples(
+        st.sampled_from([*CHANNELS, *CHANNELS, None]),
+        st.integers(1, 3),
+        st.sampled_from([1, 1, 2]),
+    ),
     max_size=len(ACCOUNTS),
 )
+sources = st.sampled_from(["file:///first.parquet", "file:///first.parquet", "file:///second.parquet"])
 verdicts = st.sampled_from(
     [DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN, DeliveryStatus.PENDING]
 )
@@ -40,14 +48,14 @@ choices = st.integers(0, 1000)
 class StoreMachine(StoreModel):
     """Any history of runs of one month."""
 
-    @initialize(evaluation=evaluations, some=st.integers(0, 3))
-    def open(self, evaluation: dict[str, tuple[str | None, int]], some: int) -> None:
+    @initialize(evaluation=evaluations, source=sources, some=st.integers(0, 3))
+    def open(self, evaluation: Evaluation, source: str, some: int) -> None:
         """Open a store on a fresh database, and have its first alerts recorded."""
         folder = self.stack.enter_context(tempfile.TemporaryDirectory())
         shutil.copyfile(self.template, Path(folder) / "x.db")
         store = self.runner.run(self.stack.enter_async_context(open_store(f"sqlite:///{folder}/x.db")))
         self.given = Given(store)
-        self.next_run(evaluation, some, resend=False)
+        self.next_run(evaluation, source, some, resend=False)
 
     def teardown(self) -> None:
         """See that no finished run has changed its report, and close the store."""
@@ -62,11 +70,11 @@ class StoreMachine(StoreModel):
     # What the runs do.
 
     @precondition(lambda self: len(self.alive()) < 2)
-    @rule()
-    def begin(self) -> None:
+    @rule(source=sources)
+    def begin(self, source: str) -> None:
         """Another run of the month begins."""
-        run = Run(run_id=f"r{len(self.runs)}")
-        self.runner.run(self.given.a_run(run.run_id))
+        run = Run(run_id=f"r{len(self.runs)}", source=source)
+        self.runner.run(self.given.a_run(run.run_id, source=source))
         self.runs.append(run)
 
     @precondition(lambda self: self.alive())
@@ -92,14 +100,14 @@ class StoreMachine(StoreModel):
             assert all(got.epoch > other.lease.epoch for other in self.runs if other.lease and other != run)
             run.lease = got
 
-    @rule(evaluation=evaluations, resend=st.booleans(), some=st.integers(0, 3))
-    def next_run(self, evaluation: dict[str, tuple[str | None, int]], some: int, *, resend: bool) -> None:
+    @rule(evaluation=evaluations, source=sources, resend=st.booleans(), some=st.integers(0, 3))
+    def next_run(self, evaluation: Evaluation, source: str, some: int, *, resend: bool) -> None:
         """Let another run take the month, from a holder gone silent if there is one, record and claim."""
         for holder in self.alive():
             if holder.lease is not None and not holder.expired:
                 self.runner.run(self.given.expired(holder.run_id))
                 holder.expired = True
-        self.begin()
+        self.begin(source)
         self.acquire(0)
         self.record(evaluation, resend=resend)
         if some:
@@ -107,20 +115,41 @@ class StoreMachine(StoreModel):
 
     @precondition(lambda self: self.to_record())
     @rule(evaluation=evaluations, resend=st.booleans())
-    def record(self, evaluation: dict[str, tuple[str | None, int]], *, resend: bool) -> None:
+    def record(self, evaluation: Evaluation, *, resend: bool) -> None:
         """Record what the holder evaluated: new, restated, routed elsewhere, or gone."""
         (run,) = self.to_record()
         assert run.lease is not None
         items = [
-            routed(an_alert(account, arr=arr), channel=channel)[0]
-            for account, (channel, arr) in evaluation.items()
+            routed(an_alert(account, arr=arr, duration_months=months), channel=channel)[0]
+            for account, (channel, arr, months) in evaluation.items()
         ]
+        foretold = decide_replay(
+            self.runner.run(self.given.store.standings(MONTH, run.source)),
+            [(item.alert, item.channel) for item in items],
+            AmbiguousSends.RESEND if resend else AmbiguousSends.HOLD,
+        )
         decisions = self.runner.run(self.given.recorded(run.lease, items, resend=resend))
+        assert decisions == foretold.decisions
+        gone = self.gone_from(run, evaluation)
+        assert set(foretold.withdrawn) == {an_alert(account).alert_id for account in gone}
+        told = self.withdrawn_by(run)
+        assert {account: str(item.status) for account, item in told.items()} == gone
+        for account, lost in told.items():
+            row = self.rows[account]
+            assert (lost.channel, lost.alert.arr, lost.alert.duration_months) == (
+                row.channel,
+                row.arr,
+                row.duration_months,
+            )
         run.outcomes = {}
         for item, decision in zip(items, decisions, strict=True):
             account = item.alert.account_id
             expected, outcome = self.expected_action(account, item.channel, resend=resend)
             assert decision.action is expected
+            assert decision.channel == (
+                self.rows[account].channel if expected in {Action.SKIP_REPLAY, Action.HOLD} else item.channel
+            )
+            assert decision.restated == self.expected_restatement(item.alert)
             run.outcomes[account] = outcome
             if expected in {Action.SEND, Action.FAIL}:
                 self.rows[account] = Row(
@@ -128,11 +157,12 @@ class StoreMachine(StoreModel):
                     run_id=run.run_id,
                     channel=item.channel,
                     arr=item.alert.arr or 0,
+                    duration_months=item.alert.duration_months,
                     claims=self.rows[account].claims if account in self.rows else 0,
                 )
-        for account, row in self.rows.items():
-            if account not in evaluation and row.status in {"pending", "failed"}:
-                row.status = "withdrawn"
+        for account, status in gone.items():
+            if status in {"pending", "failed"}:
+                self.rows[account].status = "withdrawn"
 
     @precondition(lambda self: any(run.report is None and not run.cancelled for run in self.with_recorded()))
     @rule(choice=choices, some=st.integers(1, 3))
@@ -173,13 +203,14 @@ class StoreMachine(StoreModel):
             row.status, row.claims = "sending", row.claims + 1
             run.in_flight.append(entry)
 
-    @precondition(lambda self: any(run.in_flight for run in self.runs))
+    @precondition(lambda self: any(run.in_flight or run.late for run in self.runs))
     @rule(choice=choices, status=verdicts)
     def settle(self, choice: int, status: DeliveryStatus) -> None:
         """Bring an answer: in time, late, or after its alert was claimed once more."""
-        run = self.pick([run for run in self.runs if run.in_flight], choice)
+        run = self.pick([run for run in self.runs if run.in_flight or run.late], choice)
         assert run.lease is not None
-        entry = run.in_flight.pop(choice % len(run.in_flight))
+        awaited = run.in_flight or run.late
+        entry = awaited.pop(choice % len(awaited))
         reason = None if status is DeliveryStatus.SENT else Reason.SERVER_ERROR
         self.runner.run(self.given.settled(run.lease, the_answer(entry, status, reason=reason)))
         row = self.rows[entry.account_id]
@@ -302,6 +333,44 @@ class StoreMachine(StoreModel):
             assert record.ledger is not None
             record.ledger.check()
 
+    # What people do.
+
+    @precondition(lambda self: self.rows)
+    @rule(choice=choices, settle_as=st.sampled_from(SettleAs))
+    def settle_doubt(self, choice: int, settle_as: SettleAs) -> None:
+        """Somebody says whether Slack has an alert: in doubt, or settled already, or never in doubt."""
+        accounts = sorted(self.rows, key=lambda account: (self.rows[account].status != "unknown", account))
+        account = accounts[choice % len(accounts)]
+        row = self.rows[account]
+        saying = self.given.store.settle_doubt(
+            an_alert(account).alert_id, settle_as, by="ann", note=None, now=NOW
+        )
+        in_doubt = row.status == "unknown"
+        if not in_doubt and self.settled.get((account, row.claims)) is not settle_as:
+            with pytest.raises(NotInDoubtError):
+                self.runner.run(saying)
+            return
+        record, changed = self.runner.run(saying)
+        assert changed is in_doubt
+        if in_doubt:
+            self.settle_expected(account, settle_as)
+        assert (record.status, record.settled[-1].settled_as) == (row.status, settle_as)
+
+    @precondition(lambda self: self.with_recorded())
+    @rule(choice=choices, settle_as=st.sampled_from(SettleAs))
+    def settle_doubts(self, choice: int, settle_as: SettleAs) -> None:
+        """Somebody says it of all that a run reports in doubt and that still is."""
+        run = self.pick(self.with_recorded(), choice)
+        doubts = [
+            account
+            for account, outcome in (run.outcomes or {}).items()
+            if outcome in {Outcome.UNKNOWN, Outcome.PENDING} and self.rows[account].status == "unknown"
+        ]
+        saying = self.given.store.settle_doubts(run.run_id, settle_as, by="ann", note=None, now=NOW)
+        assert [record.alert.account_id for record in self.runner.run(saying)] == doubts
+        for account in doubts:
+            self.settle_expected(account, settle_as)
+
     # What must be so after every step.
 
     @invariant()
@@ -309,9 +378,20 @@ class StoreMachine(StoreModel):
         """Every alert is where the model has it, with the facts of the evaluation that it goes out with."""
         if not hasattr(self, "given"):
             return
-        columns = "account_id, status, run_id, channel, arr, claims"
+        columns = "account_id, status, run_id, channel, arr, duration_months, claims"
         found = self.runner.run(self.given.sql(f"SELECT {columns} FROM alert_outcomes"))  # noqa: S608
         assert {row.pop("account_id"): Row(**row) for row in found} == self.rows
+
+    @invariant()
+    def every_decision_is_kept(self) -> None:
+        """Every word that people said is there, once for the claim that they said it of, and nothing else."""
+        if not hasattr(self, "given"):
+            return
+        found = self.runner.run(self.given.sql("SELECT alert_id, claim, decision FROM decisions"))
+        assert {(row["alert_id"], row["claim"]): row["decision"] for row in found} == {
+            (an_alert(account).alert_id, claim): settle_as
+            for (account, claim), settle_as in self.settled.items()
+        }
 
     @invariant()
     def sent_has_no_exit(self) -> None:

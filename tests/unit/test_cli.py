@@ -36,6 +36,7 @@ def _help(*arguments: str) -> str:
         (("preview",), ("SOURCE", "--month", "--limit", "500", "--json")),
         (("runs",), ("show", "--limit", "--cursor", "--month", "--status", "--json")),
         (("runs", "show"), ("ID", "--json")),
+        (("settle",), ("ALERT_ID", "--run", "--as", "sent", "resend", "--note", "--by", "--json")),
         (("sample-data",), ("PATH", "--accounts", "--months", "--month", "--seed")),
     ],
 )
@@ -131,6 +132,43 @@ def test_a_running_run_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) ->
     text = _printed(capsys, lambda: print_run(run))
     assert "not finished" in text
     assert "delivering: rows 10,587 of 10,587, alerts 17 of 42" in text
+
+
+def test_a_run_tells_of_restated_data_where_there_is_any(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is an alert no more, and what was sent otherwise; a run without says nothing of it."""
+    quiet = _printed(capsys, lambda: print_run(_run()))
+    assert "Withdrawn" not in quiet
+    assert "Restated" not in quiet
+    both = {"arr": [None, 10_211], "duration_months": [2, 3]}
+    changes = {
+        "counts": examples.COUNTS | {"withdrawn": 12, "restated": 1},
+        "sample_withdrawn": [examples.WITHDRAWN | {"account_id": "gone", "status": "sent"}],
+        "sample_restated": [examples.RESTATED_ALERT | {"restated": both}],
+    }
+    text = _printed(capsys, lambda: print_run(_run(**changes)))
+    for expected in (
+        "Withdrawn",
+        "Restated",
+        "No alerts any more (the first 1 of 12)",
+        "gone",
+        "Sent, and restated since",
+        "unknown ARR, 2 months",
+    ):
+        assert expected in text
+
+
+def test_a_preview_tells_of_restated_data(capsys: pytest.CaptureFixture[str]) -> None:
+    """What would be withdrawn is a table of its own, what was sent otherwise stands beside its alert."""
+    [alert] = examples.PREVIEW["alerts"]
+    changes = {
+        "counts": examples.PREVIEW["counts"] | {"withdrawn": 1, "restated": 1},
+        "alerts": [alert | {"action": "skip_replay", "restated": examples.RESTATED_ALERT["restated"]}],
+        "withdrawn": [examples.WITHDRAWN],
+    }
+    told = PreviewOut.model_validate(examples.PREVIEW | changes)
+    text = _printed(capsys, lambda: print_preview(told))
+    for expected in ("sent as ARR 9,890", "No alerts any more", "failed"):
+        assert expected in text
 
 
 def test_a_preview_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
