@@ -61,7 +61,7 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 	$(call environment,.venv-bench,requirements-bench.lock)
 
 lock: $(VENV)/.installed ## resolve the dependencies again (hashes, no index addresses)
-	@PATH="$(abspath $(BIN)):$$PATH"; for each in "requirements.lock" "requirements-dev.lock --group dev" \
+	@PATH="$(abspath $(BIN)):$$PATH"; for each in "requirements.lock --extra postgres" "requirements-dev.lock --group dev" \
 	  "requirements-bench.lock --group dev --group bench"; do \
 	  set -- $$each; out=$$1; shift; \
 	  uv pip compile pyproject.toml $$@ --quiet --universal --python-version 3.11 --generate-hashes \

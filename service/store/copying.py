@@ -18,7 +18,7 @@ from service.store import sqlite
 from service.store.database import DatabaseClock
 from service.store.failures import translated
 from service.store.schema import metadata, runs
-from service.store.upgrade import is_outdated, parsed_url, upgrade_schema
+from service.store.upgrade import is_outdated, parsed_url, postgresql_backend, upgrade_schema
 
 _BATCH: Final = 500
 
@@ -134,6 +134,5 @@ def _engine(url: str, name: str, *, writes: bool) -> tuple[AsyncEngine, tuple[ty
     parsed = parsed_url(url, name=name)
     if parsed.get_backend_name() == "sqlite":
         return sqlite.lone_engine(parsed, name, writes=writes), sqlite.FAILURES
-    from service.store import postgresql  # noqa: PLC0415  # loads asyncpg, if wanted
-
+    postgresql = postgresql_backend()
     return postgresql.lone_engine(url, writes=writes), postgresql.FAILURES

@@ -1,5 +1,7 @@
 """Opening: the backend that a URL names, with its schema brought up to date."""
 
+from types import ModuleType
+
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,9 +21,7 @@ async def open_database(url: str) -> Database:
     if parsed.get_backend_name() == "sqlite":
         database: Database = SqliteDatabase(parsed)
     else:
-        from service.store.postgresql import PostgresqlDatabase  # noqa: PLC0415  # loads asyncpg, if wanted
-
-        database = PostgresqlDatabase(url)
+        database = postgresql_backend().PostgresqlDatabase(url)
     try:
         await database.open()
         await _bring_up_to_date(database)
@@ -29,6 +29,19 @@ async def open_database(url: str) -> Database:
         await database.close()
         raise
     return database
+
+
+def postgresql_backend() -> ModuleType:
+    """Load what speaks to PostgreSQL; raises DatabaseUnusableError where the extra is not installed."""
+    try:
+        from service.store import postgresql  # noqa: PLC0415  # only where it is wanted
+    except ModuleNotFoundError as missing:
+        if missing.name != "asyncpg":
+            raise
+        raise DatabaseUnusableError(
+            "PostgreSQL needs the extra `postgres`: pip install 'risk-alerts[postgres]'"
+        ) from None
+    return postgresql
 
 
 def parsed_url(url: str, *, name: str = "DATABASE_URL") -> sa.URL:

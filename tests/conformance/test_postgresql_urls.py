@@ -1,5 +1,6 @@
 """PostgreSQL's addresses as people write them, and what its server can say no to."""
 
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+import service.store
 from service.errors import DatabaseUnusableError
 from service.store import open_store
 from service.store.postgresql import asyncpg_dsn
@@ -136,3 +138,13 @@ async def test_a_read_only_server_can_be_looked_at_and_is_unhealthy(url: str) ->
 def test_a_url_becomes_a_dsn_of_asyncpg(url: str, dsn: str) -> None:
     """User, password and place go through as they are; the query is put into asyncpg's words."""
     assert asyncpg_dsn(url) == dsn
+
+
+async def test_without_its_driver_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver is an extra: whoever names a PostgreSQL database without it hears its name."""
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    monkeypatch.delitem(sys.modules, "service.store.postgresql", raising=False)
+    monkeypatch.delattr(service.store, "postgresql", raising=False)
+    with pytest.raises(DatabaseUnusableError, match=r"risk-alerts\[postgres\]"):
+        async with open_store("postgresql://127.0.0.1:1/nowhere"):
+            pass
