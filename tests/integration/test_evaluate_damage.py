@@ -221,15 +221,36 @@ def test_whole_files_pass_the_footer_s_check(evaluator: Evaluator, tmp_path: Pat
     assert evaluator.says(tmp_path / "made.parquet") == "6 alerts"
 
 
-def test_statistics_of_another_width_are_damage() -> None:
-    """The library would end the process over a date of three bytes."""
+JANUARY: Final = (date(2026, 1, 1) - date(1970, 1, 1)).days.to_bytes(4, "little")
+LETHAL: Final = {
+    # A schema in which the account id can no longer be null, and levels that count its nulls.
+    "counts other levels": (b"\x15\x0c\x25\x02\x18\x0aaccount_id", b"\x15\x0c\x25\x00\x18\x0aaccount_id"),
+    # A column that is text in the schema only.
+    "another type": (b"\x15\x0c\x25\x02\x18\x0aaccount_id", b"\x15\x02\x25\x02\x18\x0aaccount_id"),
+    # A date of three bytes.
+    "statistics": (b"\x04" + JANUARY, b"\x03" + JANUARY[:3]),
+}
+"""Footers over which pyarrow 26 ends the process; in Thrift's compact protocol."""
+
+
+@pytest.mark.parametrize("problem", LETHAL)
+def test_a_footer_that_would_end_the_process_is_an_error(
+    evaluator: Evaluator, tmp_path: Path, problem: str
+) -> None:
+    """It is found out before the library is asked."""
     content = whole_files()[1]
     footer = content[-8 - int.from_bytes(content[-8:-4], "little") : -8]
-    january = (date(2026, 1, 1) - date(1970, 1, 1)).days.to_bytes(4, "little")
-    assert b"\x04" + january in footer
-    month = COLUMNS.index("month")
-    check_footer(footer, "a.parquet", bounds_of=month)
-    short = footer.replace(b"\x04" + january, b"\x03" + january[:3])
-    with pytest.raises(SourceNotParquetError, match=r"a\.parquet is damaged: column 3 .* statistics"):
-        check_footer(short, "a.parquet", bounds_of=month)
-    check_footer(short, "a.parquet", bounds_of=None)
+    assert LETHAL[problem][0] in footer
+    wrong = footer.replace(*LETHAL[problem])
+    with pytest.raises(SourceNotParquetError, match=rf"a\.parquet is damaged: column \d .*{problem}"):
+        check_footer(wrong, "a.parquet", bounds_of=COLUMNS.index("month"))
+    whole = content[: -8 - len(footer)] + wrong + len(wrong).to_bytes(4, "little") + b"PAR1"
+    (tmp_path / "made.parquet").write_bytes(whole)
+    assert evaluator.says(tmp_path / "made.parquet") == "source_not_parquet"
+
+
+def test_only_statistics_that_are_looked_at_have_to_be_right() -> None:
+    """Those of another column are nobody's business."""
+    content = whole_files()[1]
+    footer = content[-8 - int.from_bytes(content[-8:-4], "little") : -8]
+    check_footer(footer.replace(*LETHAL["statistics"]), "a.parquet", bounds_of=None)
