@@ -19,6 +19,8 @@ class Footer:
     """Path inside the source."""
     metadata: Any
     """`pyarrow.parquet.FileMetaData`."""
+    places: Mapping[str, int]
+    """At which place each column of ours stands in every row group."""
     zoned_months: bool = False
     """Whether months carry a time zone, so that their statistics, in UTC, may be a day off."""
     keys: Mapping[str, Any] = field(default_factory=dict)
@@ -27,8 +29,7 @@ class Footer:
     def ranges(self, row_group: int, columns: Iterable[str]) -> list[tuple[int, int]]:
         """Return where in the file the chunks of these columns lie, as offsets and lengths."""
         group = self.metadata.row_group(row_group)
-        places = column_places(group)
-        return [_range(group.column(places[name])) for name in columns if name in places]
+        return [_range(group.column(self.places[name])) for name in columns if name in self.places]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,7 @@ def row_groups(file: int, footer: Footer, batch_rows: int) -> Iterator[RowGroup]
         group = footer.metadata.row_group(index)
         if not group.num_rows:
             continue
-        places = column_places(group)
-        chunks = {name: group.column(places[name]) for name in KINDS if name in places}
+        chunks = {name: group.column(place) for name, place in footer.places.items()}
         keys = [chunks[name] for name in KEYS if name in chunks]
         attributes = [chunks[name] for name in ATTRIBUTES if name in chunks]
         first_day, last_day = _days(footer, chunks.get(MONTH))
@@ -101,9 +101,10 @@ def row_groups(file: int, footer: Footer, batch_rows: int) -> Iterator[RowGroup]
         )
 
 
-def column_places(row_group: Any) -> dict[str, int]:
-    """Return at which place each column stands in a row group."""
-    return {row_group.column(place).path_in_schema: place for place in range(row_group.num_columns)}
+def column_places(schema: Any) -> dict[str, int]:
+    """Return at which place each column of ours stands, by a `pyarrow.parquet.ParquetSchema`."""
+    paths = [schema.column(place).path for place in range(len(schema))]
+    return {path: place for place, path in enumerate(paths) if path in KINDS}
 
 
 def _range(chunk: Any) -> tuple[int, int]:
@@ -131,7 +132,7 @@ def _days(footer: Footer, months: Any) -> tuple[dt.date | None, dt.date | None]:
     if MONTH in footer.keys:
         day = footer.keys[MONTH].as_py()
         return day, day
-    statistics = months.statistics
+    statistics = months.statistics if months is not None else None
     if statistics is None or not statistics.has_min_max or not statistics.has_null_count:
         return None, None
     if statistics.null_count:

@@ -22,17 +22,23 @@ from service.errors import (
     SourceNotFoundError,
     SourceNotParquetError,
 )
-from service.footer import Batch, Footer, RowGroup
+from service.footer import Batch, Footer, RowGroup, column_places
+from service.footer_check import check_footer
 from service.partition import partition_keys, with_keys
 from service.plan import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
 from service.prefetch import Prefetch
 from service.source_reader import Source, SourceFile, SourceReader
-from service.text import without_views
+from service.storage_object_reader import TAIL
+from service.text import check_dictionaries, without_views
 
 # Arrow's own allocator keeps what it has freed: 60 to 100 MB more for the whole process, and no faster.
 pa.set_memory_pool(pa.system_memory_pool())
 
 _Item = TypeVar("_Item")
+
+_MAGIC: Final = b"PAR1"
+_TRAILER: Final = 8
+"""Bytes: the footer's length, and the magic again."""
 
 _FOOTER_THREADS: Final = 16
 """Footers are small: what they cost is waiting for remote storage."""
@@ -147,7 +153,11 @@ class Scan:
         with self._source.open(file) as reader, _translated(file):
             if not file.size:
                 raise SourceNotParquetError(f"{file.name} is empty, so it is not a Parquet file")
-            parquet = pq.ParquetFile(reader.parquet_input, pre_buffer=False)
+            end = _end(reader.parquet_input, file.size)
+            parquet = pq.ParquetFile(pa.BufferReader(_MAGIC + end), pre_buffer=False)
+            places = column_places(parquet.schema)
+            # Before anything else is asked of the metadata.
+            check_footer(end[:-_TRAILER], file.name, bounds_of=places.get(MONTH))
             schema = parquet.schema_arrow
             keys = partition_keys(file.path, file.name)
             problems = schema_problems(schema, keys)
@@ -155,7 +165,7 @@ class Scan:
                 raise SchemaMismatchError(f"{file.name} does not fit: {'; '.join(problems)}")
             zoned = MONTH in schema.names and getattr(schema.field(MONTH).type, "tz", None) is not None
             self._footers[place] = Footer(
-                name=file.name, metadata=parquet.metadata, zoned_months=zoned, keys=keys
+                name=file.name, metadata=parquet.metadata, places=places, zoned_months=zoned, keys=keys
             )
 
     def _batches(
@@ -180,6 +190,7 @@ class Scan:
             )
             first_row = 0
             for batch in batches:
+                check_dictionaries(batch)
                 yield Batch(
                     group,
                     footer.name,
@@ -243,6 +254,21 @@ class _Ahead:
         """Close what nobody took, because another row group failed."""
         while self._opened:
             self._opened.popitem()[1][0].close()
+
+
+def _end(file: pa.NativeFile, size: int) -> bytes:
+    """Return a file's footer and what follows it; all the file, where it has none."""
+
+    def tail(length: int) -> bytes:
+        file.seek(size - length)
+        content: bytes = file.read(length)
+        return content
+
+    end = tail(min(size, TAIL))
+    length = int.from_bytes(end[-_TRAILER : -len(_MAGIC)], "little") + _TRAILER
+    if length > size - len(_MAGIC) or not end.endswith(_MAGIC):
+        return end
+    return end[-length:] if length <= len(end) else tail(length)
 
 
 @contextmanager

@@ -22,6 +22,15 @@ def without_views(batch: Any) -> Any:
     return batch
 
 
+def check_dictionaries(batch: Any) -> None:
+    """Raise ValueError where a row points beyond its dictionary, as Arrow reads it from damaged pages."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_dictionary(column.type):
+            ends = pc.min_max(column.indices).as_py()
+            if ends["min"] is not None and not 0 <= ends["min"] <= ends["max"] < len(column.dictionary):
+                raise ValueError(f"{name} points beyond its dictionary")
+
+
 def as_bytes(column: Any) -> Any:
     """Return a text column as binary or large_binary, without a dictionary; its bytes are not judged."""
     kind = column.type

@@ -17,7 +17,7 @@ FLOORS: Final = {
     """,
     "pure": """
         plan window rules message lane channels replay routing judgement accounts attributes columns digest
-        contenders fold footer partition text source_uri source_pattern allowed_sources partial
+        contenders fold footer footer_check partition text source_uri source_pattern allowed_sources partial
     """,
     # Beside the stairs: whatever does I/O may lean on it, and it leans on nouns only.
     "side": """

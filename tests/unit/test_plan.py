@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.alert import Criteria
-from service.footer import Footer
+from service.footer import Footer, column_places
 from service.month import Month
 from service.plan import ScanPlan, plan_scan
 from tests.histories import table
@@ -37,7 +37,13 @@ def footer(*months: dt.date | None, kind: pa.DataType | None = None, **options: 
     made = table(rows, types={"month": kind} if kind else None)
     pq.write_table(made, file, row_group_size=1, **options)
     zoned = getattr(made.schema.field("month").type, "tz", None) is not None
-    return Footer(name="a.parquet", metadata=pq.read_metadata(file), zoned_months=zoned)
+    return _footer(file, zoned=zoned)
+
+
+def _footer(file: BytesIO, *, zoned: bool = False) -> Footer:
+    parquet = pq.ParquetFile(file)
+    places = column_places(parquet.schema)
+    return Footer(name="a.parquet", metadata=parquet.metadata, places=places, zoned_months=zoned)
 
 
 def indexes(plan: ScanPlan) -> tuple[list[int], list[int], list[int]]:
@@ -96,7 +102,7 @@ def test_extreme_months_are_read() -> None:
     far = far.append_column("month", pa.array([2**62], pa.timestamp("us")))
     file = BytesIO()
     pq.write_table(far, file)
-    plan = plan_scan([Footer(name="a", metadata=pq.read_metadata(file))], CRITERIA)
+    plan = plan_scan([_footer(file)], CRITERIA)
     assert len(plan.with_target) == 1
 
 
