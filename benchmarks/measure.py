@@ -87,6 +87,13 @@ def preview(source: str, *, month: str, env: Mapping[str, str] | None = None) ->
         return run(command, env=database | dict(env or {}))
 
 
+def stated_mb(source: str, *, month: str, accounts: int, at_risk: int) -> float:
+    """Return the memory that `risk-alerts plan` bounds a run by, for so many accounts."""
+    said = json.loads(run([*SERVICE, "plan", source, "--month", month, "--json"]).output)["memory_bytes"]
+    each = accounts * said["each_account"] + at_risk * said["each_account_at_risk"]
+    return float(said["process"] + said["reading"] + each) / 2**20
+
+
 def made(shape: Shape) -> Path:
     """Return the file or folder of `shape`, made by a child when there is none yet, and in the page cache."""
     command = [sys.executable, "-m", "benchmarks.make_data"]

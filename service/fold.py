@@ -25,14 +25,12 @@ from service.errors import MemoryLimitExceededError
 from service.footer import Batch, RowGroup
 from service.judgement import RowJudge, UsableRows
 from service.ledger import InvalidRow, RowLedger
-from service.plan import ScanPlan
+from service.plan import PROCESS_BYTES, ScanPlan
 from service.rules import Judged, is_at_risk, is_nearly_at_risk
 from service.text import as_bytes, encoded, identifiers
 from service.window import TARGET, MonthWindow
 
 _MEGABYTE: Final = 1 << 20
-BASE_BYTES: Final = 100 * _MEGABYTE
-"""What the process takes before it reads anything."""
 
 
 class Fold:
@@ -148,7 +146,7 @@ class Fold:
             return
         known = self.accounts.count
         state = self.accounts.nbytes + self.window.nbytes(known) + self._noted_bytes
-        needed = BASE_BYTES + self._plan.reading_bytes + state
+        needed = PROCESS_BYTES + self._plan.reading_bytes + state
         if needed > self._limit:
             raise MemoryLimitExceededError(
                 f"the evaluation needs {-(-needed // _MEGABYTE):,} MB or more for the {known:,} accounts "

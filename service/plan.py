@@ -20,8 +20,14 @@ PREFETCH_BYTES: Final = 32 * _MEGABYTE
 """How much of a row group may be fetched from remote storage ahead of its turn."""
 _NUMBERS_PER_ROW: Final = 20
 """Of 8 bytes, held at most at once for each row of a batch while it is folded."""
-BYTES_PER_ACCOUNT: Final = 90
-"""Of the account index, at most."""
+PROCESS_BYTES: Final = 160 * _MEGABYTE
+"""What the service takes before it reads anything, its libraries loaded and its database open."""
+_INDEX_BYTES: Final = 90
+"""Of the account index, for each account at most, also while it grows."""
+_ALERT_BYTES: Final = 2_000
+"""For each account At Risk: its rows noted, its attributes, its alert and what is decided about it."""
+_NUMBER: Final = 8
+"""Bytes of a cell whose instants are no whole seconds."""
 
 
 class Skipped(StrEnum):
@@ -69,7 +75,15 @@ class ScanPlan:
     @property
     def bytes_per_account(self) -> int:
         """An upper bound of the memory that each account takes; how many there are, no footer tells."""
-        return BYTES_PER_ACCOUNT + 8 * self.months_with_target + (self.months if self.before_target else 0)
+        # One month more, for the one whose room is being enlarged.
+        cells = _NUMBER * (self.months_with_target + 1)
+        marks_and_rank = self.months + 1 + 4 if self.before_target else 0
+        return _INDEX_BYTES + cells + marks_and_rank
+
+    @property
+    def bytes_at_risk(self) -> int:
+        """The same on top of it for each account with an At Risk row of the target month."""
+        return _ALERT_BYTES + (_NUMBER * self.months if self.before_target else 0)
 
     def summary(self) -> dict[str, Any]:
         """Return the plan as plain values for JSON."""
@@ -92,7 +106,12 @@ class ScanPlan:
                 "alerting_accounts_at_most": sum(group.attribute_compressed for group in self.with_target),
                 "skipped": sum(group.compressed_bytes for group in self.skipped),
             },
-            "memory_bytes": {"reading": self.reading_bytes, "each_account": self.bytes_per_account},
+            "memory_bytes": {
+                "process": PROCESS_BYTES,
+                "reading": self.reading_bytes,
+                "each_account": self.bytes_per_account,
+                "each_account_at_risk": self.bytes_at_risk,
+            },
         }
 
     def __str__(self) -> str:
@@ -115,8 +134,10 @@ class ScanPlan:
         if groups["without_usable_statistics"]:
             yield f"read for want of statistics: {groups['without_usable_statistics']} row groups"
         yield (
-            f"memory: at most {_megabytes(self.reading_bytes)} to read on {self.threads} threads, "
-            f"and {self.bytes_per_account} bytes for each account"
+            f"memory: at most {_megabytes(PROCESS_BYTES)} for the process, "
+            f"{_megabytes(self.reading_bytes)} to read on {self.threads} threads, "
+            f"{self.bytes_per_account:,} bytes for each account, "
+            f"and {self.bytes_at_risk:,} more for each that is At Risk"
         )
 
     def _why_skipped(self, group: RowGroup) -> Skipped:

@@ -83,7 +83,8 @@ def _alerts(at_risk: Attributes, alerting: Ints, durations: Ints, criteria: Crit
             durations[order].tolist(),
             at_risk.arr[alerting][order].tolist(),
             at_risk.arr_known[alerting][order].tolist(),
-            at_risk.renewals.take(rows).to_pylist(),
+            # By way of NumPy, which makes dates thirty times faster.
+            at_risk.renewals.take(rows).to_numpy(zero_copy_only=False).tolist(),
             at_risk.owners.take(rows).to_pylist(),
             strict=True,
         )

@@ -92,7 +92,9 @@ def test_the_plan_is_told_from_the_footers_alone(tmp_path: Path, source: str) ->
     plan = _json(command(tmp_path, "plan", source, "--month", MONTH, "--json").stdout)
     assert plan["files"] == 1
     assert plan["rows"] >= 3
-    assert plan["memory_bytes"]["reading"] > 0
+    memory = plan["memory_bytes"]
+    assert set(memory) == {"process", "reading", "each_account", "each_account_at_risk"}
+    assert min(memory.values()) > 0
     assert not list(tmp_path.rglob("*.db"))
 
 

@@ -112,6 +112,16 @@ def test_the_window_is_no_wider_than_the_source() -> None:
     assert plan.months == 13
 
 
+def test_memory_is_stated_for_what_the_footers_cannot_tell() -> None:
+    """A bound for each account grows with the months that are kept of it, and with nothing else."""
+    months = MONTHS[0], MONTHS[1]
+    short, long = (plan_scan([footer(*some)], CRITERIA) for some in (months, (*months, MONTHS[5])))
+    assert long.bytes_per_account - short.bytes_per_account == long.months - short.months
+    assert long.bytes_at_risk - short.bytes_at_risk == 8 * (long.months - short.months)
+    mixed = plan_scan([footer(*months, write_statistics=False)], CRITERIA)
+    assert mixed.bytes_per_account > 8 * CRITERIA.history_months
+
+
 def test_a_plan_can_be_read() -> None:
     """A person sees what is read and what is not, and why; a machine the same numbers."""
     plan = plan_scan([footer(*MONTHS)], CRITERIA, threads=3)
