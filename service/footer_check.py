@@ -163,10 +163,13 @@ class _Compact:
         return self._content[start : self._at]
 
     def _varint(self) -> int:
+        content, at = self._content, self._at
         value = shift = 0
-        while (byte := self._byte()) & 0x80:
+        while (byte := content[at]) & 0x80:
             value |= (byte & 0x7F) << shift
             shift += 7
+            at += 1
+        self._at = at + 1
         return value | byte << shift
 
     def _integer(self) -> int:
