@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
 from service.alert import Alert
@@ -14,6 +15,8 @@ from service.delivery import Outcome, SettleAs
 from service.run_record import Action, Restatement, RunAlert, RunRecord, WithdrawnAlert
 from service.store import MonthLease, OutboxEntry
 from tests.conformance.samples import Given
+
+choices = st.integers(0, 1000)
 
 
 @dataclass(slots=True)

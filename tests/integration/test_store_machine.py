@@ -17,13 +17,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from service.delivery import AmbiguousSends, DeliveryStatus, Outcome, Reason, SettleAs
-from service.errors import CancelledRunError, NotInDoubtError, OvertakenError
+from service.delivery import AmbiguousSends, DeliveryStatus, Reason
+from service.errors import CancelledRunError, OvertakenError
 from service.replay import decide_replay
-from service.run_record import Action, RunError
+from service.run_record import Action
 from service.store import MonthLease, open_store
-from tests.conformance.samples import CHANNELS, LEASE_S, MONTH, NOW, Given, an_alert, routed, the_answer
-from tests.conformance.store_model import Row, Run, StoreModel
+from tests.conformance.samples import CHANNELS, MONTH, NOW, Given, an_alert, routed, the_answer
+from tests.conformance.store_doubts import Doubts
+from tests.conformance.store_lives import RunLives
+from tests.conformance.store_model import Row, Run, choices
 
 ACCOUNTS: Final = "abc"
 Evaluation = dict[str, tuple[str | None, int, int]]
@@ -42,10 +44,9 @@ sources = st.sampled_from(["file:///first.parquet", "file:///first.parquet", "fi
 verdicts = st.sampled_from(
     [DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN, DeliveryStatus.PENDING]
 )
-choices = st.integers(0, 1000)
 
 
-class StoreMachine(StoreModel):
+class StoreMachine(RunLives, Doubts):
     """Any history of runs of one month."""
 
     @initialize(evaluation=evaluations, source=sources, some=st.integers(0, 3))
@@ -239,138 +240,6 @@ class StoreMachine(StoreModel):
         for account in rest:
             self.rows[account].status = status
 
-    @precondition(lambda self: self.alive())
-    @rule(choice=choices)
-    def expire(self, choice: int) -> None:
-        """Nothing is heard of a run for longer than its lease."""
-        run = self.pick(self.alive(), choice)
-        self.runner.run(self.given.expired(run.run_id))
-        run.expired = True
-
-    @precondition(lambda self: self.alive())
-    @rule(choice=choices)
-    def keep_alive(self, choice: int) -> None:
-        """Send a heartbeat, perhaps late but before anyone looked."""
-        run = self.pick(self.alive(), choice)
-        beat = self.given.store.keep_alive(run.run_id, lease_s=LEASE_S, progress={})
-        assert self.runner.run(beat) is run.cancelled
-        run.expired = False
-
-    @precondition(lambda self: any(run.outcomes is not None for run in self.alive()))
-    @rule(choice=choices)
-    def release(self, choice: int) -> None:
-        """Leave a run as a process does that has to stop; what it still has on its way is in doubt."""
-        run = self.pick([run for run in self.alive() if run.outcomes is not None], choice)
-        assert run.lease is not None
-        self.runner.run(self.given.store.release_run(run.lease, now=NOW))
-        self.doubted(run)
-        run.expired = True
-
-    @precondition(lambda self: self.resumable())
-    @rule(choice=choices)
-    def resume(self, choice: int) -> None:
-        """Another process goes on with a dead run; what the one before still tries is refused."""
-        run = self.pick(self.resumable(), choice)
-        before = run.lease
-        assert before is not None
-        assert run.run_id in self.runner.run(self.given.store.resumable_runs(since=NOW))
-        resuming = self.given.store.resume_run(run.run_id, since=NOW, now=NOW, lease_s=LEASE_S)
-        resumed = self.runner.run(resuming)
-        assert resumed is not None
-        assert resumed.in_doubt == self.doubted(run)
-        run.lease, run.expired = resumed.lease, False
-        assert resumed.lease.epoch > before.epoch
-        assert resumed.to_send == len(self.to_send(run))
-        for late in (
-            self.given.store.release_run(before, now=NOW),
-            self.given.store.keep_alive(run.run_id, lease_s=LEASE_S, progress={}, epoch=before.epoch),
-            self.given.store.finish_run(run.run_id, now=NOW, error=None, epoch=before.epoch),
-        ):
-            with pytest.raises(OvertakenError):
-                self.runner.run(late)
-
-    @precondition(lambda self: self.alive())
-    @rule(choice=choices)
-    def cancel(self, choice: int) -> None:
-        """Somebody cancels a run: one whose process has died is closed at once."""
-        run = self.pick(self.alive(), choice)
-        self.runner.run(self.given.store.cancel_run(run.run_id, now=NOW))
-        run.cancelled = True
-        if run.expired:
-            self.closed_expected(run)
-
-    @rule(resumes=st.booleans())
-    def rescue(self, *, resumes: bool) -> None:
-        """Close whatever has expired, but for what can be resumed, where that is wanted."""
-        spared = self.resumable() if resumes else []
-        dead = [run for run in self.alive() if run.expired and run not in spared]
-        on_its_way = Counter(row.run_id for row in self.rows.values() if row.status == "sending")
-        rescuing = self.given.store.rescue_runs(now=NOW, resumable_since=NOW if resumes else None)
-        rescued = self.runner.run(rescuing)
-        assert {item.run_id: item.in_doubt for item in rescued} == {
-            run.run_id: on_its_way[run.run_id] for run in dead
-        }
-        for run in dead:
-            self.closed_expected(run)
-
-    @precondition(lambda self: self.runs)
-    @rule(choice=choices, fails=st.booleans())
-    def finish(self, choice: int, *, fails: bool) -> None:
-        """Finish a run, well or with an error; one that was closed before is refused."""
-        run = self.pick(self.runs, choice)
-        count = None if run.outcomes is None else len(run.outcomes)
-        error = RunError(code="storage_unreachable", detail="gone") if fails or count is None else None
-        ending = self.given.finished(run.run_id, alerts=count, error=error)
-        if run.report is not None:
-            with pytest.raises(OvertakenError):
-                self.runner.run(ending)
-            return
-        self.runner.run(ending)
-        self.closed_expected(run)
-        assert run.report is not None
-        record, _ = run.report
-        if run.outcomes is not None:
-            assert record.ledger is not None
-            record.ledger.check()
-
-    # What people do.
-
-    @precondition(lambda self: self.rows)
-    @rule(choice=choices, settle_as=st.sampled_from(SettleAs))
-    def settle_doubt(self, choice: int, settle_as: SettleAs) -> None:
-        """Somebody says whether Slack has an alert: in doubt, or settled already, or never in doubt."""
-        accounts = sorted(self.rows, key=lambda account: (self.rows[account].status != "unknown", account))
-        account = accounts[choice % len(accounts)]
-        row = self.rows[account]
-        saying = self.given.store.settle_doubt(
-            an_alert(account).alert_id, settle_as, by="ann", note=None, now=NOW
-        )
-        in_doubt = row.status == "unknown"
-        if not in_doubt and self.settled.get((account, row.claims)) is not settle_as:
-            with pytest.raises(NotInDoubtError):
-                self.runner.run(saying)
-            return
-        record, changed = self.runner.run(saying)
-        assert changed is in_doubt
-        if in_doubt:
-            self.settle_expected(account, settle_as)
-        assert (record.status, record.settled[-1].settled_as) == (row.status, settle_as)
-
-    @precondition(lambda self: self.with_recorded())
-    @rule(choice=choices, settle_as=st.sampled_from(SettleAs))
-    def settle_doubts(self, choice: int, settle_as: SettleAs) -> None:
-        """Somebody says it of all that a run reports in doubt and that still is."""
-        run = self.pick(self.with_recorded(), choice)
-        doubts = [
-            account
-            for account, outcome in (run.outcomes or {}).items()
-            if outcome in {Outcome.UNKNOWN, Outcome.PENDING} and self.rows[account].status == "unknown"
-        ]
-        saying = self.given.store.settle_doubts(run.run_id, settle_as, by="ann", note=None, now=NOW)
-        assert [record.alert.account_id for record in self.runner.run(saying)] == doubts
-        for account in doubts:
-            self.settle_expected(account, settle_as)
-
     # What must be so after every step.
 
     @invariant()
@@ -381,17 +250,6 @@ class StoreMachine(StoreModel):
         columns = "account_id, status, run_id, channel, arr, duration_months, claims"
         found = self.runner.run(self.given.sql(f"SELECT {columns} FROM alert_outcomes"))  # noqa: S608
         assert {row.pop("account_id"): Row(**row) for row in found} == self.rows
-
-    @invariant()
-    def every_decision_is_kept(self) -> None:
-        """Every word that people said is there, once for the claim that they said it of, and nothing else."""
-        if not hasattr(self, "given"):
-            return
-        found = self.runner.run(self.given.sql("SELECT alert_id, claim, decision FROM decisions"))
-        assert {(row["alert_id"], row["claim"]): row["decision"] for row in found} == {
-            (an_alert(account).alert_id, claim): settle_as
-            for (account, claim), settle_as in self.settled.items()
-        }
 
     @invariant()
     def sent_has_no_exit(self) -> None:
