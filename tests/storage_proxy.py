@@ -140,10 +140,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         if self.command != "HEAD":
             self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
         sent = b"" if self.command == "HEAD" else body if whole else body[: len(body) // 2]
-        # Before it is sent: whoever has read the answer finds it counted.
+        # Before any of it is sent, the headers too: whoever has read the answer finds it counted.
         self._note(len(sent))
+        self.end_headers()
         self.wfile.write(sent)
         if not whole:
             self.close_connection = True
