@@ -28,3 +28,17 @@ def house(one_slack: RunningMock, fast_clock: ScaledClock, tmp_path: Path) -> Ho
     """Return a house in which nothing has happened yet."""
     one_slack.reset()
     return House(folder=tmp_path, slack=one_slack, clock=fast_clock)
+
+
+@pytest.fixture(scope="session")
+def timely_slack() -> Iterator[RunningMock]:
+    """Run a mock Slack on the machine's own time for as long as the tests last."""
+    with running_mock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def mock(timely_slack: RunningMock) -> RunningMock:
+    """Return a mock Slack, on the machine's own time, to which nothing has been sent yet."""
+    timely_slack.reset()
+    return timely_slack

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from mock_slack.running import RunningMock, running_mock
+from mock_slack.running import RunningMock
 from tests.integration.doors import (
     MONTH,
     RunningService,
@@ -21,20 +21,6 @@ from tests.integration.doors import (
     wait_until,
     write_source,
 )
-
-
-@pytest.fixture(scope="module")
-def slack() -> Iterator[RunningMock]:
-    """Return a mock Slack for the tests of this file to share."""
-    with running_mock() as mock:
-        yield mock
-
-
-@pytest.fixture
-def mock(slack: RunningMock) -> RunningMock:
-    """Return the mock, reset."""
-    slack.reset()
-    return slack
 
 
 @pytest.fixture

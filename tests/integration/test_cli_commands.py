@@ -3,29 +3,14 @@
 import json
 import signal
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mock_slack.running import RunningMock, running_mock
+from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from tests.integration.doors import MONTH, account, command, started, wait_until, write_source
-
-
-@pytest.fixture(scope="module")
-def slack() -> Iterator[RunningMock]:
-    """Return a mock Slack for the tests of this file to share."""
-    with running_mock() as mock:
-        yield mock
-
-
-@pytest.fixture
-def mock(slack: RunningMock) -> RunningMock:
-    """Return the mock, reset."""
-    slack.reset()
-    return slack
 
 
 @pytest.fixture

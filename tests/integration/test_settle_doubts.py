@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mock_slack.running import RunningMock, running_mock
+from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from tests.integration.delivering import account_of
 from tests.integration.doors import (
@@ -23,20 +23,6 @@ from tests.integration.doors import (
 )
 
 AMER = "amer-risk-alerts"
-
-
-@pytest.fixture(scope="module")
-def slack() -> Iterator[RunningMock]:
-    """Return a mock Slack for the tests of this file to share."""
-    with running_mock() as mock:
-        yield mock
-
-
-@pytest.fixture
-def mock(slack: RunningMock) -> RunningMock:
-    """Return the mock, reset."""
-    slack.reset()
-    return slack
 
 
 @pytest.fixture
