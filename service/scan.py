@@ -87,15 +87,13 @@ class Scan:
             with reader:
                 batches = self._batches(groups[place], columns, reader, prefetch, by_column=by_column)
                 self._in_threads(batches, on_batch, threads_of_group)
-            if groups[place].rows > BATCH_ROWS:
-                # What decoding needed would stay with the process, in pieces too small for the next.
-                pa.default_memory_pool().release_unused()
             on_group(groups[place])
 
         try:
             self._in_threads(range(len(groups)), read_group, min(self._threads, len(groups)))
         finally:
             opened.close()
+            # What the threads needed for themselves would otherwise stay with the process.
             pa.default_memory_pool().release_unused()
 
     def open(self, group: RowGroup, columns: Sequence[str]) -> tuple[SourceReader, Prefetch]:
