@@ -69,7 +69,7 @@ class Scan:
     def footers(self) -> list[Footer]:
         """Read the footers of all files; raises SourceError, naming every column that does not fit."""
         self._files = dict(enumerate(self._source.files()))
-        self._in_threads(range(len(self._files)), self._read_footer, _FOOTER_THREADS)
+        self._in_threads(range(len(self._files)), self._read_footer, min(_FOOTER_THREADS, len(self._files)))
         return [self._footers[place] for place in range(len(self._files))]
 
     @property
@@ -121,22 +121,21 @@ class Scan:
         on_group: Callable[[RowGroup], None] = lambda _: None,
     ) -> None:
         """Give every batch of these row groups to `on_batch`, from several threads; raises SourceError."""
-        # With fewer row groups than threads, the columns of one are decoded side by side.
+        # With fewer row groups than threads, the columns of one are decoded side by side, and one thread
+        # takes in a batch while another has the next one decoded.
         by_column = len(groups) < self._threads
+        threads_of_group = -(-self._threads // max(len(groups), 1))
         opened = _Ahead(self, groups, columns, self._threads)
 
         def read_group(place: int) -> None:
             reader, prefetch = opened.take(place)
             with reader:
-                for batch in self._batches(groups[place], columns, reader, by_column=by_column):
-                    if self._stop.is_set():
-                        raise InterruptedRunError("the evaluation was stopped")
-                    prefetch.reached(batch.first_row + batch.columns.num_rows)
-                    on_batch(batch)
+                batches = self._batches(groups[place], columns, reader, prefetch, by_column=by_column)
+                self._in_threads(batches, on_batch, threads_of_group)
             on_group(groups[place])
 
         try:
-            self._in_threads(range(len(groups)), read_group, self._threads)
+            self._in_threads(range(len(groups)), read_group, min(self._threads, len(groups)))
         finally:
             opened.close()
             # What the threads needed for themselves would otherwise stay with the process.
@@ -169,7 +168,13 @@ class Scan:
             )
 
     def _batches(
-        self, group: RowGroup, columns: Sequence[str], reader: SourceReader, *, by_column: bool
+        self,
+        group: RowGroup,
+        columns: Sequence[str],
+        reader: SourceReader,
+        prefetch: Prefetch,
+        *,
+        by_column: bool,
     ) -> Iterator[Batch]:
         file, footer = self._files[group.file], self._footers[group.file]
         with _translated(file):
@@ -191,6 +196,7 @@ class Scan:
             first_row = 0
             for batch in batches:
                 check_dictionaries(batch)
+                prefetch.reached(first_row + batch.num_rows)
                 yield Batch(
                     group,
                     footer.name,
@@ -201,28 +207,28 @@ class Scan:
             if first_row != group.rows:
                 raise SourceNotParquetError(f"{file.name} has {first_row} rows where it says {group.rows}")
 
-    def _in_threads(self, items: Sequence[_Item], work: Callable[[_Item], None], limit: int) -> None:
+    def _in_threads(self, items: Iterable[_Item], work: Callable[[_Item], None], threads: int) -> None:
         """Do `work` for each of `items`; raises the first error, after all threads have stopped."""
         waiting = iter(items)
         taking = threading.Lock()
         errors: list[BaseException] = []
 
         def worker() -> None:
-            while not errors and not self._stop.is_set():
-                with taking:
-                    item = next(waiting, None)
-                if item is None:
-                    return
-                try:
+            try:
+                while not errors and not self._stop.is_set():
+                    with taking:
+                        item = next(waiting, None)
+                    if item is None:
+                        return
                     work(item)
-                except BaseException as error:  # noqa: BLE001 - raised again where the threads are joined
-                    errors.append(error)
+            except BaseException as error:  # noqa: BLE001 - raised again where the threads are joined
+                errors.append(error)
 
-        count = min(limit, len(items))
-        threads = [threading.Thread(target=worker, name=f"scan-{n}", daemon=True) for n in range(count)]
-        for thread in threads:
+        helpers = [threading.Thread(target=worker, name=f"scan-{n}", daemon=True) for n in range(1, threads)]
+        for thread in helpers:
             thread.start()
-        for thread in threads:
+        worker()
+        for thread in helpers:
             thread.join()
         if errors:
             raise errors[0]

@@ -141,7 +141,12 @@ RUN: Final[dict[str, Any]] = {
             "alerting_accounts": ["account_name", "account_region", "renewal_date", "account_owner", "arr"],
         },
         "compressed_bytes": {"every_row": 47824, "alerting_accounts_at_most": 49300, "skipped": 0},
-        "memory_bytes": {"reading": 62203744, "each_account": 194},
+        "memory_bytes": {
+            "process": 167772160,
+            "reading": 62203744,
+            "each_account": 202,
+            "each_account_at_risk": 2000,
+        },
     },
     "plan_digest": PLAN_DIGEST,
     "progress": None,
