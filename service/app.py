@@ -89,6 +89,8 @@ async def _sweep(app: App, *, resumes: bool) -> None:
 
 
 async def _resume_runs(app: App) -> None:
+    if not app.channels.is_configured:
+        return  # it could not send; a process that can may yet come
     for run_id in await app.store.resumable_runs(since=app.resumable_since()):
         if run_id not in app.running:
             with structlog.contextvars.bound_contextvars(run_id=run_id):

@@ -64,6 +64,17 @@ async def test_a_resumed_run_sends_what_was_recorded(house: House) -> None:
         assert (await ended(desk, run_id)).counts.alerts_sent == 6
 
 
+async def test_who_cannot_send_does_not_resume(house: House) -> None:
+    """A service without a webhook leaves the run to one that has one."""
+    house.slack.script(AMER, Step(delay_s=0.2, times=6))
+    run_id = await stopped_after(house, 2, house.source(accounts(6)))
+    async with house.open(resumes=True, slack_webhook_base_url=None, lease_s=100) as desk:
+        await desk.app.clock.sleep(200)
+        assert (await desk.app.store.get_run(run_id)).status is RunStatus.RUNNING
+    async with house.open(resumes=True) as desk:
+        assert (await ended(desk, run_id)).counts.alerts_sent == 6
+
+
 async def test_a_run_is_not_resumed_when_it_is_too_old(house: House) -> None:
     """It is closed as interrupted, and what it had not sent is the next run's."""
     house.slack.script(AMER, Step(delay_s=0.2, times=6))
