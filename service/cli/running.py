@@ -76,7 +76,7 @@ async def _run(app: App, request: RunRequest) -> RunRecord:
 
 @contextmanager
 def _stopped_by_signals(app: App) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM end the run early, with the rest unsent; a second one kills."""
+    """Let the first SIGINT or SIGTERM halt the run, with the rest left in the outbox; a second one kills."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
 

@@ -11,6 +11,7 @@ from service.month import Month
 from service.run_record import RunRequest, RunStatus
 from service.store.database import Database, DatabaseClock
 from service.store.run_state import (
+    WAITS_FOR_THE_NEXT_RUN,
     MonthLease,
     check_holds,
     close_dead,
@@ -84,7 +85,9 @@ class RescueVerbs:
             lease = take_month(connection, run_id, month)
             update_running(connection, run_id, {"expires_at": DatabaseClock() + lease_s})
             to_send = sa.select(sa.func.count()).where(
-                alert_outcomes.c.run_id == run_id, alert_outcomes.c.status == DeliveryStatus.PENDING
+                alert_outcomes.c.run_id == run_id,
+                alert_outcomes.c.status == DeliveryStatus.PENDING,
+                ~WAITS_FOR_THE_NEXT_RUN,
             )
             return ResumedRun(
                 lease=lease,

@@ -10,12 +10,12 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from service.delivery import Reason
+from service.delivery import Reason, SettleAs
 from service.errors import CancelledRunError, InterruptedRunError, OvertakenError
 from service.month import Month
 from service.run_record import RunStatus
 from service.store.database import DatabaseClock
-from service.store.schema import alert_outcomes, month_leases, run_outcomes, runs
+from service.store.schema import alert_outcomes, decisions, month_leases, run_outcomes, runs
 
 _CLOSE_OUTCOMES = sa.text("""
     UPDATE run_outcomes SET
@@ -38,6 +38,16 @@ _RECORD_LOST_ATTEMPTS = sa.text("""
 
 _DIED = "the process that ran it stopped before it had finished"
 _LOST = "the run ended while the request was on its way"
+
+
+WAITS_FOR_THE_NEXT_RUN = sa.exists().where(
+    decisions.c.alert_id == alert_outcomes.c.id,
+    decisions.c.claim == alert_outcomes.c.claims,
+    decisions.c.run_id == alert_outcomes.c.run_id,
+    decisions.c.decision == SettleAs.RESEND,
+)
+"""A person had it put back while it was this run's: it is to go out as the month's next run has it, so that
+the run itself leaves it alone, also when it is resumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from service.delivery import DeliveryStatus, Reason
 from service.store.database import CLOCK_SQL, Database
 from service.store.json_rows import json_rows, over_rows
 from service.store.lane_turns import STANDING_SQL, SharedLane, Turns, pause_lanes, take_turns
-from service.store.run_state import MonthLease, check_holds
+from service.store.run_state import WAITS_FOR_THE_NEXT_RUN, MonthLease, check_holds
 from service.store.schema import IS_OPEN, UtcTimestamp, alert_outcomes
 
 _SETTLED: Final = {
@@ -172,6 +172,7 @@ class SendVerbs:
                 table.status == DeliveryStatus.PENDING,
                 table.channel.in_(channels),
                 table.position > after,
+                ~WAITS_FOR_THE_NEXT_RUN,
             )
             .order_by(table.position)
             .limit(limit)

@@ -65,6 +65,8 @@ class StoreModel(RuleBasedStateMachine):
         self.rows: dict[str, Row] = {}
         self.runs: list[Run] = []
         self.ever_sent: set[str] = set()
+        self.put_back: set[tuple[str, int, str]] = set()
+        """What a person had sent again, by account, claim and the run that it waits for the end of."""
         self.settled: dict[tuple[str, int], SettleAs] = {}
         """What was decided about which claim of which account."""
 
@@ -89,7 +91,10 @@ class StoreModel(RuleBasedStateMachine):
         assert run.lease is not None
         entries = self.runner.run(self.given.pending(run.lease))
         assert [entry.account_id for entry in entries] == [
-            account for account in run.outcomes or () if self.is_pending(account, run)
+            account
+            for account in run.outcomes or ()
+            if self.is_pending(account, run)
+            and (account, self.rows[account].claims, run.run_id) not in self.put_back
         ]
         return entries
 
@@ -146,6 +151,8 @@ class StoreModel(RuleBasedStateMachine):
         row = self.rows[account]
         row.status = "sent" if settle_as is SettleAs.SENT else "pending"
         self.settled[account, row.claims] = settle_as
+        if settle_as is SettleAs.RESEND:
+            self.put_back.add((account, row.claims, row.run_id))
 
     def outcomes_as_of_now(self, run: Run, *, otherwise: str = Outcome.PENDING) -> dict[str, str]:
         """Return a run's outcomes with what the outbox has decided meanwhile."""

@@ -10,7 +10,7 @@ from service.delivery import AmbiguousSends, DeliveryStatus, Reason, SettleAs
 from service.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.run_record import Action
 from service.store import OutboxEntry
-from tests.conformance.samples import NOW, Given, an_alert, routed, the_answer
+from tests.conformance.samples import LEASE_S, NOW, Given, an_alert, routed, the_answer
 
 LATER = NOW + timedelta(hours=3)
 A = an_alert("a").alert_id
@@ -44,6 +44,27 @@ async def test_a_person_says_that_slack_has_it(given: Given) -> None:
     lease = await given.a_lease("r2")
     (decision,) = await given.recorded(lease, routed("a"), resend=True)
     assert decision.action is Action.SKIP_REPLAY
+
+
+async def test_the_run_whose_doubt_it_was_does_not_send_it_again(given: Given) -> None:
+    """Also when it is resumed: its route and facts are the old ones, and the next run has the new."""
+    lease = await given.a_lease("r1")
+    await given.recorded(lease, routed("a", "b"))
+    (entry, other) = await given.pending(lease)
+    await given.claimed(lease, [entry])
+    await given.settled(lease, the_answer(entry, DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST))
+    await _settle(given, SettleAs.RESEND, entry.alert_id)
+    await given.expired("r1")
+    resumed = await given.store.resume_run("r1", since=NOW, now=NOW, lease_s=LEASE_S)
+    assert resumed is not None
+    assert resumed.to_send == 1
+    assert await given.pending(resumed.lease) == [other]
+    await given.all_sent(resumed.lease)
+    await given.finished("r1", alerts=2)
+    assert (await given.store.get_run("r1")).counts.unsent == 1
+    again = await given.a_lease("r2")
+    await given.recorded(again, routed("a", "b"))
+    assert [item.alert_id for item in await given.pending(again)] == [entry.alert_id]
 
 
 async def test_a_person_says_that_it_is_to_be_sent_again(given: Given) -> None:
