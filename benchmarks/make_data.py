@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.data_shape import FIRST_EXTRA, Shape, cache_directory
-from service.month import Month
+from service.domain.month import Month
 
 DUPLICATES: Final = 0.03
 """Share of account months told twice: a third of them word for word, the others again later."""

@@ -14,13 +14,13 @@ def load(formulation: str) -> Work:
     hide_pandas()
     import asyncio  # noqa: PLC0415 - importing is what is timed
 
-    from service.alert import Criteria  # noqa: PLC0415
-    from service.evaluate import evaluate  # noqa: PLC0415
-    from service.evaluation import Evaluation  # noqa: PLC0415
-    from service.month import Month  # noqa: PLC0415
-    from service.progress import Progress  # noqa: PLC0415
-    from service.scan import ScanOptions  # noqa: PLC0415
-    from service.source import SourceUri, StorageAccess, open_source  # noqa: PLC0415
+    from service.account_risk.evaluate import evaluate  # noqa: PLC0415
+    from service.domain.alert import Criteria  # noqa: PLC0415
+    from service.domain.evaluation import Evaluation  # noqa: PLC0415
+    from service.domain.month import Month  # noqa: PLC0415
+    from service.domain.progress import Progress  # noqa: PLC0415
+    from service.sources.opening import SourceUri, StorageAccess, open_source  # noqa: PLC0415
+    from service.sources.parquet.scan import ScanOptions  # noqa: PLC0415
 
     def answer(evaluation: Evaluation) -> Answer:
         alerts = [

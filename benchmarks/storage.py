@@ -8,7 +8,7 @@ from typing import Final
 from benchmarks.data_shape import LAYOUTS, Shape
 from benchmarks.measure import made, preview, run
 from benchmarks.report import TIMES, Section, Target
-from tests.emulators import running_gcs, running_s3
+from tests.support.emulators import running_gcs, running_s3
 
 SHAPES: Final = {
     "small": Shape(accounts=20_000, row_group_size=100_000, extra_columns=4),

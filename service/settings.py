@@ -25,9 +25,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.allowed_sources import AllowedSources
-from service.delivery import AmbiguousSends
-from service.errors import BadSourceUriError
+from service.domain.delivery_status import AmbiguousSends
+from service.domain.errors import BadSourceUriError
+from service.sources.allowed import AllowedSources
 
 DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
     "AMER": "amer-risk-alerts",

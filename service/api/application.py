@@ -6,15 +6,15 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service.api.alert_routes import router as alert_router
-from service.api.answers import told_examples
 from service.api.context import Context
 from service.api.errors import install_error_handlers
-from service.api.routes import router
-from service.api.tracing import TracingMiddleware
-from service.app import App, open_app
-from service.redaction import Redactor
+from service.api.middleware import TracingMiddleware
+from service.api.openapi import told_examples
+from service.api.routes.alerts import router as alert_router
+from service.api.routes.runs import router
 from service.settings import Settings
+from service.telemetry.redaction import Redactor
+from service.wiring import App, open_app
 
 
 def create_app(

@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from service.api.places import Places
-from service.api.schemas import ProgressOut
-from service.api.time_left import TimeLeft
-from service.app import App
-from service.run_record import RunRecord, RunStatus
+from service.api.limits import Places
+from service.api.schemas.run import ProgressOut
+from service.cli.time_left import TimeLeft
+from service.domain.run import RunRecord, RunStatus
+from service.wiring import App
 
 
 @dataclass(frozen=True, slots=True)

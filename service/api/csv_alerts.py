@@ -9,9 +9,9 @@ import orjson
 from fastapi.responses import StreamingResponse
 
 from service.api import examples
-from service.api.alert_schemas import RunAlertOut
-from service.api.questions import AlertsQuery
-from service.run_record import Page, RunAlert
+from service.api.parameters import AlertsQuery
+from service.api.schemas.alert import RunAlertOut
+from service.domain.run import Page, RunAlert
 from service.store import Store
 
 MEDIA_TYPE: Final = "text/csv"

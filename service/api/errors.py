@@ -10,9 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from service.api.schemas import ErrorOut
-from service.errors import RiskAlertsError
-from service.redaction import Redactor
+from service.api.schemas.run import ErrorOut
+from service.domain.errors import RiskAlertsError
+from service.telemetry.redaction import Redactor
 
 STATUS: Final[Mapping[str, HTTPStatus]] = MappingProxyType(
     {

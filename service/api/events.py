@@ -6,8 +6,8 @@ from typing import Final
 from fastapi.sse import ServerSentEvent
 
 from service.api.context import Context
-from service.api.schemas import ProgressOut, RunOut
-from service.run_record import RunRecord, RunStatus
+from service.api.schemas.run import ProgressOut, RunOut
+from service.domain.run import RunRecord, RunStatus
 
 LIVE_INTERVAL_S: Final = 0.25
 HEARTBEAT_INTERVAL_S: Final = 1.0

@@ -6,10 +6,10 @@ from typing import Final
 
 import typer
 
-from service.cli.door import with_flow
+from service.cli.command import with_flow
 from service.cli.exit_codes import OK
 from service.settings import Settings
-from service.store.copying import copy_ledger
+from service.store.schema.copying import copy_ledger
 
 _ENV: Final = "env:"
 

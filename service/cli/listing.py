@@ -1,13 +1,13 @@
 """`runs`, `runs show` and `cancel`: what the database tells, and the one word to a run at work."""
 
-from service.api.schemas import ProgressOut, RunOut, RunsOut
-from service.app import open_app
-from service.cli.door import print_json, with_flow
+from service.api.schemas.run import ProgressOut, RunOut, RunsOut
+from service.cli.command import print_json, with_flow
 from service.cli.exit_codes import OK
-from service.clock import SystemClock
-from service.month import Month
-from service.run_record import RunRecord, RunStatus
+from service.domain.month import Month
+from service.domain.run import RunRecord, RunStatus
+from service.runtime.clock import SystemClock
 from service.settings import Settings
+from service.wiring import open_app
 
 
 def list_runs(

@@ -4,12 +4,12 @@ import sys
 
 import orjson
 
-from service.cli.door import source_uri, with_flow
+from service.account_risk.evaluate import plan
+from service.cli.command import source_uri, with_flow
 from service.cli.exit_codes import OK
-from service.clock import SystemClock
-from service.evaluate import plan
-from service.month import Month
-from service.resources import configured
+from service.domain.month import Month
+from service.runs.context import configured
+from service.runtime.clock import SystemClock
 from service.settings import Settings
 
 

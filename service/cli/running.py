@@ -8,18 +8,18 @@ from dataclasses import replace
 
 import structlog
 
-from service.api.schemas import PreviewOut, RunOut
-from service.app import App, open_app
+from service.api.schemas.run import PreviewOut, RunOut
 from service.cli.bars import shown
-from service.cli.door import print_json, source_uri, with_flow
+from service.cli.command import print_json, source_uri, with_flow
 from service.cli.exit_codes import NOT_ALL_SENT, OK
-from service.clock import SystemClock
-from service.month import Month
-from service.preview import preview
-from service.progress import Progress
-from service.run import execute_run, new_run_id
-from service.run_record import RunRecord, RunRequest
+from service.domain.month import Month
+from service.domain.progress import Progress
+from service.domain.run import RunRecord, RunRequest
+from service.runs.execute import execute_run, new_run_id
+from service.runs.preview import preview
+from service.runtime.clock import SystemClock
 from service.settings import Settings
+from service.wiring import App, open_app
 
 
 def run_month(*, source: str, month: str, dry_run: bool, plan_digest: str | None, as_json: bool) -> int:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from service.cli.exit_codes import OK, RUN_FAILED, USAGE
-from service.clock import SystemClock
-from service.errors import BadMonthError
-from service.month import Month
-from service.sample_data import write_sample_data
+from service.cli.sample_data import write_sample_data
+from service.domain.errors import BadMonthError
+from service.domain.month import Month
+from service.runtime.clock import SystemClock
 
 FIRST_MONTH: Final = Month(12)
 """January of the year 1: no date is older."""

@@ -12,12 +12,12 @@ from typing import Final
 import uvicorn
 
 from service.api.application import create_app
-from service.app import App, open_app
-from service.cli.door import with_settings
+from service.cli.command import with_settings
 from service.cli.exit_codes import OK, RUN_FAILED
-from service.redaction import Redactor
 from service.settings import Settings
-from service.telemetry import configure_logging
+from service.telemetry.logs import configure_logging
+from service.telemetry.redaction import Redactor
+from service.wiring import App, open_app
 
 SWITCH_INTERVAL_S: Final = 0.001
 """How long a thread that evaluates may keep the event loop waiting, each time that it has to hand over.

@@ -2,13 +2,13 @@
 
 import getpass
 
-from service.api.doubt_schemas import AlertOut, SettledOut
-from service.app import open_app
-from service.cli.door import print_json, with_flow
+from service.api.schemas.doubt import AlertOut, SettledOut
+from service.cli.command import print_json, with_flow
 from service.cli.exit_codes import OK
-from service.delivery import SettleAs
+from service.domain.delivery_status import SettleAs
+from service.runs.settle_doubt import settle_alert, settle_run
 from service.settings import Settings
-from service.settle import settle_alert, settle_run
+from service.wiring import open_app
 
 NOBODY = "cli"
 """Who decided, where the system does not know its user's name."""

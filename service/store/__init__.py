@@ -7,19 +7,19 @@ from typing import Final, Literal
 
 import sqlalchemy as sa
 
-from service.store.database import Database
-from service.store.doubt_verbs import DoubtVerbs
-from service.store.failures import DatabaseAwayError, DatabaseBusyError
-from service.store.lane_turns import SharedLane
-from service.store.list_verbs import ListVerbs
-from service.store.record_verbs import RecordVerbs
-from service.store.request_verbs import RequestedBeforeError, RequestVerbs, RunEnd
-from service.store.rescue_verbs import RescuedRun, RescueVerbs, ResumedRun
-from service.store.run_state import MonthLease, cancelled
-from service.store.run_verbs import RunVerbs
-from service.store.schema import health_probe
-from service.store.send_verbs import Claimed, LeftAlert, OutboxEntry, SendVerbs, Settlement
-from service.store.upgrade import open_database
+from service.store.database.database import Database
+from service.store.database.failures import DatabaseAwayError, DatabaseBusyError
+from service.store.history import ListVerbs
+from service.store.outbox.doubts import DoubtVerbs
+from service.store.outbox.lane_turns import SharedLane
+from service.store.outbox.record import RecordVerbs
+from service.store.outbox.send import Claimed, LeftAlert, OutboxEntry, SendVerbs, Settlement
+from service.store.runs.idempotency import RequestedBeforeError, RequestVerbs, RunEnd
+from service.store.runs.leases import RunVerbs
+from service.store.runs.rescue import RescuedRun, RescueVerbs, ResumedRun
+from service.store.runs.state import MonthLease, cancelled
+from service.store.schema.tables import health_probe
+from service.store.schema.upgrade import open_database
 
 __all__ = [
     "Claimed",

@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 
-from service.alert import Alert
-from service.delivery import DeliveryStatus, Outcome, Reason
-from service.evaluation import Evaluation, InvalidSample, RunWarning
-from service.ledger import InvalidRow, Ledger, RowLedger
-from service.month import Month
-from service.run_record import (
+from service.domain.alert import Alert
+from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
+from service.domain.evaluation import Evaluation, InvalidSample, RunWarning
+from service.domain.ledger import InvalidRow, Ledger, RowLedger
+from service.domain.month import Month
+from service.domain.run import (
     Restatement,
     RunAlert,
     RunCounts,
@@ -20,7 +20,7 @@ from service.run_record import (
     RunStatus,
     WithdrawnAlert,
 )
-from service.store.schema import FACTS
+from service.store.schema.tables import FACTS
 
 
 def facts_row(alert: Alert) -> dict[str, Any]:

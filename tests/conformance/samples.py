@@ -7,13 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.alert import Alert, Criteria
-from service.delivery import AmbiguousSends, DeliveryStatus, Reason
-from service.evaluation import Evaluation, RunWarning
-from service.ledger import RowLedger
-from service.month import Month
-from service.replay import Decision, RoutedAlert
-from service.run_record import RunAlert, RunError, RunRequest
+from service.domain.alert import Alert, Criteria
+from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
+from service.domain.evaluation import Evaluation, RunWarning
+from service.domain.ledger import RowLedger
+from service.domain.month import Month
+from service.domain.replay import Decision, RoutedAlert
+from service.domain.run import RunAlert, RunError, RunRequest
 from service.store import MonthLease, OutboxEntry, Settlement, Store
 
 MONTH = Month.parse("2026-01-01")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from service.delivery import Outcome, SettleAs
-from service.errors import NotInDoubtError
+from service.domain.delivery_status import Outcome, SettleAs
+from service.domain.errors import NotInDoubtError
 from tests.conformance.samples import NOW, an_alert
 from tests.conformance.store_model import StoreModel, choices
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from service.errors import OvertakenError
-from service.run_record import RunError
+from service.domain.errors import OvertakenError
+from service.domain.run import RunError
 from tests.conformance.samples import LEASE_S, NOW
 from tests.conformance.store_model import StoreModel, choices
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
-from service.alert import Alert
-from service.delivery import Outcome, SettleAs
-from service.run_record import Action, Restatement, RunAlert, RunRecord, WithdrawnAlert
+from service.domain.alert import Alert
+from service.domain.delivery_status import Outcome, SettleAs
+from service.domain.run import Action, Restatement, RunAlert, RunRecord, WithdrawnAlert
 from service.store import MonthLease, OutboxEntry
 from tests.conformance.samples import Given
 

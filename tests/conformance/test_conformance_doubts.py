@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from service.alert_record import AlertRecord
-from service.delivery import AmbiguousSends, DeliveryStatus, Reason, SettleAs
-from service.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
-from service.run_record import Action
+from service.domain.alert_record import AlertRecord
+from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason, SettleAs
+from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
+from service.domain.run import Action
 from service.store import OutboxEntry
 from tests.conformance.samples import LEASE_S, NOW, Given, an_alert, routed, the_answer
 

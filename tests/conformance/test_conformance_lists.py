@@ -4,10 +4,10 @@ import base64
 
 import pytest
 
-from service.delivery import DeliveryStatus, Outcome, Reason
-from service.errors import BadCursorError
-from service.month import Month
-from service.run_record import RunStatus
+from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
+from service.domain.errors import BadCursorError
+from service.domain.month import Month
+from service.domain.run import RunStatus
 from service.store import Store
 from tests.conformance.samples import MONTH, NOW, Given, an_alert, routed, the_answer
 

@@ -5,10 +5,10 @@ from datetime import date
 
 import pytest
 
-from service.delivery import AmbiguousSends, DeliveryStatus, Reason
-from service.errors import DatabaseUnusableError
-from service.month import Month
-from service.run_record import Action, RunError
+from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
+from service.domain.errors import DatabaseUnusableError
+from service.domain.month import Month
+from service.domain.run import Action, RunError
 from tests.conformance.samples import MONTH, NOW, SOURCE, Given, an_alert, an_evaluation, routed, the_answer
 
 LARGEST = 2**63 - 1

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from service.errors import IdempotencyKeyReusedError, RunNotFoundError
-from service.month import Month
-from service.run_record import RunError, RunRequest
+from service.domain.errors import IdempotencyKeyReusedError, RunNotFoundError
+from service.domain.month import Month
+from service.domain.run import RunError, RunRequest
 from service.store import RequestedBeforeError, RunEnd, Store
 from tests.conformance.samples import LEASE_S, MONTH, NOW, Given
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from service.delivery import AmbiguousSends, DeliveryStatus
-from service.errors import BadCursorError, RunNotFoundError
-from service.month import Month
-from service.run_record import Restatement
+from service.domain.delivery_status import AmbiguousSends, DeliveryStatus
+from service.domain.errors import BadCursorError, RunNotFoundError
+from service.domain.month import Month
+from service.domain.run import Restatement
 from service.store import Store
 from tests.conformance.samples import MONTH, SOURCE, Given, an_alert, an_evaluation, routed, the_answer
 

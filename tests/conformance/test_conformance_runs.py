@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from service.delivery import AmbiguousSends, DeliveryStatus, Reason
-from service.errors import (
+from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
+from service.domain.errors import (
     LedgerImbalanceError,
     OvertakenError,
     RunNotFoundError,
 )
-from service.month import Month
-from service.run_record import RunError, RunStatus
+from service.domain.month import Month
+from service.domain.run import RunError, RunStatus
 from service.store import MonthLease, RescuedRun, Store
 from tests.conformance.samples import LEASE_S, MONTH, NOW, Given, an_evaluation, routed, the_answer
 

@@ -12,8 +12,10 @@ import alembic.script
 import pytest
 import sqlalchemy as sa
 
-from service.errors import DatabaseSchemaNewerError
-from service.store import migrations, open_store, schema
+from service.domain.errors import DatabaseSchemaNewerError
+from service.store import open_store
+from service.store.schema import migrations
+from service.store.schema import tables as schema
 from tests.conformance.conftest import Backend
 from tests.conformance.samples import Given
 

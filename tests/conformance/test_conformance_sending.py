@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.delivery import DeliveryStatus, Reason
+from service.domain.delivery_status import DeliveryStatus, Reason
 from service.store import MonthLease, OutboxEntry
 from tests.conformance.samples import LEASE_S, NOW, Given, routed, the_answer
 

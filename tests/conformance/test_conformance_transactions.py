@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from service.errors import DatabaseUnusableError
-from service.store import DatabaseBusyError, Store, database, open_store
+from service.domain.errors import DatabaseUnusableError
+from service.store import DatabaseBusyError, Store, open_store
+from service.store.database import database
 from tests.conformance.conftest import Backend
 from tests.conformance.samples import LEASE_S, MONTH, NOW, Given, an_alert, routed
 

@@ -9,9 +9,11 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 
-from service.errors import DatabaseSchemaNewerError, DatabaseUnusableError
-from service.store import copying, open_store, schema
-from service.store.copying import copy_ledger
+from service.domain.errors import DatabaseSchemaNewerError, DatabaseUnusableError
+from service.store import open_store
+from service.store.schema import copying
+from service.store.schema import tables as schema
+from service.store.schema.copying import copy_ledger
 from tests.conformance.conftest import Backend
 from tests.conformance.samples import MONTH, NOW, Given, routed
 

@@ -10,9 +10,11 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 
-from service.delivery import Outcome
-from service.run_record import Action
-from service.store import migrations, open_store, schema
+from service.domain.delivery_status import Outcome
+from service.domain.run import Action
+from service.store import open_store
+from service.store.schema import migrations
+from service.store.schema import tables as schema
 from tests.conformance.conftest import Backend
 from tests.conformance.samples import MONTH, NOW, Given, an_alert, routed
 

@@ -6,8 +6,9 @@ from typing import Literal
 
 import pytest
 
-from service.errors import DatabaseUnusableError
-from service.store import DatabaseAwayError, DatabaseBusyError, Store, open_store, postgresql
+from service.domain.errors import DatabaseUnusableError
+from service.store import DatabaseAwayError, DatabaseBusyError, Store, open_store
+from service.store.database import postgresql
 from tests.conformance.conftest import PostgresqlServer
 from tests.conformance.postgresql_proxy import Proxy, proxy_before
 from tests.conformance.samples import Given, routed, the_answer

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-import service.store
-from service.errors import DatabaseUnusableError
+import service.store.database
+from service.domain.errors import DatabaseUnusableError
 from service.store import open_store
-from service.store.postgresql import asyncpg_dsn
+from service.store.database.postgresql import asyncpg_dsn
 from tests.conformance.conftest import PostgresqlServer
 from tests.conformance.samples import Given
 
@@ -143,8 +143,8 @@ def test_a_url_becomes_a_dsn_of_asyncpg(url: str, dsn: str) -> None:
 async def test_without_its_driver_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """The driver is an extra: whoever names a PostgreSQL database without it hears its name."""
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    monkeypatch.delitem(sys.modules, "service.store.postgresql", raising=False)
-    monkeypatch.delattr(service.store, "postgresql", raising=False)
+    monkeypatch.delitem(sys.modules, "service.store.database.postgresql", raising=False)
+    monkeypatch.delattr(service.store.database, "postgresql", raising=False)
     with pytest.raises(DatabaseUnusableError, match=r"risk-alerts\[postgres\]"):
         async with open_store("postgresql://127.0.0.1:1/nowhere"):
             pass

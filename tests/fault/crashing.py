@@ -14,7 +14,7 @@ import orjson
 from mock_slack.log import Record
 from mock_slack.message import Message
 from mock_slack.running import RunningMock
-from tests.starting import MONTH, PATIENCE_S, Running, accounts, run_command, write_source
+from tests.support.starting import MONTH, PATIENCE_S, Running, accounts, run_command, write_source
 
 TIMEOUT_S: Final = 2.0
 LEASE_S: Final = 4.0

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.cli import main
-from service.fold import Fold
-from service.notify import SupportNotice
-from service.scan import Scan
-from service.slack import SlackSender
+from service.account_risk.fold import Fold
+from service.cli.main import main
+from service.delivery.slack import SlackSender
+from service.delivery.support_notice import SupportNotice
+from service.sources.parquet.scan import Scan
 from service.store import Store
 
 _Matters = Callable[[tuple[Any, ...]], bool]

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx2
 
-from tests.starting import PATIENCE_S, Running
+from tests.support.starting import PATIENCE_S, Running
 
 
 def ask(service: Running, path: str, **query: object) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from tests.fault.crashing import AMER, PATIENT, SENDERS, Site, accepted_by, post_run
 from tests.fault.failing import FAIL_POINTS
-from tests.starting import (
+from tests.support.starting import (
     PATIENCE_S,
     Running,
     account,

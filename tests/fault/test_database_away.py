@@ -9,7 +9,7 @@ from mock_slack.script import Step
 from tests.conformance.conftest import PostgresqlServer
 from tests.fault.crashing import AMER, PATIENT, Site, accepted_by, post_run
 from tests.fault.instances import alerts_of, ask
-from tests.starting import service, wait_until
+from tests.support.starting import service, wait_until
 
 pytestmark = pytest.mark.fault
 

@@ -11,16 +11,16 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from service.app import open_app
-from service.errors import DatabaseUnusableError
-from service.month import Month
-from service.progress import Progress
-from service.run import execute_run, new_run_id
-from service.run_record import RunRequest
+from service.domain.errors import DatabaseUnusableError
+from service.domain.month import Month
+from service.domain.progress import Progress
+from service.domain.run import RunRequest
+from service.runs.execute import execute_run, new_run_id
 from service.settings import Settings
-from service.store.database import BUSY_TIMEOUT_S
+from service.store.database.database import BUSY_TIMEOUT_S
+from service.wiring import open_app
 from tests.fault.crashing import AMER, PATIENT, SENDERS, Site, accepted_by
-from tests.starting import MONTH, PATIENCE_S, Running, run_command, started, wait_until
+from tests.support.starting import MONTH, PATIENCE_S, Running, run_command, started, wait_until
 
 pytestmark = pytest.mark.fault
 

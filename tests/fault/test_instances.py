@@ -12,11 +12,11 @@ import pytest
 from mock_slack.log import Record
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from service.lane import LATENESS_MADE_UP_S
+from service.delivery.lane import LATENESS_MADE_UP_S
 from tests.fault.crashing import AMER, SENDERS, Site, accepted_of
 from tests.fault.instances import alerts_of, ask
-from tests.integration.delivering import account_of
-from tests.starting import MONTH, Running, account, accounts, service, wait_until, write_source
+from tests.support.delivering import account_of
+from tests.support.starting import MONTH, Running, account, accounts, service, wait_until, write_source
 
 pytestmark = pytest.mark.fault
 

@@ -7,7 +7,7 @@ import pytest
 
 from mock_slack.script import Step
 from tests.fault.crashing import AMER, SENDERS, Site, accepted_of, records_in
-from tests.starting import mock_process, run_command, wait_until
+from tests.support.starting import mock_process, run_command, wait_until
 
 pytestmark = pytest.mark.fault
 

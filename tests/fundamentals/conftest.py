@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mock_slack.running import running_mock
-from tests.clocks import ScaledClock
-from tests.integration.delivering import FAST, House
+from tests.support.clocks import ScaledClock
+from tests.support.delivering import FAST, House
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ A source has one row for each account and month. `account(...)` is such a row: A
 
 from datetime import UTC, date, datetime
 
-from service.month import Month
-from service.preview import preview
-from service.progress import Progress
-from service.run_record import Preview, RunRequest
-from tests.integration.delivering import House
-from tests.starting import account
+from service.domain.month import Month
+from service.domain.progress import Progress
+from service.domain.run import Preview, RunRequest
+from service.runs.preview import preview
+from tests.support.delivering import House
+from tests.support.starting import account
 
 JANUARY = "2026-01-01"
 DECEMBER = "2025-12-01"

@@ -1,9 +1,9 @@
 """Lesson 2: a run tells Slack, once, and writes down what became of each alert."""
 
 from mock_slack.script import Step
-from service.delivery import Outcome, Reason
-from tests.integration.delivering import AMER, House
-from tests.starting import account
+from service.domain.delivery_status import Outcome, Reason
+from tests.support.delivering import AMER, House
+from tests.support.starting import account
 
 
 async def test_a_run_posts_each_alert_to_its_channel(house: House) -> None:

@@ -15,9 +15,9 @@ import pytest
 from mock_slack.faults import Faults
 from mock_slack.message import Message
 from mock_slack.settings import GivenSettings
-from service.alert import Alert
-from service.month import Month
-from tests.starting import MONTH, account, mock_process, run_command, write_source
+from service.domain.alert import Alert
+from service.domain.month import Month
+from tests.support.starting import MONTH, account, mock_process, run_command, write_source
 
 pytestmark = pytest.mark.load
 

@@ -11,8 +11,8 @@ import yaml
 from fastapi.routing import APIRoute
 
 from service.api.application import create_app
-from service.delivery import DeliveryStatus, Reason
-from service.errors import RiskAlertsError
+from service.domain.delivery_status import DeliveryStatus, Reason
+from service.domain.errors import RiskAlertsError
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]

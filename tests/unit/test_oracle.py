@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.alert import Criteria
-from service.ledger import InvalidRow
-from service.month import Month
-from tests.histories import COLUMNS, DEFAULT_TYPES, NANOSECONDS, History, histories, layouts, write
-from tests.oracle import MonthNotInSourceError, Row, evaluate, known_arr
+from service.domain.alert import Criteria
+from service.domain.ledger import InvalidRow
+from service.domain.month import Month
+from tests.support.histories import COLUMNS, DEFAULT_TYPES, NANOSECONDS, History, histories, layouts, write
+from tests.support.oracle import MonthNotInSourceError, Row, evaluate, known_arr
 
 JANUARY = Criteria(month=Month.parse("2026-01-01"))
 

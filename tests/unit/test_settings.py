@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from service.delivery import AmbiguousSends
+from service.domain.delivery_status import AmbiguousSends
 from service.settings import Settings
 
 Load = Callable[..., Settings]

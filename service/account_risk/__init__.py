@@ -1,0 +1,1 @@
+"""Monthly account rows become At Risk alerts; nothing here sends."""

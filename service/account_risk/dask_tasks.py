@@ -1,0 +1,137 @@
+"""The tasks of a cluster: pure functions of the source, done again elsewhere if their worker dies."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from service.account_risk.attributes import Attributes
+from service.account_risk.candidate_rows import Contenders
+from service.account_risk.fold import Fold
+from service.account_risk.partial_fold import Partial
+from service.account_risk.row_validation import RowTally
+from service.account_risk.scan_plan import ScanPlan
+from service.sources.parquet.columns import ATTRIBUTES, KEYS, Packed
+from service.sources.parquet.footer import Batch, Footer, RowGroup
+from service.sources.parquet.scan import Scan
+from service.sources.source import Source, SourceFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Some row groups, and all that a worker needs to read them."""
+
+    reopen: Callable[[], Source]
+    files: dict[int, SourceFile]
+    footers: dict[int, Footer]
+    groups: tuple[RowGroup, ...]
+    plan: ScanPlan
+    """Without row groups: those are the share's own."""
+    seed: int
+    memory_limit_mb: int | None
+
+    def read(self, columns: Sequence[str], on_batch: Callable[[Batch], None]) -> None:
+        """Give every batch of these row groups to `on_batch`."""
+        with self.reopen() as source:
+            scan = Scan(source, threads=1, stop=threading.Event())
+            scan.adopt(self.files, self.footers)
+            scan.read(self.groups, columns, on_batch)
+
+    def fold(self) -> Fold:
+        """Begin a fold that has seen nothing."""
+        return Fold(self.plan, memory_limit_mb=self.memory_limit_mb, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a share told besides its cells: little, and for the driver."""
+
+    tally: RowTally
+    nearly_at_risk: int
+    contenders: Contenders
+    home: Packed
+    check: Packed
+    """Fingerprints of the contenders' accounts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Fingerprints of all accounts with an At Risk row of the target month; their place is their number."""
+
+    home: Packed
+    check: Packed
+
+
+def fold_target(share: Share) -> tuple[Told, Partial]:
+    """Fold row groups that may hold the target month: any account may turn out a candidate."""
+    fold = share.fold()
+    share.read(KEYS, fold.target_batch)
+    everyone = np.arange(fold.accounts.count)
+    return _told(fold), Partial.of(fold.window, fold.accounts, everyone, fold.window.months)
+
+
+def fold_earlier(share: Share, candidates: Candidates, buckets: int) -> tuple[Told, list[Partial]]:
+    """Fold row groups of earlier months, for candidates alone, into buckets."""
+    fold = share.fold()
+    tracked = fold.accounts.numbers_of(candidates.home, candidates.check)
+    fold.window.track_only(np.sort(tracked), share.plan.months)
+    share.read(KEYS, fold.earlier_batch)
+    partial = Partial.of(fold.window, fold.accounts, tracked, share.plan.months)
+    return _told(fold), partial.buckets(buckets)
+
+
+def _told(fold: Fold) -> Told:
+    contenders = Contenders.joined(fold.noted)
+    home, check = fold.accounts.fingerprints()
+    return Told(
+        tally=fold.judge.tally,
+        nearly_at_risk=fold.nearly_at_risk,
+        contenders=contenders,
+        home=home[contenders.accounts],
+        check=check[contenders.accounts],
+    )
+
+
+def narrowed(
+    folded: tuple[Told, Partial], candidates: Candidates, months: int, buckets: int
+) -> list[Partial]:
+    """Forget the numbers of all accounts but the candidates, and make room for more months."""
+    partial = folded[1]
+    wanted = np.isin(partial.check, candidates.check) & np.isin(partial.home, candidates.home)
+    wider = ((0, 0), (0, months - partial.seen.shape[1]))
+    tracked = np.flatnonzero(wanted)
+    narrow = replace(
+        partial,
+        seen=np.pad(partial.seen, wider),
+        tracked=tracked,
+        newest=np.pad(partial.newest[tracked], wider),
+    )
+    return narrow.buckets(buckets)
+
+
+def item(items: Sequence[Any], place: int) -> Any:
+    """Return one of many results, so that the others stay where they are."""
+    return items[place]
+
+
+def candidates_of(bucket: Partial) -> tuple[int, Partial]:
+    """Return how many cells of a bucket were seen, and of its accounts only the candidates."""
+    tracked = bucket.tracked
+    return int(np.count_nonzero(bucket.seen)), Partial(
+        home=bucket.home[tracked],
+        check=bucket.check[tracked],
+        seen=np.zeros((tracked.size, 0), np.bool_),
+        tracked=np.arange(tracked.size),
+        newest=bucket.newest,
+    )
+
+
+def read_attributes(
+    share: Share, contenders: dict[tuple[int, int], Contenders], threshold: int
+) -> Attributes:
+    """Read the attributes of the contenders in a share."""
+    found: list[Attributes] = []
+    share.read(ATTRIBUTES, lambda batch: found.append(Attributes.of_batch(batch, contenders, threshold)))
+    return Attributes.joined(found)

@@ -1,0 +1,210 @@
+"""The fold: what is known of a source so far, to which every batch adds, in any order and from any thread."""
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from service.account_risk.account_index import AccountIndex
+from service.account_risk.alerting import Judged, is_at_risk, is_nearly_at_risk
+from service.account_risk.candidate_rows import Contenders
+from service.account_risk.row_validation import RowJudge, UsableRows
+from service.account_risk.scan_plan import PROCESS_BYTES, ScanPlan
+from service.account_risk.window import TARGET, MonthWindow
+from service.domain.errors import MemoryLimitExceededError
+from service.domain.ledger import InvalidRow, RowLedger
+from service.sources.parquet.columns import (
+    ACCOUNT_ID,
+    STATUS,
+    UPDATED_AT,
+    Halved,
+    Ints,
+    Mask,
+    Packed,
+    as_nanoseconds,
+    instants,
+    whole_seconds,
+)
+from service.sources.parquet.footer import Batch, RowGroup
+from service.sources.parquet.text import as_bytes, encoded, identifiers
+
+_MEGABYTE: Final = 1 << 20
+
+
+class Fold:
+    """Judges rows, numbers their accounts, fills the month window, and remembers who may alert."""
+
+    def __init__(
+        self, plan: ScanPlan, *, memory_limit_mb: int | None = None, seed: int | None = None
+    ) -> None:
+        self.judge = RowJudge(plan.criteria)
+        self.window = MonthWindow(plan.months_with_target)
+        self.nearly_at_risk = 0
+        self._plan = plan
+        self.accounts = AccountIndex(seed)
+        self._noting = threading.Lock()
+        self._of_this_thread = threading.local()
+        self.noted: list[Contenders] = []
+        self._noted_bytes = 0
+        self._candidates = Contenders.joined([])
+        self._in_seconds = True
+        self._unfinished = list(plan.before_target)
+        self._closed = TARGET
+        self._limit = None if memory_limit_mb is None else memory_limit_mb * _MEGABYTE
+
+    def target_batch(self, batch: Batch) -> None:
+        """Take in rows that may be of the target month: any account may turn out a candidate."""
+        self._take_in(batch, note=True)
+
+    def earlier_batch(self, batch: Batch) -> None:
+        """Take in rows of earlier months: what they say matters for candidates only."""
+        self._take_in(batch, note=False)
+
+    def forget_all_but_candidates(self) -> None:
+        """Once all rows of the target month are in: nobody else can alert."""
+        self.join_candidates()
+        if self._plan.before_target:
+            self.window.track_only(np.unique(self._candidates.accounts), self._plan.months)
+
+    def finished(self, group: RowGroup) -> None:
+        """Close the months that are complete now that a row group of earlier months is wholly taken in."""
+        with self._noting:
+            self._unfinished.remove(group)
+            last = self._unfinished[0].last_day if self._unfinished else None
+            # They are in the order of their last days, newest first.
+            while last is not None and self._plan.criteria.month.minus(self._closed + 1).first_day > last:
+                self._closed += 1
+                self.window.close(self._closed)
+
+    def join_candidates(self) -> None:
+        """Put the rows together that were noted as candidates'."""
+        self._candidates = Contenders.joined(self.noted)
+        self.noted.clear()
+
+    def contenders(self) -> Contenders:
+        """Return the At Risk rows of the target month that no later row overrules."""
+        candidates = self._candidates
+        return candidates.of(self.window.newest(candidates.accounts, TARGET) == candidates.packed)
+
+    def streaks(self, accounts: Ints) -> Callable[[Ints], Ints]:
+        """Return for how long any of these accounts were At Risk; what all accounts took is let go for it.
+
+        The attributes are read next, and need the room.
+        """
+        distinct = np.unique(accounts)
+        lasted = self.window.durations(distinct)
+        self.window, self.accounts = MonthWindow(1), AccountIndex(self.accounts.seed)
+        return lambda some: lasted[np.searchsorted(distinct, some)]
+
+    def candidate_ids(self) -> list[str]:
+        """Return the ids of all accounts with an At Risk row of the target month."""
+        _, first = np.unique(self._candidates.accounts, return_index=True)
+        return identifiers(self._candidates.ids.take(pa.array(first)))
+
+    def ledger(self, judged: Judged, account_months: int) -> RowLedger:
+        """Account for every row, given how many cells any was seen in; raises LedgerImbalanceError."""
+        tally = self.judge.tally
+        outside = tally.outside + self._plan.rows_skipped
+        ledger = RowLedger(
+            rows_in_source=self._plan.rows,
+            outside_window=outside,
+            rows_scanned=self._plan.rows - outside,
+            invalid={reason: tally.invalid[reason] for reason in InvalidRow if tally.invalid[reason]},
+            duplicates=tally.usable - account_months,
+            account_months=account_months,
+            at_risk=judged.at_risk,
+            below_threshold=judged.below_threshold,
+            unknown_arr=judged.unknown_arr,
+            alerts=len(judged.alerts),
+        )
+        ledger.check()
+        return ledger
+
+    def _take_in(self, batch: Batch, *, note: bool) -> None:
+        usable = self.judge.judge(batch.columns, batch.file_name)
+        if usable is None:
+            return
+        accounts = self._numbers(usable.account_ids)
+        back = usable.back
+        at_risk = self._at_risk(usable.of(batch.columns.column(STATUS)))
+        updated = usable.of(batch.columns.column(UPDATED_AT))
+        rows = self.window.see(accounts, back)
+        if rows is not None:
+            accounts, back, at_risk = accounts[rows], back[rows], at_risk[rows]
+            updated = updated.take(pa.array(rows))
+        packed = self._instants(updated)
+        if note:
+            self._note(batch, usable, accounts, packed, at_risk)
+        self.window.fold(accounts, back, packed, at_risk)
+        self._stay_within_limit()
+
+    def _stay_within_limit(self) -> None:
+        """Raise MemoryLimitExceededError as soon as it is certain that the limit cannot be held."""
+        if self._limit is None:
+            return
+        known = self.accounts.count
+        state = self.accounts.nbytes + self.window.nbytes(known) + self._noted_bytes
+        needed = PROCESS_BYTES + self._plan.reading_bytes + state
+        if needed > self._limit:
+            raise MemoryLimitExceededError(
+                f"the evaluation needs {-(-needed // _MEGABYTE):,} MB or more for the {known:,} accounts "
+                f"it has seen so far; MEMORY_LIMIT_MB is {self._limit // _MEGABYTE:,}"
+            )
+
+    def _numbers(self, ids: Any) -> Ints:
+        """Return the numbers of these rows' accounts; batches that share a dictionary look it up once."""
+        if not pa.types.is_dictionary(ids.type) or len(ids.dictionary) > len(ids):
+            return self.accounts.numbers(as_bytes(ids))
+        looked_up: tuple[Any, Ints] | None = getattr(self._of_this_thread, "looked_up", None)
+        if looked_up is None or not ids.dictionary.equals(looked_up[0]):
+            looked_up = ids.dictionary, self.accounts.numbers(as_bytes(ids.dictionary))
+            self._of_this_thread.looked_up = looked_up
+        numbers: Ints = looked_up[1].take(ids.indices.to_numpy())
+        return numbers
+
+    def _instants(self, column: Any) -> Packed | Halved:
+        if self._in_seconds:
+            seconds = whole_seconds(column)
+            if seconds is not None:
+                return seconds
+            # A source that has other instants once will have them again.
+            self._in_seconds = False
+        return instants(column)
+
+    def _at_risk(self, statuses: Any) -> Mask:
+        distinct, places = encoded(statuses)
+        # The value for null comes last, so that its place, -1, finds it: not At Risk, nor nearly.
+        at_risk, nearly = (
+            np.append(mask.to_numpy(zero_copy_only=False), [False]).astype(bool)
+            for mask in (is_at_risk(distinct), is_nearly_at_risk(distinct))
+        )
+        if nearly.any():
+            count = int(np.count_nonzero(nearly[places]))
+            with self._noting:
+                self.nearly_at_risk += count
+        spellings = np.flatnonzero(at_risk)
+        # As a rule there is one, and comparing is far cheaper than looking up.
+        mask: Mask = places == spellings[0] if spellings.size == 1 else at_risk[places]
+        return mask
+
+    def _note(
+        self, batch: Batch, usable: UsableRows, accounts: Ints, updated: Packed | Halved, at_risk: Mask
+    ) -> None:
+        rows = np.flatnonzero(at_risk & (usable.back == TARGET))
+        if not rows.size:
+            return
+        in_batch = rows if usable.rows is None else usable.rows[rows]
+        ids = batch.columns.column(ACCOUNT_ID).take(pa.array(in_batch))
+        noted = Contenders(
+            accounts=accounts[rows],
+            packed=as_nanoseconds(updated[rows] << updated.dtype.type(1) | updated.dtype.type(1)),
+            files=np.full(rows.size, batch.group.file),
+            row_groups=np.full(rows.size, batch.group.index),
+            places=in_batch + batch.first_row,
+            ids=as_bytes(ids).cast(pa.large_binary()),
+        )
+        with self._noting:
+            self.noted.append(noted)
+            self._noted_bytes += noted.nbytes

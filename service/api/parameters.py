@@ -1,0 +1,63 @@
+"""The questions: what can be asked in paths, headers and query strings."""
+
+from typing import Annotated
+
+from fastapi import Header, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api import examples
+from service.domain.delivery_status import Outcome
+from service.domain.run import RunStatus
+
+RunId = Annotated[str, Path(max_length=100, examples=[examples.RUN_ID])]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[ -~]+$",
+        description="Your name for this request. Made again with it within 24 hours, with the same body, it "
+        "is the same run and the same answer; while the run goes on, it is waited for.",
+    ),
+]
+Cursor = Annotated[str | None, Field(max_length=500, description="`next_cursor` of the page before.")]
+
+
+class _Question(BaseModel):
+    """Parameters that are not listed are refused, so that a misspelled filter does not list everything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunsQuery(_Question):
+    """Which runs to list."""
+
+    limit: int = Field(default=50, ge=1, le=500)
+    cursor: Cursor = None
+    month: str | None = Field(default=None, description="`YYYY-MM-01`, `current` or `previous`.")
+    status: RunStatus | None = None
+
+
+class AlertsQuery(_Question):
+    """Which alerts of a run to list."""
+
+    outcome: Outcome | None = None
+    region: str | None = Field(default=None, description="Exactly as in the source.")
+    restated: bool = Field(
+        default=False, description="Only those that were sent otherwise than they read now."
+    )
+    limit: int = Field(default=100, ge=1, le=1000)
+    cursor: Cursor = None
+
+
+class WithdrawnQuery(_Question):
+    """Which page of what a run withdrew."""
+
+    limit: int = Field(default=100, ge=1, le=1000)
+    cursor: Cursor = None
+
+
+class PreviewQuery(_Question):
+    """How much of a preview to show."""
+
+    limit: int = Field(default=500, ge=0, le=10_000, description="Alerts shown; `total` counts them all.")

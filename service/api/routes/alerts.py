@@ -1,0 +1,53 @@
+"""The routes of a single alert: what has become of it, and a person's word on one in doubt."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path
+
+from service.api import examples
+from service.api.context import Opened
+from service.api.errors import MAX_BODY_BYTES
+from service.api.openapi import answers
+from service.api.schemas.doubt import AlertOut, SettleIn
+from service.runs.settle_doubt import settle_alert
+
+STORE_FAILURES: Final = ("database_unusable", "internal_error")
+NOBODY: Final = "api"
+"""Who decided, where the request does not say."""
+
+router = APIRouter(max_body_size=MAX_BODY_BYTES)
+
+AlertId = Annotated[str, Path(max_length=100, examples=[examples.ACCOUNT["alert_id"]])]
+
+
+@router.get(
+    "/alerts/{alert_id}",
+    summary="Tell what has become of an alert over all runs",
+    tags=["alerts"],
+    responses=answers({"alert": examples.ALERT}, "alert_not_found", "invalid_request", *STORE_FAILURES),
+)
+async def get_alert(context: Opened, alert_id: AlertId) -> AlertOut:
+    """Tell where an alert stands, and who decided what about it and when."""
+    return AlertOut.of(await context.app.store.get_alert(alert_id))
+
+
+@router.post(
+    "/alerts/{alert_id}/settle",
+    summary="Settle whether Slack has an alert in doubt",
+    tags=["alerts"],
+    responses=answers(
+        {"settled": examples.ALERT},
+        "alert_not_found",
+        "not_in_doubt",
+        "invalid_request",
+        "body_too_large",
+        *STORE_FAILURES,
+    ),
+)
+async def settle(context: Opened, alert_id: AlertId, body: SettleIn) -> AlertOut:
+    """Take an `unknown` alert as sent, or put it back to `pending` for the month's next run.
+
+    Nothing is posted by this request, and to repeat it does no harm.
+    """
+    record = await settle_alert(context.app, alert_id, body.settle_as, by=body.by or NOBODY, note=body.note)
+    return AlertOut.of(record)

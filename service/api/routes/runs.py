@@ -1,0 +1,309 @@
+"""The routes: each asks a flow or the store, and says the answer in the API's words."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+import structlog
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from service.api import csv_alerts, examples
+from service.api.context import Context, Opened
+from service.api.errors import MAX_BODY_BYTES, STATUS, error_response
+from service.api.events import run_events
+from service.api.openapi import answers
+from service.api.parameters import AlertsQuery, IdempotencyKey, PreviewQuery, RunId, RunsQuery, WithdrawnQuery
+from service.api.schemas.alert import WithdrawalsOut
+from service.api.schemas.run import (
+    AlertsOut,
+    HealthOut,
+    PreviewOut,
+    RunIn,
+    RunOut,
+    RunsOut,
+    RunStartedOut,
+    UnhealthyOut,
+)
+from service.domain.errors import DatabaseUnusableError
+from service.domain.month import Month
+from service.domain.progress import Progress
+from service.domain.run import RunRecord, RunRequest
+from service.runs.execute import execute_run, new_run_id
+from service.runs.idempotent_request import end_of_run
+from service.runs.preview import preview
+from service.store import DatabaseBusyError, RequestedBeforeError
+from service.store.patience import patiently
+
+REFUSALS: Final = ("bad_month", "bad_source_uri", "invalid_request", "body_too_large", "source_not_allowed")
+SOURCE_FAILURES: Final = (
+    "source_not_found",
+    "source_not_parquet",
+    "schema_mismatch",
+    "month_not_in_source",
+    "memory_limit_exceeded",
+    "source_changed",
+    "storage_unreachable",
+    "storage_access_refused",
+)
+STORE_FAILURES: Final = ("database_unusable", "internal_error")
+
+# Limited here: a limit of the whole application would lie outside the middleware that gives it our shape.
+router = APIRouter(max_body_size=MAX_BODY_BYTES)
+
+
+def _month(context: Context, text: str) -> Month:
+    return Month.resolve(text, today=context.app.clock.now().date())
+
+
+def _request(context: Context, body: RunIn, idempotency_key: str | None = None) -> RunRequest:
+    return RunRequest(
+        source_uri=body.source_uri,
+        month=_month(context, body.month),
+        dry_run=body.dry_run,
+        plan_digest=body.plan_digest,
+        idempotency_key=idempotency_key,
+    )
+
+
+@router.post(
+    "/runs",
+    summary="Run a month and wait until its alerts have been delivered",
+    tags=["runs"],
+    responses=answers(
+        {"finished": examples.RUN_STARTED},
+        *REFUSALS,
+        *SOURCE_FAILURES,
+        "plan_changed",
+        "idempotency_key_reused",
+        "too_many_runs",
+        "slack_not_configured",
+        "routing_not_configured",
+        "database_not_durable",
+        "interrupted",
+        "cancelled",
+        "ledger_imbalance",
+        *STORE_FAILURES,
+    ),
+    response_model=RunStartedOut,
+)
+async def start_run(
+    context: Opened, body: RunIn, idempotency_key: IdempotencyKey = None
+) -> RunStartedOut | JSONResponse:
+    """Evaluate the source, deliver every alert that has not been sent yet, and answer when that is done.
+
+    The run goes on if the client goes away. Running the same month again sends nothing twice.
+    """
+    app = context.app
+    request = _request(context, body, idempotency_key)
+    earlier = await patiently(
+        app.clock, lambda: app.store.run_of_request(request), waits_out=DatabaseBusyError
+    )
+    if earlier is None:
+        try:
+            return RunStartedOut(run_id=await _run(context, request))
+        except RequestedBeforeError as before:
+            earlier = before.run_id
+    error = await end_of_run(app, earlier)
+    if error is not None:
+        return error_response(error.code, error.detail, run_id=earlier)
+    return RunStartedOut(run_id=earlier)
+
+
+async def _run(context: Context, request: RunRequest) -> str:
+    app = context.app
+    context.runs.take()
+    run_id = new_run_id(app.clock.now())
+    with structlog.contextvars.bound_contextvars(run_id=run_id):
+        run = app.spawn(execute_run(app, request, run_id=run_id, progress=Progress()))
+    # Left by the run, which goes on when this request is cancelled.
+    run.add_done_callback(lambda _: context.runs.leave())
+    # Shielded: what cancels this request must not cancel the run.
+    await asyncio.shield(run)
+    return run_id
+
+
+@router.get(
+    "/runs",
+    summary="List runs, newest first",
+    tags=["runs"],
+    responses=answers({"runs": examples.RUNS}, "bad_month", "bad_cursor", "invalid_request", *STORE_FAILURES),
+)
+async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> RunsOut:
+    """List the runs of all processes that share the database."""
+    page = await context.app.store.list_runs(
+        limit=query.limit,
+        cursor=query.cursor,
+        month=None if query.month is None else _month(context, query.month),
+        status=query.status,
+    )
+    return RunsOut.of(page)
+
+
+@router.get(
+    "/runs/{run_id}",
+    summary="Tell everything about a run",
+    tags=["runs"],
+    responses=answers({"run": examples.RUN}, "run_not_found", "invalid_request", *STORE_FAILURES),
+)
+async def get_run(context: Opened, run_id: RunId) -> RunOut:
+    """Tell what a run was asked, how far it has come, and what it did."""
+    record = await context.app.store.get_run(run_id)
+    return RunOut.of(record, context.progress_of(record))
+
+
+@router.get(
+    "/runs/{run_id}/alerts",
+    summary="List the alerts of a run and what became of each",
+    tags=["runs"],
+    responses=answers(
+        {"alerts": examples.ALERTS, "restated": examples.REPLAYED},
+        "run_not_found",
+        "bad_cursor",
+        "invalid_request",
+        *STORE_FAILURES,
+        csv=csv_alerts.EXAMPLE,
+    ),
+    response_model=AlertsOut,
+)
+async def list_alerts(
+    context: Opened,
+    run_id: RunId,
+    query: Annotated[AlertsQuery, Query()],
+    request: Request,
+    response: Response,
+) -> AlertsOut | StreamingResponse:
+    """List the alerts of a run in the order in which they are sent: by ARR, highest first.
+
+    With `Accept: text/csv` the answer is CSV for a spreadsheet: a header row, then all alerts that the
+    filters let through, in one answer unless a `limit` is given. A text that would be taken for a formula has
+    an apostrophe before it.
+    """
+    if csv_alerts.prefers_csv(",".join(request.headers.getlist("accept"))):
+        return await csv_alerts.alerts_csv(context.app.store, run_id, query)
+    response.headers["Vary"] = "Accept"
+    page = await context.app.store.list_alerts(
+        run_id,
+        outcome=query.outcome,
+        region=query.region,
+        restated=query.restated,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return AlertsOut.of(page)
+
+
+@router.post(
+    "/runs/{run_id}/cancel",
+    summary="Let nothing more of a run leave",
+    tags=["runs"],
+    responses=answers(
+        {"run": examples.RUN_BEING_CANCELLED},
+        "run_not_found",
+        "run_finished",
+        "invalid_request",
+        *STORE_FAILURES,
+    ),
+)
+async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
+    """Ask a run to end, wherever it runs: from this answer on none of its alerts is claimed any more.
+
+    It ends as `failed: cancelled` as soon as what is on its way has been answered, and is never resumed. What
+    had not left stays in the outbox for the next run of the month.
+    """
+    await context.app.cancel_run(run_id)
+    record = await context.app.store.get_run(run_id)
+    return RunOut.of(record, context.progress_of(record))
+
+
+@router.get(
+    "/runs/{run_id}/withdrawn",
+    summary="List what earlier runs had as alerts and this run has no more",
+    tags=["runs"],
+    responses=answers(
+        {"withdrawn": examples.WITHDRAWALS}, "run_not_found", "bad_cursor", "invalid_request", *STORE_FAILURES
+    ),
+)
+async def list_withdrawn(
+    context: Opened, run_id: RunId, query: Annotated[WithdrawnQuery, Query()]
+) -> WithdrawalsOut:
+    """List the alerts last recorded from the same source and month that its data no longer give."""
+    page = await context.app.store.list_withdrawn(run_id, limit=query.limit, cursor=query.cursor)
+    return WithdrawalsOut.of(page)
+
+
+async def _known_run(context: Opened, run_id: RunId) -> RunRecord:
+    # A dependency, so that an unknown run is a 404 before a stream has begun.
+    return await context.app.store.get_run(run_id)
+
+
+@router.get(
+    "/runs/{run_id}/events",
+    summary="Follow a run as server-sent events",
+    tags=["runs"],
+    response_class=EventSourceResponse,
+    responses={
+        200: {
+            "description": "Events until the run has finished.",
+            "content": {"text/event-stream": {"examples": {"events": {"value": examples.EVENTS}}}},
+        },
+        **answers(None, "run_not_found", "invalid_request", *STORE_FAILURES),
+    },
+)
+async def follow_run(
+    context: Opened, record: Annotated[RunRecord, Depends(_known_run)]
+) -> AsyncIterator[ServerSentEvent]:
+    """Send a `progress` event for every change and one `run` event with the final record.
+
+    Their data are the schemas `ProgressOut` and `RunOut`.
+    """
+    async for event in run_events(context, record):
+        yield event
+
+
+@router.post(
+    "/preview",
+    summary="Tell what a run would do, without doing it",
+    tags=["preview"],
+    responses=answers(
+        {"preview": examples.PREVIEW},
+        *REFUSALS,
+        *SOURCE_FAILURES,
+        "too_many_runs",
+        "ledger_imbalance",
+        *STORE_FAILURES,
+    ),
+)
+async def preview_run(context: Opened, body: RunIn, query: Annotated[PreviewQuery, Query()]) -> PreviewOut:
+    """Tell what a run would send, in its order; nothing is sent, claimed or written."""
+    request = _request(context, body)
+    context.previews.take()
+    try:
+        answer = await preview(context.app, request, limit=query.limit, progress=Progress())
+    finally:
+        context.previews.leave()
+    return PreviewOut.of(answer)
+
+
+@router.get(
+    "/health",
+    summary="Tell whether the service can do its job",
+    tags=["health"],
+    responses={
+        200: {"content": {"application/json": {"examples": {"healthy": {"value": examples.HEALTHY}}}}},
+        503: {
+            "model": UnhealthyOut,
+            "description": "The database is unreadable, read-only or full.",
+            "content": {"application/json": {"examples": {"unhealthy": {"value": examples.UNHEALTHY}}}},
+        },
+    },
+    response_model=HealthOut,
+)
+async def health(context: Opened) -> HealthOut | JSONResponse:
+    """Tell whether the database can be read and written; a database that is merely busy is healthy."""
+    try:
+        return HealthOut(database=await context.app.store.health())
+    except DatabaseUnusableError as problem:
+        told = UnhealthyOut(detail=problem.detail, run_id=None)
+        return JSONResponse(told.model_dump(), status_code=STATUS[told.error])

@@ -1,0 +1,109 @@
+"""What every command does on its way in and out: settings, logs, errors."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
+
+from service.api.schemas.run import ErrorOut
+from service.cli.exit_codes import RUN_FAILED, USAGE, exit_code_of
+from service.domain.errors import RiskAlertsError
+from service.settings import Settings
+from service.telemetry.logs import configure_logging
+from service.telemetry.redaction import Redactor
+
+
+def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) -> int:
+    """Return the exit code of `command`, called with the settings; errors are told on stderr."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False, include_context=False):
+            _tell(_setting_problem(problem["loc"], problem["msg"]))
+        return USAGE
+    except SettingsError as error:
+        # Its text names the setting and the kind of source, never the value.
+        _tell(f"invalid settings: {error}")
+        return USAGE
+    redact = Redactor.of(settings)
+    try:
+        return command(settings)
+    except RiskAlertsError as error:
+        detail = redact(error.detail)
+        run = f" (run {error.run_id})" if error.run_id else ""
+        _tell(f"{error.code}: {detail}{run}")
+        if as_json:
+            print_json(ErrorOut(error=error.code, detail=detail, run_id=error.run_id))
+        return exit_code_of(error.code)
+    except Exception as error:  # noqa: BLE001  # the outermost door: whatever it was goes to the log, with its stack
+        structlog.get_logger().error("command_failed", exc_info=error)
+        _tell("internal_error: something unexpected went wrong; the log says what")
+        if as_json:
+            print_json(ErrorOut(error="internal_error", detail="the log says what went wrong", run_id=None))
+        return RUN_FAILED
+
+
+def with_flow(command: Callable[[Settings], Coroutine[Any, Any, int]], *, as_json: bool) -> int:
+    """Return the exit code of a command that finishes by itself; its logs go to stderr."""
+
+    def to_the_end(settings: Settings) -> int:
+        log_to_stderr(settings)
+        with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+            return runner.run(command(settings))
+
+    return with_settings(to_the_end, as_json=as_json)
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """Keep stdout clean for the answer; at a terminal say only what deserves attention, unless asked."""
+    quiet = sys.stderr.isatty() and "log_level" not in settings.model_fields_set
+    configure_logging(
+        level="WARNING" if quiet else settings.log_level,
+        format=settings.log_format,
+        stream="stderr",
+        redact=Redactor.of(settings),
+    )
+
+
+def print_json(answer: BaseModel) -> None:
+    """Print an answer as the API gives it."""
+    sys.stdout.write(f"{answer.model_dump_json(indent=2, by_alias=True)}\n")
+    sys.stdout.flush()
+
+
+def source_uri(source: str) -> str:
+    """Return the URI of SOURCE: a URI stays as it is, a path becomes absolute."""
+    if "://" in source:
+        return source
+    path = os.path.abspath(source)  # noqa: PTH100  # Path.absolute keeps `..`
+    if source.endswith("/") and not path.endswith("/"):
+        path += "/"
+    # A file that is really called so is not a glob.
+    return "file://" + quote(path, safe="/" if Path(path).exists() else "/*?[]")
+
+
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes uvloop's loops, where it is installed: it delivers half as much again a second."""
+    try:
+        import uvloop  # noqa: PLC0415  # not to be had everywhere
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _setting_problem(location: tuple[int | str, ...], message: str) -> str:
+    name, *inside = (str(part) for part in location) if location else ("",)
+    where = ".".join((name.upper(), *inside))
+    reason = message.removeprefix("Value error, ")
+    return f"invalid settings: {where}: {reason}" if where else f"invalid settings: {reason}"
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"risk-alerts: {text}\n")

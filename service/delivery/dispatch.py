@@ -1,0 +1,342 @@
+"""Dispatch: outbox → a bounded queue per lane → claim → POST → settle. No business logic.
+
+One loop owns all decisions. Whatever was answered since its last turn is settled, and whatever may leave now
+is claimed, in one transaction; then the claimed messages are posted side by side. What a lane may do is said
+by `lane.decide`, what an answer means by `lane.judge`.
+"""
+
+import asyncio
+import math
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from service.delivery.channels import Channels
+from service.delivery.lane import Send, Stop, Wait, decide, has_free_sender, judge
+from service.delivery.lane_queue import QUEUE_SIZE, Delivery, OutgoingLane, outgoing_lanes
+from service.delivery.reporting import DeliveryNews
+from service.delivery.send_result import NotPosted, RateLimited, SendResult
+from service.delivery.slack import SlackSender
+from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
+from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
+from service.domain.progress import Progress
+from service.runtime.clock import Clock
+from service.runtime.garbage import rare_collections
+from service.store import Claimed, MonthLease, OutboxEntry, Settlement, Store
+from service.store.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, NOT_JUST_NOW, first_of, patiently
+from service.telemetry.events import Observer
+
+FREEZE_MARGIN_S: Final = 1.0
+SETTLING_S: Final = 1.0
+"""Of a stopping process's grace, what is kept for writing down the answers."""
+LAST_MOMENT_S: Final = 1.0
+"""No POST begins so shortly before the deadline that it could only end in doubt."""
+
+_WHY_LEFT: Final = {
+    Reason.SLACK_UNREACHABLE: "the destination refused connections, so the rest of its alerts was not tried",
+    Reason.DEADLINE: "the delivery deadline came first; the next run of the month sends it",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPolicy:
+    """How deliveries are made."""
+
+    messages_per_second: float
+    """Pace of each lane; 0 is unpaced."""
+    concurrency: int
+    timeout_s: float
+    max_retries: int
+    deadline_s: float
+    """From the first claim."""
+    lease_s: float
+    shutdown_grace_s: float
+    """From the moment the process is asked to stop, what is on its way may take this long."""
+
+
+class Dispatch:
+    """Delivers what one run has recorded, until the outbox is drained or time is up."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        sender: SlackSender,
+        channels: Channels,
+        lease: MonthLease,
+        policy: DeliveryPolicy,
+        clock: Clock,
+        observer: Observer,
+        progress: Progress,
+        halt: asyncio.Event,
+        stopping: asyncio.Event,
+    ) -> None:
+        """Prepare; `halt` is set to end the delivery, and `stopping` too where the whole process ends."""
+        self._store = store
+        self._sender = sender
+        self._lease = lease
+        self._policy = policy
+        self._clock = clock
+        self._news = DeliveryNews(run_id=lease.run_id, observer=observer, progress=progress)
+        self._halt = halt
+        self._stopping = stopping
+        self._deadline = math.inf
+        self._last_claim_at = math.inf
+        self._busy_since: float | None = None
+        self._wake = asyncio.Event()
+        self._settlements: list[Settlement] = []
+        self._aside: set[asyncio.Task[None]] = set()
+        self._sends: set[asyncio.Task[None]] = set()
+        self._lanes = outgoing_lanes(channels, messages_per_second=policy.messages_per_second)
+        self._shared_lanes = {
+            channel: lane.shared for lane in self._lanes.values() for channel in lane.channels
+        }
+
+    async def until_drained(self) -> None:
+        """Send everything that may be sent; returns when nothing is on its way any more.
+
+        Raises OvertakenError when the run was closed, cancelled or resumed elsewhere, InterruptedRunError
+        when it has to halt, and DatabaseUnusableError. What is on its way then is still awaited and written
+        down: a late `ok` is worth more than a doubt.
+        """
+        self._run_aside(self._watch_for_halt())
+        for lane in self._lanes.values():
+            self._run_aside(self._feed(lane))
+        try:
+            with rare_collections():
+                while not all(lane.ended for lane in self._lanes.values()):
+                    await self._turn()
+        finally:
+            for task in self._aside:
+                task.cancel()
+            await asyncio.gather(*self._aside, return_exceptions=True)
+            await self._see_off()
+
+    async def _turn(self) -> None:
+        """Settle what was answered and send what may leave; else wait for the next thing to happen."""
+        self._wake.clear()
+        if self._halt.is_set():
+            raise InterruptedRunError("the service was stopped before all alerts had left")
+        for task in [task for task in self._aside | self._sends if task.done()]:
+            self._aside.discard(task)
+            self._sends.discard(task)
+            task.result()  # a failure there is a failure here
+        now = self._clock.monotonic()
+        picked, next_turn = self._pick(now)
+        if self._settlements or picked:
+            await self._settle_and_send(picked, now)
+            return
+        for lane in self._lanes.values():
+            if lane.ending is not None and not lane.ended and lane.state.in_flight == 0:
+                await self._end(lane, lane.ending)
+                return
+        await self._wait(next_turn - now)
+
+    async def _see_off(self) -> None:
+        """Wait for the POSTs that are on their way, each within its timeout, and write down their answers.
+
+        A process that was asked to stop has less time than a POST may take: what is not answered within its
+        grace stays `sending`, and becomes a doubt when the run is released.
+        """
+        if self._sends:
+            await first_of(
+                asyncio.wait(self._sends), self._grace_is_over(self._policy.shutdown_grace_s - SETTLING_S)
+            )
+            for send in self._sends:
+                send.cancel()
+            await asyncio.gather(*self._sends, return_exceptions=True)
+        give_up_at = self._clock.monotonic() + self._policy.lease_s
+        while self._settlements:
+            try:
+                await self._write([])
+            except DatabaseUnusableError:
+                # Unwritten, these alerts would be in doubt for ever: a disk may have room again in a moment.
+                if self._clock.monotonic() >= give_up_at:
+                    raise
+                await self._clock.sleep(BUSY_PAUSE_S)
+
+    def _run_aside(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._wake.set())
+        self._aside.add(task)
+
+    def _pick(self, now: float) -> tuple[list[tuple[OutgoingLane, Delivery]], float]:
+        """Take every message whose turn has come while a sender is free; also say when the next turn is."""
+        picked: list[tuple[OutgoingLane, Delivery]] = []
+        next_turn = math.inf
+        in_flight = {lane.name: lane.state.in_flight for lane in self._lanes.values() if not lane.ended}
+        waiting = [lane for lane in self._lanes.values() if lane.ending is None]
+        while waiting:
+            for lane in tuple(waiting):
+                decision = self._decide(lane, now)
+                match decision:
+                    case Send() if has_free_sender(
+                        in_flight, lane.name, concurrency=self._policy.concurrency
+                    ):
+                        lane.state.in_flight += 1
+                        in_flight[lane.name] += 1
+                        lane.state.take_turn(now)
+                        picked.append((lane, lane.take(now)))
+                        continue
+                    case Wait(until) if until is not None:
+                        next_turn = min(next_turn, until)
+                    case Stop():
+                        lane.ending = decision
+                waiting.remove(lane)
+        return picked, next_turn
+
+    def _decide(self, lane: OutgoingLane, now: float) -> Send | Wait | Stop:
+        return decide(
+            lane.state,
+            now,
+            ready_at=lane.ready_at(now),
+            drained=lane.fed,
+            last_claim_at=self._last_claim_at,
+        )
+
+    async def _settle_and_send(self, picked: list[tuple[OutgoingLane, Delivery]], now: float) -> None:
+        try:
+            claimed = await self._write([delivery for _, delivery in picked])
+        except NOT_JUST_NOW:
+            for lane, delivery in picked:
+                lane.state.in_flight -= 1
+                lane.give_back(delivery, again_at=now)
+            self._busy_since = now if self._busy_since is None else self._busy_since
+            if self._clock.monotonic() - self._busy_since > BUSY_PATIENCE_S:
+                raise
+            await self._clock.sleep(BUSY_PAUSE_S)
+            return
+        self._busy_since = None
+        if claimed is None:
+            raise OvertakenError(f"run {self._lease.run_id} was closed, cancelled or taken over")
+        if picked and self._deadline == math.inf:
+            self._deadline = now + self._policy.deadline_s
+            self._last_claim_at = self._deadline - min(LAST_MOMENT_S, self._policy.deadline_s / 10)
+        answered_at = self._clock.monotonic()
+        for lane, delivery in picked:
+            wait_s = claimed.waits.get(delivery.entry.alert_id)
+            if wait_s is not None:
+                # Other runs use the lane as well, or one was told to pause: the database knows its next turn.
+                lane.state.in_flight -= 1
+                lane.state.next_turn = answered_at + wait_s
+                lane.give_back(delivery, again_at=now)
+                continue
+            if delivery.entry.alert_id not in claimed.alert_ids:
+                lane.state.in_flight -= 1  # somebody settled or withdrew it meanwhile: it is not ours to send
+                continue
+            # The lease was renewed after `now`, so nobody can take over before LEASE_S from then.
+            delivery.send_by = now + self._policy.lease_s - self._policy.timeout_s - FREEZE_MARGIN_S
+            send = asyncio.create_task(self._send(lane, delivery))
+            send.add_done_callback(lambda _: self._wake.set())
+            self._sends.add(send)
+
+    async def _write(self, picked: Sequence[Delivery]) -> Claimed | None:
+        """Settle what was answered and claim what was picked, in one transaction."""
+        settlements, self._settlements = self._settlements, []
+        try:
+            return await self._store.settle_and_claim(
+                self._lease,
+                settlements,
+                [delivery.entry for delivery in picked],
+                now=self._clock.now(),
+                lease_s=self._policy.lease_s,
+                lanes=self._shared_lanes,
+            )
+        except BaseException:
+            # Whatever it was, what was answered must not be forgotten; to settle it twice does no harm.
+            self._settlements = settlements + self._settlements
+            raise
+
+    async def _send(self, lane: OutgoingLane, delivery: Delivery) -> None:
+        """Post one claimed message and note what becomes of it."""
+        claimed_at = self._clock.now()
+        now = self._clock.monotonic()
+        result: SendResult
+        if now > min(delivery.send_by, self._last_claim_at) or now < lane.state.paused_until:
+            result = NotPosted()
+        else:
+            # Past the deadline nobody waits for an answer: the run has to end whatever Slack does.
+            patience = min(self._policy.timeout_s, self._deadline - now)
+            result = await self._sender.post(lane.url, delivery.entry.payload, timeout_s=patience)
+            delivery.posts += 1
+        now = self._clock.monotonic()
+        verdict = judge(
+            result,
+            delivery.tries,
+            lane.state,
+            now=now,
+            max_retries=self._policy.max_retries,
+            jitter=self._clock.jitter(),
+        )
+        entry = delivery.entry
+        settled_at = self._clock.now()
+        claim = entry.claims + 1
+        wait_s = None if verdict.again_at is None else max(0.0, verdict.again_at - now)
+        settlement = Settlement(
+            alert_id=entry.alert_id,
+            claim=claim,
+            status=verdict.status,
+            claimed_at=claimed_at,
+            settled_at=settled_at,
+            posted=not isinstance(result, NotPosted),
+            reason=verdict.reason,
+            message=verdict.message,
+            http_status=getattr(result, "http_status", None),
+            retry_after_s=result.retry_after_s if isinstance(result, RateLimited) else None,
+            not_before=None if wait_s is None else settled_at + timedelta(seconds=min(wait_s, 1e9)),
+            lane=lane.shared.key,
+        )
+        self._settlements.append(settlement)
+        delivery.entry = replace(entry, claims=claim)
+        lane.state.in_flight -= 1
+        if verdict.again_at is not None:
+            lane.give_back(delivery, again_at=verdict.again_at)
+        self._news.settled(lane, delivery, settlement, wait_s or 0.0)
+
+    async def _end(self, lane: OutgoingLane, stop: Stop) -> None:
+        """Say of every alert that the lane did not come to what becomes of it."""
+        reason = stop.reason
+        if reason is not None:
+            given_up = reason is Reason.SLACK_UNREACHABLE
+            left = await patiently(
+                self._clock,
+                lambda: self._store.end_lane(
+                    self._lease,
+                    lane.channels,
+                    status=DeliveryStatus.FAILED if given_up else DeliveryStatus.PENDING,
+                    reason=reason,
+                    message=_WHY_LEFT[reason],
+                    now=self._clock.now(),
+                ),
+            )
+            self._news.left(lane, left, Outcome.FAILED if given_up else Outcome.UNSENT, reason)
+        lane.ended = True
+
+    async def _feed(self, lane: OutgoingLane) -> None:
+        """Move a lane's alerts from the outbox into its queue, in order, as the queue has room."""
+        position = -1
+
+        async def next_page() -> list[OutboxEntry]:
+            return await self._store.pending(self._lease, lane.channels, after=position, limit=QUEUE_SIZE)
+
+        while page := await patiently(self._clock, next_page):
+            for entry in page:
+                await lane.queue.put(entry)
+                self._wake.set()
+            position = page[-1].position
+        lane.fed = True
+
+    async def _watch_for_halt(self) -> None:
+        await self._halt.wait()
+
+    async def _grace_is_over(self, grace_s: float) -> None:
+        await self._stopping.wait()
+        await self._clock.sleep(grace_s)
+
+    async def _wait(self, seconds: float) -> None:
+        """Return after `seconds`, or as soon as something has happened."""
+        if seconds == math.inf:
+            await self._wake.wait()
+            return
+        await first_of(self._wake.wait(), self._clock.sleep(seconds))

@@ -1,0 +1,84 @@
+"""Outgoing: the alerts of one run on their way, lane by lane. Holds what `lane.decide` is asked about."""
+
+import asyncio
+import hashlib
+import heapq
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from service.delivery.channels import Channels
+from service.delivery.lane import LaneState, Stop, Tries
+from service.store import OutboxEntry, SharedLane
+
+QUEUE_SIZE: Final = 64
+"""Alerts of one lane held in memory; the rest waits in the outbox."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Delivery:
+    """An alert on its way through this run."""
+
+    entry: OutboxEntry
+    tries: Tries = field(default_factory=Tries)
+    posts: int = 0
+    send_by: float = math.inf
+    """The moment after which its claim may have been taken over, so that it must not be posted any more."""
+
+
+@dataclass(slots=True, kw_only=True)
+class OutgoingLane:
+    """One destination: its queue, its retries, and its state."""
+
+    name: str
+    url: str
+    """A secret."""
+    channels: tuple[str, ...]
+    state: LaneState
+    shared: SharedLane
+    """The same destination as every other process knows it."""
+    queue: asyncio.Queue[OutboxEntry] = field(default_factory=lambda: asyncio.Queue(QUEUE_SIZE))
+    fed: bool = False
+    """Whether the outbox has nothing more for the queue."""
+    retries: list[tuple[float, int, Delivery]] = field(default_factory=list)
+    """A heap by the time from which each may be tried again, then by its place in the order of sending."""
+    ending: Stop | None = None
+    """Why nothing leaves any more, while what is on its way is still awaited."""
+    ended: bool = False
+
+    def ready_at(self, now: float) -> float | None:
+        """Say when the next message may leave as far as the message is concerned; None: there is none now."""
+        if not self.queue.empty():
+            return min(now, self.retries[0][0]) if self.retries else now
+        return self.retries[0][0] if self.retries else None
+
+    def take(self, now: float) -> Delivery:
+        """Take the next message: a retry that is due goes before what has not been tried."""
+        if self.retries and self.retries[0][0] <= now:
+            return heapq.heappop(self.retries)[2]
+        return Delivery(entry=self.queue.get_nowait())
+
+    def give_back(self, delivery: Delivery, *, again_at: float) -> None:
+        """Keep a message that is to be tried (again) from `again_at` on."""
+        heapq.heappush(self.retries, (again_at, delivery.entry.position, delivery))
+
+
+def outgoing_lanes(channels: Channels, *, messages_per_second: float) -> Mapping[str, OutgoingLane]:
+    """Return a lane for every destination, by name; channels that share a webhook share its lane."""
+    channels_of: dict[str, list[str]] = {}
+    for channel in channels.names:
+        channels_of.setdefault(channels.lane_of(channel), []).append(channel)
+    interval = 1 / messages_per_second if messages_per_second else 0.0
+    return {
+        name: OutgoingLane(
+            name=name,
+            url=channels.url_of(name),
+            channels=tuple(names),
+            state=LaneState(interval=interval),
+            shared=SharedLane(
+                key=hashlib.sha256(channels.url_of(name).encode()).hexdigest(), interval=interval
+            ),
+        )
+        for name, names in channels_of.items()
+    }

@@ -1,0 +1,54 @@
+"""The send result: what one POST to Slack came to. The sender classifies; the lane decides what follows."""
+
+from dataclasses import dataclass
+
+from service.domain.delivery_status import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """Slack took the message."""
+
+    http_status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """It may work later: a 5xx, a connection that never formed, a 429 that names no time."""
+
+    reason: Reason
+    message: str
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimited:
+    """A 429 with a usable Retry-After."""
+
+    retry_after_s: float
+    http_status: int = 429
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """Slack will not take this message, however often it is sent."""
+
+    reason: Reason
+    message: str
+    http_status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InDoubt:
+    """The request may have arrived, but no complete answer came back."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotPosted:
+    """Nothing left this process: the lane was paused, or the claim too old, when the sender came to it."""
+
+
+SendResult = Sent | Retry | RateLimited | Rejected | InDoubt | NotPosted

@@ -1,0 +1,144 @@
+"""The support notice: one mail a run about the accounts whose region leads to no channel.
+
+With `SMTP_URL` set it is mailed; without, it is written to a file beside the database and the log names the
+file. The body never goes into the log.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import unquote, urlsplit
+
+import anyio
+
+from service.delivery.message import arr_text
+from service.domain.alert import Alert
+from service.domain.month import Month
+from service.runtime.clock import Clock
+from service.settings import Settings
+from service.telemetry.events import Observer
+
+LISTED: Final = 200
+"""Accounts listed in a notice; the rest is counted."""
+SMTP_TIMEOUT_S: Final = 15.0
+NOTICE_FOLDER: Final = "support_notices"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportNotice:
+    """Where notices go."""
+
+    recipient: str
+    sender: str
+    smtp_url: str | None = field(repr=False)
+    """A secret: it may hold a password."""
+    folder: Path
+    """Where notices are written when there is no mail server."""
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Read the settings; the folder is the one that the SQLite database lies in, else `data/`."""
+        scheme, _, path = settings.database_url.get_secret_value().partition(":///")
+        is_sqlite = scheme.startswith("sqlite")
+        beside = Path(path.split("?")[0].removeprefix("file:")).parent if is_sqlite else Path("data")
+        return cls(
+            recipient=settings.support_email,
+            sender=settings.support_email_from,
+            smtp_url=settings.smtp_url.get_secret_value() if settings.smtp_url else None,
+            folder=beside / NOTICE_FOLDER,
+        )
+
+    async def tell(
+        self,
+        *,
+        run_id: str,
+        month: Month,
+        alerts: Sequence[Alert],
+        undelivered: Mapping[str, int],
+        clock: Clock,
+        observer: Observer,
+    ) -> bool:
+        """Deliver the one notice of a run; returns whether it was delivered. Never raises for a mail server.
+
+        The Message-ID is made of the run's id, so that a notice that is sent twice is seen once.
+        """
+        try:
+            message = self._message(run_id, month, alerts, undelivered)
+            message["Date"] = format_datetime(clock.now())
+            if self.smtp_url is None:
+                path = anyio.Path(self.folder) / f"{run_id}.eml"
+                await path.parent.mkdir(parents=True, exist_ok=True)
+                await path.write_bytes(message.as_bytes())
+                observer.notice_written(run_id=run_id, accounts=len(alerts), path=str(path))
+            else:
+                await _mail(self.smtp_url, message)
+                observer.notice_sent(run_id=run_id, accounts=len(alerts), message_id=message["Message-ID"])
+        except Exception as problem:  # noqa: BLE001  # neither a mail server nor a bad address may fail the run
+            observer.notice_failed(run_id=run_id, accounts=len(alerts), error=type(problem).__name__)
+            return False
+        return True
+
+    def _message(
+        self, run_id: str, month: Month, alerts: Sequence[Alert], undelivered: Mapping[str, int]
+    ) -> EmailMessage:
+        count = len(alerts)
+        accounts = "1 account" if count == 1 else f"{count} accounts"
+        message = EmailMessage(policy=SMTP)
+        message["Subject"] = f"Risk alerts {month}: {accounts} without a Slack channel"
+        message["From"] = self.sender
+        message["To"] = self.recipient
+        message["Message-ID"] = f"<{run_id}.unknown-region@risk-alerts>"
+        lines = [
+            f"{accounts} At Risk could not be told to anyone: the region leads to no Slack channel.",
+            "They go out with the next run of the month once the region is corrected or gets a channel.",
+            "",
+            f"Run:   {run_id}",
+            f"Month: {month}",
+            f"Count: {count}",
+            "",
+            *(_account_line(alert) for alert in alerts[:LISTED]),
+        ]
+        if count > LISTED:
+            lines.append(f"… and {count - LISTED} more")
+        if undelivered:
+            states = ", ".join(f"{number} {status}" for status, number in sorted(undelivered.items()))
+            lines += ["", f"Alerts of all months that have not gone out: {states}."]
+        message.set_content("\n".join(lines) + "\n")
+        return message
+
+
+async def _mail(url: str, message: EmailMessage) -> None:
+    import aiosmtplib  # noqa: PLC0415  # only where there is a mail server
+
+    server = urlsplit(url)
+    implicit_tls = server.scheme == "smtps"
+    await aiosmtplib.send(
+        message,
+        hostname=server.hostname,
+        port=server.port or (465 if implicit_tls else 587),
+        username=unquote(server.username) if server.username else None,
+        password=unquote(server.password) if server.password else None,
+        use_tls=implicit_tls,
+        timeout=SMTP_TIMEOUT_S,
+    )
+
+
+def _account_line(alert: Alert) -> str:
+    region = "null" if alert.account_region is None else repr(alert.account_region[:100])
+    values = (
+        f"{_plain(alert.account_id)}  {_plain(alert.account_name)}",
+        f"region {region}",
+        f"ARR {arr_text(alert.arr)}",
+        f"owner {_plain(alert.account_owner or 'unknown')}",
+    )
+    return "- " + " | ".join(values)
+
+
+def _plain(value: str) -> str:
+    """Keep a value from the source on its line, and within reason."""
+    text = "".join(character if character.isprintable() else " " for character in value[:200])
+    return text.encode("utf-8", "replace").decode("utf-8")

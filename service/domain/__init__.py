@@ -1,0 +1,1 @@
+"""Nouns and pure rules; nothing here does I/O."""

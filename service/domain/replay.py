@@ -1,0 +1,131 @@
+"""The replay: what a run does about its alerts, given what has become of them before. Pure.
+
+The preview and the run ask the same function, so what the one says the other does.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from service.domain.alert import Alert
+from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Outcome, Reason
+from service.domain.run import Action, Restatement
+
+WITHDRAWABLE: Final = frozenset({DeliveryStatus.PENDING, DeliveryStatus.FAILED})
+"""What never left can be taken back; of what did, or may have, it can only be said."""
+
+_NOTHING: Final = Restatement()
+_OUTCOME_UNSENT: Final = {
+    Action.SKIP_REPLAY: Outcome.SKIPPED_REPLAY,
+    Action.HOLD: Outcome.UNKNOWN,
+    Action.FAIL: Outcome.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What has become of an alert in earlier runs."""
+
+    status: DeliveryStatus
+    reason: Reason | None
+    channel: str | None
+    """Where it went, or was to go."""
+    arr: int | None
+    duration_months: int
+    same_source: bool
+    """Whether the run that last recorded it read the source that is read now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutedAlert:
+    """An alert with the channel that its region leads to, and the message for it."""
+
+    alert: Alert
+    channel: str | None
+    payload: str
+    """The body of the POST: JSON text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is done about one alert, and why it is not sent where it is not."""
+
+    action: Action
+    channel: str | None
+    """Where it goes; of what went, or may have gone, where to."""
+    reason: Reason | None = None
+    restated: Restatement | None = None
+
+    def outcome(self, *, sends: Outcome) -> Outcome:
+        """Return the outcome to begin with; `sends` is that of an alert which is (or would be) sent."""
+        return sends if self.action is Action.SEND else _OUTCOME_UNSENT[self.action]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What a run does about the alerts of its evaluation, and about those that it no longer has."""
+
+    decisions: list[Decision]
+    """In the order of the alerts."""
+    withdrawn: list[str]
+    """Ids of the alerts last recorded from the same source that are alerts no more."""
+
+    @property
+    def restated(self) -> int:
+        """How many were sent before, and otherwise."""
+        return sum(decision.restated is not None for decision in self.decisions)
+
+
+def decide_replay(
+    standings: Mapping[str, Standing],
+    alerts: Iterable[tuple[Alert, str | None]],
+    ambiguous: AmbiguousSends,
+) -> Replay:
+    """Say what a run does about all alerts of a month; each comes with the channel its region leads to."""
+    evaluated: set[str] = set()
+    decisions: list[Decision] = []
+    for alert, channel in alerts:
+        alert_id = alert.alert_id
+        evaluated.add(alert_id)
+        decisions.append(decide_action(standings.get(alert_id), alert, channel, ambiguous))
+    withdrawn = [
+        alert_id
+        for alert_id, standing in standings.items()
+        if alert_id not in evaluated
+        and standing.same_source
+        and standing.status is not DeliveryStatus.WITHDRAWN
+    ]
+    return Replay(decisions=decisions, withdrawn=withdrawn)
+
+
+def decide_action(
+    standing: Standing | None, alert: Alert, channel: str | None, ambiguous: AmbiguousSends
+) -> Decision:
+    """Say what a run does about an alert.
+
+    What was sent stays sent, what is in doubt is held unless `ambiguous` says to send it again and it can be,
+    and an alert without a channel fails before anything is posted; everything else is sent.
+    """
+    if standing is not None:
+        if standing.status is DeliveryStatus.SENT:
+            restated = _restated(standing, alert)
+            return Decision(action=Action.SKIP_REPLAY, channel=standing.channel, restated=restated)
+        in_doubt = standing.status in {DeliveryStatus.UNKNOWN, DeliveryStatus.SENDING}
+        # Without a channel nothing can be resent, and a failure would forget the doubt.
+        if in_doubt and (ambiguous is AmbiguousSends.HOLD or channel is None):
+            reason = standing.reason or Reason.INTERRUPTED
+            return Decision(action=Action.HOLD, channel=standing.channel, reason=reason)
+    if channel is None:
+        return Decision(action=Action.FAIL, channel=None, reason=Reason.UNKNOWN_REGION)
+    return Decision(action=Action.SEND, channel=channel)
+
+
+def _restated(standing: Standing, alert: Alert) -> Restatement | None:
+    """Say what is no longer as it was sent."""
+    arr = (standing.arr, alert.arr)
+    months = (standing.duration_months, alert.duration_months)
+    found = Restatement(
+        arr=arr if arr[0] != arr[1] else None,
+        duration_months=months if months[0] != months[1] else None,
+    )
+    return None if found == _NOTHING else found

@@ -1,0 +1,182 @@
+"""The run: what was asked for, and what is known of it afterwards."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from service.domain.alert import Alert
+from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
+from service.domain.evaluation import InvalidSample, RunWarning
+from service.domain.ledger import Ledger
+from service.domain.month import Month
+
+T = TypeVar("T")
+
+
+class RunStatus(StrEnum):
+    """`running` is left by the run itself, or by the rescue of a run whose process died."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Action(StrEnum):
+    """What a run would do about an alert, as a preview says it."""
+
+    SEND = "send"
+    SKIP_REPLAY = "skip_replay"
+    HOLD = "hold"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What a caller asks for."""
+
+    source_uri: str
+    month: Month
+    dry_run: bool = False
+    plan_digest: str | None = None
+    """The plan that the caller has seen: the run refuses to do any other."""
+    idempotency_key: str | None = None
+    """The caller's name for this request: made again, it is the same run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCounts:
+    """The numbers that a person asks for at nine in the morning."""
+
+    rows_scanned: int = 0
+    duplicates: int = 0
+    alerts: int = 0
+    alerts_sent: int = 0
+    would_send: int = 0
+    skipped_replay: int = 0
+    failed_deliveries: int = 0
+    """Includes `unknown_region`."""
+    unknown_region: int = 0
+    unknown: int = 0
+    unsent: int = 0
+    withdrawn: int = 0
+    """Alerts of earlier runs over the same source that this evaluation no longer has; not among `alerts`."""
+    restated: int = 0
+    """Those of `skipped_replay` that were sent with another ARR or duration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunError:
+    """Why a run failed."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restatement:
+    """What reads otherwise now than when the alert was sent: (before, now), or None where it is the same."""
+
+    arr: tuple[int | None, int | None] | None = None
+    duration_months: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAlert:
+    """One alert of a run and what this run did about it."""
+
+    alert: Alert
+    channel: str | None
+    """Where it went or may have gone, else where it goes; None where no channel is known for the region."""
+    outcome: Outcome
+    reason: Reason | None
+    error_message: str | None
+    http_status: int | None
+    """Of the last answer in this run."""
+    attempts: int
+    """POSTs of this run."""
+    restated: Restatement | None = None
+    """None unless it was sent before, and otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawnAlert:
+    """An alert of an earlier run over the same source that a run's evaluation no longer has."""
+
+    alert: Alert
+    """As it was sent, or last evaluated."""
+    channel: str | None
+    status: DeliveryStatus
+    """As the run found it: `pending` and `failed` became `withdrawn`, anything else is only reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """All that is known of a run."""
+
+    run_id: str
+    source_uri: str
+    month: Month
+    dry_run: bool
+    status: RunStatus
+    started_at: datetime
+    finished_at: datetime | None
+    error: RunError | None
+    counts: RunCounts
+    ledger: Ledger | None
+    """None until the evaluation is done, and for runs that failed before."""
+    warnings: tuple[RunWarning, ...] = ()
+    invalid_samples: tuple[InvalidSample, ...] = ()
+    plan: dict[str, Any] | None = None
+    """What the scan decided to read, from the footers alone; None until the evaluation is done."""
+    plan_digest: str | None = None
+    """Of this run's own plan; None until the evaluation is done."""
+    progress: dict[str, Any] | None = None
+    """The last heartbeat's progress; None once the run has finished."""
+    sample_alerts: tuple[RunAlert, ...] = ()
+    sample_errors: tuple[RunAlert, ...] = ()
+    sample_withdrawn: tuple[WithdrawnAlert, ...] = ()
+    sample_restated: tuple[RunAlert, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewAlert:
+    """An alert, what a run would do about it, and the message as it would look."""
+
+    alert: Alert
+    channel: str | None
+    details_url: str
+    action: Action
+    reason: Reason | None
+    message: dict[str, Any]
+    """The payload that would be posted: `text` and `blocks`."""
+    restated: Restatement | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What a run would do, told without doing, claiming or writing anything."""
+
+    source_uri: str
+    month: Month
+    plan_digest: str
+    """A run that is given it does just this, or nothing."""
+    total: int
+    alerts: tuple[PreviewAlert, ...] = field(repr=False)
+    """The first `limit` of them, in the order in which they would be sent."""
+    withdrawn: tuple[WithdrawnAlert, ...]
+    """The first `limit` of them, by account id."""
+    counts: RunCounts
+    ledger: Ledger
+    warnings: tuple[RunWarning, ...]
+    invalid_samples: tuple[InvalidSample, ...]
+    seconds_by_channel: dict[str, float] = field(default_factory=dict)
+    """How long the sends need per channel at the configured pace; 0 when unpaced."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """A stretch of a list; `next_cursor` is None at its end."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None

@@ -1,0 +1,29 @@
+"""Admission: what cannot be run at all is refused before anything is read or recorded."""
+
+from service.domain.errors import DatabaseNotDurableError, RoutingNotConfiguredError, SlackNotConfiguredError
+from service.domain.run import RunRequest
+from service.runs.context import App
+from service.sources.opening import SourceUri, check_allowed
+
+
+def check_request(app: App, request: RunRequest) -> None:
+    """Refuse what cannot be run at all, before anything is read or recorded.
+
+    Raises BadSourceUriError, SourceNotAllowedError, RoutingNotConfiguredError, and for real runs
+    SlackNotConfiguredError and DatabaseNotDurableError.
+    """
+    settings = app.settings
+    check_allowed(SourceUri.parse(request.source_uri), settings.allowed_sources)
+    if not app.channels.by_region:
+        raise RoutingNotConfiguredError("the map from region to channel is empty: set REGION_CHANNELS")
+    if request.dry_run:
+        return
+    if not app.channels.is_configured:
+        raise SlackNotConfiguredError("set SLACK_WEBHOOK_BASE_URL or SLACK_WEBHOOK_URL to send alerts")
+    in_container = settings.k_service is not None or settings.cloud_run_job is not None
+    on_sqlite = settings.database_url.get_secret_value().startswith("sqlite")
+    if in_container and on_sqlite and not settings.allow_ephemeral_database:
+        raise DatabaseNotDurableError(
+            "the SQLite database dies with this container, and the next run would send everything again: "
+            "set DATABASE_URL to PostgreSQL, or ALLOW_EPHEMERAL_DATABASE=true"
+        )

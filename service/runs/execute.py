@@ -1,0 +1,336 @@
+"""The run: evaluate, record, dispatch until drained, tell support, finish.
+
+A run holds the lease of its month from before it reads the source until it has finished, so that what it
+sends is what the newest evaluation says. A dry run takes no lease and touches no alert.
+
+Once its alerts are recorded a run that has to stop is not closed but released, and whoever finds a run whose
+process has stopped or died resumes it where the outbox stands: `resume_run`.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, TypeVar
+
+from service.delivery.dispatch import Dispatch
+from service.delivery.routing import region_warnings, route
+from service.domain.delivery_status import Outcome
+from service.domain.errors import (
+    InterruptedRunError,
+    OvertakenError,
+    PlanChangedError,
+    RiskAlertsError,
+)
+from service.domain.evaluation import RunWarning
+from service.domain.progress import Phase, Progress
+from service.domain.replay import Decision, RoutedAlert
+from service.domain.run import Action, RunError, RunRecord, RunRequest
+from service.runs.admission import check_request
+from service.runs.context import App
+from service.runs.heartbeat import while_kept_alive
+from service.runs.plan_digest import plan_digest
+from service.runtime.daemon_thread import run_in_daemon_thread
+from service.store import DatabaseBusyError, MonthLease, ResumedRun, cancelled
+from service.store.patience import patiently
+
+LEASE_POLL_S: Final = 0.5
+"""How often a run that waits for its month looks again."""
+
+LINES_AT_ONCE: Final = 256
+
+T = TypeVar("T")
+
+
+def new_run_id(now: datetime) -> str:
+    """Return an id that sorts by time and that a person can read out."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: Progress) -> RunRecord:
+    """Do one run from beginning to end and return its record.
+
+    Whatever fails after the run was recorded is recorded with it, and raised with its `run_id`.
+    """
+    check_request(app, request)
+    await patiently(
+        app.clock,
+        lambda: app.store.begin_run(
+            run_id, request, started_at=app.clock.now(), lease_s=app.settings.lease_s
+        ),
+        # Who has no run yet is better told at once that the database is away.
+        waits_out=DatabaseBusyError,
+    )
+    app.observer.run_started(run_id=run_id, request=request)
+    return await _brought_to_its_end(_Run(app, request, run_id, progress))
+
+
+async def resume_run(app: App, run_id: str, *, progress: Progress) -> RunRecord | None:
+    """Bring a run to its end that another process had to leave; None when somebody else was faster.
+
+    Its source is not read again: what it recorded is what it sends. Raises as `execute_run` does.
+    """
+    resumed = await patiently(
+        app.clock,
+        lambda: app.store.resume_run(
+            run_id, since=app.resumable_since(), now=app.clock.now(), lease_s=app.settings.lease_s
+        ),
+    )
+    if resumed is None:
+        return None
+    app.observer.run_resumed(run_id=run_id, in_doubt=resumed.in_doubt, to_send=resumed.to_send)
+    return await _brought_to_its_end(_Run(app, resumed.request, run_id, progress, resumed=resumed))
+
+
+async def _brought_to_its_end(run: "_Run") -> RunRecord:
+    app = run.app
+    app.running[run.run_id] = run.progress
+    app.halts[run.run_id] = run.halt
+    if app.stopping.is_set():
+        run.halt.set()
+    try:
+        await while_kept_alive(run)
+    except RiskAlertsError as error:
+        error.run_id = run.run_id
+        raise
+    finally:
+        app.running.pop(run.run_id, None)
+        app.halts.pop(run.run_id, None)
+        run.progress.phase = Phase.FINISHED
+    return await patiently(app.clock, lambda: app.store.get_run(run.run_id))
+
+
+class _Run:
+    """One run under way."""
+
+    is_closing = False
+    """From here on the run closes itself, so that to find it closed is no sign of somebody else."""
+
+    def __init__(
+        self,
+        app: App,
+        request: RunRequest,
+        run_id: str,
+        progress: Progress,
+        *,
+        resumed: ResumedRun | None = None,
+    ) -> None:
+        self.app = app
+        self.run_id = run_id
+        self.progress = progress
+        self._request = request
+        self._resumed = resumed
+        self._lease = resumed.lease if resumed else None
+        self._is_recorded = resumed is not None
+        self.halt = asyncio.Event()
+        self._warnings: tuple[RunWarning, ...] = ()
+
+    @property
+    def epoch(self) -> int | None:
+        """Under which the run holds its month, once it does."""
+        return self._lease.epoch if self._lease else None
+
+    async def to_its_end(self) -> None:
+        """Do the work, and close the run whatever became of it, or leave it to be resumed."""
+        try:
+            await self._work()
+            await self._finish(None)
+        except InterruptedRunError as error:
+            # A cancelled run is halted, and refused its claims just as an overtaken one is.
+            if await self.app.store.is_cancelled(self.run_id):
+                why = cancelled(self.run_id)
+                await self._fail(why)
+                raise why from error
+            if not isinstance(error, OvertakenError):  # else another process has closed or resumed it
+                await (self._release() if self._is_recorded else self._fail(error))
+            raise
+        except RiskAlertsError as error:
+            await self._fail(error)
+            raise
+        except Exception as problem:
+            self.app.observer.unexpected(run_id=self.run_id, what="run_failed", error=problem)
+            unforeseen = RiskAlertsError("the run failed for a reason that nobody foresaw; the log has it")
+            await self._fail(unforeseen)
+            raise unforeseen from problem
+
+    async def _work(self) -> None:
+        if self._request.dry_run:
+            await self._rehearse()
+        elif self._resumed is not None:
+            self.progress.alerts_queued = self._resumed.to_send
+            await self._dispatch(self._resumed.lease)
+        else:
+            await self._deliver()
+
+    async def _release(self) -> None:
+        """Leave the run to be resumed; where not even that can be written, its lease runs out by itself."""
+        self.is_closing = True
+        try:
+            if self._lease is not None:
+                await self.app.store.release_run(self._lease, now=self.app.clock.now())
+        except RiskAlertsError as problem:
+            self.app.observer.unexpected(run_id=self.run_id, what="run_not_released", error=problem)
+        else:
+            self.app.observer.run_released(run_id=self.run_id)
+
+    async def _fail(self, error: RiskAlertsError) -> None:
+        """Close the run as failed; where not even that can be written, the log is told, and why it failed."""
+        try:
+            await self._finish(RunError(code=error.code, detail=error.detail))
+        except OvertakenError:
+            raise
+        except RiskAlertsError:
+            self.app.observer.unexpected(run_id=self.run_id, what="run_not_closed", error=error)
+
+    async def _rehearse(self) -> None:
+        """Say what a run would do."""
+        routed = await self._evaluate()
+        decisions = await self._patiently(
+            lambda: self.app.store.record_dry_run(
+                self.run_id, self._request.month, routed, ambiguous=self.app.settings.ambiguous_sends
+            )
+        )
+        await self._tell_decided(routed, decisions, sends=Outcome.WOULD_SEND)
+
+    async def _deliver(self) -> None:
+        """Evaluate, record, send, and tell support what had no channel."""
+        app = self.app
+        lease = self._lease = await self._take_month()
+        routed = await self._evaluate()
+        self.progress.phase = Phase.RECORDING
+        decisions = await self._patiently(
+            lambda: app.store.record_alerts(
+                lease, routed, ambiguous=app.settings.ambiguous_sends, now=app.clock.now()
+            )
+        )
+        self._is_recorded = True
+        await self._tell_decided(routed, decisions, sends=Outcome.PENDING)
+        self.progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
+        await self._dispatch(lease)
+
+    async def _dispatch(self, lease: MonthLease) -> None:
+        """Send what is in the outbox, and tell support what had no channel."""
+        app = self.app
+        self.progress.phase = Phase.DELIVERING
+        if self.progress.alerts_queued:
+            await Dispatch(
+                store=app.store,
+                sender=app.sender,
+                channels=app.channels,
+                lease=lease,
+                policy=app.delivery_policy,
+                clock=app.clock,
+                observer=app.observer,
+                progress=self.progress,
+                halt=self.halt,
+                stopping=app.stopping,
+            ).until_drained()
+            self._warnings += _nothing_arrived(self.progress)
+        await app.unless_stopped(self._tell_support(), halt=self.halt)
+
+    async def _take_month(self) -> MonthLease:
+        """Wait until the month is this run's."""
+        app, month = self.app, self._request.month
+        self.progress.phase = Phase.WAITING
+        told = False
+        while True:
+            lease = await self._patiently(
+                lambda: app.store.acquire_month(self.run_id, month, now=app.clock.now())
+            )
+            if isinstance(lease, MonthLease):
+                return lease
+            if not told:
+                app.observer.run_waiting(run_id=self.run_id, month=month, holder_run_id=lease)
+                told = True
+            await app.unless_stopped(app.clock.sleep(LEASE_POLL_S), halt=self.halt)
+
+    async def _evaluate(self) -> list[RoutedAlert]:
+        app, base_url = self.app, self.app.settings.details_base_url
+        found = await app.unless_stopped(app.evaluate(self._request, self.progress), halt=self.halt)
+        digest = await run_in_daemon_thread(
+            lambda: plan_digest(found, app.channels, details_base_url=base_url)
+        )
+        warnings = found.warnings + region_warnings(found.alerts, app.channels)
+        evaluation = replace(found, warnings=warnings)
+        await self._patiently(lambda: app.store.note_evaluation(self.run_id, evaluation, plan_digest=digest))
+        if self._request.plan_digest not in {None, digest}:
+            raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
+        return await run_in_daemon_thread(
+            lambda: list(route(evaluation.alerts, app.channels, details_base_url=base_url))
+        )
+
+    async def _tell_decided(
+        self, routed: Sequence[RoutedAlert], decisions: Sequence[Decision], *, sends: Outcome
+    ) -> None:
+        """Tell of the alerts whose outcome needs no delivery."""
+        for place, (item, decision) in enumerate(zip(routed, decisions, strict=True)):
+            if place % LINES_AT_ONCE == 0:
+                await asyncio.sleep(0)  # a replay of many alerts must not hold up everybody else
+            outcome = decision.outcome(sends=sends)
+            if outcome is not Outcome.PENDING:
+                self.app.observer.alert_settled(
+                    run_id=self.run_id,
+                    alert=item.alert,
+                    channel=decision.channel,
+                    outcome=outcome,
+                    reason=decision.reason,
+                    http_status=None,
+                    attempts=0,
+                )
+
+    async def _tell_support(self) -> None:
+        app = self.app
+        nowhere = await app.store.alerts_without_channel(self.run_id)
+        if not nowhere:
+            return
+        detail = f"{len(nowhere)} alerts have a region that leads to no channel"
+        self._warnings += (RunWarning(code="unknown_region", count=len(nowhere), detail=detail),)
+        if self._resumed is not None and self._resumed.is_noticed:
+            return
+        if await app.notice.tell(
+            run_id=self.run_id,
+            month=self._request.month,
+            alerts=nowhere,
+            undelivered=await self._patiently(app.store.undelivered),
+            clock=app.clock,
+            observer=app.observer,
+        ):
+            await self._patiently(lambda: app.store.note_notice(self.run_id, now=app.clock.now()))
+        else:
+            detail = "the support notice about accounts without a channel could not be delivered"
+            self._warnings += (RunWarning(code="support_notice_failed", count=len(nowhere), detail=detail),)
+
+    async def _finish(self, error: RunError | None) -> None:
+        app = self.app
+        self.is_closing = True
+        undelivered = await self._patiently(app.store.undelivered)
+        await self._patiently(
+            lambda: app.store.finish_run(
+                self.run_id,
+                now=app.clock.now(),
+                error=error,
+                warnings=self._warnings + _undelivered_warnings(undelivered),
+                epoch=self.epoch,
+            )
+        )
+        record = await self._patiently(lambda: app.store.get_run(self.run_id))
+        app.observer.run_finished(record=record, undelivered=undelivered)
+
+    async def _patiently(self, verb: Callable[[], Awaitable[T]]) -> T:
+        return await patiently(self.app.clock, verb)
+
+
+def _nothing_arrived(progress: Progress) -> tuple[RunWarning, ...]:
+    if progress.alerts_failed < progress.alerts_queued:
+        return ()
+    detail = f"every one of the {progress.alerts_queued} deliveries of this run failed"
+    return (RunWarning(code="all_deliveries_failed", count=progress.alerts_queued, detail=detail),)
+
+
+def _undelivered_warnings(undelivered: dict[str, int]) -> tuple[RunWarning, ...]:
+    if not undelivered:
+        return ()
+    states = ", ".join(f"{count} {status}" for status, count in sorted(undelivered.items()))
+    detail = f"alerts of all months that have not gone out: {states}"
+    return (RunWarning(code="undelivered_alerts", count=sum(undelivered.values()), detail=detail),)

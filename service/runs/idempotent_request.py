@@ -1,0 +1,25 @@
+"""The repeated request: whoever asks again for a run waits for it, wherever it runs, and gets its answer."""
+
+from typing import Final
+
+from service.domain.errors import InterruptedRunError
+from service.domain.run import RunError
+from service.runs.context import App
+from service.store.patience import patiently
+
+_POLL_S: Final = 0.5
+
+
+async def end_of_run(app: App, run_id: str) -> RunError | None:
+    """Wait until a run has ended, and return why it failed; None where it succeeded.
+
+    Raises InterruptedRunError when this service is stopped before, and DatabaseUnusableError.
+    """
+    try:
+        # The record is looked at: the run may be another process's, or become that of one which takes over.
+        while (end := await patiently(app.clock, lambda: app.store.end_of_run(run_id))) is None:
+            await app.unless_stopped(app.clock.sleep(_POLL_S))
+    except InterruptedRunError as stopped:
+        stopped.run_id = run_id
+        raise
+    return end.error

@@ -1,0 +1,108 @@
+"""The preview: what a run would do, told without sending, claiming or writing anything."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import orjson
+
+from service.delivery.message import details_url
+from service.delivery.routing import region_warnings, route
+from service.domain.delivery_status import Outcome, Reason
+from service.domain.evaluation import Evaluation
+from service.domain.ledger import Ledger
+from service.domain.progress import Phase, Progress
+from service.domain.replay import Decision, Replay, RoutedAlert, decide_replay
+from service.domain.run import Action, Preview, PreviewAlert, RunCounts, RunRequest, WithdrawnAlert
+from service.runs.admission import check_request
+from service.runs.context import App
+from service.runs.plan_digest import plan_digest
+from service.runtime.daemon_thread import run_in_daemon_thread
+from service.runtime.garbage import rare_collections
+
+
+async def preview(app: App, request: RunRequest, *, limit: int, progress: Progress) -> Preview:
+    """Say what a run would do now: the same set in the same order; the first `limit` alerts are shown.
+
+    Raises what `check_request` raises for a dry run, SourceError, and DatabaseUnusableError.
+    """
+    request = RunRequest(source_uri=request.source_uri, month=request.month, dry_run=True)
+    check_request(app, request)
+    with rare_collections():
+        evaluation = await app.unless_stopped(app.evaluate(request, progress))
+        standings = await app.store.standings(request.month, request.source_uri)
+        routed = ((alert, app.channels.of(alert.account_region)) for alert in evaluation.alerts)
+        # Tens of thousands of alerts are looked at here: not on the event loop.
+        replay = await run_in_daemon_thread(decide_replay, standings, routed, app.settings.ambiguous_sends)
+        withdrawn = await app.store.withdrawable(request.month, replay.withdrawn)
+        told = await run_in_daemon_thread(_told, app, request, evaluation, replay, withdrawn[:limit], limit)
+    progress.phase = Phase.FINISHED
+    return told
+
+
+def _told(
+    app: App,
+    request: RunRequest,
+    evaluation: Evaluation,
+    replay: Replay,
+    withdrawn: Sequence[WithdrawnAlert],
+    limit: int,
+) -> Preview:
+    decisions = replay.decisions
+    base_url = app.settings.details_base_url
+    shown = route(evaluation.alerts[:limit], app.channels, details_base_url=base_url)
+    outcomes = Counter(decision.outcome(sends=Outcome.WOULD_SEND) for decision in decisions)
+    ledger = Ledger(rows=evaluation.rows, outcomes=dict(outcomes))
+    ledger.check()
+    return Preview(
+        source_uri=request.source_uri,
+        month=request.month,
+        plan_digest=plan_digest(evaluation, app.channels, details_base_url=base_url),
+        total=len(evaluation.alerts),
+        alerts=tuple(
+            _preview_alert(item, decision, base_url) for item, decision in zip(shown, decisions, strict=False)
+        ),
+        withdrawn=tuple(withdrawn),
+        counts=_counts(evaluation, outcomes, replay),
+        ledger=ledger,
+        warnings=evaluation.warnings + region_warnings(evaluation.alerts, app.channels),
+        invalid_samples=evaluation.invalid_samples,
+        seconds_by_channel=_seconds_by_channel(app, evaluation, decisions),
+    )
+
+
+def _preview_alert(item: RoutedAlert, decision: Decision, base_url: str) -> PreviewAlert:
+    return PreviewAlert(
+        alert=item.alert,
+        channel=decision.channel,
+        details_url=details_url(item.alert, base_url),
+        action=decision.action,
+        reason=decision.reason,
+        message=orjson.loads(item.payload),
+        restated=decision.restated,
+    )
+
+
+def _counts(evaluation: Evaluation, outcomes: Counter[Outcome], replay: Replay) -> RunCounts:
+    return RunCounts(
+        rows_scanned=evaluation.rows.rows_scanned,
+        duplicates=evaluation.rows.duplicates,
+        alerts=evaluation.rows.alerts,
+        would_send=outcomes[Outcome.WOULD_SEND],
+        skipped_replay=outcomes[Outcome.SKIPPED_REPLAY],
+        failed_deliveries=outcomes[Outcome.FAILED],
+        unknown_region=sum(decision.reason is Reason.UNKNOWN_REGION for decision in replay.decisions),
+        unknown=outcomes[Outcome.UNKNOWN],
+        withdrawn=len(replay.withdrawn),
+        restated=replay.restated,
+    )
+
+
+def _seconds_by_channel(app: App, evaluation: Evaluation, decisions: list[Decision]) -> dict[str, float]:
+    """Say how long the sends need at the configured pace; channels that share one lane share its pace."""
+    rate = app.settings.slack_messages_per_second
+    sends = Counter(
+        app.channels.of(alert.account_region)
+        for alert, decision in zip(evaluation.alerts, decisions, strict=True)
+        if decision.action is Action.SEND
+    )
+    return {channel: round(sends[channel] / rate, 1) if rate else 0.0 for channel in app.channels.names}

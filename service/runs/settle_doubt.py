@@ -1,0 +1,31 @@
+"""Settling doubts: a person says whether Slack has an alert, and it is written down who said so."""
+
+from service.domain.alert_record import AlertRecord
+from service.domain.delivery_status import SettleAs
+from service.runs.context import App
+
+
+async def settle_alert(
+    app: App, alert_id: str, settle_as: SettleAs, *, by: str, note: str | None
+) -> AlertRecord:
+    """Settle one alert in doubt and return what is known of it now; to repeat it does no harm.
+
+    Raises AlertNotFoundError, NotInDoubtError, and DatabaseUnusableError.
+    """
+    record, changed = await app.store.settle_doubt(alert_id, settle_as, by=by, note=note, now=app.clock.now())
+    if changed:
+        app.observer.alert_decided(record)
+    return record
+
+
+async def settle_run(
+    app: App, run_id: str, settle_as: SettleAs, *, by: str, note: str | None
+) -> list[AlertRecord]:
+    """Settle all that a run left or found in doubt and that still is; return it in the run's order.
+
+    Raises RunNotFoundError and DatabaseUnusableError.
+    """
+    records = await app.store.settle_doubts(run_id, settle_as, by=by, note=note, now=app.clock.now())
+    for record in records:
+        app.observer.alert_decided(record)
+    return records

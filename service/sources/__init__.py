@@ -1,0 +1,1 @@
+"""Where rows lie: local files and buckets, listed, pinned and opened."""

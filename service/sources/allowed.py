@@ -1,0 +1,56 @@
+"""The allowed sources: the fence that `ALLOWED_SOURCES` puts around what may be read."""
+
+import os.path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from service.domain.errors import BadSourceUriError, SourceNotAllowedError
+from service.sources.uri import Scheme, SourceUri
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedSources:
+    """The places that may be read; None allows any place, an empty tuple none."""
+
+    prefixes: tuple[tuple[Scheme, str], ...] | None
+
+    @classmethod
+    def parse(cls, prefixes: Sequence[str] | None) -> Self:
+        """Read URI prefixes such as `gs://bucket/exports`; raises BadSourceUriError."""
+        if prefixes is None:
+            return cls(None)
+        uris = [SourceUri.parse(prefix) for prefix in prefixes]
+        if any(uri.is_glob for uri in uris):
+            raise BadSourceUriError("ALLOWED_SOURCES holds plain prefixes, without wildcards")
+        return cls(tuple((uri.scheme, _place(uri)) for uri in uris))
+
+    def check(self, uri: SourceUri) -> None:
+        """Raise SourceNotAllowedError unless everything before the first wildcard lies inside a prefix."""
+        self.check_place(uri, _place(uri))
+
+    def check_place(self, uri: SourceUri, place: str) -> None:
+        """Raise SourceNotAllowedError unless `place`, one file that `uri` has led to, lies inside a prefix.
+
+        `place` is a path whose symbolic links and `..` are resolved, or `bucket/key`.
+        """
+        if self.prefixes is None:
+            return
+        for scheme, prefix in self.prefixes:
+            # A prefix ends at a path boundary: /data does not allow /database.
+            if scheme == uri.scheme and (place == prefix or place.startswith(prefix.rstrip("/") + "/")):
+                return
+        raise SourceNotAllowedError(
+            f"{uri.text} is outside of, or leads outside of, what ALLOWED_SOURCES allows to read"
+        )
+
+
+def check_allowed(uri: SourceUri, prefixes: Sequence[str] | None) -> None:
+    """Raise SourceNotAllowedError unless `uri` lies inside one of the URI `prefixes` (None: any place)."""
+    AllowedSources.parse(prefixes).check(uri)
+
+
+def _place(uri: SourceUri) -> str:
+    if uri.scheme == "file":
+        return os.path.realpath(uri.base)
+    return f"{uri.bucket}/{uri.base}" if uri.base else uri.bucket

@@ -1,0 +1,153 @@
+"""The footer: what a Parquet file says of itself at its end, and what its folders say of it."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from service.sources.parquet.columns import ATTRIBUTES, KEYS, KINDS, MONTH, Kind
+
+_A_DAY: Final = dt.timedelta(days=1)
+_PLAIN_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footer:
+    """One file's metadata."""
+
+    name: str
+    """Path inside the source."""
+    metadata: Any
+    """`pyarrow.parquet.FileMetaData`."""
+    places: Mapping[str, int]
+    """At which place each column of ours stands in every row group."""
+    zoned_months: bool = False
+    """Whether months carry a time zone, so that their statistics, in UTC, may be a day off."""
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    """Columns that the names of its folders give (Hive), as Arrow scalars."""
+
+    def ranges(self, row_group: int, columns: Iterable[str]) -> list[tuple[int, int]]:
+        """Return where in the file the chunks of these columns lie, as offsets and lengths."""
+        group = self.metadata.row_group(row_group)
+        return [_range(group.column(self.places[name])) for name in columns if name in self.places]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowGroup:
+    """One row group, the unit that is read."""
+
+    file: int
+    """Place of the file in the source's list."""
+    index: int
+    rows: int
+    first_day: dt.date | None
+    """Statistics of the month; None where there are none to rely on, or a month is null."""
+    last_day: dt.date | None
+    compressed_bytes: int
+    """Of the columns that the fold reads."""
+    attribute_compressed: int
+    """Of the columns that are read for alerting accounts."""
+    key_bytes: int
+    """Of one batch of the columns that the fold reads, decoded, about."""
+    attribute_bytes: int
+    """Of one batch of the columns that are read for alerting accounts."""
+    dictionaries: tuple[str, ...]
+    """Text columns whose values are told by a dictionary, so that they are cheaper to read as such."""
+
+    def may_hold(self, first: dt.date, last: dt.date) -> bool:
+        """Whether a row of these days, or one without a month, may be in here."""
+        if self.first_day is None or self.last_day is None:
+            return True
+        return self.first_day <= last and first <= self.last_day
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of one row group, as they are read."""
+
+    group: RowGroup
+    file_name: str
+    """Path inside the source."""
+    first_row: int
+    """Place of the first of these rows in its row group."""
+    columns: Any
+    """`pyarrow.RecordBatch`."""
+
+
+def row_groups(file: int, footer: Footer, batch_rows: int) -> Iterator[RowGroup]:
+    """Describe the row groups of a file that have any row."""
+    for index in range(footer.metadata.num_row_groups):
+        group = footer.metadata.row_group(index)
+        if not group.num_rows:
+            continue
+        chunks = {name: group.column(place) for name, place in footer.places.items()}
+        keys = [chunks[name] for name in KEYS if name in chunks]
+        attributes = [chunks[name] for name in ATTRIBUTES if name in chunks]
+        first_day, last_day = _days(footer, chunks.get(MONTH))
+        share = min(batch_rows / group.num_rows, 1)
+        yield RowGroup(
+            file=file,
+            index=index,
+            rows=group.num_rows,
+            first_day=first_day,
+            last_day=last_day,
+            compressed_bytes=sum(chunk.total_compressed_size for chunk in keys),
+            attribute_compressed=sum(chunk.total_compressed_size for chunk in attributes),
+            key_bytes=_decoded(keys, share),
+            attribute_bytes=_decoded(attributes, share),
+            dictionaries=tuple(
+                name for name, chunk in chunks.items() if KINDS[name] is Kind.TEXT and _is_dictionary(chunk)
+            ),
+        )
+
+
+def column_places(schema: Any) -> dict[str, int]:
+    """Return at which place each column of ours stands, by a `pyarrow.parquet.ParquetSchema`."""
+    paths = [schema.column(place).path for place in range(len(schema))]
+    return {path: place for place, path in enumerate(paths) if path in KINDS}
+
+
+def _range(chunk: Any) -> tuple[int, int]:
+    first = chunk.data_page_offset
+    if chunk.has_dictionary_page and chunk.dictionary_page_offset:
+        first = min(first, chunk.dictionary_page_offset)
+    return first, chunk.total_compressed_size
+
+
+def _decoded(chunks: Sequence[Any], share: float) -> int:
+    # A dictionary may unfold to more than its chunk: count as many bytes for a value as a number takes.
+    return int(share * sum(max(chunk.total_uncompressed_size, 16 * chunk.num_values) for chunk in chunks))
+
+
+def _is_dictionary(chunk: Any) -> bool:
+    """Whether a text chunk has no page of plain values: those take at least the 4 bytes of their length.
+
+    A chunk whose dictionary grew too large goes on in plain pages, and would be slow to read as a dictionary.
+    """
+    return bool(chunk.has_dictionary_page and chunk.total_uncompressed_size < _PLAIN_BYTES * chunk.num_values)
+
+
+def _days(footer: Footer, months: Any) -> tuple[dt.date | None, dt.date | None]:
+    """Return the first and last day that a row group can hold; None for both unless it is certain."""
+    if MONTH in footer.keys:
+        day = footer.keys[MONTH].as_py()
+        return day, day
+    statistics = months.statistics if months is not None else None
+    if statistics is None or not statistics.has_min_max or not statistics.has_null_count:
+        return None, None
+    if statistics.null_count:
+        return None, None
+    try:
+        first, last = _day(statistics.min), _day(statistics.max)
+        return (first - _A_DAY, last + _A_DAY) if footer.zoned_months else (first, last)
+    except (OverflowError, ValueError, TypeError):
+        # Beyond what a date can say: not worth being clever about.
+        return None, None
+
+
+def _day(value: Any) -> dt.date:
+    if isinstance(value, dt.datetime):
+        return value.date()
+    if isinstance(value, dt.date):
+        return value
+    raise TypeError(type(value))

@@ -1,0 +1,177 @@
+"""The footer's check: contradictions over which the Parquet library would not raise but end the process.
+
+pyarrow tells of row groups and column chunks through C++ constructors that throw where nobody catches, so one
+damaged footer would take the whole service down. What they throw over is looked at here first, in the Thrift
+structures themselves (github.com/apache/parquet-format: parquet.thrift, and Thrift's compact protocol).
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from service.domain.errors import SourceNotParquetError
+
+_I32, _I64, _BINARY, _LIST, _STRUCT = 5, 6, 8, 9, 12
+"""Types of the compact protocol."""
+_LONG: Final = 15
+"""Where a list's length stands that is too long for its head."""
+
+# Fields by number and type: one that comes with another type is skipped by the library, and so here.
+_SCHEMA, _ROW_GROUPS, _ENCRYPTION = (2, _LIST), (4, _LIST), (8, _STRUCT)
+_TYPE, _REPETITION, _CHILDREN = (1, _I32), (3, _I32), (5, _I32)
+_CHUNKS: Final = (1, _LIST)
+_TOLD, _CRYPTO, _ENCRYPTED = (3, _STRUCT), (8, _STRUCT), (9, _BINARY)
+_STATISTICS, _SIZES = (12, _STRUCT), (16, _STRUCT)
+_TEXT_SIZE, _REPEATED_LEVELS, _DEFINED_LEVELS = (1, _I64), (2, _LIST), (3, _LIST)
+_BOUNDS: Final = ((1, _BINARY), (2, _BINARY), (5, _BINARY), (6, _BINARY))
+"""Max and min, as they were once written and as they are now."""
+
+_WIDTHS: Final = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8}
+"""Bytes of a value, by physical type: BOOLEAN, INT32, INT64, INT96, FLOAT, DOUBLE."""
+_BYTE_ARRAY: Final = 6
+_OPTIONAL, _REPEATED = 1, 2
+
+_Struct = dict[tuple[int, int], Any]
+_Leaf = tuple[int, int, int]
+"""A column's physical type, and how deep it is defined and repeated."""
+
+
+def check_footer(footer: bytes, name: str, *, bounds_of: int | None) -> None:
+    """Raise SourceNotParquetError where the library would end the process over the footer of the file `name`.
+
+    `bounds_of` is the place of the column whose statistics will be looked at.
+    """
+    try:
+        problem = _problem_of_footer(_Compact(footer).struct(), bounds_of)
+    except (LookupError, ValueError, TypeError, AttributeError, RuntimeError):
+        # RuntimeError: structures in structures without an end, or a schema's tree that ends early.
+        problem = "its footer makes no sense"
+    if problem:
+        raise SourceNotParquetError(f"{name} is damaged: {problem}")
+
+
+def _problem_of_footer(footer: _Struct, bounds_of: int | None) -> str:
+    if _ENCRYPTION in footer:
+        return "its footer says that it is encrypted"
+    elements = iter(footer[_SCHEMA])
+    leaves = list(_leaves(elements, next(elements).get(_CHILDREN, 0)))
+    for number, group in enumerate(footer[_ROW_GROUPS]):
+        chunks = group[_CHUNKS]
+        if len(chunks) != len(leaves):
+            return f"row group {number} has not the columns of the schema"
+        for place, (chunk, leaf) in enumerate(zip(chunks, leaves, strict=True)):
+            problem = _problem(chunk, leaf) or (place == bounds_of and _problem_of_bounds(chunk, leaf))
+            if problem:
+                return f"column {place} of row group {number} {problem}"
+    return ""
+
+
+def _leaves(elements: Iterator[_Struct], count: int, defined: int = 0, repeated: int = 0) -> Iterator[_Leaf]:
+    """Yield the columns below the next `count` elements of a schema, which lists its tree depth first."""
+    for _ in range(count):
+        element = next(elements)
+        repetition = element.get(_REPETITION)
+        deep = defined + (repetition in {_OPTIONAL, _REPEATED}), repeated + (repetition == _REPEATED)
+        if element.get(_CHILDREN):
+            yield from _leaves(elements, element[_CHILDREN], *deep)
+        elif _TYPE in element:
+            yield element[_TYPE], *deep
+
+
+def _problem(chunk: _Struct, leaf: _Leaf) -> str:
+    kind, defined, repeated = leaf
+    told = chunk.get(_TOLD)
+    if told is None or _CRYPTO in chunk or _ENCRYPTED in chunk:
+        return "is encrypted, or not described"
+    if told.get(_TYPE) != kind:
+        return "is of another type than the schema says"
+    sizes = told.get(_SIZES, {})
+    if _TEXT_SIZE in sizes and kind != _BYTE_ARRAY:
+        return "tells the size of texts, but holds none"
+    levels = len(sizes.get(_REPEATED_LEVELS, ())), len(sizes.get(_DEFINED_LEVELS, ()))
+    if levels[0] not in {0, repeated + 1} or levels[1] not in {0, defined + 1}:
+        return "counts other levels than the schema has"
+    return ""
+
+
+def _problem_of_bounds(chunk: _Struct, leaf: _Leaf) -> str:
+    bounds = chunk[_TOLD].get(_STATISTICS, {})
+    width = _WIDTHS.get(leaf[0], 0)
+    if any(len(bounds[bound]) < width for bound in _BOUNDS if bound in bounds):
+        return "has statistics of another type"
+    return ""
+
+
+class _Compact:
+    """Structures in Thrift's compact protocol, read one after the other."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._at = 0
+
+    def struct(self) -> _Struct:
+        """Read a structure."""
+        fields: _Struct = {}
+        number = 0
+        while head := self._byte():
+            number = number + (head >> 4) if head >> 4 else self._integer()
+            kind = head & 15
+            # A field's truth stands in its head.
+            fields[number, kind] = kind == 1 if kind in {1, 2} else self._value(kind)
+        return fields
+
+    def _value(self, kind: int) -> Any:
+        value: Any
+        match kind:
+            case 4 | 5 | 6:  # of 16, 32 and 64 bits
+                value = self._integer()
+            case 8:
+                value = self._bytes(self._varint())
+            case 12:
+                value = self.struct()
+            case 9 | 10:
+                value = self._list()
+            case 1 | 2 | 3:
+                value = self._byte()
+            case 7:
+                value = self._bytes(8)
+            case 11:
+                size = self._varint()
+                kinds = self._byte() if size else 0
+                value = [(self._value(kinds >> 4), self._value(kinds & 15)) for _ in range(size)]
+            case _:
+                raise ValueError(kind)
+        return value
+
+    def _list(self) -> list[Any]:
+        head = self._byte()
+        size, kind = head >> 4 if head >> 4 < _LONG else self._varint(), head & 15
+        if size and kind not in {_I32, _I64, _BINARY, _STRUCT}:
+            # Footers have no such lists; the library would read them as what they ought to be.
+            raise ValueError(kind)
+        return [self._value(kind) for _ in range(size)]
+
+    def _byte(self) -> int:
+        byte = self._content[self._at]
+        self._at += 1
+        return byte
+
+    def _bytes(self, size: int) -> bytes:
+        start = self._at
+        self._at += size
+        if self._at > len(self._content):
+            raise IndexError(size)
+        return self._content[start : self._at]
+
+    def _varint(self) -> int:
+        content, at = self._content, self._at
+        value = shift = 0
+        while (byte := content[at]) & 0x80:
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            at += 1
+        self._at = at + 1
+        return value | byte << shift
+
+    def _integer(self) -> int:
+        value = self._varint()
+        return value >> 1 ^ -(value & 1)

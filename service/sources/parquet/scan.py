@@ -1,0 +1,289 @@
+"""The scan: Parquet files become record batches, on as many threads as the plan is given.
+
+Errors of the Parquet reader end here: beyond this module there are only this service's own.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from service.account_risk.scan_plan import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
+from service.domain.errors import (
+    InterruptedRunError,
+    MonthNotInSourceError,
+    RiskAlertsError,
+    SchemaMismatchError,
+    SourceChangedError,
+    SourceNotFoundError,
+    SourceNotParquetError,
+)
+from service.sources.buckets.object_reader import TAIL
+from service.sources.parquet.columns import MONTH, schema_problems
+from service.sources.parquet.footer import Batch, Footer, RowGroup, column_places
+from service.sources.parquet.footer_validation import check_footer
+from service.sources.parquet.hive import partition_keys, with_keys
+from service.sources.parquet.prefetch import Prefetch
+from service.sources.parquet.text import check_dictionaries, without_views
+from service.sources.source import Source, SourceFile, SourceReader
+
+# Arrow's own allocator keeps what it has freed: 60 to 100 MB more for the whole process, and no faster.
+pa.set_memory_pool(pa.system_memory_pool())
+
+_Item = TypeVar("_Item")
+
+_MAGIC: Final = b"PAR1"
+_TRAILER: Final = 8
+"""Bytes: the footer's length, and the magic again."""
+
+_FOOTER_THREADS: Final = 16
+"""Footers are small: what they cost is waiting for remote storage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanOptions:
+    """What a scan may use of the machine."""
+
+    threads: int = 2
+    memory_limit_mb: int | None = None
+    cluster: str | None = None
+    """Address of a Dask scheduler that evaluates, such as tcp://scheduler:8786; None: this process."""
+    reopen: Callable[[], Source] | None = None
+    """How the workers of a cluster open the same source; must be picklable, and holds its credentials."""
+
+
+class Scan:
+    """The files of one source, for as long as one evaluation takes."""
+
+    def __init__(self, source: Source, *, threads: int, stop: threading.Event) -> None:
+        self._source = source
+        self._threads = max(threads, 1)
+        self._stop = stop
+        self._files: dict[int, SourceFile] = {}
+        self._footers: dict[int, Footer] = {}
+
+    def footers(self) -> list[Footer]:
+        """Read the footers of all files; raises SourceError, naming every column that does not fit."""
+        self._files = dict(enumerate(self._source.files()))
+        self._in_threads(range(len(self._files)), self._read_footer, min(_FOOTER_THREADS, len(self._files)))
+        return [self._footers[place] for place in range(len(self._files))]
+
+    @property
+    def versions(self) -> tuple[tuple[str, str], ...]:
+        """Path and version of every file, as it was listed before its footer was read."""
+        return tuple((file.path, file.version) for file in self._files.values())
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Hold the source to what was listed: raises SourceChangedError where a file has changed meanwhile.
+
+        Every read is of the listed version, as far as its storage can promise that. Afterwards the source is
+        listed again, also where the bytes made no sense: they may have been those of two versions. Files that
+        have come since are the next scan's.
+        """
+        try:
+            yield
+        except (SourceNotFoundError, SourceNotParquetError, SchemaMismatchError, MonthNotInSourceError):
+            self._check_unchanged()
+            raise
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        try:
+            now = set(self._source.files() if self._files else ())
+        except SourceNotFoundError:
+            now = set()
+        for file in self._files.values():
+            if file not in now:
+                raise SourceChangedError(
+                    f"{file.name} was replaced or removed while it was being read; run again"
+                )
+
+    def adopt(self, files: Mapping[int, SourceFile], footers: Mapping[int, Footer]) -> None:
+        """Take over what another scan of the same source has found, or the part of it that is to be read."""
+        self._files.update(files)
+        self._footers.update(footers)
+
+    def found(self, groups: Iterable[RowGroup]) -> tuple[dict[int, SourceFile], dict[int, Footer]]:
+        """Return what another scan must adopt to read these row groups."""
+        files = sorted({group.file for group in groups})
+        return {file: self._files[file] for file in files}, {file: self._footers[file] for file in files}
+
+    def read(
+        self,
+        groups: Sequence[RowGroup],
+        columns: Sequence[str],
+        on_batch: Callable[[Batch], None],
+        on_group: Callable[[RowGroup], None] = lambda _: None,
+    ) -> None:
+        """Give every batch of these row groups to `on_batch`, from several threads; raises SourceError."""
+        # With fewer row groups than threads, the columns of one are decoded side by side, and one thread
+        # takes in a batch while another has the next one decoded.
+        by_column = len(groups) < self._threads
+        threads_of_group = -(-self._threads // max(len(groups), 1))
+        opened = _Ahead(self, groups, columns, self._threads)
+
+        def read_group(place: int) -> None:
+            reader, prefetch = opened.take(place)
+            with reader:
+                batches = self._batches(groups[place], columns, reader, prefetch, by_column=by_column)
+                self._in_threads(batches, on_batch, threads_of_group)
+            on_group(groups[place])
+
+        try:
+            self._in_threads(range(len(groups)), read_group, min(self._threads, len(groups)))
+        finally:
+            opened.close()
+            # What the threads needed for themselves would otherwise stay with the process.
+            pa.default_memory_pool().release_unused()
+
+    def open(self, group: RowGroup, columns: Sequence[str]) -> tuple[SourceReader, Prefetch]:
+        """Open a row group's file, and begin to fetch what will be read of it."""
+        reader = self._source.open(self._files[group.file])
+        ranges = self._footers[group.file].ranges(group.index, columns)
+        return reader, Prefetch(reader, ranges, rows=group.rows, at_most=PREFETCH_BYTES)
+
+    def _read_footer(self, place: int) -> None:
+        file = self._files[place]
+        with self._source.open(file) as reader, _translated(file):
+            if not file.size:
+                raise SourceNotParquetError(f"{file.name} is empty, so it is not a Parquet file")
+            end = _end(reader.parquet_input, file.size)
+            parquet = pq.ParquetFile(pa.BufferReader(_MAGIC + end), pre_buffer=False)
+            places = column_places(parquet.schema)
+            # Before anything else is asked of the metadata.
+            check_footer(end[:-_TRAILER], file.name, bounds_of=places.get(MONTH))
+            schema = parquet.schema_arrow
+            keys = partition_keys(file.path, file.name)
+            problems = schema_problems(schema, keys)
+            if problems:
+                raise SchemaMismatchError(f"{file.name} does not fit: {'; '.join(problems)}")
+            zoned = MONTH in schema.names and getattr(schema.field(MONTH).type, "tz", None) is not None
+            self._footers[place] = Footer(
+                name=file.name, metadata=parquet.metadata, places=places, zoned_months=zoned, keys=keys
+            )
+
+    def _batches(
+        self,
+        group: RowGroup,
+        columns: Sequence[str],
+        reader: SourceReader,
+        prefetch: Prefetch,
+        *,
+        by_column: bool,
+    ) -> Iterator[Batch]:
+        file, footer = self._files[group.file], self._footers[group.file]
+        with _translated(file):
+            parquet = pq.ParquetFile(
+                reader.parquet_input,
+                metadata=footer.metadata,
+                read_dictionary=group.dictionaries,
+                buffer_size=READ_BYTES,
+                pre_buffer=False,
+                coerce_int96_timestamp_unit="us",
+            )
+            present = set(parquet.schema_arrow.names)
+            batches = parquet.iter_batches(
+                batch_size=BATCH_ROWS,
+                row_groups=[group.index],
+                columns=[column for column in columns if column in present],
+                use_threads=by_column,
+            )
+            first_row = 0
+            for batch in batches:
+                check_dictionaries(batch)
+                prefetch.reached(first_row + batch.num_rows)
+                yield Batch(
+                    group,
+                    footer.name,
+                    first_row,
+                    with_keys(without_views(batch), footer.keys, columns, footer.name),
+                )
+                first_row += batch.num_rows
+            if first_row != group.rows:
+                raise SourceNotParquetError(f"{file.name} has {first_row} rows where it says {group.rows}")
+
+    def _in_threads(self, items: Iterable[_Item], work: Callable[[_Item], None], threads: int) -> None:
+        """Do `work` for each of `items`; raises the first error, after all threads have stopped."""
+        waiting = iter(items)
+        taking = threading.Lock()
+        errors: list[BaseException] = []
+
+        def worker() -> None:
+            try:
+                while not errors and not self._stop.is_set():
+                    with taking:
+                        item = next(waiting, None)
+                    if item is None:
+                        return
+                    work(item)
+            except BaseException as error:  # noqa: BLE001 - raised again where the threads are joined
+                errors.append(error)
+
+        helpers = [threading.Thread(target=worker, name=f"scan-{n}", daemon=True) for n in range(1, threads)]
+        for thread in helpers:
+            thread.start()
+        worker()
+        for thread in helpers:
+            thread.join()
+        if errors:
+            raise errors[0]
+        if self._stop.is_set():
+            raise InterruptedRunError("the evaluation was stopped")
+
+
+class _Ahead:
+    """Row groups opened before their turn, so that remote storage answers while others are decoded."""
+
+    def __init__(self, scan: Scan, groups: Sequence[RowGroup], columns: Sequence[str], ahead: int) -> None:
+        self._scan = scan
+        self._groups = groups
+        self._columns = columns
+        self._ahead = ahead
+        self._opening = threading.Lock()
+        self._next = 0
+        self._opened: dict[int, tuple[SourceReader, Prefetch]] = {}
+
+    def take(self, place: int) -> tuple[SourceReader, Prefetch]:
+        """Return the reader of one row group, which is the caller's to close, and its prefetch."""
+        with self._opening:
+            while self._next < len(self._groups) and self._next <= place + self._ahead:
+                self._opened[self._next] = self._scan.open(self._groups[self._next], self._columns)
+                self._next += 1
+            return self._opened.pop(place)
+
+    def close(self) -> None:
+        """Close what nobody took, because another row group failed."""
+        while self._opened:
+            self._opened.popitem()[1][0].close()
+
+
+def _end(file: pa.NativeFile, size: int) -> bytes:
+    """Return a file's footer and what follows it; all the file, where it has none."""
+
+    def tail(length: int) -> bytes:
+        file.seek(size - length)
+        content: bytes = file.read(length)
+        return content
+
+    end = tail(min(size, TAIL))
+    length = int.from_bytes(end[-_TRAILER : -len(_MAGIC)], "little") + _TRAILER
+    if length > size - len(_MAGIC) or not end.endswith(_MAGIC):
+        return end
+    return end[-length:] if length <= len(end) else tail(length)
+
+
+@contextmanager
+def _translated(file: SourceFile) -> Iterator[None]:
+    """Turn what the Parquet reader raises into this service's own error; its own pass through."""
+    try:
+        yield
+    except RiskAlertsError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, MemoryError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise SourceNotParquetError(f"{file.name} cannot be read as Parquet: {said}") from error

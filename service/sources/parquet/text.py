@@ -1,0 +1,96 @@
+"""Text in a source: bytes that claim to be UTF-8, in any of the forms in which Arrow holds them."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.sources.parquet.columns import Ints
+
+_LOOKS_ESCAPED: Final = re.compile(r"\\(?=x[0-9a-f]{2})")
+
+
+def without_views(batch: Any) -> Any:
+    """Return the batch with its string views as large strings, as most kernels know no views."""
+    for place, kind in enumerate(batch.schema.types):
+        if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+            plain = pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary()
+            batch = batch.set_column(place, batch.schema.names[place], batch.column(place).cast(plain))
+    return batch
+
+
+def check_dictionaries(batch: Any) -> None:
+    """Raise ValueError where a row points beyond its dictionary, as Arrow reads it from damaged pages."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_dictionary(column.type):
+            ends = pc.min_max(column.indices).as_py()
+            if ends["min"] is not None and not 0 <= ends["min"] <= ends["max"] < len(column.dictionary):
+                raise ValueError(f"{name} points beyond its dictionary")
+
+
+def as_bytes(column: Any) -> Any:
+    """Return a text column as binary or large_binary, without a dictionary; its bytes are not judged."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return as_bytes(column.dictionary_decode())
+    if pa.types.is_large_binary(kind) or pa.types.is_binary(kind):
+        return column
+    return column.cast(pa.large_binary() if pa.types.is_large_string(kind) else pa.binary())
+
+
+def encoded(column: Any) -> tuple[Any, Ints]:
+    """Return the distinct values of a text column as bytes, and each row's place among them, -1 if null."""
+    if pa.types.is_null(column.type):
+        return pa.array([], pa.binary()), np.full(len(column), -1)
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    indices = column.indices if column.indices.null_count == 0 else column.indices.fill_null(-1)
+    places: Ints = indices.to_numpy(zero_copy_only=False)
+    return as_bytes(column.dictionary), places
+
+
+def texts(column: Any) -> Any:
+    """Return large_strings: what is not UTF-8, and NUL, which no database takes, become U+FFFD."""
+    data = as_bytes(column).cast(pa.large_binary())
+    clean = _clean(data)
+    if clean is not None:
+        return clean
+    shown = (
+        None if value is None else value.decode(errors="replace").replace("\x00", "\ufffd")
+        for value in data.to_pylist()
+    )
+    return pa.array(shown, pa.large_string())
+
+
+def identifiers(column: Any) -> list[str]:
+    r"""Return account ids (large_binary) as text, a byte that is not UTF-8, or is NUL, escaped as `\xNN`.
+
+    Two different ids never come out alike: a backslash that already looks like such an escape is escaped too.
+    """
+    clean = _clean(column)
+    if clean is not None and not pc.any(pc.match_substring(clean, "\\x")).as_py():
+        return list(clean.to_pylist())
+    return ["".join(_escaped(value)) for value in column.to_pylist()]
+
+
+def _clean(data: Any) -> Any:
+    """Return the data as large_string, or None if any of it is not UTF-8 or holds NUL."""
+    try:
+        clean = data.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return None
+    return None if pc.any(pc.match_substring(data, b"\x00")).as_py() else clean
+
+
+def _escaped(value: bytes) -> Iterator[str]:
+    # Decoded like this, an invalid byte becomes a lone surrogate that stands for exactly that byte.
+    for char in _LOOKS_ESCAPED.sub(r"\\x5c", value.decode(errors="surrogateescape")):
+        if char == "\x00":
+            yield "\\x00"
+        elif "\udc80" <= char <= "\udcff":
+            yield f"\\x{ord(char) - 0xDC00:02x}"
+        else:
+            yield char

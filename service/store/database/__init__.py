@@ -1,0 +1,1 @@
+"""One database behind two dialects: SQLite and PostgreSQL."""

@@ -1,0 +1,181 @@
+"""PostgreSQL through asyncpg: an advisory lock stands in for SQLite's one writer.
+
+What the verbs read before they write is then as true at their commit as it was when they read it, on both
+databases alike, and no transaction ever has to be tried again.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from service.domain.errors import DatabaseUnusableError
+from service.store.database import database
+from service.store.database.database import Work, to_its_end
+from service.store.database.failures import translated
+
+_WRITER_LOCK: Final = 7_275_126
+"""Any number, the same in every process."""
+_READERS: Final = 4
+"""With the one writer: five connections for each process."""
+_RECYCLE_S: Final = 1800
+_COMMAND_TIMEOUT_S: Final = 30.0
+"""No statement here takes as long; an answer that takes longer was lost with the network."""
+_COPY_TIMEOUT_S: Final = 600.0
+"""A table of millions of rows may have to be sorted, while the other side of the copy waits."""
+COMMIT_PATIENCE_S: Final = 30.0
+"""Longer than the server itself keeps a transaction in which nothing happens."""
+_COMMIT_POLL_S: Final = 0.2
+# The transaction's number is what its fate can be asked by, should the answer to its commit be lost.
+_BEGIN_WRITING: Final = sa.text("SELECT pg_current_xact_id()::text FROM pg_advisory_xact_lock(:lock)")
+_FATE: Final = sa.text("SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8))")
+FAILURES: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_NOT_FOR_ASYNCPG: Final = {"channel_binding", "connect_timeout", "gssencmode", "sslcompression", "sslsni"}
+"""What libpq's URLs may carry and asyncpg would pass on to the server, which does not know it."""
+
+T = TypeVar("T")
+
+
+class PostgresqlDatabase:
+    """A database of a PostgreSQL server."""
+
+    def __init__(self, url: str) -> None:
+        self._writing = asyncio.Lock()
+        connect = _connecting(url, answer_s=_COMMAND_TIMEOUT_S, idle_s=database.BUSY_TIMEOUT_S)
+        # Repeatable read gives readers what SQLite gives them: one snapshot for all that they ask. The writer
+        # has to see what was committed while it waited for the lock.
+        self._readers = _engine(connect, _READERS, "REPEATABLE READ").execution_options(
+            postgresql_readonly=True
+        )
+        self._writer = _engine(connect, 1, "READ COMMITTED")
+
+    async def open(self) -> None:
+        """Find out whether the server can be reached; raises DatabaseUnusableError."""
+        await self.read(lambda connection: connection.execute(sa.select(1)).scalar())
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work` on one consistent snapshot; see `Database.read`."""
+
+        async def transaction() -> T:
+            async with self._readers.connect() as connection:
+                return await connection.run_sync(work)
+
+        return await _result(transaction())
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` as the only writer and commit; see `Database.write`."""
+
+        async def transaction() -> T:
+            async with self._writing, self._writer.connect() as connection:
+                number = (await connection.execute(_BEGIN_WRITING, {"lock": _WRITER_LOCK})).scalar_one()
+                result = await connection.run_sync(work)
+                try:
+                    await connection.commit()
+                except FAILURES:
+                    if not await self._was_committed(number):
+                        raise
+                return result
+
+        return await _result(transaction())
+
+    async def _was_committed(self, number: str) -> bool:
+        """Find out what became of a transaction whose commit was asked for and not answered.
+
+        A claim that is taken for made when it was not could be posted by two, and one that was made unseen
+        would leave its alert in doubt. Raises DatabaseUnusableError when nobody can tell.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + COMMIT_PATIENCE_S
+        while loop.time() < give_up_at:
+            try:
+                async with self._readers.connect() as connection:
+                    fate = (await connection.execute(_FATE, {"number": number})).scalar_one()
+            except FAILURES:
+                fate = None
+            if fate in {"committed", "aborted"}:
+                return bool(fate == "committed")
+            # Still under way, or the server cannot be asked just now.
+            await asyncio.sleep(_COMMIT_POLL_S)
+        raise DatabaseUnusableError(
+            "the database cannot be used: the connection was lost at a commit, and whether that was made "
+            "cannot be found out"
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await _result(self._readers.dispose())
+        await _result(self._writer.dispose())
+
+
+def asyncpg_dsn(url: str) -> str:
+    """Spell a database URL as asyncpg reads it.
+
+    asyncpg knows libpq's `sslmode`, `sslrootcert`, and `host=/cloudsql/…` for a socket, as the cloud's
+    consoles hand them out; what it takes from SQLAlchemy's own spelling is said here.
+    """
+    parts = urlsplit(url)
+    query = [
+        ("sslmode" if name == "ssl" else name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if name not in _NOT_FOR_ASYNCPG
+    ]
+    if not any(name == "application_name" for name, _ in query):
+        query.append(("application_name", "risk-alerts"))
+    return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(query)))
+
+
+def lone_engine(url: str, *, writes: bool) -> AsyncEngine:
+    """Return an engine for one long transaction: of the only writer, or on one snapshot."""
+    connect = _connecting(url, answer_s=_COPY_TIMEOUT_S, idle_s=_COPY_TIMEOUT_S)
+    if not writes:
+        return _engine(connect, 1, "REPEATABLE READ").execution_options(postgresql_readonly=True)
+    engine = _engine(connect, 1, "READ COMMITTED")
+    sa.event.listen(engine.sync_engine, "begin", _lock_out_writers)
+    return engine
+
+
+def _lock_out_writers(connection: sa.Connection) -> None:
+    connection.execute(_BEGIN_WRITING, {"lock": _WRITER_LOCK})
+
+
+def _connecting(url: str, *, answer_s: float, idle_s: float) -> Any:
+    """Return what makes a connection: it waits so long for an answer, and is waited for so long."""
+    return partial(
+        asyncpg.connect,
+        asyncpg_dsn(url),
+        timeout=database.BUSY_TIMEOUT_S,
+        command_timeout=answer_s,
+        server_settings={
+            "lock_timeout": f"{database.BUSY_TIMEOUT_S * 1000:.0f}",
+            # A process that froze in mid-transaction must not hold the writer's lock for ever.
+            "idle_in_transaction_session_timeout": f"{idle_s * 1000:.0f}",
+            "timezone": "UTC",
+        },
+    )
+
+
+def _engine(connect: Any, size: int, isolation_level: Any) -> AsyncEngine:
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        hide_parameters=True,
+        isolation_level=isolation_level,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=database.BUSY_TIMEOUT_S,
+        pool_recycle=_RECYCLE_S,
+        pool_pre_ping=True,
+    )
+
+
+async def _result(transaction: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await to_its_end(asyncio.ensure_future(transaction))
+    except FAILURES as problem:
+        raise translated(problem) from problem

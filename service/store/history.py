@@ -1,0 +1,274 @@
+"""What can be asked about runs: one, a page of them, and the alerts of one."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+import sqlalchemy as sa
+
+from service.domain.alert import Alert
+from service.domain.delivery_status import Outcome, Reason
+from service.domain.errors import BadCursorError, RunNotFoundError
+from service.domain.month import Month
+from service.domain.run import Page, RunAlert, RunRecord, RunStatus, WithdrawnAlert
+from service.store.database.database import Database
+from service.store.rows import run_alert, run_record, withdrawn_alert
+from service.store.runs.state import count_outcomes
+from service.store.schema.tables import (
+    FACTS,
+    UtcTimestamp,
+    alert_outcomes,
+    attempts,
+    run_outcomes,
+    run_withdrawals,
+    runs,
+)
+
+SAMPLES: Final = 10
+_MAX_POSITION: Final = 2**31 - 1
+_FOREIGN: Final = "the cursor does not belong to this list"
+_TROUBLES: Final = (Outcome.FAILED, Outcome.UNKNOWN)
+
+# While a run is at work its own rows are not decided yet: they are seen through the outbox.
+_LIVE = sa.case(
+    (alert_outcomes.c.status.in_(["sent", "failed", "unknown"]), alert_outcomes.c.status),
+    else_=Outcome.PENDING,
+)
+_OUTCOME = sa.case((run_outcomes.c.outcome == Outcome.PENDING, _LIVE), else_=run_outcomes.c.outcome).label(
+    "outcome"
+)
+_UNDECIDED = run_outcomes.c.outcome == Outcome.PENDING
+_POSTS = (
+    sa.select(sa.func.count())
+    .where(attempts.c.alert_id == run_outcomes.c.alert_id, attempts.c.run_id == run_outcomes.c.run_id)
+    .scalar_subquery()
+)
+_ALERTS = sa.select(
+    run_outcomes.c.position,
+    run_outcomes.c.account_id,
+    run_outcomes.c.channel,
+    _OUTCOME,
+    sa.case((_UNDECIDED, alert_outcomes.c.error), else_=run_outcomes.c.reason).label("reason"),
+    sa.case((_UNDECIDED, alert_outcomes.c.error_message), else_=run_outcomes.c.error_message).label(
+        "error_message"
+    ),
+    sa.case((_UNDECIDED, alert_outcomes.c.http_status), else_=run_outcomes.c.http_status).label(
+        "http_status"
+    ),
+    sa.case((_UNDECIDED, _POSTS), else_=run_outcomes.c.attempts).label("attempts"),
+    run_outcomes.c.restated,
+    *(run_outcomes.c[name] for name in FACTS),
+).select_from(run_outcomes.outerjoin(alert_outcomes, alert_outcomes.c.id == run_outcomes.c.alert_id))
+
+
+class ListVerbs:
+    """Questions; none changes anything."""
+
+    _database: Database
+
+    async def get_run(self, run_id: str) -> RunRecord:
+        """Return all that is known of a run, with samples of what is listed elsewhere in full.
+
+        Raises RunNotFoundError.
+        """
+
+        def work(connection: sa.Connection) -> RunRecord:
+            row = _run_row(connection, run_id)
+            month = Month.parse(row["month"])
+            of_run = _ALERTS.where(run_outcomes.c.run_id == run_id).order_by(run_outcomes.c.position)
+            troubled = of_run.where(_OUTCOME.in_(_TROUBLES))
+            restated = of_run.where(run_outcomes.c.restated.is_not(None))
+            withdrawn = _withdrawn_of(run_id).limit(SAMPLES)
+            outcomes = _outcomes(connection, row)
+            # Looking for the few among very many would take long where there is none.
+            is_troubled = any(outcomes.get(outcome) for outcome in _TROUBLES)
+            return run_record(
+                row,
+                outcomes,
+                sample_alerts=_run_alerts(connection, of_run.limit(SAMPLES), month),
+                sample_errors=_run_alerts(connection, troubled.limit(SAMPLES), month) if is_troubled else (),
+                sample_withdrawn=tuple(
+                    withdrawn_alert(found, month) for found in _mappings(connection, withdrawn)
+                ),
+                sample_restated=_run_alerts(connection, restated.limit(SAMPLES), month)
+                if row["restated"]
+                else (),
+            )
+
+        return await self._database.read(work)
+
+    async def alerts_without_channel(self, run_id: str) -> list[Alert]:
+        """Return the alerts of a run whose region leads to no channel, in the order of sending."""
+        query = _ALERTS.where(
+            run_outcomes.c.run_id == run_id, run_outcomes.c.reason == Reason.UNKNOWN_REGION
+        ).order_by(run_outcomes.c.position)
+
+        def work(connection: sa.Connection) -> list[Alert]:
+            month = Month.parse(_run_row(connection, run_id)["month"])
+            return [row.alert for row in _run_alerts(connection, query, month)]
+
+        return await self._database.read(work)
+
+    async def list_runs(
+        self,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        month: Month | None = None,
+        status: RunStatus | None = None,
+    ) -> Page[RunRecord]:
+        """Return runs, newest first; raises BadCursorError."""
+        query = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit + 1)
+        if month is not None:
+            query = query.where(runs.c.month == str(month))
+        if status is not None:
+            query = query.where(runs.c.status == status)
+        last_seen = _read_id_cursor(cursor)
+
+        def work(connection: sa.Connection) -> Page[RunRecord]:
+            page = query
+            if last_seen is not None:
+                last = sa.select(runs.c.started_at, runs.c.run_id).where(runs.c.run_id == last_seen)
+                found = (connection.execute(last)).one_or_none()
+                if found is None:
+                    raise BadCursorError(_FOREIGN)
+                place = sa.tuple_(sa.literal(found.started_at, UtcTimestamp), sa.literal(found.run_id))
+                page = page.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < place)
+            rows = _mappings(connection, page)
+            items = [run_record(row, _outcomes(connection, row)) for row in rows[:limit]]
+            more = _cursor(items[-1].run_id) if len(rows) > limit else None
+            return Page(items=tuple(items), next_cursor=more)
+
+        return await self._database.read(work)
+
+    async def list_alerts(
+        self,
+        run_id: str,
+        *,
+        limit: int,
+        outcome: Outcome | None = None,
+        region: str | None = None,
+        restated: bool = False,
+        cursor: str | None = None,
+    ) -> Page[RunAlert]:
+        """Return alerts of a run in the order of sending; raises RunNotFoundError, BadCursorError."""
+        query = (
+            _ALERTS.where(
+                run_outcomes.c.run_id == run_id, run_outcomes.c.position > _read_alert_cursor(cursor)
+            )
+            .order_by(run_outcomes.c.position)
+            .limit(limit + 1)
+        )
+        if outcome is not None:
+            query = query.where(sa.literal(outcome) == _OUTCOME)
+        if region is not None:
+            query = query.where(run_outcomes.c.account_region == region.replace("\0", "\ufffd"))
+        if restated:
+            query = query.where(run_outcomes.c.restated.is_not(None))
+
+        def work(connection: sa.Connection) -> Page[RunAlert]:
+            month = Month.parse((_run_row(connection, run_id))["month"])
+            rows = _mappings(connection, query)
+            items = tuple(run_alert(row, month) for row in rows[:limit])
+            more = _cursor(rows[limit - 1]["position"]) if len(rows) > limit else None
+            return Page(items=items, next_cursor=more)
+
+        return await self._database.read(work)
+
+    async def list_withdrawn(
+        self, run_id: str, *, limit: int, cursor: str | None = None
+    ) -> Page[WithdrawnAlert]:
+        """Return what a run withdrew or no longer has, by account id.
+
+        Raises RunNotFoundError, BadCursorError.
+        """
+        query = _withdrawn_of(run_id).limit(limit + 1)
+        last_seen = _read_id_cursor(cursor)
+
+        def work(connection: sa.Connection) -> Page[WithdrawnAlert]:
+            month = Month.parse((_run_row(connection, run_id))["month"])
+            page = query
+            if last_seen is not None:
+                # Not the account's id itself, which may be of any length.
+                last = sa.select(run_withdrawals.c.account_id).where(
+                    run_withdrawals.c.run_id == run_id, run_withdrawals.c.alert_id == last_seen
+                )
+                account_id = connection.scalar(last)
+                if account_id is None:
+                    raise BadCursorError(_FOREIGN)
+                page = page.where(run_withdrawals.c.account_id > account_id)
+            items = [withdrawn_alert(row, month) for row in _mappings(connection, page)]
+            more = _cursor(items[limit - 1].alert.alert_id) if len(items) > limit else None
+            return Page(items=tuple(items[:limit]), next_cursor=more)
+
+        return await self._database.read(work)
+
+
+def _withdrawn_of(run_id: str) -> sa.Select[Any]:
+    of_run = sa.select(run_withdrawals).where(run_withdrawals.c.run_id == run_id.replace("\0", "\ufffd"))
+    return of_run.order_by(run_withdrawals.c.account_id)
+
+
+def _run_row(connection: sa.Connection, run_id: str) -> Mapping[str, Any]:
+    # No id holds NUL, and PostgreSQL does not even take the question.
+    query = sa.select(runs).where(runs.c.run_id == run_id.replace("\0", "\ufffd"))
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
+    return dict(row)
+
+
+def _outcomes(connection: sa.Connection, row: Mapping[str, Any]) -> dict[str, int]:
+    """Return a run's alerts per outcome: as it was closed, or as it stands at this moment."""
+    if row["outcome_counts"] is not None:
+        return dict(orjson.loads(row["outcome_counts"]))
+    outcomes = count_outcomes(connection, row["run_id"])
+    if outcomes.pop(Outcome.PENDING, 0):
+        live = (
+            sa.select(_LIVE, sa.func.count())
+            .select_from(run_outcomes.join(alert_outcomes, alert_outcomes.c.id == run_outcomes.c.alert_id))
+            .where(run_outcomes.c.run_id == row["run_id"], _UNDECIDED)
+            .group_by(_LIVE)
+        )
+        for outcome, count in connection.execute(live):
+            outcomes[outcome] = outcomes.get(outcome, 0) + count
+    return outcomes
+
+
+def _run_alerts(connection: sa.Connection, query: sa.Select[Any], month: Month) -> tuple[RunAlert, ...]:
+    return tuple(run_alert(row, month) for row in _mappings(connection, query))
+
+
+def _mappings(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in (connection.execute(query)).mappings()]
+
+
+def _cursor(last_seen: str | int) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(last_seen)).decode().rstrip("=")
+
+
+def _read_id_cursor(cursor: str | None) -> str | None:
+    last_seen = _read_cursor(cursor)
+    if last_seen is not None and (not isinstance(last_seen, str) or "\0" in last_seen):
+        raise BadCursorError(_FOREIGN)
+    return last_seen
+
+
+def _read_alert_cursor(cursor: str | None) -> int:
+    last_seen = -1 if cursor is None else _read_cursor(cursor)
+    if type(last_seen) is not int or not -1 <= last_seen <= _MAX_POSITION:
+        raise BadCursorError(_FOREIGN)
+    return last_seen
+
+
+def _read_cursor(cursor: str | None) -> Any:
+    if cursor is None:
+        return None
+    try:
+        last_seen = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except ValueError:
+        last_seen = None
+    if last_seen is None:
+        raise BadCursorError(_FOREIGN)
+    return last_seen

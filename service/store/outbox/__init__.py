@@ -1,0 +1,1 @@
+"""The outbox: recorded, claimed, settled, and settled by people."""

@@ -1,0 +1,1 @@
+"""Runs, their leases, and requests made again."""

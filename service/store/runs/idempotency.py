@@ -1,0 +1,128 @@
+"""Requests that are made again: for a day, a key that the caller chose names one run."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import orjson
+import sqlalchemy as sa
+
+from service.domain.errors import (
+    DatabaseUnusableError,
+    IdempotencyKeyReusedError,
+    InterruptedRunError,
+    LedgerImbalanceError,
+    RiskAlertsError,
+    RunNotFoundError,
+    StorageAccessRefusedError,
+    StorageUnreachableError,
+)
+from service.domain.run import RunError, RunRequest, RunStatus
+from service.store.database.database import Database, DatabaseClock
+from service.store.schema.tables import idempotency_keys, runs
+
+KEPT_S: Final = 24 * 3600.0
+FREEING: Final = frozenset(
+    error.code
+    for error in (
+        *(StorageUnreachableError, StorageAccessRefusedError),
+        *(DatabaseUnusableError, InterruptedRunError, LedgerImbalanceError, RiskAlertsError),
+    )
+)
+"""Failures that are this side's: before anything was recorded, they leave the key free for another try."""
+
+
+class RequestedBeforeError(Exception):
+    """The key names a run already, and it was asked for in the same words: no other run has begun."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run ended."""
+
+    error: RunError | None
+    """None where it succeeded."""
+
+
+class RequestVerbs:
+    """What can be asked about requests."""
+
+    _database: Database
+
+    async def run_of_request(self, request: RunRequest) -> str | None:
+        """Return the id of the run that the request's key names; None where it is free, or there is none.
+
+        Raises IdempotencyKeyReusedError.
+        """
+        if request.idempotency_key is None:
+            return None
+        return await self._database.read(lambda connection: _run_of_key(connection, request))
+
+    async def end_of_run(self, run_id: str) -> RunEnd | None:
+        """Return how a run ended, and None while it is running; raises RunNotFoundError."""
+        query = sa.select(runs.c.status, runs.c.error, runs.c.error_detail).where(runs.c.run_id == run_id)
+
+        def work(connection: sa.Connection) -> RunEnd | None:
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
+            if row.status == RunStatus.RUNNING:
+                return None
+            return RunEnd(error=RunError(code=row.error, detail=row.error_detail) if row.error else None)
+
+        return await self._database.read(work)
+
+
+def bind_key(connection: sa.Connection, run_id: str, request: RunRequest) -> None:
+    """Let the request's key name the run that begins in this very transaction: none is without the other.
+
+    Raises RequestedBeforeError where it names another, and IdempotencyKeyReusedError.
+    """
+    if request.idempotency_key is None:
+        return
+    earlier = _run_of_key(connection, request)
+    if earlier is not None:
+        raise RequestedBeforeError(earlier)
+    given_up = sa.or_(
+        idempotency_keys.c.created_at <= DatabaseClock() - KEPT_S,
+        idempotency_keys.c.key == request.idempotency_key,
+    )
+    connection.execute(idempotency_keys.delete().where(given_up))
+    connection.execute(
+        idempotency_keys.insert().values(
+            key=request.idempotency_key,
+            request_hash=_hash(request),
+            run_id=run_id,
+            created_at=DatabaseClock(),
+        )
+    )
+
+
+def _run_of_key(connection: sa.Connection, request: RunRequest) -> str | None:
+    is_free = sa.and_(
+        runs.c.status == RunStatus.FAILED, runs.c.error.in_(FREEING), runs.c.recorded_at.is_(None)
+    )
+    held = connection.execute(
+        sa.select(idempotency_keys.c.request_hash, idempotency_keys.c.run_id)
+        .join(runs, runs.c.run_id == idempotency_keys.c.run_id)
+        .where(
+            idempotency_keys.c.key == request.idempotency_key,
+            idempotency_keys.c.created_at > DatabaseClock() - KEPT_S,
+            sa.not_(is_free),
+        )
+    ).one_or_none()
+    if held is None:
+        return None
+    if held.request_hash != _hash(request):
+        raise IdempotencyKeyReusedError("this Idempotency-Key was used for another request within a day")
+    return str(held.run_id)
+
+
+def _hash(request: RunRequest) -> str:
+    """Return a hash over everything that is asked for; two spellings of one month ask for the same."""
+    asked = asdict(request) | {"month": str(request.month), "idempotency_key": None}
+    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,167 @@
+"""Runs and their leases: who works on a month, whether it still lives, and how it ended.
+
+A run is alive as long as its `expires_at` lies ahead by the database's clock. The holder of a month is the
+run named in `month_leases`, for as long as that run is alive and running; every new holder raises the epoch,
+and so does whoever resumes a run: what the process before still tries to write is refused.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from service.domain.delivery_status import Outcome
+from service.domain.evaluation import Evaluation, RunWarning
+from service.domain.ledger import Ledger
+from service.domain.month import Month
+from service.domain.run import RunError, RunRequest, RunStatus
+from service.store.database.database import Database, DatabaseClock
+from service.store.rows import evaluation_row, row_ledger, run_warnings, warnings_text
+from service.store.runs.idempotency import bind_key
+from service.store.runs.state import (
+    MonthLease,
+    cancelled,
+    cancelled_at,
+    check_running,
+    close_dead,
+    close_outcomes,
+    expired,
+    lose_what_is_on_its_way,
+    take_month,
+    update_running,
+)
+from service.store.schema.tables import month_leases, runs
+
+
+class RunVerbs:
+    """What can be done to a run."""
+
+    _database: Database
+
+    async def begin_run(
+        self, run_id: str, request: RunRequest, *, started_at: datetime, lease_s: float
+    ) -> None:
+        """Record that a run has begun; it counts as alive for `lease_s` seconds.
+
+        Raises RequestedBeforeError and IdempotencyKeyReusedError, as `bind_key` does; no run has begun then.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            bind_key(connection, run_id, request)
+            connection.execute(
+                runs.insert().values(
+                    run_id=run_id,
+                    source_uri=request.source_uri,
+                    month=str(request.month),
+                    dry_run=request.dry_run,
+                    status=RunStatus.RUNNING,
+                    started_at=started_at,
+                    expires_at=DatabaseClock() + lease_s,
+                )
+            )
+
+        await self._database.write(work)
+
+    async def keep_alive(
+        self, run_id: str, *, lease_s: float, progress: dict[str, Any], epoch: int | None = None
+    ) -> bool:
+        """Say that a run is still at work, and how far it is; returns whether it has been cancelled.
+
+        `epoch` is that of its lease, once it has one. Raises OvertakenError when it was closed or resumed
+        elsewhere.
+        """
+        beat = {"expires_at": DatabaseClock() + lease_s, "progress": orjson.dumps(progress).decode()}
+
+        def work(connection: sa.Connection) -> bool:
+            update_running(connection, run_id, beat, epoch=epoch)
+            return connection.scalar(cancelled_at(run_id)) is not None
+
+        return await self._database.write(work)
+
+    async def is_cancelled(self, run_id: str) -> bool:
+        """Tell whether somebody asked that nothing more of the run leaves."""
+        return await self._database.read(
+            lambda connection: connection.scalar(cancelled_at(run_id)) is not None
+        )
+
+    async def acquire_month(self, run_id: str, month: Month, *, now: datetime) -> MonthLease | str:
+        """Take the month for a run, closing a holder that has died; else return the id of the living holder.
+
+        Asked again by the holder it is the same lease. Raises OvertakenError when the run itself was closed
+        meanwhile, and CancelledRunError when it was cancelled.
+        """
+
+        def work(connection: sa.Connection) -> MonthLease | str:
+            check_running(connection, run_id)
+            if connection.scalar(cancelled_at(run_id)) is not None:
+                raise cancelled(run_id)
+            lease = connection.execute(
+                sa.select(month_leases.c.run_id, month_leases.c.epoch, runs.c.status)
+                .outerjoin(runs, runs.c.run_id == month_leases.c.run_id)
+                .where(month_leases.c.month == str(month))
+            ).one_or_none()
+            if lease is not None and lease.run_id == run_id:
+                return MonthLease(run_id=run_id, month=month, epoch=lease.epoch)
+            if lease is not None and lease.status == RunStatus.RUNNING:
+                if lease.run_id not in expired(connection):
+                    return str(lease.run_id)
+                close_dead(connection, lease.run_id, now)
+            if lease is None:
+                connection.execute(month_leases.insert().values(month=str(month), epoch=0, run_id=run_id))
+            return take_month(connection, run_id, month)
+
+        return await self._database.write(work)
+
+    async def note_evaluation(
+        self, run_id: str, evaluation: Evaluation, *, plan_digest: str | None = None
+    ) -> None:
+        """Store what the evaluation of a run found, before anything is done about it.
+
+        Raises OvertakenError when the run was closed meanwhile.
+        """
+        found = evaluation_row(evaluation) | {"plan_digest": plan_digest}
+        await self._database.write(lambda connection: update_running(connection, run_id, found))
+
+    async def note_notice(self, run_id: str, *, now: datetime) -> None:
+        """Store that support has been told what had no channel; raises OvertakenError."""
+        await self._database.write(lambda connection: update_running(connection, run_id, {"noticed_at": now}))
+
+    async def finish_run(
+        self,
+        run_id: str,
+        *,
+        now: datetime,
+        error: RunError | None,
+        warnings: tuple[RunWarning, ...] = (),
+        epoch: int | None = None,
+    ) -> None:
+        """Close a run for good, adding `warnings`: after this nothing it reported changes.
+
+        `epoch` is that of its lease, once it has one. Raises OvertakenError when another process closed or
+        resumed it first, and LedgerImbalanceError (nothing is written then) when the run succeeded but does
+        not add up.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            check_running(connection, run_id, epoch)
+            found = connection.execute(
+                sa.select(runs.c.row_ledger, runs.c.warnings).where(runs.c.run_id == run_id)
+            ).one()
+            lose_what_is_on_its_way(connection, run_id, now)
+            outcomes = close_outcomes(connection, run_id)
+            rows = row_ledger(found.row_ledger)
+            if error is None and rows is not None:
+                counted = {outcome: outcomes.get(outcome, 0) for outcome in Outcome}
+                Ledger(rows=rows, outcomes=counted).check()
+            closing = {
+                "status": RunStatus.FAILED if error else RunStatus.SUCCEEDED,
+                "finished_at": now,
+                "error": error and error.code,
+                "error_detail": error and error.detail,
+                "warnings": warnings_text(run_warnings(found.warnings) + warnings),
+                "outcome_counts": orjson.dumps(outcomes).decode(),
+            }
+            update_running(connection, run_id, closing)
+
+        await self._database.write(work)

@@ -1,0 +1,145 @@
+"""Runs whose process has died, stopped, or is told to stop: closed, resumed, released, cancelled."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from service.domain.delivery_status import DeliveryStatus
+from service.domain.errors import RunFinishedError, RunNotFoundError
+from service.domain.month import Month
+from service.domain.run import RunRequest, RunStatus
+from service.store.database.database import Database, DatabaseClock
+from service.store.runs.state import (
+    WAITS_FOR_THE_NEXT_RUN,
+    MonthLease,
+    check_holds,
+    close_dead,
+    expired,
+    lose_what_is_on_its_way,
+    take_month,
+    update_running,
+)
+from service.store.schema.tables import alert_outcomes, runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescuedRun:
+    """A run that was closed because nothing had been heard of it; `in_doubt` alerts may have arrived."""
+
+    run_id: str
+    in_doubt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumedRun:
+    """A run that another process began and this one brings to its end; `in_doubt` alerts may have arrived."""
+
+    lease: MonthLease
+    request: RunRequest
+    in_doubt: int
+    to_send: int
+    """Alerts that are still in the outbox."""
+    is_noticed: bool
+    """Whether support has been told what has no channel."""
+
+
+class RescueVerbs:
+    """What others than the process that began a run can do about it, or that process as its last word."""
+
+    _database: Database
+
+    async def rescue_runs(
+        self, *, now: datetime, resumable_since: datetime | None = None
+    ) -> list[RescuedRun]:
+        """Close every run whose process has died, but for those that `resumable_runs` names."""
+
+        def dead(connection: sa.Connection) -> list[str]:
+            spared = _resumable(connection, resumable_since) if resumable_since else []
+            return [run_id for run_id in expired(connection) if run_id not in spared]
+
+        def work(connection: sa.Connection) -> list[RescuedRun]:
+            return [
+                RescuedRun(run_id=run_id, in_doubt=close_dead(connection, run_id, now))
+                for run_id in dead(connection)
+            ]
+
+        # A look first: the sweep of an idle service must not stand in line with the writers.
+        return await self._database.write(work) if await self._database.read(dead) else []
+
+    async def resumable_runs(self, *, since: datetime) -> list[str]:
+        """Return the runs whose process died after their alerts were recorded, begun `since` then."""
+        return await self._database.read(lambda connection: _resumable(connection, since))
+
+    async def resume_run(
+        self, run_id: str, *, since: datetime, now: datetime, lease_s: float
+    ) -> ResumedRun | None:
+        """Take over a run that `resumable_runs` named; None when somebody else was faster."""
+
+        def work(connection: sa.Connection) -> ResumedRun | None:
+            if run_id not in _resumable(connection, since):
+                return None
+            row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).one()
+            in_doubt = lose_what_is_on_its_way(connection, run_id, now)
+            month = Month.parse(row.month)
+            lease = take_month(connection, run_id, month)
+            update_running(connection, run_id, {"expires_at": DatabaseClock() + lease_s})
+            to_send = sa.select(sa.func.count()).where(
+                alert_outcomes.c.run_id == run_id,
+                alert_outcomes.c.status == DeliveryStatus.PENDING,
+                ~WAITS_FOR_THE_NEXT_RUN,
+            )
+            return ResumedRun(
+                lease=lease,
+                request=RunRequest(source_uri=row.source_uri, month=month),
+                in_doubt=in_doubt,
+                to_send=connection.scalar(to_send) or 0,
+                is_noticed=row.noticed_at is not None,
+            )
+
+        return await self._database.write(work)
+
+    async def release_run(self, lease: MonthLease, *, now: datetime) -> None:
+        """Give a recorded run up unfinished, for whoever resumes it or takes its month, at once.
+
+        What is still on its way is in doubt from here on. Raises OvertakenError when the lease was lost.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            check_holds(connection, lease)
+            lose_what_is_on_its_way(connection, lease.run_id, now)
+            update_running(connection, lease.run_id, {"expires_at": 0.0})
+
+        await self._database.write(work)
+
+    async def cancel_run(self, run_id: str, *, now: datetime) -> None:
+        """Let nothing more of a run be claimed; a run whose process has died is closed at once.
+
+        Raises RunNotFoundError and RunFinishedError. To cancel twice is to cancel once.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            # No id holds NUL, and PostgreSQL does not even take the question.
+            known = sa.select(runs.c.status).where(runs.c.run_id == run_id.replace("\0", "\ufffd"))
+            status = connection.scalar(known)
+            if status is None:
+                raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
+            if status != RunStatus.RUNNING:
+                raise RunFinishedError(f"run {run_id} has finished: it {status}")
+            asked = {"cancelled_at": sa.func.coalesce(runs.c.cancelled_at, now)}
+            update_running(connection, run_id, asked)
+            if run_id in expired(connection):
+                close_dead(connection, run_id, now)
+
+        await self._database.write(work)
+
+
+def _resumable(connection: sa.Connection, since: datetime) -> list[str]:
+    resumable = sa.select(runs.c.run_id).where(
+        runs.c.status == RunStatus.RUNNING,
+        runs.c.expires_at < DatabaseClock(),
+        runs.c.recorded_at.is_not(None),
+        runs.c.cancelled_at.is_(None),
+        runs.c.started_at >= since,
+    )
+    return list(connection.scalars(resumable))

@@ -1,0 +1,170 @@
+"""The state of a run, as its verbs share it: whether it lives, whose its month is, and how it is closed.
+
+Functions over a connection, each inside the transaction of the verb that calls it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from service.domain.delivery_status import Reason, SettleAs
+from service.domain.errors import CancelledRunError, InterruptedRunError, OvertakenError
+from service.domain.month import Month
+from service.domain.run import RunStatus
+from service.store.database.database import DatabaseClock
+from service.store.schema.tables import alert_outcomes, decisions, month_leases, run_outcomes, runs
+
+_CLOSE_OUTCOMES = sa.text("""
+    UPDATE run_outcomes SET
+        outcome = CASE a.status WHEN 'sent' THEN 'sent' WHEN 'failed' THEN 'failed'
+                                WHEN 'unknown' THEN 'unknown' ELSE 'unsent' END,
+        reason = CASE a.status WHEN 'sent' THEN NULL ELSE a.error END,
+        error_message = CASE a.status WHEN 'sent' THEN NULL ELSE a.error_message END,
+        http_status = a.http_status,
+        attempts = (SELECT count(*) FROM attempts t WHERE t.alert_id = a.id AND t.run_id = :run_id)
+    FROM alert_outcomes a
+    WHERE run_outcomes.run_id = :run_id AND run_outcomes.outcome = 'pending' AND a.id = run_outcomes.alert_id
+""")
+
+# The POSTs that were on their way when the run ended: nobody saw their answers.
+_RECORD_LOST_ATTEMPTS = sa.text("""
+    INSERT INTO attempts (alert_id, claim, run_id, claimed_at, settled_at, status, error, error_message)
+    SELECT id, claims, run_id, claimed_at, :now, 'unknown', 'interrupted', :message
+    FROM alert_outcomes WHERE run_id = :run_id AND status = 'sending'
+""").bindparams(sa.bindparam("now", type_=alert_outcomes.c.updated_at.type))
+
+_DIED = "the process that ran it stopped before it had finished"
+_LOST = "the run ended while the request was on its way"
+
+
+WAITS_FOR_THE_NEXT_RUN = sa.exists().where(
+    decisions.c.alert_id == alert_outcomes.c.id,
+    decisions.c.claim == alert_outcomes.c.claims,
+    decisions.c.run_id == alert_outcomes.c.run_id,
+    decisions.c.decision == SettleAs.RESEND,
+)
+"""A person had it put back while it was this run's: it is to go out as the month's next run has it, so that
+the run itself leaves it alone, also when it is resumed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthLease:
+    """The right to send a month's alerts, held by one run at a time."""
+
+    run_id: str
+    month: Month
+    epoch: int
+
+
+def check_running(connection: sa.Connection, run_id: str, epoch: int | None = None) -> None:
+    """Raise OvertakenError when the run was closed, or resumed under another epoch, by another process."""
+    _check(connection, run_id, _of_run(run_id, epoch))
+
+
+def check_holds(connection: sa.Connection, lease: MonthLease) -> None:
+    """Raise OvertakenError when the lease was lost."""
+    check_running(connection, lease.run_id, lease.epoch)
+
+
+def _check(connection: sa.Connection, run_id: str, condition: sa.ColumnElement[bool]) -> None:
+    if connection.scalar(sa.select(runs.c.status).where(condition)) != RunStatus.RUNNING:
+        raise _overtaken(run_id)
+
+
+def _of_run(run_id: str, epoch: int | None) -> sa.ColumnElement[bool]:
+    # Without a lease there is nothing to lose it to: such a run can be closed, but not resumed.
+    return (
+        runs.c.run_id == run_id if epoch is None else sa.and_(runs.c.run_id == run_id, runs.c.epoch == epoch)
+    )
+
+
+def update_running(
+    connection: sa.Connection, run_id: str, values: dict[str, Any], *, epoch: int | None = None
+) -> None:
+    """Write down something about a run, unless it is closed or resumed: then raise OvertakenError."""
+    of_run = runs.update().where(_of_run(run_id, epoch), runs.c.status == RunStatus.RUNNING)
+    if connection.execute(of_run.values(**values)).rowcount == 0:
+        raise _overtaken(run_id)
+
+
+def _overtaken(run_id: str) -> OvertakenError:
+    return OvertakenError(f"run {run_id} was closed or taken over by another process")
+
+
+def cancelled(run_id: str) -> CancelledRunError:
+    """Return the error that ends a cancelled run."""
+    return CancelledRunError(f"run {run_id} was cancelled: what had not left by then stays in the outbox")
+
+
+def cancelled_at(run_id: str) -> sa.Select[Any]:
+    """Return the question when a run was cancelled."""
+    return sa.select(runs.c.cancelled_at).where(runs.c.run_id == run_id)
+
+
+def take_month(connection: sa.Connection, run_id: str, month: Month) -> MonthLease:
+    """Make the run the holder of its month, under an epoch that no holder had before."""
+    of_month = month_leases.update().where(month_leases.c.month == str(month))
+    epoch = connection.scalar(
+        of_month.values(epoch=month_leases.c.epoch + 1, run_id=run_id).returning(month_leases.c.epoch)
+    )
+    update_running(connection, run_id, {"epoch": epoch})
+    return MonthLease(run_id=run_id, month=month, epoch=epoch)
+
+
+def expired(connection: sa.Connection) -> list[str]:
+    """Return the running runs that nothing was heard of for longer than their lease."""
+    silent = sa.select(runs.c.run_id).where(
+        runs.c.status == RunStatus.RUNNING, runs.c.expires_at < DatabaseClock()
+    )
+    return list(connection.scalars(silent))
+
+
+def close_dead(connection: sa.Connection, run_id: str, now: datetime) -> int:
+    """Close a run that nothing was heard of any more, and return how many of its alerts are in doubt."""
+    in_doubt = lose_what_is_on_its_way(connection, run_id, now)
+    was_cancelled = connection.scalar(cancelled_at(run_id)) is not None
+    error = cancelled(run_id) if was_cancelled else InterruptedRunError(_DIED)
+    closing = {
+        "status": RunStatus.FAILED,
+        "finished_at": now,
+        "error": error.code,
+        "error_detail": error.detail,
+        "outcome_counts": orjson.dumps(close_outcomes(connection, run_id)).decode(),
+    }
+    update_running(connection, run_id, closing)
+    return in_doubt
+
+
+def lose_what_is_on_its_way(connection: sa.Connection, run_id: str, now: datetime) -> int:
+    """Turn what a run was sending to `unknown`: Slack may or may not have it."""
+    connection.execute(_RECORD_LOST_ATTEMPTS, {"run_id": run_id, "now": now, "message": _LOST})
+    lost = connection.execute(
+        alert_outcomes.update()
+        .where(alert_outcomes.c.run_id == run_id, alert_outcomes.c.status == "sending")
+        .values(status="unknown", error=Reason.INTERRUPTED, error_message=_LOST, updated_at=now)
+    )
+    return lost.rowcount
+
+
+def close_outcomes(connection: sa.Connection, run_id: str) -> dict[str, int]:
+    """Decide every outcome that the outbox has decided, and count them as `count_outcomes` does."""
+    connection.execute(_CLOSE_OUTCOMES, {"run_id": run_id})
+    return count_outcomes(connection, run_id)
+
+
+def count_outcomes(connection: sa.Connection, run_id: str) -> dict[str, int]:
+    """Count a run's alerts per outcome as its own rows have it; `unknown_region` counts within `failed`."""
+    counted = connection.execute(
+        sa.select(run_outcomes.c.outcome, run_outcomes.c.reason, sa.func.count())
+        .where(run_outcomes.c.run_id == run_id)
+        .group_by(run_outcomes.c.outcome, run_outcomes.c.reason)
+    )
+    outcomes: dict[str, int] = {}
+    for outcome, reason, count in counted:
+        outcomes[outcome] = outcomes.get(outcome, 0) + count
+        if reason == Reason.UNKNOWN_REGION:
+            outcomes[reason] = outcomes.get(reason, 0) + count
+    return outcomes

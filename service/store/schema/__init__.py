@@ -1,0 +1,1 @@
+"""The tables, and how an older database becomes this version's."""

@@ -1,0 +1,138 @@
+"""Copying: a whole ledger moves from one database to another, and is read back row by row.
+
+One snapshot of the source, one transaction on the target: it holds all of the ledger afterwards, or nothing.
+Rows go through in batches, so that memory does not grow with the ledger.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import zip_longest
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from service.domain.errors import DatabaseUnusableError
+from service.store.database import sqlite
+from service.store.database.database import DatabaseClock
+from service.store.database.failures import translated
+from service.store.schema.tables import metadata, runs
+from service.store.schema.upgrade import is_outdated, parsed_url, postgresql_backend, upgrade_schema
+
+_BATCH: Final = 500
+
+
+async def copy_ledger(source_url: str, target_url: str) -> dict[str, int]:
+    """Copy every table, compare every row, and return how many rows each table has.
+
+    Raises DatabaseUnusableError, with nothing left in the target, when a database cannot be used, the target
+    is not empty, the source has a run at work or another schema than this version's, a row does not fit into
+    the target, or one reads otherwise there; DatabaseSchemaNewerError when a schema is newer.
+    """
+    async with (
+        _transaction(source_url, "FROM", writes=False) as source,
+        _transaction(target_url, "TO", writes=True) as target,
+    ):
+        # Both connections' waiting is done by this one greenlet, in which they are used like plain ones.
+        return await source.run_sync(lambda reading: _copy(reading, _plain(target)))
+
+
+def _copy(source: sa.Connection, target: sa.Connection) -> dict[str, int]:
+    _check_source(source)
+    _check_target(target)
+    upgrade_schema(target)
+    counts = {table.name: _copy_table(table, source, target) for table in metadata.sorted_tables}
+    for table in metadata.sorted_tables:
+        _compare(table, source, target)
+    return counts
+
+
+def _check_source(source: sa.Connection) -> None:
+    if not sa.inspect(source).has_table(runs.name):
+        raise DatabaseUnusableError("FROM holds no ledger")
+    if is_outdated(source):
+        raise DatabaseUnusableError("FROM has the schema of an older version: start this version on it once")
+    at_work = sa.select(runs.c.run_id).where(runs.c.status == "running", runs.c.expires_at >= DatabaseClock())
+    if (run_id := source.scalar(at_work.limit(1))) is not None:
+        raise DatabaseUnusableError(f"FROM has a run at work ({run_id}): stop what runs on it first")
+
+
+def _check_target(target: sa.Connection) -> None:
+    there = set(sa.inspect(target).get_table_names())
+    for table in metadata.sorted_tables:
+        if table.name in there and target.scalar(sa.select(sa.literal(1)).select_from(table).limit(1)):
+            raise DatabaseUnusableError(f"TO is not empty: {table.name} has rows")
+
+
+def _copy_table(table: sa.Table, source: sa.Connection, target: sa.Connection) -> int:
+    count = 0
+    for batch in _rows(source, table).mappings().partitions(_BATCH):
+        try:
+            target.execute(table.insert(), [dict(row) for row in batch])
+        except SQLAlchemyError as problem:
+            # A text with NUL in it, or one longer than its column: SQLite takes both, PostgreSQL neither.
+            rows = f"row {count + 1}" if len(batch) == 1 else f"rows {count + 1} to {count + len(batch)}"
+            what = f"TO does not take {rows} of {table.name}: {translated(problem).detail}"
+            raise DatabaseUnusableError(what) from problem
+        count += len(batch)
+    return count
+
+
+def _compare(table: sa.Table, source: sa.Connection, target: sa.Connection) -> None:
+    pairs = zip_longest(_rows(source, table), _rows(target, table))
+    for number, (here, there) in enumerate(pairs, start=1):
+        if here is None or there is None:
+            raise DatabaseUnusableError(f"{table.name} has {'more' if here is None else 'fewer'} rows in TO")
+        if tuple(here) != tuple(there):
+            columns = [
+                name
+                for name, one, other in zip(table.columns.keys(), here, there, strict=True)
+                if one != other
+            ]
+            raise DatabaseUnusableError(
+                f"row {number} of {table.name} reads otherwise in TO: {', '.join(columns)}"
+            )
+
+
+def _rows(connection: sa.Connection, table: sa.Table) -> sa.CursorResult[Any]:
+    """Stream a table in the order of its keys, which is the same in every database."""
+    bytewise = "C" if connection.dialect.name == "postgresql" else "BINARY"
+    keys = [
+        sa.collate(column, bytewise) if isinstance(column.type, sa.String) else column
+        for column in table.primary_key
+    ]
+    query = sa.select(table).order_by(*keys).execution_options(yield_per=_BATCH)
+    return connection.execute(query)
+
+
+def _plain(connection: AsyncConnection) -> sa.Connection:
+    if connection.sync_connection is None:
+        raise TypeError("the connection is not open")
+    return connection.sync_connection
+
+
+@asynccontextmanager
+async def _transaction(url: str, name: str, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+    """Begin a transaction, and commit it if the block ends well; errors tell of the URL by `name`."""
+    async with AsyncExitStack() as stack:
+        engine, failures = _engine(url, name, writes=writes)
+        stack.push_async_callback(engine.dispose)
+        try:
+            connection = await stack.enter_async_context(engine.connect())
+            await connection.begin()
+        except failures as problem:
+            raise DatabaseUnusableError(f"{name}: {translated(problem).detail}") from problem
+        try:
+            yield connection
+            await connection.commit()
+        except failures as problem:
+            raise translated(problem) from problem
+
+
+def _engine(url: str, name: str, *, writes: bool) -> tuple[AsyncEngine, tuple[type[Exception], ...]]:
+    parsed = parsed_url(url, name=name)
+    if parsed.get_backend_name() == "sqlite":
+        return sqlite.lone_engine(parsed, name, writes=writes), sqlite.FAILURES
+    postgresql = postgresql_backend()
+    return postgresql.lone_engine(url, writes=writes), postgresql.FAILURES

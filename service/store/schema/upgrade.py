@@ -1,0 +1,83 @@
+"""Opening: the backend that a URL names, with its schema brought up to date."""
+
+from types import ModuleType
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.domain.errors import DatabaseSchemaNewerError, DatabaseUnusableError
+from service.store.database.database import Database
+from service.store.database.sqlite import SqliteDatabase
+from service.store.schema import tables as schema
+
+
+async def open_database(url: str) -> Database:
+    """Connect, create or upgrade the schema, and return the database.
+
+    `url` is `sqlite:///path` or `postgresql://…`. Raises DatabaseUnusableError, and DatabaseSchemaNewerError
+    when the schema is of a later version than this one.
+    """
+    parsed = parsed_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        database: Database = SqliteDatabase(parsed)
+    else:
+        database = postgresql_backend().PostgresqlDatabase(url)
+    try:
+        await database.open()
+        await _bring_up_to_date(database)
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+def postgresql_backend() -> ModuleType:
+    """Load what speaks to PostgreSQL; raises DatabaseUnusableError where the extra is not installed."""
+    try:
+        from service.store.database import postgresql  # noqa: PLC0415  # only where it is wanted
+    except ModuleNotFoundError as missing:
+        if missing.name != "asyncpg":
+            raise
+        raise DatabaseUnusableError(
+            "PostgreSQL needs the extra `postgres`: pip install 'risk-alerts[postgres]'"
+        ) from None
+    return postgresql
+
+
+def parsed_url(url: str, *, name: str = "DATABASE_URL") -> sa.URL:
+    """Take a database URL apart; raises DatabaseUnusableError, which tells of it by `name`."""
+    try:
+        parsed = sa.make_url(url)
+    except (SQLAlchemyError, ValueError):
+        raise DatabaseUnusableError(f"{name} is not a database URL") from None
+    backend = parsed.get_backend_name()
+    if backend not in {"sqlite", "postgresql", "postgres"}:
+        raise DatabaseUnusableError(f"{name}: {backend} is not supported; use sqlite or postgresql")
+    return parsed
+
+
+async def _bring_up_to_date(database: Database) -> None:
+    if await database.read(is_outdated):
+        await database.write(upgrade_schema)
+
+
+def upgrade_schema(connection: sa.Connection) -> None:
+    """Create or upgrade the schema in the caller's transaction; raises DatabaseSchemaNewerError."""
+    # Asked again inside the write transaction: of several processes that start at once, one does it.
+    if is_outdated(connection):
+        from service.store.schema.migrations import upgrade_to_newest  # noqa: PLC0415  # slow, and rarely needed
+
+        upgrade_to_newest(connection)
+
+
+def is_outdated(connection: sa.Connection) -> bool:
+    """Tell whether the schema has to be created or upgraded; raises DatabaseSchemaNewerError."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return True
+    found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    if found is not None and str(found) > schema.NEWEST_REVISION:
+        raise DatabaseSchemaNewerError(
+            f"the database's schema is version {found}, newer than {schema.NEWEST_REVISION}, the last that "
+            "this version of the service knows; deploy the newer version"
+        )
+    return bool(found != schema.NEWEST_REVISION)

@@ -1,0 +1,152 @@
+"""The cluster: Dask workers give the answer that this process gives, whatever happens to one of them."""
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from service.delivery.channels import Channels
+from service.domain.alert import Criteria
+from service.domain.errors import MonthNotInSourceError, SchemaMismatchError, StorageUnreachableError
+from service.domain.evaluation import Evaluation
+from service.domain.progress import Progress
+from service.domain.run import RunRequest
+from service.runs.plan_digest import plan_digest
+from service.runs.preview import preview
+from service.settings import Settings
+from service.sources.opening import SourceUri, StorageAccess, open_source
+from service.sources.parquet.scan import ScanOptions
+from service.wiring import open_app
+from tests.support import evaluating
+from tests.support.evaluating import JANUARY, evaluated, row
+from tests.support.histories import History, histories, layouts, write
+from tests.support.starting import wait_until
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Start a real cluster: two workers, each a process."""
+    distributed = pytest.importorskip("distributed", reason="Dask is an extra")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+    ) as running:
+        yield running
+
+
+def on(address: str, path: Path, criteria: Criteria = JANUARY) -> Evaluation:
+    """Evaluate on the cluster."""
+    reopen = partial(open_source, SourceUri.parse(f"file://{path}"), StorageAccess())
+    return evaluated(path, criteria, options=ScanOptions(cluster=address, reopen=reopen))
+
+
+CHANNELS = Channels(by_region={"AMER": "amer", "EMEA": "emea"})
+
+
+def answer(evaluation: Evaluation) -> tuple[Any, ...]:
+    """Return what must not depend on where it was found."""
+    return (
+        evaluation.alerts,
+        evaluation.rows,
+        evaluation.warnings,
+        plan_digest(evaluation, CHANNELS, details_base_url="https://app.example.com"),
+        [(one.reason, one.account_id, one.month) for one in evaluation.invalid_samples],
+    )
+
+
+@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), history=histories())
+def test_the_answer_is_that_of_one_process(data: st.DataObject, history: History, cluster: Any) -> None:
+    """Whatever the rows and however they lie, the cluster's answer is the local one."""
+    with TemporaryDirectory() as folder:
+        write(history, data.draw(layouts(history)), Path(folder))
+        try:
+            local = answer(evaluated(Path(folder), history.criteria))
+        except MonthNotInSourceError as error:
+            with pytest.raises(MonthNotInSourceError, match=re.escape(error.detail)):
+                on(cluster.scheduler_address, Path(folder), history.criteria)
+        else:
+            assert answer(on(cluster.scheduler_address, Path(folder), history.criteria)) == local
+
+
+def many_rows(path: Path) -> Path:
+    """Write rows of several accounts over several months, in many small row groups."""
+    first = JANUARY.month
+    rows = [
+        row(
+            f"a{n:03}",
+            first.minus(back).first_day,
+            status="At Risk" if n % (back + 2) else "Healthy",
+        )
+        for back in range(12)
+        for n in range(100)
+    ]
+    return evaluating.write(path, rows, row_group_size=20)
+
+
+def test_a_killed_worker_changes_nothing(cluster: Any, tmp_path: Path) -> None:
+    """What a dead worker had done is done again by another."""
+    path = many_rows(tmp_path / "a.parquet")
+    local = answer(evaluated(path))
+    victim = next(iter(cluster.workers.values())).pid
+    progress = Progress()
+
+    def kill() -> None:
+        wait_until(lambda: progress.row_groups_done)
+        os.kill(victim, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    reopen = partial(open_source, SourceUri.parse(f"file://{path}"), StorageAccess())
+    options = ScanOptions(cluster=cluster.scheduler_address, reopen=reopen)
+    remote = evaluated(path, options=options, progress=progress)
+    killer.join()
+    assert answer(remote) == local
+    assert (remote.rows.alerts, progress.row_groups_done) == (len(local[0]), progress.row_groups_total)
+
+
+async def test_evaluate_on_moves_a_preview_to_the_cluster(cluster: Any, tmp_path: Path) -> None:
+    """With EVALUATE_ON set the flows above evaluate say the same, and do not know where it ran."""
+    source = f"file://{many_rows(tmp_path / 'many.parquet')}"
+    asked = RunRequest(source_uri=source, month=JANUARY.month)
+    told = []
+    for evaluate_on in (None, cluster.scheduler_address):
+        settings = Settings(
+            _env_file=None,
+            database_url=SecretStr(f"sqlite:///{tmp_path}/risk_alerts.db"),
+            evaluate_on=evaluate_on,
+            arr_threshold=0,
+        )
+        async with open_app(settings) as app:
+            told.append(await preview(app, asked, limit=1000, progress=Progress()))
+    assert told[0] == told[1]
+    assert told[0].total
+
+
+def test_errors_come_back_as_they_are(cluster: Any, tmp_path: Path) -> None:
+    """A column that contradicts its folder is refused there as here."""
+    evaluating.write(
+        tmp_path / "month=2026-01-01" / "a.parquet", [row(month=JANUARY.month.minus(1).first_day)]
+    )
+    with pytest.raises(SchemaMismatchError, match="its folder says month=2026-01-01"):
+        on(cluster.scheduler_address, tmp_path)
+
+
+def test_a_cluster_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong address is a sentence, not a stack trace."""
+    monkeypatch.setattr("service.account_risk.dask_engine._CONNECT_S", 0.2)
+    path = evaluating.write(tmp_path / "a.parquet", [row()])
+    with pytest.raises(StorageUnreachableError, match="no Dask scheduler answers at tcp://127"):
+        on("tcp://127.0.0.1:1", path)

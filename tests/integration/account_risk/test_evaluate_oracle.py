@@ -1,0 +1,64 @@
+"""The evaluation, held against the brute-force oracle: whatever the rows, and however they lie in files."""
+
+import asyncio
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.account_risk.evaluate import evaluate
+from service.domain.errors import MonthNotInSourceError
+from service.domain.evaluation import Evaluation
+from service.domain.progress import Progress
+from service.sources.opening import SourceUri, StorageAccess, open_source
+from service.sources.parquet.scan import ScanOptions
+from tests.support import oracle
+from tests.support.histories import History, Layout, histories, layouts, write
+
+SLOW_DISKS = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def evaluated(history: History, layout: Layout, threads: int = 2) -> Evaluation:
+    """Write the rows as `layout` says, and evaluate the folder they are in."""
+    with TemporaryDirectory() as folder:
+        write(history, layout, Path(folder))
+        with open_source(SourceUri.parse(f"file://{folder}"), StorageAccess()) as source:
+            return asyncio.run(
+                evaluate(source, history.criteria, options=ScanOptions(threads=threads), progress=Progress())
+            )
+
+
+@SLOW_DISKS
+@given(data=st.data(), history=histories(), threads=st.integers(1, 3))
+def test_agrees_with_the_oracle(data: st.DataObject, history: History, threads: int) -> None:
+    """Alerts and ledger are the oracle's, in any order, split, type, encoding and compression."""
+    layout = data.draw(layouts(history))
+    try:
+        expected = oracle.evaluate(history.rows, history.criteria)
+    except oracle.MonthNotInSourceError as missing:
+        with pytest.raises(MonthNotInSourceError) as raised:
+            evaluated(history, layout, threads)
+        for month in (missing.first, missing.last):
+            assert month is None or str(month) in raised.value.detail
+        return
+    answer = evaluated(history, layout, threads)
+    assert answer.alerts == expected.alerts
+    assert answer.rows == expected.rows
+
+
+@SLOW_DISKS
+@given(data=st.data(), history=histories())
+def test_layouts_never_disagree(data: st.DataObject, history: History) -> None:
+    """Two layouts of the same rows give the same answer, warnings included, whatever that answer is."""
+    answers = []
+    for layout in data.draw(st.tuples(layouts(history), layouts(history))):
+        try:
+            answer = evaluated(history, layout)
+        except MonthNotInSourceError as error:
+            answers.append(error.detail)
+        else:
+            samples = [(one.reason, one.account_id, one.month) for one in answer.invalid_samples]
+            answers.append(repr((answer.alerts, answer.rows, answer.warnings, samples)))
+    assert answers[0] == answers[1]

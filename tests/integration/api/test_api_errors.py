@@ -1,0 +1,319 @@
+"""Every error over HTTP: one shape, the right status, nothing that should not be told."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx2
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from service.api.errors import STATUS
+from service.api.openapi import answers
+from service.domain.errors import DatabaseUnusableError, RiskAlertsError
+from service.domain.run import RunRecord
+from service.settings import Settings
+from service.store import Store
+from service.wiring import App, open_app
+from tests.support.doors import (
+    MONTH,
+    RunningService,
+    account,
+    logged,
+    running_service,
+    settings,
+    write_source,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that the shared service reads and writes."""
+    return tmp_path_factory.mktemp("errors")
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path) -> Iterator[RunningService]:
+    """Return a service for the tests of this file to share; its Slack is never reached."""
+    given = settings(folder, allowed_sources=(folder.as_uri(), "gs://allowed", "s3://allowed"))
+    with running_service(given) as running:
+        yield running
+
+
+@pytest.fixture
+def source(folder: Path) -> str:
+    """Return a source with one alert."""
+    return write_source(folder / "good.parquet", account(1))
+
+
+def _told(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+    """Return the body of an error after checking that it has the one shape."""
+    assert response.status_code == status, response.text
+    body: dict[str, Any] = response.json()
+    assert list(body) == ["error", "detail", "run_id"]
+    assert body["error"] == code
+    assert isinstance(body["detail"], str)
+    assert body["detail"]
+    assert "Traceback" not in response.text
+    return body
+
+
+def _all_errors(base: type[RiskAlertsError]) -> Iterator[type[RiskAlertsError]]:
+    yield base
+    for derived in base.__subclasses__():
+        yield from _all_errors(derived)
+
+
+def test_every_error_has_a_status_and_an_example() -> None:
+    """The table is total over the family, so that no new error can leave as an accident."""
+    codes = {error.code for error in _all_errors(RiskAlertsError)}
+    assert codes <= set(STATUS)
+    documented = answers(None, *(code for code in STATUS if code != "unhealthy"))
+    told = {code for one in documented.values() for code in one["content"]["application/json"]["examples"]}
+    assert told == set(STATUS) - {"unhealthy"}
+
+
+@pytest.mark.parametrize(
+    "month",
+    [
+        "2026-1-1",
+        "20260101",
+        "2026-W01-4",
+        "2026-01-15",
+        "2026-13-01",
+        "",
+        " 2026-01-01",
+        "Now",
+        20260101,
+        None,
+    ],
+)
+@pytest.mark.parametrize("path", ["/runs", "/preview"])
+def test_other_spellings_of_a_month_are_refused(
+    service: RunningService, source: str, path: str, month: object
+) -> None:
+    """A month is exactly YYYY-MM-01, current or previous; no run is recorded for anything else."""
+    before = len(service.get("/runs")["runs"])
+    response = service.client.post(path, json={"source_uri": source, "month": month})
+    assert _told(response, 422, "bad_month")["run_id"] is None
+    assert len(service.get("/runs")["runs"]) == before
+
+
+@pytest.mark.parametrize("path", ["/runs", "/preview"])
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"source_uri": "file:///x", "month": MONTH, "dryrun": True}, "dryrun"),
+        ({"month": MONTH}, "source_uri"),
+        ({"source_uri": 7, "month": MONTH}, "source_uri"),
+        ({"source_uri": "file:///x", "month": MONTH, "dry_run": "yes"}, "dry_run"),
+        ({"source_uri": "file:///x", "month": MONTH, "dry_run": 1}, "dry_run"),
+        ({"source_uri": "file:///" + "x" * 5000, "month": MONTH}, "source_uri"),
+        ([], "body"),
+    ],
+)
+def test_a_body_that_is_not_as_declared_is_refused(
+    service: RunningService, path: str, body: object, named: str
+) -> None:
+    """Unknown fields and wrong types are named, and their values are not repeated."""
+    told = _told(service.client.post(path, json=body), 422, "invalid_request")
+    assert named in told["detail"]
+    assert "xxxx" not in told["detail"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"nonsense", b'{"source_uri": "\xff"}'])
+def test_malformed_json_is_refused_in_the_same_shape(service: RunningService, content: bytes) -> None:
+    """A body that is no JSON gets the same answer as one that is wrong."""
+    response = service.client.post("/runs", content=content, headers={"Content-Type": "application/json"})
+    _told(response, 422, "invalid_request")
+
+
+def test_a_huge_body_is_refused(service: RunningService) -> None:
+    """A request is a URI and a month; more is not even read."""
+    response = service.client.post("/runs", json={"source_uri": "x" * 100_000, "month": MONTH})
+    _told(response, 413, "body_too_large")
+
+
+def test_a_huge_body_of_unknown_length_is_refused(service: RunningService) -> None:
+    """Also when the client does not say beforehand how much is to come."""
+    chunks = (b" " * 10_000 for _ in range(10))
+    response = service.client.post("/runs", content=chunks, headers={"Content-Type": "application/json"})
+    _told(response, 413, "body_too_large")
+
+
+def test_an_unknown_path_is_an_error_of_the_same_shape(service: RunningService) -> None:
+    """404 and 405 are no exceptions, and 405 says what is allowed."""
+    _told(service.client.get("/nothing"), 404, "not_found")
+    _told(service.client.post("/runs/", json={}), 404, "not_found")
+    response = service.client.delete("/runs")
+    _told(response, 405, "method_not_allowed")
+    assert response.headers["allow"] in {"GET", "POST", "GET, POST"}
+
+
+@pytest.mark.parametrize("path", ["/runs/none", "/runs/none/alerts", "/runs/none/events"])
+def test_an_unknown_run_is_not_found(service: RunningService, path: str) -> None:
+    """Also where the answer would have been a stream."""
+    assert _told(service.client.get(path), 404, "run_not_found")["run_id"] is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["/runs?limit=0", "/runs?limit=501", "/runs?limit=x", "/runs?status=done", "/runs?mouth=2026-01-01"],
+)
+def test_a_wrong_question_is_refused(service: RunningService, question: str) -> None:
+    """Limits have bounds, choices are closed, and a misspelled filter does not list everything."""
+    _told(service.client.get(question), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("cursor", ["x", "e30", "%00", "A" * 400])
+def test_a_foreign_cursor_is_refused(service: RunningService, cursor: str) -> None:
+    """Only cursors that this service made are taken."""
+    _told(service.client.get(f"/runs?cursor={cursor}"), 422, "bad_cursor")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "ftp://host/file.parquet",
+        "/absolute/path.parquet",
+        "file://relative.parquet",
+        "s3://key:secret@bucket/file.parquet",
+        "https://example.com/a.parquet?X-Amz-Signature=canarysecret",
+        "",
+    ],
+)
+def test_a_source_uri_that_cannot_be_read_is_refused(service: RunningService, uri: str) -> None:
+    """Nothing is recorded, and no credential is repeated."""
+    told = _told(
+        service.client.post("/runs", json={"source_uri": uri, "month": MONTH}), 422, "bad_source_uri"
+    )
+    assert told["run_id"] is None
+    assert "secret" not in told["detail"].replace("credentials", "")
+
+
+@pytest.mark.parametrize("uri", ["file:///etc/passwd", "s3://other/file.parquet"])
+def test_a_source_outside_the_allowed_ones_is_refused(service: RunningService, uri: str) -> None:
+    """`ALLOWED_SOURCES` is a fence, and nothing is recorded."""
+    response = service.client.post("/runs", json={"source_uri": uri, "month": MONTH})
+    assert _told(response, 403, "source_not_allowed")["run_id"] is None
+
+
+def _truncated(path: Path) -> None:
+    write_source(path, account(1))
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _wrong_columns(path: Path) -> None:
+    pq.write_table(pa.table({"account_id": ["a"], "arr": ["much"], "status": [3]}), path)
+
+
+def _other_month(path: Path) -> None:
+    write_source(path, account(1, month=account(1)["month"].replace(year=2024)))
+
+
+@pytest.mark.parametrize(
+    ("write", "status", "code", "named"),
+    [
+        (lambda _: None, 404, "source_not_found", ""),
+        (lambda path: path.write_bytes(b""), 422, "source_not_parquet", ""),
+        (lambda path: path.write_text("a,b\n1,2\n"), 422, "source_not_parquet", ""),
+        (_truncated, 422, "source_not_parquet", ""),
+        (_wrong_columns, 422, "schema_mismatch", "updated_at"),
+        (_other_month, 422, "month_not_in_source", "2024-01-01"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_a_recorded_failure(
+    service: RunningService, folder: Path, write: Any, status: int, code: str, named: str
+) -> None:
+    """The answer names the failed run, and the run tells the same."""
+    path = folder / f"{code}.parquet"
+    write(path)
+    body = {"source_uri": path.as_uri(), "month": MONTH}
+    told = _told(service.client.post("/runs", json=body), status, code)
+    assert named in told["detail"]
+    run = service.get(f"/runs/{told['run_id']}")
+    assert (run["status"], run["error"]) == ("failed", {"code": code, "detail": told["detail"]})
+    assert run["finished_at"] is not None
+    assert _told(service.client.post("/preview", json=body), status, code)["run_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"slack_webhook_base_url": None}, "slack_not_configured"),
+        ({"region_channels": {}}, "routing_not_configured"),
+        ({"k_service": "risk-alerts"}, "database_not_durable"),
+    ],
+)
+def test_a_service_that_cannot_deliver_refuses_real_runs(
+    tmp_path: Path, changes: dict[str, Any], code: str
+) -> None:
+    """Before anything is read; a preview works without Slack and on any database."""
+    body = {"source_uri": write_source(tmp_path / "a.parquet", account(1)), "month": MONTH}
+    with running_service(settings(tmp_path, **changes)) as service:
+        assert _told(service.client.post("/runs", json=body), 503, code)["run_id"] is None
+        assert service.get("/runs")["runs"] == []
+        if code != "routing_not_configured":
+            assert service.client.post("/preview", json=body).status_code == 200
+
+
+class _BrokenStore(Store):
+    async def get_run(self, run_id: str) -> RunRecord:
+        raise RuntimeError(f"a secret that nobody foresaw, about {run_id}")
+
+    async def health(self) -> Literal["ok", "busy"]:
+        raise DatabaseUnusableError("the database cannot be written: it is read-only")
+
+
+@asynccontextmanager
+async def _with_a_broken_store(settings: Settings) -> AsyncIterator[App]:
+    async with open_app(settings) as app:
+        yield replace(app, store=_BrokenStore(app.store._database))
+
+
+def test_what_nobody_foresaw_tells_nothing(tmp_path: Path) -> None:
+    """500 internal_error without the exception's text, which the log has once; the service goes on."""
+    with logged() as lines, running_service(settings(tmp_path), opened=_with_a_broken_store) as service:
+        told = _told(service.client.get("/runs/x"), 500, "internal_error")
+        assert "secret" not in str(told)
+        assert service.get("/runs")["runs"] == []
+        [line] = [line for line in lines() if line["severity"] == "ERROR"]
+    assert (line["message"], line["method"], line["path"]) == ("request_failed", "GET", "/runs/x")
+    assert line["stack_trace"].startswith("Traceback")
+    assert "a secret that nobody foresaw" in line["stack_trace"]
+
+
+def test_a_database_that_cannot_be_written_is_unhealthy(tmp_path: Path) -> None:
+    """503, so that nothing is sent here; the answer has both its own shape and that of every error."""
+    with running_service(settings(tmp_path), opened=_with_a_broken_store) as service:
+        response = service.client.get("/health")
+        assert response.status_code == 503
+        assert response.json() == {
+            "status": "unhealthy",
+            "ok": False,
+            "database": "unusable",
+            "error": "unhealthy",
+            "detail": "the database cannot be written: it is read-only",
+            "run_id": None,
+        }
+
+
+def test_a_database_that_works_is_healthy(service: RunningService) -> None:
+    """200 with exactly the documented body."""
+    assert service.get("/health") == {"status": "healthy", "ok": True, "database": "ok"}
+
+
+def test_a_database_that_is_busy_is_healthy(tmp_path: Path) -> None:
+    """A write lock that somebody holds is no reason to kill the container."""
+    with running_service(settings(tmp_path)) as service:
+        other = sqlite3.connect(tmp_path / "risk_alerts.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            assert service.get("/health") == {"status": "healthy", "ok": True, "database": "busy"}
+        finally:
+            other.execute("ROLLBACK")
+            other.close()

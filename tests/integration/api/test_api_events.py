@@ -1,0 +1,147 @@
+"""Events: a run seen while it works, in this process or in another, and how it ends when the service does."""
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from mock_slack.running import RunningMock, running_mock
+from mock_slack.script import Step
+from tests.support.doors import (
+    MONTH,
+    RunningService,
+    account,
+    running_service,
+    settings,
+    started,
+    wait_until,
+    write_source,
+)
+
+Event = tuple[str, dict[str, Any]]
+
+
+@pytest.fixture
+def mock() -> Iterator[RunningMock]:
+    """Return a mock Slack that takes its time with the first message."""
+    with running_mock() as mock:
+        mock.script("amer-risk-alerts", Step(delay_s=0.8))
+        yield mock
+
+
+@pytest.fixture
+def service(tmp_path: Path, mock: RunningMock) -> Iterator[RunningService]:
+    """Return a service that sends one message at a time."""
+    given = settings(
+        tmp_path,
+        slack_webhook_base_url=mock.webhook_base_url,
+        slack_concurrency=1,
+        slack_timeout_s=5,
+        lease_s=7,
+    )
+    with running_service(given) as running:
+        yield running
+
+
+@pytest.fixture
+def run(service: RunningService, tmp_path: Path) -> Iterator[str]:
+    """Start a run that takes about a second, and return its id while it is at work."""
+    source = write_source(tmp_path / "a.parquet", *(account(number) for number in range(5)))
+    posting = threading.Thread(target=service.run, args=(source,))
+    posting.start()
+    wait_until(lambda: any(run["progress"] for run in _listed(service)))
+    yield _listed(service)[0]["run_id"]
+    posting.join()
+
+
+def _listed(service: RunningService) -> list[dict[str, Any]]:
+    return [service.get(f"/runs/{run['run_id']}") for run in service.get("/runs")["runs"]]
+
+
+def _events(client: httpx2.Client, run_id: str) -> Iterator[Event]:
+    with client.stream("GET", f"/runs/{run_id}/events") as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        name = ""
+        for line in response.iter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                yield name, json.loads(line.removeprefix("data: "))
+
+
+def _check_story(events: list[Event]) -> None:
+    assert [name for name, _ in events[:-1]] == ["progress"] * (len(events) - 1)
+    assert len(events) >= 2
+    last_seen = events[-2][1]
+    assert (last_seen["phase"], last_seen["alerts_queued"]) == ("delivering", 5)
+    assert last_seen["row_groups_done"] == last_seen["row_groups_total"] >= 1
+    name, record = events[-1]
+    assert (name, record["status"], record["progress"]) == ("run", "succeeded", None)
+    assert record["counts"]["alerts_sent"] == 5
+
+
+def test_a_run_can_be_followed(service: RunningService, run: str) -> None:
+    """Its progress as it changes, then the record with which it ended."""
+    _check_story(list(_events(service.client, run)))
+
+
+def test_a_run_of_another_process_can_be_followed(service: RunningService, run: str, tmp_path: Path) -> None:
+    """What it does is seen through the database that both share."""
+    assert service.app.running
+    with running_service(settings(tmp_path)) as other:
+        events = list(_events(other.client, run))
+    assert (events[-1][0], events[-1][1]["status"]) == ("run", "succeeded")
+    assert events[-1][1]["counts"]["alerts_sent"] == 5
+
+
+def test_a_finished_run_is_told_at_once(service: RunningService, run: str) -> None:
+    """Its stream is its record."""
+    wait_until(lambda: service.get(f"/runs/{run}")["status"] == "succeeded")
+    [(name, record)] = _events(service.client, run)
+    assert (name, record) == ("run", service.get(f"/runs/{run}"))
+
+
+def test_a_signal_stops_deliveries_and_answers_the_caller(tmp_path: Path, mock: RunningMock) -> None:
+    """On SIGTERM what is on its way is settled and the caller told; the next process sends the rest."""
+    mock.script("amer-risk-alerts", Step(delay_s=0.8, times=5))
+    source = write_source(tmp_path / "a.parquet", *(account(number) for number in range(20)))
+    values = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url, "SLACK_CONCURRENCY": "1"}
+    with started(tmp_path, "serve", "--port", "0", **values) as process:
+        client = httpx2.Client(base_url=_address(tmp_path / "out"), timeout=20, trust_env=False)
+        answers: list[httpx2.Response] = []
+        body = {"source_uri": source, "month": MONTH}
+        posting = threading.Thread(target=lambda: answers.append(client.post("/runs", json=body)))
+        posting.start()
+        # The mock answers late, but it has the request at once.
+        wait_until(lambda: bool(client.get("/runs", params={"status": "running"}).json()["runs"]))
+        wait_until(lambda: mock.stats().total.requests > 0)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+        posting.join()
+        client.close()
+    [answer] = answers
+    assert answer.status_code == 503, answer.text
+    told = answer.json()
+    assert told["error"] == "interrupted"
+    assert 1 <= mock.stats().total.accepted < 20
+    with started(tmp_path, "serve", "--port", "0", **values):
+        _address(tmp_path / "out")
+        wait_until(lambda: mock.stats().total.accepted == 20)
+        with running_service(settings(tmp_path)) as after:
+            wait_until(lambda: after.get(f"/runs/{told['run_id']}")["status"] == "succeeded")
+            assert after.get(f"/runs/{told['run_id']}")["counts"]["alerts_sent"] == 20
+
+
+def _address(log: Path) -> str:
+    def told() -> list[str]:
+        return [line for line in log.read_text().splitlines() if "running on http" in line]
+
+    wait_until(lambda: bool(told()))
+    message: str = json.loads(told()[0])["message"]
+    return message.split("running on ")[1].split(" ", maxsplit=1)[0]

@@ -1,0 +1,206 @@
+"""The commands as a person or a scheduler calls them: real processes, a mock Slack, a real database."""
+
+import json
+import signal
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock_slack.running import RunningMock
+from mock_slack.script import Step
+from tests.support.doors import MONTH, account, command, started, wait_until, write_source
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    """Return the path of a source with three alerts."""
+    path = tmp_path / "accounts.parquet"
+    write_source(path, *(account(number) for number in range(3)))
+    return str(path)
+
+
+def _json(text: str) -> Any:
+    # Nothing but the answer is on stdout.
+    return json.loads(text)
+
+
+def test_a_run_tells_a_person_what_it_did(tmp_path: Path, source: str, mock: RunningMock) -> None:
+    """A plain path is a source, tables go to stdout, logs to stderr, and 0 says that all is done."""
+    done = command(tmp_path, "run", source, "--month", MONTH, SLACK_WEBHOOK_BASE_URL=mock.webhook_base_url)
+    assert done.returncode == 0, done.stderr
+    assert "3 alerts = 3 sent" in done.stdout
+    assert mock.stats().total.accepted == 3
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["message"] for line in lines].count("alert_settled") == 3
+    assert lines[-1]["message"] == "run_finished"
+    assert {line["run_id"] for line in lines} == {lines[0]["run_id"]}
+
+
+def test_json_is_the_api_s_own_answer(tmp_path: Path, source: str, mock: RunningMock) -> None:
+    """`run`, `runs`, `runs show` and `preview` print what the API would."""
+    slack = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url}
+    run = _json(command(tmp_path, "run", source, "--month", MONTH, "--json", **slack).stdout)
+    assert (run["status"], run["counts"]["alerts_sent"]) == ("succeeded", 3)
+    assert _json(command(tmp_path, "runs", "show", run["run_id"], "--json").stdout) == run
+    listed = _json(command(tmp_path, "runs", "--json", "--status", "succeeded").stdout)
+    assert [one["run_id"] for one in listed["runs"]] == [run["run_id"]]
+    assert listed["next_cursor"] is None
+    preview = _json(command(tmp_path, "preview", source, "--month", MONTH, "--json", "--limit", "2").stdout)
+    assert (preview["total"], len(preview["alerts"])) == (3, 2)
+    assert {alert["action"] for alert in preview["alerts"]} == {"skip_replay"}
+
+
+def test_2_says_that_some_alerts_did_not_go_out(tmp_path: Path, source: str, mock: RunningMock) -> None:
+    """The run succeeded, and somebody should look."""
+    mock.script("amer-risk-alerts", Step(status=404, body="no_service"))
+    done = command(tmp_path, "run", source, "--month", MONTH, SLACK_WEBHOOK_BASE_URL=mock.webhook_base_url)
+    assert done.returncode == 2
+    assert "succeeded" in done.stdout
+    assert "not_found" in done.stdout
+
+
+def test_a_dry_run_needs_no_slack(tmp_path: Path, source: str) -> None:
+    """It is recorded, and nothing was meant to go out, so that its exit code is 0."""
+    done = command(tmp_path, "run", source, "--month", MONTH, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "(dry run)" in done.stdout
+    assert "3 alerts = 3 would_send" in done.stdout
+
+
+def test_the_plan_is_told_from_the_footers_alone(tmp_path: Path, source: str) -> None:
+    """`plan` says what would be read, for people and for machines, and makes no database."""
+    said = command(tmp_path, "plan", source, "--month", MONTH)
+    assert said.returncode == 0, said.stderr
+    assert "account_id, month, status, updated_at" in said.stdout
+    plan = _json(command(tmp_path, "plan", source, "--month", MONTH, "--json").stdout)
+    assert plan["files"] == 1
+    assert plan["rows"] >= 3
+    memory = plan["memory_bytes"]
+    assert set(memory) == {"process", "reading", "each_account", "each_account_at_risk"}
+    assert min(memory.values()) > 0
+    assert not list(tmp_path.rglob("*.db"))
+
+
+def test_the_run_keeps_its_plan(tmp_path: Path, source: str) -> None:
+    """What the scan decided to read stands in the run's record."""
+    plan = _json(command(tmp_path, "plan", source, "--month", MONTH, "--json").stdout)
+    run = _json(command(tmp_path, "run", source, "--month", MONTH, "--dry-run", "--json").stdout)
+    assert run["plan"] == plan
+
+
+def test_1_says_that_the_run_failed(tmp_path: Path, mock: RunningMock) -> None:
+    """Stderr names the code and the run; with --json stdout has the API's error."""
+    arguments = ("run", "missing.parquet", "--month", MONTH)
+    slack = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url}
+    done = command(tmp_path, *arguments, **slack)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "risk-alerts: source_not_found: " in done.stderr
+    told = _json(command(tmp_path, *arguments, "--json", **slack).stdout)
+    assert told["error"] == "source_not_found"
+    shown = command(tmp_path, "runs", "show", told["run_id"])
+    assert shown.returncode == 0
+    assert "failed" in shown.stdout
+    assert "source_not_found" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "values", "named"),
+    [
+        (("run",), {}, "SOURCE"),
+        (("run", "x"), {}, "--month"),
+        (("bogus",), {}, "bogus"),
+        ((), {}, "command"),
+        (("preview", "x", "--month", MONTH, "--limit", "-1"), {}, "--limit"),
+        (("run", "x", "--month", "2026-1-1"), {}, "bad_month"),
+        (("run", "ftp://x/y", "--month", MONTH), {}, "bad_source_uri"),
+        (("runs", "--status", "done"), {}, "done"),
+        (("runs", "--cursor", "x"), {}, "bad_cursor"),
+        (("run", "x", "--month", MONTH), {}, "slack_not_configured"),
+        (("runs",), {"ARR_THRESHOLD": "canary-much"}, "ARR_THRESHOLD"),
+        (("runs",), {"REGION_CHANNELS": "{canary"}, "REGION_CHANNELS"),
+        (("runs",), {"SLACK_WEBHOOK_URL": "canary-no-url"}, "SLACK_WEBHOOK_URL"),
+        (("serve", "--port", "0"), {"LEASE_S": "1"}, "LEASE_S"),
+    ],
+)
+def test_64_says_that_the_command_or_the_settings_are_wrong(
+    tmp_path: Path, arguments: tuple[str, ...], values: dict[str, str], named: str
+) -> None:
+    """The message names what is wrong without repeating a setting's value, and there is no traceback."""
+    done = command(tmp_path, *arguments, **values)
+    assert done.returncode == 64, done.stderr
+    assert named in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert "canary" not in done.stderr
+
+
+def test_a_database_that_cannot_be_used_is_said_plainly(tmp_path: Path) -> None:
+    """For a command and for the service, at once and without a traceback."""
+    (tmp_path / "file").touch()
+    for arguments in (("runs",), ("serve", "--port", "0")):
+        done = command(tmp_path, *arguments, DATABASE_URL=f"sqlite:///{tmp_path / 'file' / 'x.db'}")
+        assert done.returncode == 1
+        assert "database_unusable" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said(tmp_path: Path, mock: RunningMock) -> None:
+    """The service exits with 1, having closed what it opened."""
+    done = command(tmp_path, "serve", "--port", mock.url.rsplit(":", 1)[1])
+    assert done.returncode == 1
+    assert "address already in use" in done.stdout
+
+
+def test_sample_data_can_be_previewed(tmp_path: Path) -> None:
+    """The first two commands of a newcomer work together."""
+    made = command(tmp_path, "sample-data", "data/sample.parquet", "--month", MONTH, "--accounts", "50")
+    assert made.returncode == 0, made.stderr
+    assert "50 accounts, 2024-12-01 to 2026-01-01" in made.stdout
+    preview = _json(command(tmp_path, "preview", "data/sample.parquet", "--month", MONTH, "--json").stdout)
+    assert preview["total"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("sample-data", "x", "--month", "January"), 64),
+        (("sample-data", "x", "--month", "0001-01-01"), 64),
+        (("sample-data", "/proc/none/x"), 1),
+    ],
+)
+def test_sample_data_that_cannot_be_written_is_said(
+    tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    """Without a traceback."""
+    done = command(tmp_path, *arguments)
+    assert done.returncode == code
+    assert done.stderr.startswith("risk-alerts: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_signal_ends_a_run_early_and_in_order(tmp_path: Path, mock: RunningMock) -> None:
+    """What is on its way is settled, the rest waits for the next run, and the error says so."""
+    source = tmp_path / "many.parquet"
+    write_source(source, *(account(number) for number in range(20)))
+    mock.script("amer-risk-alerts", Step(delay_s=0.5, times=20))
+    slack = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url, "SLACK_CONCURRENCY": "1"}
+    with started(tmp_path, "run", str(source), "--month", MONTH, "--json", **slack) as process:
+        wait_until(lambda: mock.stats().total.requests > 0)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 1
+    told = _json((tmp_path / "out").read_text())
+    assert told["error"] == "interrupted"
+    sent = mock.stats().total.accepted
+    assert 1 <= sent < 20
+    mock.reset()
+    again = _json(command(tmp_path, "run", str(source), "--month", MONTH, "--json", **slack).stdout)
+    assert (again["counts"]["skipped_replay"], again["counts"]["alerts_sent"]) == (sent, 20 - sent)
+    shown = _json(command(tmp_path, "runs", "show", told["run_id"], "--json", **slack).stdout)
+    assert (shown["status"], shown["error"]["code"]) == ("failed", "interrupted")
+    assert (shown["counts"]["alerts_sent"], shown["counts"]["unsent"]) == (sent, 20 - sent)
+    with sqlite3.connect(tmp_path / "risk_alerts.db") as database:
+        assert database.execute("SELECT count(*) FROM runs WHERE status = 'running'").fetchone() == (0,)
+    database.close()

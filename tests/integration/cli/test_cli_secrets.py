@@ -1,0 +1,100 @@
+"""Secrets: a canary is put into every setting that holds one, and is looked for wherever text comes out."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from mock_slack.running import RunningMock, running_mock
+from mock_slack.script import Step
+from tests.support.doors import (
+    CANARY_PATH,
+    CANARY_SMTP_PASSWORD,
+    CANARY_TOKEN,
+    MONTH,
+    account,
+    command,
+    started,
+    wait_until,
+    write_source,
+)
+
+CANARIES = ("canarywebhooksecret", "T0CANARY", CANARY_TOKEN, CANARY_SMTP_PASSWORD)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    """Return a source with alerts, one of them for support."""
+    return write_source(tmp_path / "a.parquet", account(1), account(2, account_region=None))
+
+
+@pytest.fixture
+def mock() -> Iterator[RunningMock]:
+    """Return a mock Slack that asks for the canary token."""
+    with running_mock(auth_token=CANARY_TOKEN) as mock:
+        yield mock
+
+
+def _settings(mock: RunningMock, **values: str) -> dict[str, str]:
+    return {
+        "SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url,
+        "SLACK_AUTH_TOKEN": CANARY_TOKEN,
+        # Nobody listens there: the notice fails, and says why without saying how to log in.
+        "SMTP_URL": f"smtp://canaryuser:{CANARY_SMTP_PASSWORD}@127.0.0.1:9",
+        "LOG_LEVEL": "DEBUG",
+        **values,
+    }
+
+
+def _check(folder: Path, *texts: str) -> None:
+    """Find no canary in the texts, nor in any file that was written."""
+    files = [path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file()]
+    assert any("CREATE TABLE" in text for text in files)
+    for text in (*texts, *files):
+        for canary in CANARIES:
+            assert canary not in text
+
+
+def test_a_command_gives_no_secret_away(tmp_path: Path, source: str, mock: RunningMock) -> None:
+    """Not on stdout, not in the logs at DEBUG, not in the database, not in the notice's file."""
+    done = command(tmp_path, "run", source, "--month", MONTH, "--json", **_settings(mock))
+    assert json.loads(done.stdout)["counts"]["alerts_sent"] == 1, done.stderr
+    _check(tmp_path, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("path", [CANARY_PATH, f"{CANARY_PATH}/%E2%9C%93"])
+def test_a_webhook_that_fails_is_not_named(tmp_path: Path, source: str, mock: RunningMock, path: str) -> None:
+    """A single webhook whose path is the secret: refused by the server, and unreachable."""
+    for base in (mock.url, "http://127.0.0.1:9"):
+        values = _settings(mock, SLACK_WEBHOOK_BASE_URL="", SLACK_WEBHOOK_URL=f"{base}{path}")
+        done = command(tmp_path, "run", source, "--month", MONTH, SLACK_MAX_RETRIES="0", **values)
+        assert done.returncode == 2, done.stderr
+        _check(tmp_path, done.stdout, done.stderr)
+
+
+def test_the_service_gives_no_secret_away(tmp_path: Path, source: str, mock: RunningMock) -> None:
+    """Not in an answer, not in a log line; and every line of the run carries the caller's trace."""
+    mock.script("amer-risk-alerts", Step(status=400, body=f"bad {CANARY_TOKEN}"))
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    values = _settings(mock, GOOGLE_CLOUD_PROJECT="p1", LOG_FORMAT="json")
+    with started(tmp_path, "serve", "--port", "0", **values) as process:
+        out = tmp_path / "out"
+        wait_until(lambda: "running on http" in out.read_text())
+        address = out.read_text().split("running on ")[1].split(" ")[0]
+        headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+        with httpx2.Client(base_url=address, headers=headers, timeout=20, trust_env=False) as client:
+            started_run = client.post("/runs", json={"source_uri": source, "month": MONTH})
+            run_id = started_run.json()["run_id"]
+            answers = [
+                client.get(path).text
+                for path in (f"/runs/{run_id}", f"/runs/{run_id}/alerts", "/runs", "/openapi.json", "/none")
+            ]
+        process.terminate()
+        assert process.wait(15) == 0
+    _check(tmp_path, *answers)
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    of_run = [line for line in lines if line.get("run_id") == run_id]
+    assert {"run_started", "alert_settled", "run_finished"} <= {line["message"] for line in of_run}
+    assert {line["logging.googleapis.com/trace"] for line in of_run} == {f"projects/p1/traces/{trace}"}

@@ -1,0 +1,79 @@
+"""A terminal: bars while a run works, quiet logs, and no bars where nobody is looking."""
+
+import os
+import pty
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mock_slack.running import RunningMock, running_mock
+from mock_slack.script import Step
+from tests.support.doors import MONTH, account, environment, write_source
+
+
+@pytest.fixture
+def mock() -> Iterator[RunningMock]:
+    """Return a mock Slack that takes its time with the first message."""
+    with running_mock() as mock:
+        mock.script("amer-risk-alerts", Step(delay_s=0.8))
+        yield mock
+
+
+def _at_a_terminal(folder: Path, *arguments: str, **values: str) -> tuple[str, str, int]:
+    """Run `risk-alerts` with stderr on a terminal; return stdout, what was shown, the exit code."""
+    ours, theirs = pty.openpty()
+    shown: list[bytes] = []
+
+    def read() -> None:
+        try:
+            while chunk := os.read(ours, 4096):
+                shown.append(chunk)
+        except OSError:
+            return  # how Linux says that the other side was closed
+
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service", *arguments],
+            cwd=folder,
+            env=environment(folder, TERM="xterm", COLUMNS="120", **values),
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+        )
+        os.close(theirs)
+        reading = threading.Thread(target=read)
+        reading.start()
+        out, _ = process.communicate(timeout=60)
+        reading.join()
+    finally:
+        os.close(ours)
+    return out, b"".join(shown).decode(), process.returncode
+
+
+def test_bars_show_the_delivery(tmp_path: Path, mock: RunningMock) -> None:
+    """On stderr, so that stdout can go into a file; the logs say only what deserves attention."""
+    source = write_source(
+        tmp_path / "a.parquet", *(account(number) for number in range(4)), account(9, account_region="LATAM")
+    )
+    slack = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url}
+    out, shown, code = _at_a_terminal(tmp_path, "run", source, "--month", MONTH, **slack)
+    assert code == 2
+    assert "delivering" in shown
+    assert "/4" in shown
+    assert "run_started" not in shown
+    assert "run_finished" in shown
+    assert "5 alerts = 4 sent + 1 failed" in out
+    assert "delivering" not in out
+
+
+def test_a_log_level_that_was_asked_for_is_kept(tmp_path: Path, mock: RunningMock) -> None:
+    """LOG_LEVEL=INFO at a terminal means INFO."""
+    source = write_source(tmp_path / "a.parquet", account(1))
+    values = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url, "LOG_LEVEL": "INFO"}
+    _, shown, code = _at_a_terminal(tmp_path, "run", source, "--month", MONTH, **values)
+    assert code == 0
+    assert "run_started" in shown

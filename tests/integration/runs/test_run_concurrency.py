@@ -1,0 +1,88 @@
+"""Runs at the same time: one per month over all tasks and processes, and the later ones replay."""
+
+import asyncio
+import json
+from contextlib import ExitStack
+
+import pytest
+
+from mock_slack.script import Step
+from service.domain.errors import InterruptedRunError
+from service.domain.run import RunStatus
+from tests.support.delivering import AMER, House
+from tests.support.starting import account, accounts, run_command, until, wait_until
+
+
+async def test_the_second_run_of_a_month_waits_and_then_replays(house: House) -> None:
+    """Two at once in one process: one sends, the other finds everything sent."""
+    source = house.source(accounts(6))
+    house.slack.script(AMER, Step(delay_s=0.1, times=6))
+    async with house.open(slack_concurrency=1) as desk:
+        records = await asyncio.gather(*(desk.run(source) for _ in range(3)))
+    assert sorted(record.counts.alerts_sent for record in records) == [0, 0, 6]
+    assert sorted(record.counts.skipped_replay for record in records) == [0, 6, 6]
+    assert house.slack.stats().total.duplicates == {}
+
+
+async def test_two_apps_on_one_database_take_turns(house: House) -> None:
+    """The lease is in the database, so it holds over processes."""
+    source = house.source(accounts(4))
+    house.slack.script(AMER, Step(delay_s=0.1, times=4))
+    async with house.open(slack_concurrency=1) as one, house.open(slack_concurrency=1) as other:
+        records = await asyncio.gather(one.run(source), other.run(source))
+    assert sorted(record.counts.alerts_sent for record in records) == [0, 4]
+    assert house.slack.stats().total.duplicates == {}
+
+
+async def test_different_months_run_side_by_side(house: House) -> None:
+    """A month that is stuck in a pause does not hold up another."""
+    source = house.source([account("a"), account("b", month="2026-02-01", account_region="EMEA")])
+    house.slack.script(AMER, Step(status=429, headers={"Retry-After": "100"}))
+    async with house.open() as desk:
+        slow = asyncio.create_task(desk.run(source))
+        await until(lambda: house.slack.stats().total.requests, what="the first month is under way")
+        quick = await desk.run(source, month="2026-02-01")
+        assert not slow.done()
+        assert quick.counts.alerts_sent == 1
+        assert (await slow).counts.alerts_sent == 1
+
+
+async def test_a_waiting_run_ends_when_the_service_stops(house: House) -> None:
+    """It is recorded as interrupted; nothing waits for the other run's sake."""
+    source = house.source(accounts(1))
+    house.slack.script(AMER, Step(delay_s=30))
+    async with house.open(slack_timeout_s=2) as desk:
+        first = asyncio.create_task(desk.run(source))
+        await until(lambda: house.slack.stats().total.requests, what="the first run is under way")
+        second = asyncio.create_task(desk.run(source))
+        await until(lambda: len(desk.app.running) == 2, what="the second waits")
+        desk.app.stop()
+        (result,) = await asyncio.gather(second, return_exceptions=True)
+        assert isinstance(result, InterruptedRunError)
+        assert result.run_id is not None
+        record = await desk.app.store.get_run(result.run_id)
+        assert record.status is RunStatus.FAILED
+        with pytest.raises(InterruptedRunError):
+            await first
+
+
+def test_two_processes_run_the_same_month(house: House) -> None:
+    """Started together, one of them sends; both succeed."""
+    source = house.source(accounts(5))
+    house.slack.script(AMER, Step(delay_s=0.2, times=5))
+    env = {
+        "DATABASE_URL": f"sqlite:///{house.database}",
+        "SLACK_WEBHOOK_BASE_URL": house.slack.webhook_base_url,
+        "SLACK_MESSAGES_PER_SECOND": "0",
+        "SLACK_CONCURRENCY": "1",
+    }
+    with ExitStack() as stack:
+        both = [stack.enter_context(run_command(source, folder=house.folder, env=env)) for _ in range(2)]
+        assert [running.exit_code() for running in both] == [0, 0]
+        finished = [
+            event for running in both for event in running.events() if event["message"] == "run_finished"
+        ]
+    wait_until(lambda: len(finished) == 2, what="both have told")
+    assert sorted(event["alerts_sent"] for event in finished) == [0, 5], json.dumps(finished)
+    assert sorted(event["skipped_replay"] for event in finished) == [0, 5]
+    assert house.slack.stats().total.duplicates == {}

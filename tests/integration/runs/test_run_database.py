@@ -1,0 +1,233 @@
+"""The database under a run: locked, read-only, failing; and the stop in mid-delivery."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import structlog
+
+from mock_slack.script import Step
+from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
+from service.domain.run import RunStatus
+from service.store import DatabaseAwayError, DatabaseBusyError, Store
+from tests.support.clocks import ScaledClock
+from tests.support.delivering import AMER, EMEA, House
+from tests.support.starting import PATIENCE_S, account, accounts, until
+
+WRITING_VERBS = (
+    "begin_run",
+    "acquire_month",
+    "note_evaluation",
+    "record_alerts",
+    "settle_and_claim",
+    "end_lane",
+    "finish_run",
+)
+
+
+async def test_a_database_locked_in_mid_run_is_waited_for(house: House) -> None:
+    """Another process holds the write lock for a while: the run completes as if nothing had been."""
+    source = house.source(accounts(20))
+    async with house.open(slack_concurrency=2) as desk:
+        run = asyncio.create_task(desk.run(source))
+        await until(lambda: house.slack.stats().total.requests, what="the first alert has left")
+        lock = sqlite3.connect(house.database, timeout=30, isolation_level=None, check_same_thread=False)
+        with closing(lock) as other:
+            # Not on the event loop, which the transaction that holds the lock now may need.
+            await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+            held_back = house.slack.stats().total.requests
+            await house.clock.sleep(20)
+            # What was claimed before may still leave; nothing is claimed meanwhile.
+            assert house.slack.stats().total.requests <= held_back + 2
+            other.execute("ROLLBACK")
+        record = await run
+    assert record.counts.alerts_sent == 20
+    assert house.slack.stats().total.duplicates == {}
+
+
+@pytest.mark.parametrize("verb", WRITING_VERBS)
+async def test_every_write_of_a_run_has_patience(
+    house: House, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Whichever write finds the database busy, the run comes to its end and sends each alert once."""
+    _fails(monkeypatch, verb, DatabaseBusyError("the database is busy"), times=3)
+    house.slack.script(EMEA, Step(status=429, headers={"Retry-After": "3600"}))
+    async with house.open(slack_concurrency=2) as desk:
+        record = await desk.run(house.source(accounts(5) + accounts(2, region="EMEA", prefix="e")))
+    assert (record.counts.alerts_sent, record.counts.unsent) == (5, 2)
+    assert house.slack.stats().channels[AMER].requests == 5
+
+
+@pytest.mark.parametrize("verb", [*WRITING_VERBS[1:], "pending", "undelivered", "get_run"])
+async def test_a_run_waits_for_a_database_that_is_away(
+    house: House, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Whichever verb finds the server gone for a moment, the run goes on as if nothing had been."""
+    _fails(monkeypatch, verb, DatabaseAwayError("the database cannot be used: its server restarts"), times=3)
+    house.slack.script(EMEA, Step(status=429, headers={"Retry-After": "3600"}))
+    rows = [*accounts(5), *accounts(2, region="EMEA", prefix="e"), account("nowhere", account_region=None)]
+    async with house.open(slack_concurrency=2) as desk:
+        record = await desk.run(house.source(rows))
+    assert (record.counts.alerts_sent, record.counts.unsent, record.counts.unknown_region) == (5, 2, 1)
+    assert house.slack.stats().channels[AMER].requests == 5
+
+
+async def test_a_run_that_has_not_begun_does_not_wait_for_the_database(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks for a run while the server is away is told so at once."""
+    away = DatabaseAwayError("the database cannot be used: its server cannot be reached")
+    _fails(monkeypatch, "begin_run", away, times=1)
+    async with house.open() as desk:
+        with pytest.raises(DatabaseAwayError):
+            await desk.run(house.source(accounts(1)))
+
+
+async def test_a_dry_run_has_patience_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its one write waits for a busy database."""
+    _fails(monkeypatch, "record_dry_run", DatabaseBusyError("the database is busy"), times=2)
+    async with house.open() as desk:
+        assert (await desk.run(house.source(accounts(2)), dry_run=True)).counts.would_send == 2
+
+
+async def test_missed_heartbeats_do_not_end_a_run(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as nobody has taken the month over, a run goes on without them."""
+    _fails(monkeypatch, "keep_alive", RuntimeError("no pulse"), times=1_000)
+    slower = replace(house, clock=ScaledClock(10))
+    async with slower.open(slack_messages_per_second=1, lease_s=90) as desk:
+        record = await desk.run(house.source(accounts(40)))
+    assert record.counts.alerts_sent == 40
+
+
+async def test_a_heartbeat_that_meets_the_end_does_not_undo_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that has just closed itself is not taken for one that somebody else has closed."""
+    beaten = asyncio.Event()
+    keep_alive, finish_run = Store.keep_alive, Store.finish_run
+
+    async def finish_before_a_beat(store: Store, *args: Any, **kwargs: Any) -> None:
+        await finish_run(store, *args, **kwargs)
+        await asyncio.wait_for(beaten.wait(), PATIENCE_S)
+
+    async def beat_after_the_end(store: Store, run_id: str, **kwargs: Any) -> None:
+        try:
+            await keep_alive(store, run_id, **kwargs)
+        except OvertakenError:
+            beaten.set()
+            raise
+
+    monkeypatch.setattr(Store, "finish_run", finish_before_a_beat)
+    monkeypatch.setattr(Store, "keep_alive", beat_after_the_end)
+    slower = replace(house, clock=ScaledClock(10))
+    async with slower.open(lease_s=90) as desk:
+        record = await desk.run(house.source(accounts(3)))
+    assert record.counts.alerts_sent == 3
+
+
+async def test_what_slack_answered_survives_a_failing_write(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills up under the run fails it, but what had been sent is on record as sent."""
+    house.slack.script(AMER, Step(delay_s=0.2, times=4))
+    failure = DatabaseUnusableError("the database cannot be used: its disk is full")
+    # The first write claims, the second has the answers to write.
+    _fails(monkeypatch, "settle_and_claim", failure, times=1, after=1)
+    source = house.source(accounts(10))
+    async with house.open(slack_concurrency=4) as desk:
+        with pytest.raises(DatabaseUnusableError) as raised:
+            await desk.run(source)
+        failed = await desk.app.store.get_run(raised.value.run_id or "")
+        assert failed.status is RunStatus.FAILED
+        assert failed.error is not None
+        assert failed.error.code == "database_unusable"
+        sent = failed.counts.alerts_sent
+        assert sent == house.slack.stats().total.requests >= 1
+        assert (failed.counts.unknown, failed.counts.unsent) == (0, 10 - sent)
+        again = await desk.run(source)
+        assert (again.counts.skipped_replay, again.counts.alerts_sent) == (sent, 10 - sent)
+    assert house.slack.stats().total.duplicates == {}
+
+
+async def test_a_read_only_database_is_a_clear_failure(house: House) -> None:
+    """Nothing is posted, and the error says what is wrong with the database."""
+    source = house.source(accounts(2))
+    async with house.open():
+        pass
+    read_only = f"sqlite:///file:{house.database}?mode=ro&uri=true"
+    with pytest.raises(DatabaseUnusableError, match="read"):
+        async with house.open(database_url=read_only) as desk:
+            await desk.run(source)
+    assert house.slack.stats().total.requests == 0
+
+
+async def test_a_stop_in_mid_delivery_leaves_the_rest_for_the_next_run(house: House) -> None:
+    """What is on its way is awaited, the run is released at once, and the rest is the next run's."""
+    source = house.source(accounts(10))
+    house.slack.script(AMER, Step(delay_s=0.2, times=10))
+    async with house.open(slack_concurrency=2) as desk:
+        run = asyncio.create_task(desk.run(source))
+        await until(lambda: house.slack.stats().total.requests >= 3, what="some have left")
+        desk.app.stop()
+        with pytest.raises(InterruptedRunError) as raised:
+            await run
+        run_id = raised.value.run_id or ""
+        left = (await desk.app.store.get_run(run_id)).counts
+        sent = left.alerts_sent
+        assert sent == house.slack.stats().total.requests < 10
+        assert left.unknown == 0
+    async with house.open() as desk:
+        again = await desk.run(source)
+        assert (again.counts.alerts_sent, again.counts.skipped_replay) == (10 - sent, sent)
+        closed = await desk.app.store.get_run(run_id)
+        assert (closed.status, closed.counts.unsent) == (RunStatus.FAILED, 10 - sent)
+    assert house.slack.stats().total.duplicates == {}
+
+
+async def test_a_stop_ends_pauses_and_retries_at_once(house: House) -> None:
+    """Neither an hour's Retry-After nor a retry that waits keeps a stopping service."""
+    house.slack.script(AMER, Step(status=429, headers={"Retry-After": "500"}))
+    house.slack.script(EMEA, Step(status=500, times=4))
+    async with house.open(delivery_deadline_s=40_000) as desk:
+        source = house.source(accounts(2) + accounts(1, region="EMEA", prefix="e"))
+        run = asyncio.create_task(desk.run(source))
+        await until(lambda: house.slack.stats().total.requests >= 2, what="both lanes have begun")
+        before = house.clock.monotonic()
+        desk.app.stop()
+        with pytest.raises(InterruptedRunError):
+            await run
+        assert house.clock.monotonic() - before < 400
+
+
+def _fails(
+    monkeypatch: pytest.MonkeyPatch, verb: str, error: Exception, *, times: int, after: int = 0
+) -> None:
+    """Let a verb of the store fail `times` times, once it has worked `after` times."""
+    works = getattr(Store, verb)
+    calls = 0
+
+    async def sometimes(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if after < calls <= after + times:
+            raise error
+        return await works(*args, **kwargs)
+
+    monkeypatch.setattr(Store, verb, sometimes)
+
+
+async def test_a_run_that_cannot_even_be_closed_is_told_to_the_log(house: House) -> None:
+    """When the database goes away in mid-run the caller and the log hear why, though no record can."""
+    path = house.database
+    async with house.open(lease_s=300) as desk:
+        house.slack.script(AMER, Step(delay_s=0.5))
+        running = asyncio.ensure_future(desk.run(house.source([account("acme")])))
+        await until(lambda: house.slack.stats().total.requests, what="the message is on its way")
+        path.rename(path.with_suffix(".gone"))
+        with structlog.testing.capture_logs() as lines, pytest.raises(DatabaseUnusableError) as raised:
+            await running
+    assert raised.value.run_id is not None
+    assert "run_not_closed" in [line["event"] for line in lines]

@@ -1,0 +1,208 @@
+"""Runs that are resumed, released and cancelled, on a real database before a mock Slack."""
+
+import asyncio
+from email import message_from_bytes
+
+import pytest
+
+from mock_slack.script import Step
+from service.domain.errors import CancelledRunError, InterruptedRunError, RunFinishedError, RunNotFoundError
+from service.domain.progress import Phase
+from service.domain.run import RunRecord, RunStatus
+from service.store import Store
+from tests.support.delivering import AMER, Desk, House, assert_balanced, warning_codes
+from tests.support.starting import account, accounts, until
+
+
+async def stopped_after(house: House, requests: int, source: str) -> str:
+    """Let a process stop in the middle of a run's deliveries, and return the run's id."""
+    async with house.open(slack_concurrency=2) as desk:
+        run = asyncio.create_task(desk.run(source))
+        await until(lambda: house.slack.stats().total.requests >= requests, what="some have left")
+        desk.app.stop()
+        with pytest.raises(InterruptedRunError) as raised:
+            await run
+        released = await desk.app.store.get_run(raised.value.run_id or "")
+        assert released.status is RunStatus.RUNNING
+        return released.run_id
+
+
+async def ended(desk: Desk, run_id: str) -> RunRecord:
+    """Wait until a run has ended, and return its record."""
+    for _ in range(10_000):
+        record = await desk.app.store.get_run(run_id)
+        if record.status is not RunStatus.RUNNING:
+            return record
+        await desk.app.clock.sleep(1)
+    raise AssertionError(f"run {run_id} does not end")
+
+
+async def test_a_run_that_was_stopped_is_resumed_where_the_outbox_stands(house: House) -> None:
+    """The next process sends the rest under the same id, and its books balance over both processes."""
+    house.slack.script(AMER, Step(delay_s=0.2, times=10))
+    source = house.source([*accounts(10), account("lost", account_region="MARS", arr=20_000)])
+    run_id = await stopped_after(house, 3, source)
+    before = house.slack.stats().total.requests
+    assert before < 10
+    async with house.open(resumes=True) as desk:
+        record = await ended(desk, run_id)
+    assert record.status is RunStatus.SUCCEEDED
+    assert_balanced(record)
+    assert (record.counts.alerts_sent, record.counts.unknown_region) == (10, 1)
+    assert warning_codes(record)["unknown_region"] == 1
+    assert house.slack.stats().total.duplicates == {}
+    assert len(list((house.folder / "support_notices").iterdir())) == 1
+
+
+async def test_a_resumed_run_sends_what_was_recorded(house: House) -> None:
+    """Its source is not read again: it may be gone."""
+    house.slack.script(AMER, Step(delay_s=0.2, times=6))
+    source = house.source(accounts(6))
+    run_id = await stopped_after(house, 2, source)
+    (house.folder / "source.parquet").unlink()
+    async with house.open(resumes=True) as desk:
+        assert (await ended(desk, run_id)).counts.alerts_sent == 6
+
+
+async def test_who_cannot_send_does_not_resume(house: House) -> None:
+    """A service without a webhook leaves the run to one that has one."""
+    house.slack.script(AMER, Step(delay_s=0.2, times=6))
+    run_id = await stopped_after(house, 2, house.source(accounts(6)))
+    async with house.open(resumes=True, slack_webhook_base_url=None, lease_s=100) as desk:
+        await desk.app.clock.sleep(200)
+        assert (await desk.app.store.get_run(run_id)).status is RunStatus.RUNNING
+    async with house.open(resumes=True) as desk:
+        assert (await ended(desk, run_id)).counts.alerts_sent == 6
+
+
+async def test_a_run_is_not_resumed_when_it_is_too_old(house: House) -> None:
+    """It is closed as interrupted, and what it had not sent is the next run's."""
+    house.slack.script(AMER, Step(delay_s=0.2, times=6))
+    source = house.source(accounts(6))
+    run_id = await stopped_after(house, 2, source)
+    async with house.open(resumes=True, resume_within_h=0) as desk:
+        record = await ended(desk, run_id)
+        assert record.error is not None
+        assert (record.status, record.error.code) == (RunStatus.FAILED, "interrupted")
+        assert record.counts.unsent == 6 - record.counts.alerts_sent > 0
+        again = await desk.run(source)
+    assert again.counts.alerts_sent == record.counts.unsent
+
+
+async def test_support_is_told_once_of_a_run_that_was_resumed_after_the_notice(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What had been told before the stop is not told again."""
+    finish_run = Store.finish_run
+
+    async def stopped(*_: object, **__: object) -> None:
+        raise InterruptedRunError("stopped just before the end")
+
+    monkeypatch.setattr(Store, "finish_run", stopped)
+    async with house.open() as desk:
+        with pytest.raises(InterruptedRunError) as raised:
+            await desk.run(house.source([account("lost", account_region="MARS")]))
+    (notice,) = (house.folder / "support_notices").iterdir()
+    assert message_from_bytes(notice.read_bytes())["To"]
+    notice.unlink()
+    monkeypatch.setattr(Store, "finish_run", finish_run)
+    async with house.open(resumes=True) as desk:
+        record = await ended(desk, raised.value.run_id or "")
+    assert record.status is RunStatus.SUCCEEDED
+    assert not notice.exists()
+
+
+async def test_a_cancelled_run_lets_nothing_more_leave(house: House) -> None:
+    """What is on its way is settled, the rest stays for the next run, and nobody resumes it."""
+    house.slack.script(AMER, Step(delay_s=0.2, times=20))
+    source = house.source(accounts(20))
+    async with house.open(slack_concurrency=2) as desk:
+        run = asyncio.create_task(desk.run(source))
+        await until(lambda: house.slack.stats().total.requests >= 3, what="some have left")
+        (run_id,) = desk.app.running
+        await desk.app.cancel_run(run_id)
+        with pytest.raises(CancelledRunError) as raised:
+            await run
+        assert raised.value.run_id == run_id
+        record = await desk.app.store.get_run(run_id)
+        assert record.error is not None
+        assert (record.status, record.error.code) == (RunStatus.FAILED, "cancelled")
+        sent = record.counts.alerts_sent
+        assert sent == house.slack.stats().total.accepted < 20
+        assert (record.counts.unknown, record.counts.unsent) == (0, 20 - sent)
+        with pytest.raises(RunFinishedError):
+            await desk.app.cancel_run(run_id)
+    async with house.open(resumes=True) as desk:
+        assert await desk.app.store.resumable_runs(since=record.started_at) == []
+        again = await desk.run(source)
+    assert (again.counts.alerts_sent, again.counts.skipped_replay) == (20 - sent, sent)
+
+
+async def test_a_run_is_cancelled_from_another_process(house: House) -> None:
+    """Its next claim is refused, though nobody told it anything."""
+    house.slack.script(AMER, Step(delay_s=0.1, times=30))
+    source = house.source(accounts(30))
+    async with house.open(slack_concurrency=2) as desk, house.open() as other:
+        run = asyncio.create_task(desk.run(source))
+        await until(lambda: house.slack.stats().total.requests >= 3, what="some have left")
+        (run_id,) = desk.app.running
+        await other.app.cancel_run(run_id)
+        with pytest.raises(CancelledRunError):
+            await run
+        assert (await other.app.store.get_run(run_id)).counts.unsent > 0
+
+
+async def test_a_run_that_waits_for_its_month_can_be_cancelled(house: House) -> None:
+    """Whoever holds the month does not notice."""
+    house.slack.script(AMER, Step(delay_s=0.5, times=4))
+    source = house.source(accounts(4))
+    async with house.open(slack_concurrency=1) as desk:
+        first = asyncio.create_task(desk.run(source))
+        await until(lambda: house.slack.stats().total.requests, what="the first run is under way")
+        (holder,) = desk.app.running
+        second = asyncio.create_task(desk.run(source))
+        await until(
+            lambda: any(
+                progress.phase is Phase.WAITING for run, progress in desk.app.running.items() if run != holder
+            ),
+            what="the second waits",
+        )
+        (waiter,) = desk.app.running.keys() - {holder}
+        await desk.app.cancel_run(waiter)
+        with pytest.raises(CancelledRunError):
+            await second
+        assert (await first).counts.alerts_sent == 4
+
+
+async def test_a_dead_run_is_cancelled_at_once(house: House) -> None:
+    """Nobody has to resume it first."""
+    house.slack.script(AMER, Step(delay_s=0.2, times=6))
+    run_id = await stopped_after(house, 2, house.source(accounts(6)))
+    async with house.open() as desk:
+        await desk.app.cancel_run(run_id)
+        record = await desk.app.store.get_run(run_id)
+        assert record.error is not None
+        assert (record.status, record.error.code) == (RunStatus.FAILED, "cancelled")
+
+
+async def test_only_what_there_is_can_be_cancelled(house: House) -> None:
+    """An id that no run has is said to be one, whatever is in it."""
+    async with house.open() as desk:
+        for nothing in ("no such run", "nul\0"):
+            with pytest.raises(RunNotFoundError):
+                await desk.app.cancel_run(nothing)
+
+
+async def test_a_stop_does_not_wait_for_slack_beyond_its_grace(house: House) -> None:
+    """What is not answered within the grace is in doubt, and the process ends in time."""
+    house.slack.script(AMER, Step(delay_s=60, times=2))
+    async with house.open(slack_concurrency=2, slack_timeout_s=300, shutdown_grace_s=40) as desk:
+        run = asyncio.create_task(desk.run(house.source(accounts(5))))
+        await until(lambda: house.slack.stats().total.requests == 2, what="two are on their way")
+        began = house.clock.monotonic()
+        desk.app.stop()
+        with pytest.raises(InterruptedRunError) as raised:
+            await run
+        assert house.clock.monotonic() - began < 200
+        counts = (await desk.app.store.get_run(raised.value.run_id or "")).counts
+    assert (counts.unknown, counts.alerts_sent) == (2, 0)

@@ -1,0 +1,87 @@
+"""Rehearsals: dry runs and previews say what a run will do, and change nothing."""
+
+import sqlite3
+from typing import Any
+
+from mock_slack.script import Step
+from service.domain.delivery_status import Outcome
+from service.domain.month import Month
+from service.domain.progress import Progress
+from service.domain.run import Action, RunRequest
+from service.runs.preview import preview
+from tests.support.delivering import AMER, Desk, House
+from tests.support.starting import MONTH, account, accounts
+
+_BECOMES = {
+    Action.SEND: Outcome.SENT,
+    Action.SKIP_REPLAY: Outcome.SKIPPED_REPLAY,
+    Action.HOLD: Outcome.UNKNOWN,
+    Action.FAIL: Outcome.FAILED,
+}
+
+
+def _outbox(house: House) -> list[Any]:
+    with sqlite3.connect(house.database) as ledger:
+        rows = ledger.execute("SELECT * FROM alert_outcomes ORDER BY id").fetchall()
+    ledger.close()
+    return rows
+
+
+async def _previewed(desk: Desk, source: str) -> list[tuple[str, str | None, Action]]:
+    request = RunRequest(source_uri=source, month=Month.parse(MONTH))
+    told = await preview(desk.app, request, limit=500, progress=Progress())
+    assert told.total == len(told.alerts)
+    return [(row.alert.account_id, row.channel, row.action) for row in told.alerts]
+
+
+async def test_a_dry_run_sends_and_claims_nothing(house: House) -> None:
+    """It is recorded with `would_send`, the outbox stays empty, and the real run then sends it all."""
+    source = house.source(accounts(4))
+    async with house.open() as desk:
+        record = await desk.run(source, dry_run=True)
+        assert (record.counts.would_send, record.counts.alerts_sent) == (4, 0)
+        assert _outbox(house) == []
+        assert (await desk.run(source)).counts.alerts_sent == 4
+        sent = _outbox(house)
+        again = await desk.run(source, dry_run=True)
+    assert (again.counts.would_send, again.counts.skipped_replay) == (0, 4)
+    assert _outbox(house) == sent
+    assert house.slack.stats().total.requests == 4
+
+
+async def test_rehearsals_need_no_webhook(house: House) -> None:
+    """Without Slack configured a dry run and a preview work."""
+    source = house.source(accounts(2))
+    async with house.open(slack_webhook_base_url=None) as desk:
+        assert (await desk.run(source, dry_run=True)).counts.would_send == 2
+        assert len(await _previewed(desk, source)) == 2
+
+
+async def test_what_the_preview_says_the_run_does(house: House) -> None:
+    """The same set in the same order, each with the action that was told: sent, skipped, held, failed."""
+    rows = [
+        *accounts(3),
+        account("latam", account_region="LATAM"),
+        *accounts(2, region="EMEA", prefix="e"),
+        account("quiet", arr=100),
+    ]
+    source, early = house.source(rows), house.source(rows[:2], name="early.parquet")
+    house.slack.script(AMER, Step(), Step(drop="after"))
+    async with house.open(slack_concurrency=1) as desk:
+        await desk.run(early)
+        before = _outbox(house)
+        told = await _previewed(desk, source)
+        assert _outbox(house) == before
+        record = await desk.run(source)
+        alerts = await desk.alerts(record)
+    assert {action for _, _, action in told} == set(Action)
+    done = [(row.alert.account_id, row.channel, row.outcome) for row in alerts]
+    assert done == [(who, channel, _BECOMES[action]) for who, channel, action in told]
+
+
+async def test_a_preview_writes_nothing_at_all(house: House) -> None:
+    """Not even a run."""
+    source = house.source(accounts(2))
+    async with house.open() as desk:
+        await _previewed(desk, source)
+        assert (await desk.app.store.list_runs(limit=5)).items == ()

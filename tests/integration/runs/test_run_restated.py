@@ -1,0 +1,100 @@
+"""Restated data: a month is evaluated again, and only what is new goes out."""
+
+import pytest
+
+from mock_slack.script import Step
+from service.domain.delivery_status import Outcome
+from service.domain.month import Month
+from service.domain.progress import Progress
+from service.domain.run import Preview, Restatement, RunRequest, WithdrawnAlert
+from service.runs.preview import preview
+from tests.support.delivering import AMER, EMEA, Desk, House, account_of, arrivals
+from tests.support.starting import MONTH, account, accounts
+
+
+async def _previewed(desk: Desk, source: str) -> Preview:
+    request = RunRequest(source_uri=source, month=Month.parse(MONTH))
+    return await preview(desk.app, request, limit=10_000, progress=Progress())
+
+
+def _told(withdrawn: tuple[WithdrawnAlert, ...]) -> dict[str, tuple[str, str | None, int | None]]:
+    return {row.alert.account_id: (row.status, row.channel, row.alert.arr) for row in withdrawn}
+
+
+async def test_five_changes_among_a_thousand_have_five_effects(house: House) -> None:
+    """One new, one taken back, one gone though sent, one of another ARR, one of another duration: no more."""
+    rows = [*accounts(999), account("nowhere", account_region="LATAM")]
+    source = house.source(rows)
+    async with house.open() as desk:
+        first = await desk.run(source)
+        assert (first.counts.alerts_sent, first.counts.unknown_region) == (999, 1)
+        rows[3] |= {"status": "Healthy"}
+        rows[4] |= {"arr": 31_000}
+        rows.append(account("a0005", month="2025-12-01", arr=999_995))
+        rows[999] |= {"status": "Healthy"}
+        rows.append(account("new"))
+        assert house.source(rows) == source
+        told = await _previewed(desk, source)
+        rehearsed = await desk.run(source, dry_run=True)
+        second = await desk.run(source)
+        alerts = await desk.alerts(second)
+        withdrawn = await desk.app.store.list_withdrawn(second.run_id, limit=100)
+        again = await desk.run(source)
+    assert [account_of(record.payload) for record in house.slack.records()[999:]] == ["new"]
+    counts = second.counts
+    assert (counts.alerts, counts.alerts_sent, counts.skipped_replay) == (999, 1, 998)
+    assert (counts.withdrawn, counts.restated) == (2, 2)
+    gone = {"a0003": ("sent", AMER, 999_997), "nowhere": ("failed", None, 50_000)}
+    assert _told(withdrawn.items) == _told(second.sample_withdrawn) == _told(told.withdrawn) == gone
+    otherwise = {row.alert.account_id: row.restated for row in alerts if row.restated}
+    assert otherwise == {
+        "a0004": Restatement(arr=(999_996, 31_000)),
+        "a0005": Restatement(duration_months=(1, 2)),
+    }
+    assert {row.alert.account_id: row.restated for row in told.alerts if row.restated} == otherwise
+    for rehearsal in (told.counts, rehearsed.counts):
+        assert (rehearsal.withdrawn, rehearsal.restated, rehearsal.would_send) == (2, 2, 1)
+    # A replay of the same data sends nothing, and what stands in Slack is still otherwise.
+    assert (again.counts.alerts_sent, again.counts.withdrawn, again.counts.restated) == (0, 1, 2)
+
+
+async def test_a_region_a_file(house: House) -> None:
+    """Sources of one month that hold different accounts do not take back one another's alerts."""
+    rows = {"amer": accounts(2), "emea": accounts(2, region="EMEA", prefix="e")}
+    sources = {name: house.source(rows[name], name=f"{name}.parquet") for name in rows}
+    house.slack.script(AMER, Step(status=404, times=2))
+    async with house.open() as desk:
+        assert (await desk.run(sources["amer"])).counts.failed_deliveries == 2
+        other = await desk.run(sources["emea"])
+        assert (other.counts.alerts_sent, other.counts.withdrawn) == (2, 0)
+        back = await desk.run(sources["amer"])
+    assert (back.counts.alerts_sent, back.counts.withdrawn) == (2, 0)
+
+
+async def test_an_account_that_moved_shows_where_its_alert_went(house: House) -> None:
+    """A replay of a sent alert tells the channel it was sent to, and so does the preview."""
+    house.slack.script(AMER, Step(), Step(status=404))
+    async with house.open(slack_concurrency=1) as desk:
+        source = house.source(accounts(2))
+        await desk.run(source)
+        house.source(accounts(2, region="EMEA"))
+        told = await _previewed(desk, source)
+        record = await desk.run(source)
+        rows = await desk.alerts(record)
+    expected = [(AMER, Outcome.SKIPPED_REPLAY), (EMEA, Outcome.SENT)]
+    assert [(row.channel, row.outcome) for row in rows] == expected
+    assert [row.channel for row in told.alerts] == [AMER, EMEA]
+    assert arrivals(house.slack)[2:] == [(EMEA, "a0001")]
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2])
+async def test_a_preview_lists_as_many_as_are_asked_for(house: House, limit: int) -> None:
+    """What would be withdrawn is counted in full and listed up to the limit."""
+    source = house.source([*accounts(3), account("b")])
+    async with house.open() as desk:
+        await desk.run(source)
+        house.source([account("b")])
+        request = RunRequest(source_uri=source, month=Month.parse(MONTH))
+        told = await preview(desk.app, request, limit=limit, progress=Progress())
+    assert told.counts.withdrawn == 3
+    assert [row.alert.account_id for row in told.withdrawn] == ["a0000", "a0001", "a0002"][:limit]

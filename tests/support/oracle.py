@@ -1,0 +1,177 @@
+"""The oracle: the rules in the plainest Python there is, to hold the fold against.
+
+Written from the specification alone and made to be obviously right, not fast: it keeps every row, and asks
+every question of all of them. It must never import anything of service/ but the nouns.
+
+Where the specification leaves a choice, this is what is chosen here, so that it is decided in one place:
+
+- Two instants beyond the packed range (about the years 1823 to 2116) on the same side are the same instant.
+- `arr` outside int64 is unknown before anything else looks at it; so are NaN and the infinities.
+- The threshold and ties compare the exact `arr`; alerts show it rounded, halves away from zero as people do,
+  and are ordered by what they show.
+- A null name is last among ties, as a null name; only the alert shows the id in its place.
+- A target month without a single valid row is not in the source, whatever else the source holds of it.
+- The first and last month that a source has are over all its rows with a month, valid or not, in the window
+  or not.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, TypeAlias
+
+from service.domain.alert import Alert, Criteria
+from service.domain.ledger import InvalidRow, RowLedger
+from service.domain.month import Month
+
+Row: TypeAlias = Mapping[str, Any]
+"""The columns by name; `month` and `renewal_date` are dates, `updated_at` is nanoseconds since 1970 UTC."""
+
+AT_RISK = "At Risk"
+_INT64 = range(-(2**63), 2**63)
+_PACKED = 2**62 - 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What any right evaluation of the same rows must answer."""
+
+    alerts: tuple[Alert, ...]
+    rows: RowLedger
+    """Its `invalid` has the reasons that occurred, in the order of judgement."""
+
+
+class MonthNotInSourceError(Exception):
+    """No valid row is of the target month; carries the first and last month that there are."""
+
+    def __init__(self, first: Month | None, last: Month | None) -> None:
+        super().__init__(f"{first} to {last}")
+        self.first = first
+        self.last = last
+
+
+def evaluate(rows: Iterable[Row], criteria: Criteria) -> Expected:
+    """Return the alerts and the ledger of `rows`; raises MonthNotInSourceError."""
+    rows = list(rows)
+    judged = [(judge(row, criteria), row) for row in rows]
+    scanned = [(verdict, row) for verdict, row in judged if verdict != "outside_window"]
+    invalid = {reason: sum(verdict is reason for verdict, _ in scanned) for reason in InvalidRow}
+    by_account_month: dict[tuple[str, Month], list[Row]] = defaultdict(list)
+    for verdict, row in scanned:
+        if verdict == "valid":
+            by_account_month[row["account_id"], Month.of(row["month"])].append(row)
+    winners = {key: max(contenders, key=_precedence) for key, contenders in by_account_month.items()}
+    if not any(month == criteria.month for _, month in winners):
+        months = sorted(Month.of(row["month"]) for row in rows if row["month"] is not None)
+        raise MonthNotInSourceError(*((months[0], months[-1]) if months else (None, None)))
+
+    at_risk = [
+        row for (_, month), row in winners.items() if month == criteria.month and row["status"] == AT_RISK
+    ]
+    unknown = [row for row in at_risk if known_arr(row["arr"]) is None]
+    withheld = [] if criteria.alert_on_unknown_arr else unknown
+    enough = [row for row in at_risk if _reaches(row, criteria.arr_threshold)]
+    alerting = enough + [row for row in unknown if criteria.alert_on_unknown_arr]
+    alerts = sorted((_alert(row, winners, criteria) for row in alerting), key=_most_arr_first)
+    ledger = RowLedger(
+        rows_in_source=len(rows),
+        outside_window=len(rows) - len(scanned),
+        rows_scanned=len(scanned),
+        invalid={reason: count for reason, count in invalid.items() if count},
+        duplicates=sum(len(contenders) - 1 for contenders in by_account_month.values()),
+        account_months=len(winners),
+        at_risk=len(at_risk),
+        below_threshold=len(at_risk) - len(enough) - len(unknown),
+        unknown_arr=len(withheld),
+        alerts=len(alerts),
+    )
+    ledger.check()
+    return Expected(alerts=tuple(alerts), rows=ledger)
+
+
+def judge(row: Row, criteria: Criteria) -> InvalidRow | str:
+    """Return the first that applies: a null month, `outside_window`, another invalidity, `valid`."""
+    month = row["month"]
+    if month is None:
+        return InvalidRow.MONTH_NULL
+    if month < criteria.first_month.first_day or month > criteria.month.last_day:
+        return "outside_window"
+    if month.day != 1:
+        return InvalidRow.MONTH_NOT_FIRST_OF_MONTH
+    if not row["account_id"]:
+        return InvalidRow.ACCOUNT_ID_NULL_OR_EMPTY
+    return "valid"
+
+
+def known_arr(arr: float | Decimal | None) -> int | Decimal | None:
+    """Return the exact value, or None where it is null, not a number, or outside int64."""
+    if arr is None or not math.isfinite(arr):
+        return None
+    exact = arr if isinstance(arr, int) else Decimal(arr)
+    return exact if _INT64[0] <= exact <= _INT64[-1] else None
+
+
+def without_zeros(ledger: RowLedger) -> RowLedger:
+    """Return the ledger without reasons that did not occur, so that two can be compared."""
+    return replace(ledger, invalid={reason: count for reason, count in ledger.invalid.items() if count})
+
+
+def _precedence(row: Row) -> tuple[Any, ...]:
+    """Return the larger for the winner: some instant, the later one, At Risk, then the attributes."""
+    instant, arr = row["updated_at"], known_arr(row["arr"])
+    return (
+        instant is not None,
+        0 if instant is None else max(-_PACKED, min(_PACKED, instant)),
+        row["status"] == AT_RISK,
+        arr is not None,
+        0 if arr is None else arr,
+        _Ascending(row["account_name"]),
+        _Ascending(row["account_region"]),
+        _Ascending(row["account_owner"]),
+        _Ascending(row["renewal_date"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ascending:
+    """Turns an ascending order, null last, into one in which the winner is the maximum."""
+
+    value: Any
+
+    def __lt__(self, other: "_Ascending") -> bool:
+        if self.value is None or other.value is None:
+            return self.value is None and other.value is not None
+        return bool(self.value > other.value)
+
+
+def _reaches(row: Row, threshold: int) -> bool:
+    arr = known_arr(row["arr"])
+    return arr is not None and arr >= threshold
+
+
+def _alert(row: Row, winners: Mapping[tuple[str, Month], Row], criteria: Criteria) -> Alert:
+    account_id, arr = row["account_id"], known_arr(row["arr"])
+    start = criteria.month
+    while start > criteria.first_month:
+        before = winners.get((account_id, start.minus(1)))
+        if before is None or before["status"] != AT_RISK:
+            break
+        start = start.minus(1)
+    return Alert(
+        account_id=account_id,
+        account_name=account_id if row["account_name"] is None else row["account_name"],
+        account_region=row["account_region"],
+        month=criteria.month,
+        duration_months=criteria.month.index - start.index + 1,
+        duration_is_minimum=start == criteria.first_month,
+        risk_start_month=start,
+        arr=None if arr is None else int(Decimal(arr).to_integral_value(ROUND_HALF_UP)),
+        renewal_date=row["renewal_date"],
+        account_owner=row["account_owner"],
+    )
+
+
+def _most_arr_first(alert: Alert) -> tuple[bool, int, str]:
+    return alert.arr is None, -(alert.arr or 0), alert.account_id

@@ -1,0 +1,203 @@
+"""Starters: sources to run on, and the service and the mock Slack as processes of their own.
+
+A process is started with exactly the settings given: the caller's environment lends it only what a process
+needs to run at all.
+"""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import httpx2
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mock_slack.running import RunningMock
+from service.cli.sample_data import SCHEMA
+
+ROOT: Final = Path(__file__).parents[2]
+MONTH: Final = "2026-01-01"
+PATIENCE_S: Final = 60.0
+"""However slow the machine: what has not happened by then is not going to."""
+_POLL_S: Final = 0.01
+_LENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "COVERAGE_PROCESS_START")
+_LISTENING: Final = re.compile(r"Uvicorn running on (http://[\d.]+:\d+)")
+
+T = TypeVar("T")
+
+
+def wait_until(ask: Callable[[], T], *, what: str = "it", within_s: float = PATIENCE_S) -> T:
+    """Ask again and again until the answer is true, and return it; raises AssertionError if it never is."""
+    give_up_at = time.monotonic() + within_s
+    while not (answer := ask()):
+        assert time.monotonic() < give_up_at, f"waited {within_s:g} s in vain until {what}"
+        time.sleep(_POLL_S)
+    return answer
+
+
+async def until(ask: Callable[[], T], *, what: str = "it", within_s: float = PATIENCE_S) -> T:
+    """Do as `wait_until` does, and let everybody else on the event loop work meanwhile."""
+    give_up_at = time.monotonic() + within_s
+    while not (answer := ask()):
+        assert time.monotonic() < give_up_at, f"waited {within_s:g} s in vain until {what}"
+        await asyncio.sleep(_POLL_S)
+    return answer
+
+
+def account(account_id: str, *, month: str = MONTH, **changes: Any) -> dict[str, Any]:
+    """Return the row of an account that is At Risk in `month`, as `changes` have it."""
+    row = {
+        "account_id": account_id,
+        "account_name": f"Account {account_id}",
+        "account_region": "AMER",
+        "month": date.fromisoformat(month),
+        "status": "At Risk",
+        "renewal_date": date(2026, 9, 1),
+        "account_owner": "owner@example.com",
+        "arr": 50_000,
+        "updated_at": datetime(2026, 1, 2, tzinfo=UTC),
+    }
+    assert row.keys() >= changes.keys()
+    return row | changes
+
+
+def accounts(count: int, *, region: str = "AMER", prefix: str = "a", **changes: Any) -> list[dict[str, Any]]:
+    """Return `count` accounts of a region; the ARR falls from each to the next, so that they go in order."""
+    return [
+        account(f"{prefix}{number:04d}", account_region=region, arr=1_000_000 - number, **changes)
+        for number in range(count)
+    ]
+
+
+def write_source(path: Path, rows: Iterable[Mapping[str, Any]]) -> str:
+    """Write rows as a Parquet file and return its URI."""
+    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA), path)
+    return path.as_uri()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A process that was started here."""
+
+    process: subprocess.Popen[bytes]
+    # What it has written so far, stdout and stderr in one.
+    log: Path
+    # Where it listens; empty for one that does not.
+    url: str = ""
+
+    def kill(self) -> None:
+        """End it as a power cut would, and reap it."""
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does."""
+        self.process.send_signal(signal.SIGSTOP)
+        # The signal takes a moment; only then does it stand still.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        self.process.terminate()
+
+    def exit_code(self) -> int:
+        """Wait until it has ended and return how."""
+        return self.process.wait(PATIENCE_S)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return its log lines so far."""
+        lines = self.log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+
+@contextmanager
+def started(
+    command: Iterable[str], *, folder: Path, env: Mapping[str, str], limits: Callable[[], None] | None = None
+) -> Iterator[Running]:
+    """Run a command of this project in `folder` until the block is left; `limits` is called in the child."""
+    lent = {name: os.environ[name] for name in _LENT if name in os.environ}
+    log = folder / f"{time.monotonic_ns()}.log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=folder,
+            env={**lent, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **env},
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            preexec_fn=limits,  # noqa: PLW1509  # no threads in the child: it only sets its own limits
+        )
+    try:
+        yield Running(process, log)
+    finally:
+        process.kill()
+        process.wait(PATIENCE_S)
+
+
+def listening(running: Running) -> Running:
+    """Wait until a server that was started here answers, and return it with its address."""
+
+    def address() -> str:
+        text = running.log.read_text()
+        assert running.process.poll() is None, f"it ended at once:\n{text}"
+        found = _LISTENING.search(text)
+        return found[1] if found else ""
+
+    url = wait_until(address, what="it listens")
+    wait_until(lambda: httpx2.get(f"{url}/health", timeout=PATIENCE_S), what="it answers")
+    return Running(running.process, running.log, url)
+
+
+@contextmanager
+def service(
+    folder: Path, env: Mapping[str, str], *, limits: Callable[[], None] | None = None
+) -> Iterator[Running]:
+    """Run `risk-alerts serve` on a free port until the block is left; it answers when this returns."""
+    command = ("-m", "service", "serve", "--port", "0")
+    with started(command, folder=folder, env=env, limits=limits) as running:
+        yield listening(running)
+
+
+@contextmanager
+def run_command(
+    source_uri: str,
+    *,
+    folder: Path,
+    env: Mapping[str, str],
+    month: str = MONTH,
+    limits: Callable[[], None] | None = None,
+) -> Iterator[Running]:
+    """Start `risk-alerts run`; whatever is left of it when the block is left is killed."""
+    command = ("-m", "service", "run", source_uri, "--month", month, "--json")
+    with started(command, folder=folder, env=env, limits=limits) as running:
+        yield running
+
+
+@contextmanager
+def mock_process(folder: Path, **settings: object) -> Iterator[tuple[RunningMock, Running]]:
+    """Run the mock Slack as a process of its own: on a free port and without faults unless told otherwise."""
+    calm: dict[str, object] = {
+        "fail_rate_429": 0,
+        "fail_rate_500": 0,
+        "log_path": folder / "mock.jsonl",
+        "port": 0,
+    }
+    env = {f"MOCK_SLACK_{name.upper()}": str(value) for name, value in (calm | settings).items()}
+    with started(("-m", "mock_slack"), folder=folder, env=env) as running:
+        answering = listening(running)
+        yield RunningMock(answering.url), answering

@@ -1,0 +1,134 @@
+"""The month window: the largest number wins a cell, in whatever order and split the rows come."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.account_risk.window import TARGET, MonthWindow
+from service.domain.errors import SourceNotParquetError
+from service.sources.parquet.columns import Halved, Packed, as_nanoseconds
+
+MONTHS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the fold is told of a row."""
+
+    account: int
+    back: int
+    instant: int
+    at_risk: bool
+
+
+# Some accounts lie far behind the first block, so that the window has to grow.
+ROWS = st.lists(
+    st.builds(
+        Row,
+        account=st.sampled_from([0, 1, 2, 4095, 4096, 9_000, 70_000]),
+        back=st.integers(0, MONTHS - 1),
+        instant=st.integers(1, 4),
+        at_risk=st.booleans(),
+    ),
+    max_size=40,
+)
+
+
+def fill(window: MonthWindow, rows: list[Row], *, whole_seconds: bool = False) -> None:
+    """Give the window one batch, its instants in 32 or in 64 bits."""
+    accounts = np.array([row.account for row in rows], np.int64)
+    back = np.array([row.back for row in rows], np.int64)
+    instants: Packed | Halved = np.array([row.instant for row in rows], np.uint32)
+    at_risk = np.array([row.at_risk for row in rows], np.bool_)
+    if not whole_seconds:
+        instants = as_nanoseconds(instants << np.uint32(1)) >> np.uint64(1)
+    folded = window.see(accounts, back)
+    if folded is not None:
+        accounts, back, instants, at_risk = accounts[folded], back[folded], instants[folded], at_risk[folded]
+    window.fold(accounts, back, instants, at_risk)
+
+
+def newest(rows: list[Row]) -> dict[tuple[int, int], int]:
+    """Return each cell's winning number, the plain way."""
+    cells: dict[tuple[int, int], int] = {}
+    for row in rows:
+        key = row.account, row.back
+        number = int(as_nanoseconds(np.array([row.instant << 1 | row.at_risk], np.uint32))[0])
+        cells[key] = max(cells.get(key, 0), number)
+    return cells
+
+
+@given(batches=st.lists(st.tuples(ROWS, st.booleans()), max_size=4))
+def test_the_largest_number_wins(batches: list[tuple[list[Row], bool]]) -> None:
+    """Whatever the batches and the bits of their instants, a cell holds the largest of its numbers."""
+    window = MonthWindow(MONTHS)
+    for batch, whole_seconds in batches:
+        fill(window, batch, whole_seconds=whole_seconds)
+    cells = newest([row for batch, _ in batches for row in batch])
+    assert window.account_months() == len(cells)
+    for (account, back), number in cells.items():
+        assert window.newest(np.array([account]), back).tolist() == [number]
+
+
+@given(target_rows=ROWS, earlier_rows=ROWS, known_months=st.integers(1, MONTHS), whole_seconds=st.booleans())
+def test_forgetting_the_others_changes_nothing_for_those_tracked(
+    target_rows: list[Row], earlier_rows: list[Row], known_months: int, *, whole_seconds: bool
+) -> None:
+    """Once only the candidates are tracked, their cells and the count of all cells stay exact."""
+    target_rows = [row for row in target_rows if row.back < known_months]
+    candidates = sorted({row.account for row in target_rows if row.back == TARGET and row.at_risk})
+    window = MonthWindow(known_months)
+    fill(window, target_rows)
+    window.track_only(np.array(candidates, np.int64), MONTHS)
+    fill(window, earlier_rows, whole_seconds=whole_seconds)
+    cells = newest([*target_rows, *earlier_rows])
+    assert window.account_months() == len(cells)
+    for back in range(MONTHS):
+        expected = [cells.get((account, back), 0) for account in candidates]
+        assert window.newest(np.array(candidates, np.int64), back).tolist() == expected
+
+
+@given(target_rows=ROWS, earlier_rows=ROWS, closed=st.integers(0, MONTHS - 1))
+def test_closing_complete_months_changes_neither_counts_nor_streaks(
+    target_rows: list[Row], earlier_rows: list[Row], closed: int
+) -> None:
+    """What is kept of a closed month is enough for the duplicates and the durations."""
+    candidates = np.array(sorted({row.account for row in target_rows}), np.int64)
+    window, whole = MonthWindow(2), MonthWindow(2)
+    for one in (window, whole):
+        fill(one, [row for row in target_rows if row.back < one.months])
+        one.track_only(candidates, MONTHS)
+        fill(one, earlier_rows)
+    for back in range(1, closed + 1):
+        window.close(back)
+    fill(window, [row for row in target_rows if row.back > closed])
+    fill(whole, [row for row in target_rows if row.back > closed])
+    assert window.account_months() == whole.account_months()
+    assert window.durations(candidates).tolist() == whole.durations(candidates).tolist()
+    assert window.nbytes(100_000) <= whole.nbytes(100_000)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "duration"),
+    [("R", 1), ("RRR", 3), ("RRHR", 2), ("RR.RR", 2), ("RRRRR", 5), ("HRR", 0), (".RR", 0)],
+)
+def test_durations_walk_back_to_the_first_gap(statuses: str, duration: int) -> None:
+    """A streak ends at a month of another status (H), or without a row (.)."""
+    window = MonthWindow(MONTHS)
+    fill(window, [Row(7, back, 1, status == "R") for back, status in enumerate(statuses) if status != "."])
+    assert window.durations(np.array([7])).tolist() == [duration]
+
+
+def test_a_row_that_its_footer_rules_out_is_an_error() -> None:
+    """Months are planned and closed by the footers' statistics; a file that lies must not alter durations."""
+    window = MonthWindow(1)
+    with pytest.raises(SourceNotParquetError):
+        fill(window, [Row(0, 1, 1, at_risk=True)])
+    window.track_only(np.array([0]), 2)
+    fill(window, [Row(0, 1, 1, at_risk=True)])
+    window.close(1)
+    with pytest.raises(SourceNotParquetError):
+        fill(window, [Row(0, 1, 1, at_risk=True)])

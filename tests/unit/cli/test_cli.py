@@ -1,0 +1,202 @@
+"""The command line's own parts: help, exit codes, sources, tables."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.api import examples
+from service.api.errors import STATUS
+from service.api.schemas.run import PreviewOut, RunOut, RunsOut
+from service.cli.command import source_uri
+from service.cli.exit_codes import EXIT_CODES_HELP, exit_code_of
+from service.cli.tables import print_preview, print_run, print_runs
+
+HEAVY = ("aiohttp", "fastapi", "fsspec", "numpy", "pyarrow", "pydantic", "rich", "sqlalchemy", "structlog")
+
+
+def _help(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "service", *arguments, "--help"], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((), ("serve", "run", "preview", "runs", "sample-data")),
+        (("serve",), ("--host", "127.0.0.1", "--port", "8000")),
+        (("run",), ("SOURCE", "--month", "--dry-run", "--json")),
+        (("preview",), ("SOURCE", "--month", "--limit", "500", "--json")),
+        (("runs",), ("show", "--limit", "--cursor", "--month", "--status", "--json")),
+        (("runs", "show"), ("ID", "--json")),
+        (("settle",), ("ALERT_ID", "--run", "--as", "sent", "resend", "--note", "--by", "--json")),
+        (("sample-data",), ("PATH", "--accounts", "--months", "--month", "--seed")),
+    ],
+)
+def test_help_names_every_argument(arguments: tuple[str, ...], named: tuple[str, ...]) -> None:
+    """A person finds out everything from the command itself."""
+    text = _help(*arguments)
+    for name in named:
+        assert name in text
+
+
+def test_help_tells_the_exit_codes() -> None:
+    """A scheduler's author needs them, and 64 is not what one expects."""
+    assert " ".join(EXIT_CODES_HELP.split()) in " ".join(_help().split())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """The cold start of a process is for its work."""
+    program = f"import sys, service.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code"),
+    [
+        ("bad_month", 64),
+        ("bad_source_uri", 64),
+        ("slack_not_configured", 64),
+        ("source_not_found", 1),
+        ("source_not_allowed", 1),
+        ("database_unusable", 1),
+        ("run_not_found", 1),
+        ("interrupted", 1),
+    ],
+)
+def test_errors_have_exit_codes(code: str, exit_code: int) -> None:
+    """64 is for what the caller or the settings did wrong, 1 for what went wrong; 2 is never an error's."""
+    assert exit_code_of(code) == exit_code
+    assert {exit_code_of(code) for code in STATUS} == {1, 64}
+
+
+@pytest.mark.parametrize("uri", ["gs://b/x", "s3://b/x/*.parquet", "file:///a%20b", "ftp://x"])
+def test_a_uri_is_passed_on_as_it_is(uri: str) -> None:
+    """Whether it can be read is judged where every source is."""
+    assert source_uri(uri) == uri
+
+
+def test_a_path_becomes_a_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative to where the command was called, with what a URI reserves encoded."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "odd %#[1].parquet").touch()
+    assert source_uri("odd %#[1].parquet") == f"{tmp_path.as_uri()}/odd%20%25%23%5B1%5D.parquet"
+    assert source_uri("../x.parquet") == f"{tmp_path.parent.as_uri()}/x.parquet"
+    assert source_uri(str(tmp_path / "*.parquet")) == f"{tmp_path.as_uri()}/*.parquet"
+    assert source_uri(f"{tmp_path}/") == f"{tmp_path.as_uri()}/"
+
+
+def _run(**changes: Any) -> RunOut:
+    return RunOut.model_validate(examples.RUN | changes)
+
+
+def _printed(capsys: pytest.CaptureFixture[str], print_it: Callable[[], None]) -> str:
+    print_it()
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def test_a_run_is_a_page(capsys: pytest.CaptureFixture[str]) -> None:
+    """What it was asked, the counts, the ledger, the warnings, what did not arrive, what did."""
+    text = _printed(capsys, lambda: print_run(_run()))
+    for expected in (
+        f"Run {examples.RUN_ID}: succeeded, 2026-01-01, 42.8 s",
+        "10,587 rows = 0 outside the window + 10,587 scanned",
+        "42 alerts = 41 sent + 1 failed",
+        "warning: unknown_region (1)",
+        "none for region null",
+        "a00636",
+    ):
+        assert expected in text
+
+
+def test_a_failed_run_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the error's code, and without a ledger that was never made."""
+    error = {"code": "source_not_found", "detail": "there is nothing"}
+    text = _printed(capsys, lambda: print_run(_run(status="failed", error=error, ledger=None)))
+    assert "source_not_found: there is nothing" in text
+
+
+def test_a_running_run_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """From its last heartbeat."""
+    run = _run(status="running", finished_at=None, progress=examples.PROGRESS)
+    text = _printed(capsys, lambda: print_run(run))
+    assert "not finished" in text
+    assert "delivering: rows 10,587 of 10,587, alerts 17 of 42" in text
+
+
+def test_a_run_tells_of_restated_data_where_there_is_any(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is an alert no more, and what was sent otherwise; a run without says nothing of it."""
+    quiet = _printed(capsys, lambda: print_run(_run()))
+    assert "Withdrawn" not in quiet
+    assert "Restated" not in quiet
+    both = {"arr": [None, 10_211], "duration_months": [2, 3]}
+    changes = {
+        "counts": examples.COUNTS | {"withdrawn": 12, "restated": 1},
+        "sample_withdrawn": [examples.WITHDRAWN | {"account_id": "gone", "status": "sent"}],
+        "sample_restated": [examples.RESTATED_ALERT | {"restated": both}],
+    }
+    text = _printed(capsys, lambda: print_run(_run(**changes)))
+    for expected in (
+        "Withdrawn",
+        "Restated",
+        "No alerts any more (the first 1 of 12)",
+        "gone",
+        "Sent, and restated since",
+        "unknown ARR, 2 months",
+    ):
+        assert expected in text
+
+
+def test_a_preview_tells_of_restated_data(capsys: pytest.CaptureFixture[str]) -> None:
+    """What would be withdrawn is a table of its own, what was sent otherwise stands beside its alert."""
+    [alert] = examples.PREVIEW["alerts"]
+    changes = {
+        "counts": examples.PREVIEW["counts"] | {"withdrawn": 1, "restated": 1},
+        "alerts": [alert | {"action": "skip_replay", "restated": examples.RESTATED_ALERT["restated"]}],
+        "withdrawn": [examples.WITHDRAWN],
+    }
+    told = PreviewOut.model_validate(examples.PREVIEW | changes)
+    text = _printed(capsys, lambda: print_preview(told))
+    for expected in ("sent as ARR 9,890", "No alerts any more", "failed"):
+        assert expected in text
+
+
+def test_a_preview_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """The alerts, how many more there are, and how long it would take."""
+    text = _printed(capsys, lambda: print_preview(PreviewOut.model_validate(examples.PREVIEW)))
+    for expected in ("Preview of 2026-01-01: 42 alerts", "10,211", "… and 41 more", "about 20 s"):
+        assert expected in text
+
+
+def test_runs_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line a run, and where the list goes on."""
+    page = RunsOut(runs=[_run()], next_cursor="next")
+    text = _printed(capsys, lambda: print_runs(page))
+    assert examples.RUN_ID in text
+    assert "--cursor next" in text
+
+
+def test_names_cannot_play_with_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Escape sequences and markup in data are shown, not obeyed; long names do not push the rest away."""
+    alert = examples.SENT_ALERT | {"account_name": "\x1b[31m[bold]x[/bold]\r\n" + "y" * 70_000}
+    text = _printed(capsys, lambda: print_run(_run(sample_alerts=[alert])))
+    assert "\x1b" not in text
+    assert "[bold]x[/bold]" in text
+    assert len(text) < 10_000
+
+
+def test_dates_are_what_the_api_says() -> None:
+    """The tables and `--json` come from the same answer."""
+    run = _run()
+    assert (run.month, run.started_at.tzinfo) == (date(2026, 1, 1), UTC)
+    assert run.started_at == datetime(2026, 2, 1, 6, 0, 0, 120_000, tzinfo=UTC)

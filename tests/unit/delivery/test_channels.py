@@ -1,0 +1,100 @@
+"""A region leads to one channel or nowhere, and a channel to one lane."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.delivery.channels import SINGLE_LANE, Channels
+from tests.support.made_alerts import any_text
+
+MAP = {"AMER": "amer-risk-alerts", "EMEA": "emea-risk-alerts", "APAC": "apac-risk-alerts"}
+BASE = "https://hooks.example.com/services/s3cr3t"
+SINGLE = "https://hooks.example.com/services/T0/B0/s3cr3t"
+
+
+@pytest.mark.parametrize("region", MAP)
+def test_a_known_region_has_its_channel(region: str) -> None:
+    """A region in the map leads to its channel."""
+    assert Channels(by_region=MAP).of(region) == MAP[region]
+
+
+@pytest.mark.parametrize("region", [None, "", " ", "\t\n", "amer", "AMER ", " AMER", "LATAM", "AMER,EMEA"])
+def test_there_is_no_default_channel(region: str | None) -> None:
+    """Null, blank, unmapped and misspelled regions lead nowhere."""
+    assert Channels(by_region=MAP).of(region) is None
+
+
+def test_a_blank_region_leads_nowhere_even_if_mapped() -> None:
+    """A map cannot make blanks a region."""
+    assert Channels(by_region={" ": "x", "": "y"}).of(" ") is None
+    assert Channels(by_region={" ": "x", "": "y"}).of("") is None
+
+
+@given(any_text(), st.dictionaries(any_text(), st.just("channel"), max_size=5))
+def test_only_an_exact_match_counts(region: str, by_region: dict[str, str]) -> None:
+    """A region has a channel only if it stands in the map as it is; a near miss is one that does not."""
+    channels = Channels(by_region=by_region)
+    assert (channels.of(region) is not None) == (region in by_region and region.strip() != "")
+    assert not (channels.near_miss(region) and region in by_region)
+
+
+@pytest.mark.parametrize(
+    ("region", "near"),
+    [("amer", True), (" AMER", True), ("Emea\n", True), ("AMER", False), ("AMERICA", False), (None, False)],
+)
+def test_near_misses_differ_in_case_or_spaces_only(region: str | None, *, near: bool) -> None:
+    """What a person would call the same region is told apart from an unknown one."""
+    assert Channels(by_region=MAP).near_miss(region) is near
+
+
+def test_every_channel_is_named_once() -> None:
+    """Regions may share a channel; its lane must not be doubled."""
+    channels = Channels(by_region={"A": "one", "B": "two", "C": "one"})
+    assert channels.names == ("one", "two")
+
+
+def test_a_base_url_gives_every_channel_a_lane() -> None:
+    """With a base URL each channel has a lane and a URL of its own."""
+    channels = Channels(by_region=MAP, webhook_base_url=BASE)
+    assert not channels.is_single_lane
+    assert {channels.url_of(channels.lane_of(name)) for name in channels.names} == {
+        f"{BASE}/{name}" for name in MAP.values()
+    }
+
+
+def test_a_single_webhook_is_a_single_lane() -> None:
+    """With one webhook all channels share one lane, so that its pace holds for all of them together."""
+    channels = Channels(by_region=MAP, webhook_url=SINGLE)
+    assert channels.is_single_lane
+    assert {channels.lane_of(name) for name in channels.names} == {SINGLE_LANE}
+    assert channels.url_of(SINGLE_LANE) == SINGLE
+
+
+def test_the_base_url_wins() -> None:
+    """If both are set, the base URL is used and messages need not name their channel."""
+    channels = Channels(by_region=MAP, webhook_base_url=BASE, webhook_url=SINGLE)
+    assert not channels.is_single_lane
+    assert channels.url_of(channels.lane_of("amer-risk-alerts")) == f"{BASE}/amer-risk-alerts"
+
+
+def test_without_a_webhook_nothing_is_configured() -> None:
+    """Preview and dry run can still route, but there is nowhere to post to."""
+    channels = Channels(by_region=MAP)
+    assert not channels.is_configured
+    assert Channels(by_region=MAP, webhook_url=SINGLE).is_configured
+    assert Channels(by_region=MAP, webhook_base_url=BASE).is_configured
+    with pytest.raises(LookupError):
+        channels.url_of(channels.lane_of("amer-risk-alerts"))
+
+
+def test_a_channel_is_one_segment_of_the_path() -> None:
+    """No channel's name can lead a message to another path or query."""
+    channels = Channels(by_region={}, webhook_base_url=BASE)
+    assert channels.url_of("a/b?c#d é") == f"{BASE}/a%2Fb%3Fc%23d%20%C3%A9"
+
+
+def test_the_webhooks_never_print() -> None:
+    """A log line about the channels cannot leak the secret URLs."""
+    channels = Channels(by_region=MAP, webhook_base_url=BASE, webhook_url=SINGLE)
+    assert "s3cr3t" not in f"{channels!r} {channels}"
+    assert "amer-risk-alerts" in repr(channels)

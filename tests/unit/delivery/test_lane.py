@@ -1,0 +1,396 @@
+"""The lane says when a message may leave, and what an answer means for it."""
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.delivery.lane import (
+    BACKOFF_CAP_S,
+    BACKOFF_SPREAD,
+    LATENESS_MADE_UP_S,
+    RATE_LIMITS_PER_ALERT,
+    UNREACHABLE_IN_A_ROW,
+    LaneState,
+    Send,
+    Stop,
+    Tries,
+    Verdict,
+    Wait,
+    backoff_s,
+    decide,
+    judge,
+)
+from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
+from service.domain.delivery_status import DeliveryStatus, Reason
+
+UNREACHABLE = Retry(reason=Reason.SLACK_UNREACHABLE, message="no connection: ClientConnectorError")
+SERVER_ERROR = Retry(reason=Reason.SERVER_ERROR, message="HTTP 503", http_status=503)
+SENT = Sent(http_status=200)
+REJECTED = Rejected(reason=Reason.NOT_FOUND, message="HTTP 404: channel_not_found", http_status=404)
+IN_DOUBT = InDoubt(reason=Reason.RESPONSE_LOST, message="no complete answer: TimeoutError")
+
+moments = st.floats(0, 10_000)
+maybe_moments = moments | st.just(-math.inf)
+
+
+def verdict_on(
+    result: SendResult,
+    *,
+    tries: Tries | None = None,
+    lane: LaneState | None = None,
+    now: float = 100.0,
+    max_retries: int = 3,
+    jitter: float = 0.0,
+) -> Verdict:
+    """Judge one answer; what is not given is as at the start of a run."""
+    return judge(
+        result,
+        Tries() if tries is None else tries,
+        LaneState(interval=1) if lane is None else lane,
+        now=now,
+        max_retries=max_retries,
+        jitter=jitter,
+    )
+
+
+# The pace
+
+
+def leaving_times(count: int, *, interval: float, latenesses: list[float]) -> list[float]:
+    """Return when `count` messages leave a lane that always has one, each turn noticed so much too late."""
+    lane = LaneState(interval=interval)
+    now = 0.0
+    left: list[float] = []
+    while len(left) < count:
+        decision = decide(lane, now, ready_at=now, drained=False, last_claim_at=math.inf)
+        if isinstance(decision, Wait):
+            assert decision.until is not None
+            assert decision.until > now
+            now = decision.until + latenesses[len(left) % len(latenesses)]
+            continue
+        assert isinstance(decision, Send)
+        lane.take_turn(now)
+        left.append(now)
+    return left
+
+
+@given(st.integers(1, 200), st.floats(0.1, 100))
+def test_n_messages_take_n_minus_one_intervals(count: int, rate: float) -> None:
+    """At r a second, N messages take (N - 1) / r s, less what may be made up; the first goes at once."""
+    left = leaving_times(count, interval=1 / rate, latenesses=[0.0])
+    assert left[0] == 0
+    whole = (count - 1) / rate
+    assert whole - LATENESS_MADE_UP_S - 1e-6 <= left[-1] <= whole + 1e-6
+
+
+@given(st.integers(2, 200), st.floats(0.1, 20), st.lists(st.floats(0, LATENESS_MADE_UP_S), min_size=1))
+def test_small_lateness_does_not_add_up(count: int, rate: float, latenesses: list[float]) -> None:
+    """A timer's ordinary lateness delays its own message, not the ones after it."""
+    left = leaving_times(count, interval=1 / rate, latenesses=latenesses)
+    assert left[-1] <= (count - 1) / rate + LATENESS_MADE_UP_S + 1e-6
+
+
+@given(st.integers(2, 100), st.floats(0.1, 200), st.lists(st.floats(0, 30), min_size=1))
+def test_no_window_is_faster_than_the_pace(count: int, rate: float, latenesses: list[float]) -> None:
+    """However late turns are taken, k + 1 messages in a row span k intervals, less what may be made up."""
+    left = leaving_times(count, interval=1 / rate, latenesses=latenesses)
+    for first in range(count):
+        for last in range(first + 1, count):
+            span = left[last] - left[first]
+            assert span >= (last - first) / rate - LATENESS_MADE_UP_S - 1e-6
+
+
+@given(st.integers(1, 50))
+def test_an_unpaced_lane_never_waits(count: int) -> None:
+    """With an interval of 0 everything may leave at once."""
+    assert leaving_times(count, interval=0, latenesses=[0.0]) == [0.0] * count
+
+
+def test_a_long_idle_lane_has_saved_nothing_up() -> None:
+    """After an hour without messages the next two are an interval apart, less what may be made up."""
+    lane = LaneState(interval=1)
+    lane.take_turn(0)
+    lane.take_turn(3600)
+    assert lane.next_turn == pytest.approx(3601 - LATENESS_MADE_UP_S)
+
+
+# The backoff
+
+
+@pytest.mark.parametrize(("retry", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (7, 60), (1000, 60)])
+def test_backoff_doubles_up_to_a_cap(retry: int, seconds: float) -> None:
+    """Without jitter the waits are 1, 2, 4 … seconds, and never more than a minute."""
+    assert backoff_s(retry, jitter=0) == seconds
+
+
+@given(st.integers(1, 1000), st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
+def test_jitter_only_adds_and_only_a_quarter(retry: int, one: float, other: float) -> None:
+    """A wait is never shorter than the curve, at most a quarter longer, and more jitter is more wait."""
+    plain = backoff_s(retry, jitter=0)
+    assert plain <= backoff_s(retry, jitter=one) < plain * (1 + BACKOFF_SPREAD) + 1e-9
+    assert plain <= BACKOFF_CAP_S
+    low, high = sorted((one, other))
+    assert backoff_s(retry, jitter=low) <= backoff_s(retry, jitter=high)
+
+
+@given(st.integers(1, 999))
+def test_backoff_never_shrinks(retry: int) -> None:
+    """A later retry never waits less than an earlier one."""
+    assert backoff_s(retry, jitter=0) <= backoff_s(retry + 1, jitter=0)
+
+
+# The decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What `decide` is asked, but for the lane and the moment."""
+
+    ready_at: float | None
+    drained: bool
+    last_claim_at: float
+
+    def __call__(self, lane: LaneState, now: float) -> Send | Wait | Stop:
+        """Ask it."""
+        return decide(
+            lane, now, ready_at=self.ready_at, drained=self.drained, last_claim_at=self.last_claim_at
+        )
+
+
+questions = st.builds(
+    Question,
+    ready_at=st.none() | moments,
+    drained=st.booleans(),
+    last_claim_at=moments | st.just(math.inf),
+)
+lanes = st.builds(
+    LaneState,
+    interval=st.floats(0, 10),
+    next_turn=maybe_moments,
+    paused_until=maybe_moments,
+    in_flight=st.integers(0, 5),
+    unreachable_in_a_row=st.integers(0, UNREACHABLE_IN_A_ROW + 1),
+)
+
+
+@given(questions, lanes, moments)
+def test_sends_only_when_nothing_stands_against_it(ask: Question, lane: LaneState, now: float) -> None:
+    """A message leaves exactly if there is one, its turn has come, and no pause or deadline forbids it."""
+    may_send = (
+        ask.ready_at is not None
+        and max(lane.next_turn, lane.paused_until, ask.ready_at) <= now <= ask.last_claim_at
+        and lane.unreachable_in_a_row < UNREACHABLE_IN_A_ROW
+    )
+    assert isinstance(ask(lane, now), Send) == may_send
+
+
+@given(questions, lanes, moments)
+def test_waits_for_the_moment_that_changes_the_answer(ask: Question, lane: LaneState, now: float) -> None:
+    """A wait ends in the future, and at its end the lane sends: it never polls."""
+    decision = ask(lane, now)
+    if isinstance(decision, Wait) and decision.until is not None:
+        assert decision.until > now
+        assert ask(lane, decision.until) == Send()
+    elif isinstance(decision, Wait):
+        assert ask.ready_at is None
+
+
+@given(questions, lanes, moments)
+def test_the_decision_changes_nothing(ask: Question, lane: LaneState, now: float) -> None:
+    """Asking twice gives the same answer, and leaves the lane as it was."""
+    before = replace(lane)
+    assert ask(lane, now) == ask(lane, now)
+    assert lane == before
+
+
+def test_a_drained_lane_ends_once_its_last_answer_is_in() -> None:
+    """With nothing left and nothing on its way the lane is done; while a POST is out it may come back."""
+    lane = LaneState(interval=1, in_flight=1)
+    assert decide(lane, 0, ready_at=None, drained=True, last_claim_at=600) == Wait(None)
+    lane.in_flight = 0
+    assert decide(lane, 0, ready_at=None, drained=True, last_claim_at=600) == Stop(None)
+
+
+def test_a_drained_lane_awaits_its_last_answer_past_the_deadline() -> None:
+    """An answer that is still out at the deadline is waited for; there is nothing else to give up."""
+    lane = LaneState(interval=1, in_flight=1)
+    assert decide(lane, 601, ready_at=None, drained=True, last_claim_at=600) == Wait(None)
+
+
+def test_a_hungry_lane_waits_for_its_queue_until_the_deadline() -> None:
+    """While the outbox still feeds the queue an empty queue is no end; after the deadline it is."""
+    lane = LaneState(interval=1)
+    assert decide(lane, 599, ready_at=None, drained=False, last_claim_at=600) == Wait(None)
+    assert decide(lane, 601, ready_at=None, drained=False, last_claim_at=600) == Stop(Reason.DEADLINE)
+
+
+@pytest.mark.parametrize(
+    ("lane", "ready_at"),
+    [
+        (LaneState(interval=1, paused_until=601), 5.0),
+        (LaneState(interval=1, next_turn=601), 5.0),
+        (LaneState(interval=1), 601.0),
+    ],
+)
+def test_what_ends_after_the_deadline_ends_the_lane_at_once(lane: LaneState, ready_at: float) -> None:
+    """A pause, turn or retry beyond the deadline is not waited for: the lane stops now, not at 600 s."""
+    assert decide(lane, 10, ready_at=ready_at, drained=False, last_claim_at=600) == Stop(Reason.DEADLINE)
+    assert decide(lane, 10, ready_at=ready_at, drained=False, last_claim_at=math.inf) == Wait(601.0)
+
+
+def test_nothing_leaves_after_the_deadline() -> None:
+    """A message that is ready too late stays; at the very moment it may still leave."""
+    lane = LaneState(interval=0)
+    assert decide(lane, 600, ready_at=0, drained=True, last_claim_at=600) == Send()
+    assert decide(lane, 600.001, ready_at=0, drained=True, last_claim_at=600) == Stop(Reason.DEADLINE)
+
+
+def test_an_unreachable_destination_ends_the_lane() -> None:
+    """After three alerts in a row that found no connection the rest is not tried."""
+    lane = LaneState(interval=0, unreachable_in_a_row=UNREACHABLE_IN_A_ROW)
+    assert decide(lane, 0, ready_at=0, drained=False, last_claim_at=600) == Stop(Reason.SLACK_UNREACHABLE)
+    lane.unreachable_in_a_row -= 1
+    assert decide(lane, 0, ready_at=0, drained=False, last_claim_at=600) == Send()
+
+
+# The verdict
+
+
+@pytest.mark.parametrize(
+    ("result", "status", "reason", "again_at"),
+    [
+        (SENT, DeliveryStatus.SENT, None, None),
+        (REJECTED, DeliveryStatus.FAILED, Reason.NOT_FOUND, None),
+        (IN_DOUBT, DeliveryStatus.UNKNOWN, Reason.RESPONSE_LOST, None),
+        (SERVER_ERROR, DeliveryStatus.PENDING, Reason.SERVER_ERROR, 101.0),
+        (UNREACHABLE, DeliveryStatus.PENDING, Reason.SLACK_UNREACHABLE, 101.0),
+        (RateLimited(retry_after_s=7), DeliveryStatus.PENDING, Reason.RATE_LIMITED, 107.0),
+        (NotPosted(), DeliveryStatus.PENDING, None, 100.0),
+    ],
+)
+def test_each_answer_has_its_verdict(
+    result: SendResult, status: DeliveryStatus, reason: Reason | None, again_at: float | None
+) -> None:
+    """The first answer for an alert: sent, failed for good, in doubt, or to be tried again, and when."""
+    verdict = verdict_on(result, now=100)
+    assert (verdict.status, verdict.reason, verdict.again_at) == (status, reason, again_at)
+    assert verdict.message == getattr(result, "message", None)
+
+
+@pytest.mark.parametrize("max_retries", [0, 1, 3, 10])
+@pytest.mark.parametrize("result", [SERVER_ERROR, UNREACHABLE])
+def test_retries_are_spent(result: Retry, max_retries: int) -> None:
+    """An alert is tried 1 + max_retries times, each wait on the curve, then it has failed for that reason."""
+    tries, lane, now = Tries(), LaneState(interval=0), 0.0
+    waits: list[float] = []
+    while (verdict := verdict_on(result, tries=tries, lane=lane, now=now, max_retries=max_retries)).again_at:
+        waits.append(verdict.again_at - now)
+        now = verdict.again_at
+    assert waits == [backoff_s(retry, jitter=0) for retry in range(1, max_retries + 1)]
+    assert (verdict.status, verdict.reason) == (DeliveryStatus.FAILED, result.reason)
+    assert verdict.message == result.message
+
+
+def test_jitter_reaches_the_wait() -> None:
+    """The injected jitter spreads the retries."""
+    assert verdict_on(SERVER_ERROR, now=0, jitter=0.5).again_at == 1 + BACKOFF_SPREAD / 2
+
+
+def test_the_tenth_rate_limit_of_an_alert_is_the_last() -> None:
+    """Nine times an alert waits as Slack asks, spending no retry; then it has failed as rate-limited."""
+    tries, lane = Tries(), LaneState(interval=0)
+    verdicts = [
+        verdict_on(RateLimited(retry_after_s=1), tries=tries, lane=lane, max_retries=0)
+        for _ in range(RATE_LIMITS_PER_ALERT)
+    ]
+    assert RATE_LIMITS_PER_ALERT == 10
+    assert {verdict.status for verdict in verdicts[:-1]} == {DeliveryStatus.PENDING}
+    assert verdicts[-1].status is DeliveryStatus.FAILED
+    assert verdicts[-1].reason is Reason.RATE_LIMITED
+    assert "10" in (verdicts[-1].message or "")
+    assert tries.retries == 0
+
+
+def test_a_rate_limit_without_a_time_spends_a_retry() -> None:
+    """A 429 that names no usable time backs off like a 5xx and leaves the lane open."""
+    tries, lane = Tries(), LaneState(interval=0)
+    nameless = Retry(reason=Reason.RATE_LIMITED, message="HTTP 429", http_status=429)
+    verdict = verdict_on(nameless, tries=tries, lane=lane, now=0)
+    assert (verdict.reason, verdict.again_at) == (Reason.RATE_LIMITED, 1)
+    assert (tries.retries, tries.rate_limits) == (1, 0)
+    assert lane.paused_until == -math.inf
+
+
+@given(st.lists(st.tuples(moments, st.floats(0.001, 10_000)), min_size=1, max_size=8))
+def test_pauses_only_grow(limits: list[tuple[float, float]]) -> None:
+    """The lane is paused until the latest moment that any answer has asked for."""
+    lane = LaneState(interval=0)
+    for now, retry_after in limits:
+        verdict = verdict_on(RateLimited(retry_after_s=retry_after), lane=lane, now=now)
+        assert verdict.again_at == lane.paused_until
+    assert lane.paused_until == max(now + retry_after for now, retry_after in limits)
+
+
+def exhaust(lane: LaneState, result: Retry = UNREACHABLE) -> None:
+    """Let one alert fail for good."""
+    tries = Tries()
+    while verdict_on(result, tries=tries, lane=lane).status is not DeliveryStatus.FAILED:
+        pass
+
+
+def test_unreachable_alerts_in_a_row_are_counted() -> None:
+    """Each alert counts once, when its retries are spent, not once a try."""
+    lane = LaneState(interval=0)
+    for failed in range(1, UNREACHABLE_IN_A_ROW + 1):
+        exhaust(lane)
+        assert lane.unreachable_in_a_row == failed
+
+
+@pytest.mark.parametrize(
+    "answer", [SENT, REJECTED, SERVER_ERROR, RateLimited(retry_after_s=1)], ids=lambda it: type(it).__name__
+)
+def test_any_answer_proves_the_destination_reachable(answer: SendResult) -> None:
+    """One HTTP answer of whatever kind begins the count anew."""
+    lane = LaneState(interval=0)
+    exhaust(lane)
+    exhaust(lane)
+    verdict_on(answer, lane=lane)
+    assert lane.unreachable_in_a_row == 0
+
+
+@pytest.mark.parametrize("silence", [IN_DOUBT, NotPosted(), UNREACHABLE], ids=lambda it: type(it).__name__)
+def test_silence_proves_nothing(silence: SendResult) -> None:
+    """A lost answer, a message that never left, or a try that may still be repeated leave the count alone."""
+    lane = LaneState(interval=0)
+    exhaust(lane)
+    verdict_on(silence, lane=lane)
+    assert lane.unreachable_in_a_row == 1
+
+
+def test_server_errors_never_give_the_destination_up() -> None:
+    """A destination that answers 5xx is reachable, however many alerts fail."""
+    lane = LaneState(interval=0)
+    for _ in range(UNREACHABLE_IN_A_ROW + 1):
+        exhaust(lane, SERVER_ERROR)
+    assert lane.unreachable_in_a_row == 0
+
+
+@given(st.lists(st.sampled_from([SERVER_ERROR, UNREACHABLE, NotPosted(), RateLimited(retry_after_s=1)])))
+def test_only_pending_alerts_come_back(results: list[SendResult]) -> None:
+    """Whatever the answers so far, a verdict names a time to try again exactly if the alert is pending."""
+    tries, lane = Tries(), LaneState(interval=0)
+    for result in results:
+        verdict = verdict_on(result, tries=tries, lane=lane)
+        assert (verdict.again_at is not None) == (verdict.status is DeliveryStatus.PENDING)
+
+
+def test_the_curve_and_the_pace_agree() -> None:
+    """The default four tries of an alert take 7 s, and never more than 8.75 s, beside the pace."""
+    waits = [backoff_s(retry, jitter=0) for retry in (1, 2, 3)]
+    assert sum(waits) == 7
+    assert all(later == 2 * earlier for earlier, later in pairwise(waits))
+    assert sum(backoff_s(retry, jitter=1) for retry in (1, 2, 3)) == 8.75

@@ -1,0 +1,229 @@
+"""The support notice says which accounts nobody could be told about, and says it safely."""
+
+import email
+import email.policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from service.delivery.support_notice import LISTED, SupportNotice
+from service.domain.alert import Alert
+from service.settings import Settings
+from service.telemetry.events import Observer
+from tests.support.clocks import START, ManualClock
+from tests.support.made_alerts import MONTH, any_alert, any_text, made_alert
+
+RUN_ID: Final = "20260201T090000Z-0a1b2c3d"
+
+
+def notice_in(folder: Path, **changes: Any) -> SupportNotice:
+    """Return a notice that is written to a file, as no mail server is configured."""
+    given: dict[str, Any] = {
+        "recipient": "support@quadsci.ai",
+        "sender": "risk-alerts@example.com",
+        "smtp_url": None,
+        "folder": folder,
+    }
+    return SupportNotice(**given | changes)
+
+
+async def tell(notice: SupportNotice, alerts: list[Alert], **undelivered: int) -> bool:
+    """Tell support of the alerts of one run."""
+    return await notice.tell(
+        run_id=RUN_ID,
+        month=MONTH,
+        alerts=alerts,
+        undelivered=undelivered,
+        clock=ManualClock(),
+        observer=Observer(),
+    )
+
+
+def written(folder: Path) -> EmailMessage:
+    """Return the one notice in the folder."""
+    (path,) = folder.iterdir()
+    assert path.name == f"{RUN_ID}.eml"
+    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def nothing_in(folder: Path) -> bool:
+    """Tell whether the folder is empty."""
+    return not any(folder.iterdir())
+
+
+async def body_about(folder: Path, alerts: list[Alert], **undelivered: int) -> list[str]:
+    """Write a notice and return the lines of its body."""
+    assert await tell(notice_in(folder), alerts, **undelivered)
+    return str(written(folder).get_content()).splitlines()
+
+
+async def test_headers_say_what_and_whose(tmp_path: Path) -> None:
+    """Sender, recipient, subject and date are those of the run, and the Message-ID is made of its id."""
+    await tell(notice_in(tmp_path), [made_alert(), made_alert(account_id="b")])
+    message = written(tmp_path)
+    assert message["From"] == "risk-alerts@example.com"
+    assert message["To"] == "support@quadsci.ai"
+    assert message["Subject"] == "Risk alerts 2026-01-01: 2 accounts without a Slack channel"
+    assert message["Message-ID"] == f"<{RUN_ID}.unknown-region@risk-alerts>"
+    assert message["Date"].datetime == START
+
+
+async def test_the_body_says_run_month_and_count(tmp_path: Path) -> None:
+    """The run to look up, the month it was for and how many accounts stand first."""
+    lines = await body_about(tmp_path, [made_alert(account_region="LATAM")])
+    assert f"Run:   {RUN_ID}" in lines
+    assert "Month: 2026-01-01" in lines
+    assert "Count: 1" in lines
+
+
+async def test_each_account_has_its_line(tmp_path: Path) -> None:
+    """Id, name, raw region, ARR and owner of every account."""
+    lines = await body_about(
+        tmp_path,
+        [
+            made_alert(account_region="LATAM"),
+            made_alert(account_id="b", account_region=None, arr=None, account_owner=None),
+            made_alert(account_id="c", account_region=" amer ", arr=-5),
+        ],
+    )
+    assert [line for line in lines if line.startswith("- ")] == [
+        "- a00636  Amber Analytics | region 'LATAM' | ARR $10,211 | owner owner@example.com",
+        "- b  Amber Analytics | region null | ARR Unknown | owner unknown",
+        "- c  Amber Analytics | region ' amer ' | ARR -$5 | owner owner@example.com",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("region", "shown"),
+    [(None, "null"), ("", "''"), ("null", "'null'"), (" ", "' '"), ("a\nb", r"'a\nb'"), ("É", "'É'")],
+)
+async def test_the_region_is_shown_raw(tmp_path: Path, region: str | None, shown: str) -> None:
+    """A null, a blank and a word can be told apart, and a stray character can be seen."""
+    lines = await body_about(tmp_path, [made_alert(account_region=region)])
+    assert any(f"| region {shown} |" in line for line in lines)
+
+
+@pytest.mark.parametrize(("count", "rest"), [(1, 0), (LISTED, 0), (LISTED + 1, 1), (1234, 1034)])
+async def test_two_hundred_are_listed_and_the_rest_counted(tmp_path: Path, count: int, rest: int) -> None:
+    """A broken region map does not become a mail of megabytes."""
+    assert LISTED == 200
+    lines = await body_about(tmp_path, [made_alert(account_id=f"a{number}") for number in range(count)])
+    listed = [line.split()[1] for line in lines if line.startswith("- ")]
+    assert listed == [f"a{number}" for number in range(count - rest)]
+    assert f"Count: {count}" in lines
+    assert [line for line in lines if line.startswith("… and ")] == ([f"… and {rest} more"] if rest else [])
+
+
+async def test_what_has_not_gone_out_is_counted(tmp_path: Path) -> None:
+    """Alerts of any month that are still undelivered stand at the end."""
+    lines = await body_about(tmp_path, [made_alert()], unknown=2, failed=7, pending=1)
+    assert lines[-1] == "Alerts of all months that have not gone out: 7 failed, 1 pending, 2 unknown."
+
+
+async def test_nothing_is_said_of_what_is_not_there(tmp_path: Path) -> None:
+    """Without undelivered alerts there is no line about them."""
+    lines = await body_about(tmp_path, [made_alert()])
+    assert not any("not gone out" in line for line in lines)
+
+
+@given(st.lists(any_alert(), min_size=1, max_size=4))
+def test_nothing_from_data_leaves_its_line(alerts: list[Alert]) -> None:
+    """Whatever stands in names, ids and owners, an account is one line and no header is added."""
+    message = email.message_from_bytes(
+        notice_in(Path("nowhere"))._message(RUN_ID, MONTH, alerts, {}).as_bytes(), policy=email.policy.default
+    )
+    assert isinstance(message, EmailMessage)
+    lines = str(message.get_content()).splitlines()
+    assert [line[:2] for line in lines[7:]] == ["- "] * len(alerts)
+    assert all(len(line) < 2_000 for line in lines)
+    assert {name.lower() for name in message} == {
+        *("subject", "from", "to", "message-id", "mime-version"),
+        *("content-type", "content-transfer-encoding"),
+    }
+
+
+@given(any_text(min_size=1))
+def test_an_account_cannot_address_anybody(name: str) -> None:
+    """A name that looks like headers stays in the body."""
+    alert = made_alert(account_name=f"x\r\nBcc: all@example.com\r\n\r\n{name}", account_id=f"\nTo: {name}")
+    message = notice_in(Path("nowhere"))._message(RUN_ID, MONTH, [alert], {})
+    assert message["Bcc"] is None
+    assert message.get_all("To") == ["support@quadsci.ai"]
+
+
+async def test_without_a_mail_server_it_is_a_file_and_a_log_line(tmp_path: Path) -> None:
+    """The log says where the file is and how many accounts are in it; the body stays out of the log."""
+    with capture_logs() as events:
+        assert await tell(notice_in(tmp_path / "new" / "folder"), [made_alert(account_name="C4nary Ltd")])
+    (event,) = events
+    assert event == {
+        "event": "notice_written",
+        "log_level": "warning",
+        "run_id": RUN_ID,
+        "accounts": 1,
+        "path": str(tmp_path / "new" / "folder" / f"{RUN_ID}.eml"),
+    }
+    assert "C4nary" in written(tmp_path / "new" / "folder").get_content()
+
+
+async def test_the_same_run_writes_one_notice(tmp_path: Path) -> None:
+    """A notice that is told twice is one file with one Message-ID."""
+    await tell(notice_in(tmp_path), [made_alert()])
+    await tell(notice_in(tmp_path), [made_alert()])
+    assert written(tmp_path)["Message-ID"] == f"<{RUN_ID}.unknown-region@risk-alerts>"
+
+
+async def test_a_folder_that_cannot_be_written_fails_the_notice_only(tmp_path: Path) -> None:
+    """The run goes on, and the log says that support was not told, and why in one word."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with capture_logs() as events:
+        assert not await tell(notice_in(tmp_path / "file" / "folder"), [made_alert(account_name="C4nary")])
+    (event,) = events
+    assert (event["event"], event["log_level"], event["error"]) == (
+        *("notice_failed", "error", "NotADirectoryError"),
+    )
+    assert "C4nary" not in repr(event)
+
+
+@pytest.mark.parametrize("field", ["recipient", "sender"])
+@pytest.mark.parametrize("address", ["a@example.com\nBcc: all@example.com", "a\r\n\r\nbody"])
+async def test_an_address_cannot_smuggle_headers(tmp_path: Path, field: str, address: str) -> None:
+    """A configured address with a line break is refused, and the run does not fail over it."""
+    with capture_logs() as events:
+        assert not await tell(notice_in(tmp_path, **{field: address}), [made_alert()])
+    assert [event["event"] for event in events] == ["notice_failed"]
+    assert nothing_in(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("database_url", "folder"),
+    [
+        ("sqlite:///data/risk_alerts.db", "data/support_notices"),
+        ("sqlite:////var/lib/alerts/ledger.db", "/var/lib/alerts/support_notices"),
+        ("sqlite+aiosqlite:////var/lib/ledger.db?timeout=5", "/var/lib/support_notices"),
+        ("sqlite:///file:/var/lib/ledger.db?mode=rwc&uri=true", "/var/lib/support_notices"),
+        ("postgresql://user:pw@db.example.com/alerts", "data/support_notices"),
+    ],
+)
+def test_files_lie_beside_the_database(database_url: str, folder: str) -> None:
+    """Where the ledger lasts the notices last too; with a database server they lie in data/."""
+    notice = SupportNotice.from_settings(Settings(_env_file=None, database_url=database_url))
+    assert notice.folder == Path(folder)
+
+
+def test_the_mail_server_is_a_secret() -> None:
+    """The URL may hold a password, and does not print."""
+    given = Settings(
+        _env_file=None, smtp_url="smtp://user:c4nary@mail.example.com", support_email="a@b.example"
+    )
+    notice = SupportNotice.from_settings(given)
+    assert notice.smtp_url == "smtp://user:c4nary@mail.example.com"
+    assert notice.recipient == "a@b.example"
+    assert "c4nary" not in repr(notice)
