@@ -32,8 +32,8 @@ examples: $(VENV)/.installed ## docs/examples/ from a real file: make examples S
 	@test -n "$(SOURCE)" || { echo "make examples SOURCE=/path/to/monthly_account_status.parquet"; exit 1; }
 	@$(BIN)/python -m mock_slack.examples "$(SOURCE)" docs/examples
 
-lint: $(VENV)/.installed ## ruff: lint and format
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(VENV)/.installed ## ruff, and the layers that imports must respect
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache
 
 types: $(VENV)/.installed ## mypy --strict, tests included
 	@$(BIN)/mypy

@@ -5,7 +5,7 @@ Secrets are typed so that they never print. An empty string counts as unset.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.errors import MessageError
 from email.policy import SMTP
 from pathlib import Path
@@ -34,6 +34,9 @@ DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
     "EMEA": "emea-risk-alerts",
     "APAC": "apac-risk-alerts",
 }
+
+_LONG_ENOUGH_PATH = 12
+"""A shorter path of a URL is no secret that a webhook would have."""
 
 _HTTP_URL = re.compile(r"https?://[^\s/]\S*")
 _SMTP_URL = re.compile(r"smtps?://(?:[^\s/]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
@@ -258,6 +261,23 @@ class Settings(BaseSettings):
         if self.config_file is not None:
             self.channels_by_region()
         return self
+
+    def secrets(self) -> Iterator[str]:
+        """Yield every secret that is set, whole and in its telling parts, for the redactor."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if not isinstance(value, SecretStr):
+                continue
+            secret = value.get_secret_value()
+            yield secret
+            if "://" not in secret:
+                continue
+            url = urlsplit(secret)
+            if url.password:
+                yield url.password
+            # HTTP clients name the path alone in some of their messages, and a webhook's path is its secret.
+            if url.scheme in {"http", "https"} and len(url.path) >= _LONG_ENOUGH_PATH:
+                yield url.path
 
     def channels_by_region(self) -> dict[str, str]:
         """Return the channel of each region; empty when an empty map was configured on purpose.

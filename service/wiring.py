@@ -3,20 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 import structlog
 
 from service.delivery.channels import Channels
 from service.delivery.slack import open_slack
-from service.delivery.support_notice import SupportNotice
+from service.delivery.support_notice import NOTICE_FOLDER, SupportNotice
 from service.domain.errors import DatabaseUnusableError, RiskAlertsError
 from service.domain.progress import Progress
 from service.runs.context import App
 from service.runs.execute import resume_run
 from service.runtime.clock import Clock, SystemClock
+from service.runtime.first_of import first_of
 from service.settings import Settings
 from service.store import open_store
-from service.store.patience import first_of
 from service.telemetry.events import Observer
 
 __all__ = ["App", "open_app"]
@@ -51,13 +52,26 @@ async def open_app(
             ),
             store=store,
             sender=sender,
-            notice=SupportNotice.from_settings(settings),
+            notice=support_notice(settings),
             clock=clock,
             observer=observer or Observer(),
         )
         stack.push_async_callback(_finish, app)
         stack.push_async_callback(_end, asyncio.create_task(_sweep(app, resumes=resumes)))
         yield app
+
+
+def support_notice(settings: Settings) -> SupportNotice:
+    """Return where notices go: the folder is the one that the SQLite database lies in, else `data/`."""
+    scheme, _, path = settings.database_url.get_secret_value().partition(":///")
+    is_sqlite = scheme.startswith("sqlite")
+    beside = Path(path.split("?")[0].removeprefix("file:")).parent if is_sqlite else Path("data")
+    return SupportNotice(
+        recipient=settings.support_email,
+        sender=settings.support_email_from,
+        smtp_url=settings.smtp_url.get_secret_value() if settings.smtp_url else None,
+        folder=beside / NOTICE_FOLDER,
+    )
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -46,14 +46,16 @@ class Judged:
 def judge(at_risk: Attributes, durations: Callable[[Ints], Ints], criteria: Criteria) -> Judged:
     """Turn the rows At Risk into alerts; `durations` tells for how many months accounts have been so."""
     accounts = at_risk.winners()
-    known, reaches = at_risk.arr_known[accounts], at_risk.reaches[accounts]
-    alerting = accounts[reaches | ~known] if criteria.alert_on_unknown_arr else accounts[reaches]
+    known, meets_threshold = at_risk.arr_known[accounts], at_risk.meets_threshold[accounts]
+    alerting = (
+        accounts[meets_threshold | ~known] if criteria.alert_on_unknown_arr else accounts[meets_threshold]
+    )
     return Judged(
         alerts=_alerts(at_risk, alerting, durations(at_risk.accounts[alerting]), criteria),
         at_risk=accounts.size,
-        below_threshold=int(np.count_nonzero(known & ~reaches)),
+        below_threshold=int(np.count_nonzero(known & ~meets_threshold)),
         unknown_arr=0 if criteria.alert_on_unknown_arr else int(np.count_nonzero(~known)),
-        warnings=tuple(_warning_about_arr(int(np.count_nonzero(at_risk.arr_strange[accounts])))),
+        warnings=tuple(_warning_about_arr(int(np.count_nonzero(at_risk.arr_out_of_range[accounts])))),
     )
 
 

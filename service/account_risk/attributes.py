@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.account_risk.candidate_rows import Contenders
+from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import (
     ARR,
     NAME,
@@ -22,7 +23,6 @@ from service.sources.parquet.columns import (
     rounded,
     valid,
 )
-from service.sources.parquet.footer import Batch
 from service.sources.parquet.text import texts
 
 
@@ -43,9 +43,9 @@ class Attributes:
     arr: Ints
     """Rounded; arbitrary where it is not known."""
     arr_known: Mask
-    reaches: Mask
+    meets_threshold: Mask
     """Whether the exact ARR is known and at least the threshold."""
-    arr_strange: Mask
+    arr_out_of_range: Mask
     """Whether there is an ARR, but none that 64 bits can hold."""
     exact: dict[int, Exact] = field(default_factory=dict)
     """The exact ARR by entry, where it is known and not a whole number's type."""
@@ -100,8 +100,8 @@ class Attributes:
             renewals=column("renewals", pa.date32()),
             arr=numbers("arr", np.int64),
             arr_known=numbers("arr_known", np.bool_),
-            reaches=numbers("reaches", np.bool_),
-            arr_strange=numbers("arr_strange", np.bool_),
+            meets_threshold=numbers("meets_threshold", np.bool_),
+            arr_out_of_range=numbers("arr_out_of_range", np.bool_),
             exact=exact,
         )
 
@@ -141,7 +141,7 @@ class Attributes:
             not known,
             -self.exact.get(entry, int(self.arr[entry])) if known else 0,
             *((value is None, value) if value is not None else (True,) for value in values),
-            not self.arr_strange[entry],
+            not self.arr_out_of_range[entry],
         )
 
 
@@ -154,7 +154,12 @@ def _arr(column: Any, threshold: int) -> dict[str, Any]:
         known = np.ones(arr.size, bool) if known is None else known
         none = np.zeros(arr.size, bool)
         # Python compares with a threshold of any size; NumPy would refuse one beyond 64 bits.
-        return {"arr": arr, "arr_known": known, "reaches": known & (arr >= threshold), "arr_strange": none}
+        return {
+            "arr": arr,
+            "arr_known": known,
+            "meets_threshold": known & (arr >= threshold),
+            "arr_out_of_range": none,
+        }
     values = column.to_pylist()
     whole = [None if value is None else rounded(value) for value in values]
     known = np.array([value is not None for value in whole], bool)
@@ -162,10 +167,11 @@ def _arr(column: Any, threshold: int) -> dict[str, Any]:
     return {
         "arr": np.array([value or 0 for value in whole], np.int64),
         "arr_known": known,
-        "reaches": np.array(
+        "meets_threshold": np.array(
             [place in exact and exact[place] >= threshold for place in range(known.size)], bool
         ),
         # NaN is as good as null, and is the only value that differs from itself.
-        "arr_strange": ~known & np.array([value is not None and value == value for value in values], bool),  # noqa: PLR0124
+        "arr_out_of_range": ~known
+        & np.array([value is not None and value == value for value in values], bool),  # noqa: PLR0124
         "exact": exact,
     }

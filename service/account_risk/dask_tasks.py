@@ -13,8 +13,9 @@ from service.account_risk.fold import Fold
 from service.account_risk.partial_fold import Partial
 from service.account_risk.row_validation import RowTally
 from service.account_risk.scan_plan import ScanPlan
+from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import ATTRIBUTES, KEYS, Packed
-from service.sources.parquet.footer import Batch, Footer, RowGroup
+from service.sources.parquet.footer import Footer, RowGroup
 from service.sources.parquet.scan import Scan
 from service.sources.source import Source, SourceFile
 

@@ -23,8 +23,9 @@ from service.domain.evaluation import Evaluation
 from service.domain.month import Month
 from service.domain.progress import Phase, Progress
 from service.runtime.daemon_thread import run_in_daemon_thread
+from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import ATTRIBUTES, KEYS, MONTH, days, valid
-from service.sources.parquet.footer import Batch, RowGroup
+from service.sources.parquet.footer import RowGroup
 from service.sources.parquet.scan import Scan, ScanOptions
 from service.sources.source import Source
 
@@ -107,7 +108,7 @@ def _evaluate(
     )
 
 
-class _Here:
+class LocalEngine:
     """This process at work on one evaluation; a cluster can stand in its place."""
 
     def __init__(self, scan: Scan, plan: ScanPlan) -> None:
@@ -147,9 +148,9 @@ class _Here:
 @contextmanager
 def _engine(
     scan: Scan, plan: ScanPlan, options: ScanOptions, stop: threading.Event
-) -> Iterator["_Here | Cluster"]:
+) -> Iterator["LocalEngine | Cluster"]:
     if options.cluster is None:
-        yield _Here(scan, plan)
+        yield LocalEngine(scan, plan)
         return
     with connected(options.cluster) as client:
         yield Cluster(client, scan, plan, options, stop)

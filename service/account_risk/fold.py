@@ -15,6 +15,7 @@ from service.account_risk.scan_plan import PROCESS_BYTES, ScanPlan
 from service.account_risk.window import TARGET, MonthWindow
 from service.domain.errors import MemoryLimitExceededError
 from service.domain.ledger import InvalidRow, RowLedger
+from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import (
     ACCOUNT_ID,
     STATUS,
@@ -27,7 +28,7 @@ from service.sources.parquet.columns import (
     instants,
     whole_seconds,
 )
-from service.sources.parquet.footer import Batch, RowGroup
+from service.sources.parquet.footer import RowGroup
 from service.sources.parquet.text import as_bytes, encoded, identifiers
 
 _MEGABYTE: Final = 1 << 20

@@ -8,16 +8,11 @@ from typing import Any, Final
 
 from service.domain.alert import Criteria
 from service.domain.month import Month
+from service.sources.parquet.batch import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
 from service.sources.parquet.columns import ATTRIBUTES, KEYS
 from service.sources.parquet.footer import Footer, RowGroup, row_groups
 
 _MEGABYTE: Final = 1 << 20
-BATCH_ROWS: Final = 65_536
-"""How many rows are decoded, and then folded, at once."""
-READ_BYTES: Final = _MEGABYTE
-"""How much of a column chunk is read from storage at once."""
-PREFETCH_BYTES: Final = 32 * _MEGABYTE
-"""How much of a row group may be fetched from remote storage ahead of its turn."""
 _NUMBERS_PER_ROW: Final = 20
 """Of 8 bytes, held at most at once for each row of a batch while it is folded."""
 PROCESS_BYTES: Final = 160 * _MEGABYTE

@@ -37,7 +37,7 @@ def create_app(
         redirect_slashes=False,
     )
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
-    install_error_handlers(api, Redactor.of(settings))
+    install_error_handlers(api, Redactor(settings.secrets()))
     routers = (router, alert_router)
     for each in routers:
         api.include_router(each)

@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 
 from service.api.limits import Places
 from service.api.schemas.run import ProgressOut
-from service.cli.time_left import TimeLeft
+from service.api.time_left import TimeLeft
 from service.domain.run import RunRecord, RunStatus
 from service.wiring import App
 

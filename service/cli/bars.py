@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-from service.cli.time_left import TimeLeft, work
+from service.api.time_left import TimeLeft, work
 from service.domain.progress import Phase, Progress
 
 _REFRESH_S: Final = 0.1

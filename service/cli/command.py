@@ -32,7 +32,7 @@ def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) 
         # Its text names the setting and the kind of source, never the value.
         _tell(f"invalid settings: {error}")
         return USAGE
-    redact = Redactor.of(settings)
+    redact = Redactor(settings.secrets())
     try:
         return command(settings)
     except RiskAlertsError as error:
@@ -68,7 +68,7 @@ def log_to_stderr(settings: Settings) -> None:
         level="WARNING" if quiet else settings.log_level,
         format=settings.log_format,
         stream="stderr",
-        redact=Redactor.of(settings),
+        redact=Redactor(settings.secrets()),
     )
 
 

@@ -31,7 +31,9 @@ def serve_api(*, host: str, port: int) -> int:
     """Serve until a signal, and return the exit code."""
 
     def command(settings: Settings) -> int:
-        configure_logging(level=settings.log_level, format=settings.log_format, redact=Redactor.of(settings))
+        configure_logging(
+            level=settings.log_level, format=settings.log_format, redact=Redactor(settings.secrets())
+        )
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         # uvicorn's faster loop, where it is installed.
         factory = uvicorn.Config("", log_config=None).get_loop_factory()

@@ -22,9 +22,10 @@ from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
 from service.domain.progress import Progress
 from service.runtime.clock import Clock
+from service.runtime.first_of import first_of
 from service.runtime.garbage import rare_collections
 from service.store import Claimed, MonthLease, OutboxEntry, Settlement, Store
-from service.store.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, NOT_JUST_NOW, first_of, patiently
+from service.store.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, TRANSIENT, retry_while_unavailable
 from service.telemetry.events import Observer
 
 FREEZE_MARGIN_S: Final = 1.0
@@ -100,9 +101,9 @@ class Dispatch:
         when it has to halt, and DatabaseUnusableError. What is on its way then is still awaited and written
         down: a late `ok` is worth more than a doubt.
         """
-        self._run_aside(self._watch_for_halt())
+        self._start_background(self._watch_for_halt())
         for lane in self._lanes.values():
-            self._run_aside(self._feed(lane))
+            self._start_background(self._feed(lane))
         try:
             with rare_collections():
                 while not all(lane.ended for lane in self._lanes.values()):
@@ -111,7 +112,7 @@ class Dispatch:
             for task in self._aside:
                 task.cancel()
             await asyncio.gather(*self._aside, return_exceptions=True)
-            await self._see_off()
+            await self._drain_in_flight()
 
     async def _turn(self) -> None:
         """Settle what was answered and send what may leave; else wait for the next thing to happen."""
@@ -133,7 +134,7 @@ class Dispatch:
                 return
         await self._wait(next_turn - now)
 
-    async def _see_off(self) -> None:
+    async def _drain_in_flight(self) -> None:
         """Wait for the POSTs that are on their way, each within its timeout, and write down their answers.
 
         A process that was asked to stop has less time than a POST may take: what is not answered within its
@@ -156,7 +157,7 @@ class Dispatch:
                     raise
                 await self._clock.sleep(BUSY_PAUSE_S)
 
-    def _run_aside(self, work: Coroutine[None, None, None]) -> None:
+    def _start_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         task.add_done_callback(lambda _: self._wake.set())
         self._aside.add(task)
@@ -198,7 +199,7 @@ class Dispatch:
     async def _settle_and_send(self, picked: list[tuple[OutgoingLane, Delivery]], now: float) -> None:
         try:
             claimed = await self._write([delivery for _, delivery in picked])
-        except NOT_JUST_NOW:
+        except TRANSIENT:
             for lane, delivery in picked:
                 lane.state.in_flight -= 1
                 lane.give_back(delivery, again_at=now)
@@ -299,7 +300,7 @@ class Dispatch:
         reason = stop.reason
         if reason is not None:
             given_up = reason is Reason.SLACK_UNREACHABLE
-            left = await patiently(
+            left = await retry_while_unavailable(
                 self._clock,
                 lambda: self._store.end_lane(
                     self._lease,
@@ -320,7 +321,7 @@ class Dispatch:
         async def next_page() -> list[OutboxEntry]:
             return await self._store.pending(self._lease, lane.channels, after=position, limit=QUEUE_SIZE)
 
-        while page := await patiently(self._clock, next_page):
+        while page := await retry_while_unavailable(self._clock, next_page):
             for entry in page:
                 await lane.queue.put(entry)
                 self._wake.set()

@@ -3,12 +3,12 @@
 Pure: (state, now) in, decision out; `now` is monotonic seconds. The dispatcher acts on the decisions.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
 from service.domain.delivery_status import DeliveryStatus, Reason
+from service.domain.pace import Pace
 
 BACKOFF_BASE_S: Final = 1.0
 BACKOFF_CAP_S: Final = 60.0
@@ -18,8 +18,6 @@ RATE_LIMITS_PER_ALERT: Final = 10
 """The tenth 429 for one alert is the last."""
 UNREACHABLE_IN_A_ROW: Final = 3
 """After so many alerts in a row failed because no connection formed, the destination is given up."""
-LATENESS_MADE_UP_S: Final = 0.02
-"""A turn taken late by a timer does not delay the turns after it, up to this much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +40,11 @@ class Stop:
 
 
 @dataclass(slots=True, kw_only=True)
-class LaneState:
+class LaneState(Pace):
     """What must be remembered about a lane between two decisions."""
 
-    interval: float
-    """Seconds between two messages; 0 is unpaced."""
-    next_turn: float = -math.inf
-    paused_until: float = -math.inf
     in_flight: int = 0
     unreachable_in_a_row: int = 0
-
-    @property
-    def turn(self) -> float:
-        """When the next message may leave, as far as the lane is concerned."""
-        return max(self.next_turn, self.paused_until)
-
-    def take_turn(self, now: float) -> None:
-        """Book the turn that a message leaving now uses up."""
-        self.next_turn = max(self.next_turn, now - LATENESS_MADE_UP_S) + self.interval
 
 
 @dataclass(slots=True)

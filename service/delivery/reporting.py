@@ -7,7 +7,7 @@ from typing import Final
 from service.delivery.lane_queue import Delivery, OutgoingLane
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.progress import Progress
-from service.store import LeftAlert, Settlement
+from service.store import Settlement, UntriedAlert
 from service.telemetry.events import Observer
 
 _FINAL: Final = {
@@ -60,12 +60,14 @@ class DeliveryNews:
                 wait_s=wait_s,
             )
 
-    def left(self, lane: OutgoingLane, alerts: Sequence[LeftAlert], outcome: Outcome, reason: Reason) -> None:
+    def left(
+        self, lane: OutgoingLane, alerts: Sequence[UntriedAlert], outcome: Outcome, reason: Reason
+    ) -> None:
         """Tell of the alerts that a lane did not come to."""
         if not alerts:
             return
         self.observer.lane_ended(
-            run_id=self.run_id, channel=lane.name, reason=reason, alerts_left=len(alerts)
+            run_id=self.run_id, channel=lane.name, reason=reason, alerts_untried=len(alerts)
         )
         posts = {delivery.entry.alert_id: delivery.posts for _, _, delivery in lane.retries}
         for alert in alerts:

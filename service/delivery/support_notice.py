@@ -10,16 +10,14 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 from urllib.parse import unquote, urlsplit
-
-import anyio
 
 from service.delivery.message import arr_text
 from service.domain.alert import Alert
 from service.domain.month import Month
 from service.runtime.clock import Clock
-from service.settings import Settings
+from service.runtime.daemon_thread import run_in_daemon_thread
 from service.telemetry.events import Observer
 
 LISTED: Final = 200
@@ -39,19 +37,6 @@ class SupportNotice:
     folder: Path
     """Where notices are written when there is no mail server."""
 
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """Read the settings; the folder is the one that the SQLite database lies in, else `data/`."""
-        scheme, _, path = settings.database_url.get_secret_value().partition(":///")
-        is_sqlite = scheme.startswith("sqlite")
-        beside = Path(path.split("?")[0].removeprefix("file:")).parent if is_sqlite else Path("data")
-        return cls(
-            recipient=settings.support_email,
-            sender=settings.support_email_from,
-            smtp_url=settings.smtp_url.get_secret_value() if settings.smtp_url else None,
-            folder=beside / NOTICE_FOLDER,
-        )
-
     async def tell(
         self,
         *,
@@ -70,9 +55,8 @@ class SupportNotice:
             message = self._message(run_id, month, alerts, undelivered)
             message["Date"] = format_datetime(clock.now())
             if self.smtp_url is None:
-                path = anyio.Path(self.folder) / f"{run_id}.eml"
-                await path.parent.mkdir(parents=True, exist_ok=True)
-                await path.write_bytes(message.as_bytes())
+                path = self.folder / f"{run_id}.eml"
+                await run_in_daemon_thread(_write, path, message.as_bytes())
                 observer.notice_written(run_id=run_id, accounts=len(alerts), path=str(path))
             else:
                 await _mail(self.smtp_url, message)
@@ -109,6 +93,11 @@ class SupportNotice:
             lines += ["", f"Alerts of all months that have not gone out: {states}."]
         message.set_content("\n".join(lines) + "\n")
         return message
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 async def _mail(url: str, message: EmailMessage) -> None:

@@ -20,11 +20,11 @@ from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
 from service.runtime.clock import Clock
+from service.runtime.first_of import first_of
 from service.settings import Settings
 from service.sources.opening import Source, SourceUri, StorageAccess, open_source
 from service.sources.parquet.scan import ScanOptions
 from service.store import Store
-from service.store.patience import first_of
 from service.telemetry.events import Observer
 
 T = TypeVar("T")

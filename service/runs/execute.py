@@ -29,11 +29,11 @@ from service.domain.replay import Decision, RoutedAlert
 from service.domain.run import Action, RunError, RunRecord, RunRequest
 from service.runs.admission import check_request
 from service.runs.context import App
-from service.runs.heartbeat import while_kept_alive
+from service.runs.heartbeat import keep_alive_while
 from service.runs.plan_digest import plan_digest
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.store import DatabaseBusyError, MonthLease, ResumedRun, cancelled
-from service.store.patience import patiently
+from service.store.patience import retry_while_unavailable
 
 LEASE_POLL_S: Final = 0.5
 """How often a run that waits for its month looks again."""
@@ -54,16 +54,16 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
     Whatever fails after the run was recorded is recorded with it, and raised with its `run_id`.
     """
     check_request(app, request)
-    await patiently(
+    await retry_while_unavailable(
         app.clock,
         lambda: app.store.begin_run(
             run_id, request, started_at=app.clock.now(), lease_s=app.settings.lease_s
         ),
         # Who has no run yet is better told at once that the database is away.
-        waits_out=DatabaseBusyError,
+        retry_on=DatabaseBusyError,
     )
     app.observer.run_started(run_id=run_id, request=request)
-    return await _brought_to_its_end(_Run(app, request, run_id, progress))
+    return await _supervise(_Run(app, request, run_id, progress))
 
 
 async def resume_run(app: App, run_id: str, *, progress: Progress) -> RunRecord | None:
@@ -71,7 +71,7 @@ async def resume_run(app: App, run_id: str, *, progress: Progress) -> RunRecord 
 
     Its source is not read again: what it recorded is what it sends. Raises as `execute_run` does.
     """
-    resumed = await patiently(
+    resumed = await retry_while_unavailable(
         app.clock,
         lambda: app.store.resume_run(
             run_id, since=app.resumable_since(), now=app.clock.now(), lease_s=app.settings.lease_s
@@ -80,17 +80,17 @@ async def resume_run(app: App, run_id: str, *, progress: Progress) -> RunRecord 
     if resumed is None:
         return None
     app.observer.run_resumed(run_id=run_id, in_doubt=resumed.in_doubt, to_send=resumed.to_send)
-    return await _brought_to_its_end(_Run(app, resumed.request, run_id, progress, resumed=resumed))
+    return await _supervise(_Run(app, resumed.request, run_id, progress, resumed=resumed))
 
 
-async def _brought_to_its_end(run: "_Run") -> RunRecord:
+async def _supervise(run: "_Run") -> RunRecord:
     app = run.app
     app.running[run.run_id] = run.progress
     app.halts[run.run_id] = run.halt
     if app.stopping.is_set():
         run.halt.set()
     try:
-        await while_kept_alive(run)
+        await keep_alive_while(run)
     except RiskAlertsError as error:
         error.run_id = run.run_id
         raise
@@ -98,7 +98,7 @@ async def _brought_to_its_end(run: "_Run") -> RunRecord:
         app.running.pop(run.run_id, None)
         app.halts.pop(run.run_id, None)
         run.progress.phase = Phase.FINISHED
-    return await patiently(app.clock, lambda: app.store.get_run(run.run_id))
+    return await retry_while_unavailable(app.clock, lambda: app.store.get_run(run.run_id))
 
 
 class _Run:
@@ -131,7 +131,7 @@ class _Run:
         """Under which the run holds its month, once it does."""
         return self._lease.epoch if self._lease else None
 
-    async def to_its_end(self) -> None:
+    async def execute(self) -> None:
         """Do the work, and close the run whatever became of it, or leave it to be resumed."""
         try:
             await self._work()
@@ -186,7 +186,7 @@ class _Run:
     async def _rehearse(self) -> None:
         """Say what a run would do."""
         routed = await self._evaluate()
-        decisions = await self._patiently(
+        decisions = await self._retry_while_unavailable(
             lambda: self.app.store.record_dry_run(
                 self.run_id, self._request.month, routed, ambiguous=self.app.settings.ambiguous_sends
             )
@@ -199,7 +199,7 @@ class _Run:
         lease = self._lease = await self._take_month()
         routed = await self._evaluate()
         self.progress.phase = Phase.RECORDING
-        decisions = await self._patiently(
+        decisions = await self._retry_while_unavailable(
             lambda: app.store.record_alerts(
                 lease, routed, ambiguous=app.settings.ambiguous_sends, now=app.clock.now()
             )
@@ -235,7 +235,7 @@ class _Run:
         self.progress.phase = Phase.WAITING
         told = False
         while True:
-            lease = await self._patiently(
+            lease = await self._retry_while_unavailable(
                 lambda: app.store.acquire_month(self.run_id, month, now=app.clock.now())
             )
             if isinstance(lease, MonthLease):
@@ -253,7 +253,9 @@ class _Run:
         )
         warnings = found.warnings + region_warnings(found.alerts, app.channels)
         evaluation = replace(found, warnings=warnings)
-        await self._patiently(lambda: app.store.note_evaluation(self.run_id, evaluation, plan_digest=digest))
+        await self._retry_while_unavailable(
+            lambda: app.store.note_evaluation(self.run_id, evaluation, plan_digest=digest)
+        )
         if self._request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
         return await run_in_daemon_thread(
@@ -286,17 +288,19 @@ class _Run:
             return
         detail = f"{len(nowhere)} alerts have a region that leads to no channel"
         self._warnings += (RunWarning(code="unknown_region", count=len(nowhere), detail=detail),)
-        if self._resumed is not None and self._resumed.is_noticed:
+        if self._resumed is not None and self._resumed.support_notified:
             return
         if await app.notice.tell(
             run_id=self.run_id,
             month=self._request.month,
             alerts=nowhere,
-            undelivered=await self._patiently(app.store.undelivered),
+            undelivered=await self._retry_while_unavailable(app.store.undelivered),
             clock=app.clock,
             observer=app.observer,
         ):
-            await self._patiently(lambda: app.store.note_notice(self.run_id, now=app.clock.now()))
+            await self._retry_while_unavailable(
+                lambda: app.store.note_notice(self.run_id, now=app.clock.now())
+            )
         else:
             detail = "the support notice about accounts without a channel could not be delivered"
             self._warnings += (RunWarning(code="support_notice_failed", count=len(nowhere), detail=detail),)
@@ -304,8 +308,8 @@ class _Run:
     async def _finish(self, error: RunError | None) -> None:
         app = self.app
         self.is_closing = True
-        undelivered = await self._patiently(app.store.undelivered)
-        await self._patiently(
+        undelivered = await self._retry_while_unavailable(app.store.undelivered)
+        await self._retry_while_unavailable(
             lambda: app.store.finish_run(
                 self.run_id,
                 now=app.clock.now(),
@@ -314,11 +318,11 @@ class _Run:
                 epoch=self.epoch,
             )
         )
-        record = await self._patiently(lambda: app.store.get_run(self.run_id))
+        record = await self._retry_while_unavailable(lambda: app.store.get_run(self.run_id))
         app.observer.run_finished(record=record, undelivered=undelivered)
 
-    async def _patiently(self, verb: Callable[[], Awaitable[T]]) -> T:
-        return await patiently(self.app.clock, verb)
+    async def _retry_while_unavailable(self, verb: Callable[[], Awaitable[T]]) -> T:
+        return await retry_while_unavailable(self.app.clock, verb)
 
 
 def _nothing_arrived(progress: Progress) -> tuple[RunWarning, ...]:

@@ -22,12 +22,12 @@ class Living(Protocol):
         """Under which the run holds its month, once it does."""
         ...
 
-    async def to_its_end(self) -> None:
+    async def execute(self) -> None:
         """Do all the work."""
         ...
 
 
-async def while_kept_alive(run: Living) -> None:
+async def keep_alive_while(run: Living) -> None:
     """Bring a run to its end and tell the database that it lives.
 
     Raises OvertakenError when it was closed or resumed elsewhere, and whatever ended the run.
@@ -55,7 +55,7 @@ async def while_kept_alive(run: Living) -> None:
                 app.observer.unexpected(run_id=run.run_id, what="heartbeat_failed", error=problem)
                 pause_s = regular_s / 5
 
-    working, beating = asyncio.ensure_future(run.to_its_end()), asyncio.ensure_future(beat())
+    working, beating = asyncio.ensure_future(run.execute()), asyncio.ensure_future(beat())
     try:
         await asyncio.wait([working, beating], return_when=asyncio.FIRST_COMPLETED)
         if not working.done() and beating.exception() is not None:

@@ -5,7 +5,7 @@ from typing import Final
 from service.domain.errors import InterruptedRunError
 from service.domain.run import RunError
 from service.runs.context import App
-from service.store.patience import patiently
+from service.store.patience import retry_while_unavailable
 
 _POLL_S: Final = 0.5
 
@@ -17,7 +17,7 @@ async def end_of_run(app: App, run_id: str) -> RunError | None:
     """
     try:
         # The record is looked at: the run may be another process's, or become that of one which takes over.
-        while (end := await patiently(app.clock, lambda: app.store.end_of_run(run_id))) is None:
+        while (end := await retry_while_unavailable(app.clock, lambda: app.store.end_of_run(run_id))) is None:
             await app.unless_stopped(app.clock.sleep(_POLL_S))
     except InterruptedRunError as stopped:
         stopped.run_id = run_id

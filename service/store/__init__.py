@@ -8,12 +8,12 @@ from typing import Final, Literal
 import sqlalchemy as sa
 
 from service.store.database.database import Database
-from service.store.database.failures import DatabaseAwayError, DatabaseBusyError
+from service.store.database.failures import DatabaseBusyError, DatabaseUnavailableError
 from service.store.history import ListVerbs
 from service.store.outbox.doubts import DoubtVerbs
 from service.store.outbox.lane_turns import SharedLane
 from service.store.outbox.record import RecordVerbs
-from service.store.outbox.send import Claimed, LeftAlert, OutboxEntry, SendVerbs, Settlement
+from service.store.outbox.send import Claimed, OutboxEntry, SendVerbs, Settlement, UntriedAlert
 from service.store.runs.idempotency import RequestedBeforeError, RequestVerbs, RunEnd
 from service.store.runs.leases import RunVerbs
 from service.store.runs.rescue import RescuedRun, RescueVerbs, ResumedRun
@@ -23,9 +23,8 @@ from service.store.schema.upgrade import open_database
 
 __all__ = [
     "Claimed",
-    "DatabaseAwayError",
     "DatabaseBusyError",
-    "LeftAlert",
+    "DatabaseUnavailableError",
     "MonthLease",
     "OutboxEntry",
     "RequestedBeforeError",
@@ -35,6 +34,7 @@ __all__ = [
     "Settlement",
     "SharedLane",
     "Store",
+    "UntriedAlert",
     "cancelled",
     "open_store",
 ]

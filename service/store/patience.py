@@ -1,12 +1,11 @@
 """Patience: a database that another process holds, or that is away for a while, is waited for."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from service.domain.errors import DatabaseUnusableError
 from service.runtime.clock import Clock
-from service.store import DatabaseAwayError, DatabaseBusyError
+from service.store import DatabaseBusyError, DatabaseUnavailableError
 
 BUSY_PATIENCE_S: Final = 120.0
 """For so long a run waits for a database that somebody else is writing to, or whose server restarts."""
@@ -15,15 +14,15 @@ BUSY_PAUSE_S: Final = 0.5
 T = TypeVar("T")
 
 
-NOT_JUST_NOW: Final = (DatabaseBusyError, DatabaseAwayError)
+TRANSIENT: Final = (DatabaseBusyError, DatabaseUnavailableError)
 """What a run that is under way waits out."""
 
 
-async def patiently(
+async def retry_while_unavailable(
     clock: Clock,
     verb: Callable[[], Awaitable[T]],
     *,
-    waits_out: type[DatabaseUnusableError] | tuple[type[DatabaseUnusableError], ...] = NOT_JUST_NOW,
+    retry_on: type[DatabaseUnusableError] | tuple[type[DatabaseUnusableError], ...] = TRANSIENT,
 ) -> T:
     """Call a verb of the store again while the database is busy or away; raises its error in the end.
 
@@ -33,17 +32,7 @@ async def patiently(
     while True:
         try:
             return await verb()
-        except waits_out:
+        except retry_on:
             if clock.monotonic() >= give_up_at:
                 raise
         await clock.sleep(BUSY_PAUSE_S)
-
-
-async def first_of(*awaited: Awaitable[Any]) -> None:
-    """Return when the first of these has ended, however it did; the others are cancelled."""
-    tasks = [asyncio.ensure_future(one) for one in awaited]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()

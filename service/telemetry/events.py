@@ -128,10 +128,10 @@ class Observer:
             "lane_paused", run_id=run_id, channel=channel, reason=reason, pause_s=round(pause_s, 3)
         )
 
-    def lane_ended(self, *, run_id: str, channel: str | None, reason: Reason, alerts_left: int) -> None:
-        """Tell that a lane was given up with `alerts_left` alerts not tried."""
+    def lane_ended(self, *, run_id: str, channel: str | None, reason: Reason, alerts_untried: int) -> None:
+        """Tell that a lane was given up with `alerts_untried` alerts not tried."""
         self._log.warning(
-            "lane_ended", run_id=run_id, channel=channel, reason=reason, alerts_left=alerts_left
+            "lane_ended", run_id=run_id, channel=channel, reason=reason, alerts_untried=alerts_untried
         )
 
     def notice_sent(self, *, run_id: str, accounts: int, message_id: str) -> None:

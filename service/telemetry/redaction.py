@@ -3,16 +3,11 @@
 import json
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
-
-if TYPE_CHECKING:
-    # A flow that only tells an observer should not have to load the settings' machinery.
-    from service.settings import Settings
+from typing import Final
+from urllib.parse import unquote
 
 _LONG_ENOUGH_TO_REPLACE: Final = 6
 """A shorter secret is not worth the ordinary words that replacing it everywhere would destroy."""
-_LONG_ENOUGH_PATH: Final = 12
 
 
 class Redactor:
@@ -43,11 +38,6 @@ class Redactor:
         configured = [re.escape(one) for one in sorted(spellings, key=len, reverse=True)]
         self._pattern = re.compile("|".join((*configured, *self._PATTERNS)))
 
-    @classmethod
-    def of(cls, settings: "Settings") -> "Redactor":
-        """Return the redactor that knows every secret of `settings`, whole and in its telling parts."""
-        return cls(_secret_values(settings))
-
     def __call__(self, text: str) -> str:
         """Return `text` with `[redacted]` in the place of each secret."""
         # To look for these first takes a tenth of the time, and nearly no text has one.
@@ -58,20 +48,3 @@ class Redactor:
 
 def _redacted(match: re.Match[str]) -> str:
     return f"{match['before'] or match['scheme'] or ''}[redacted]"
-
-
-def _secret_values(settings: "Settings") -> Iterable[str]:
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if not hasattr(value, "get_secret_value"):
-            continue
-        secret = value.get_secret_value()
-        yield secret
-        if "://" not in secret:
-            continue
-        url = urlsplit(secret)
-        if url.password:
-            yield url.password
-        # HTTP clients name the path alone in some of their messages, and a webhook's path is its secret.
-        if url.scheme in {"http", "https"} and len(url.path) >= _LONG_ENOUGH_PATH:
-            yield url.path

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from service.delivery.lane import LATENESS_MADE_UP_S
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.month import Month
+from service.domain.pace import LATENESS_MADE_UP_S
 from service.store import Claimed, MonthLease, OutboxEntry, Settlement, SharedLane, Store, open_store
 from tests.conformance.samples import LEASE_S, MONTH, NOW, Given, routed, the_answer
 

@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from service.domain.errors import DatabaseUnusableError
-from service.store import DatabaseAwayError, DatabaseBusyError, Store, open_store
+from service.store import DatabaseBusyError, DatabaseUnavailableError, Store, open_store
 from service.store.database import postgresql
 from tests.conformance.conftest import PostgresqlServer
 from tests.conformance.postgresql_proxy import Proxy, proxy_before
@@ -46,7 +46,7 @@ async def test_a_commit_whose_answer_is_lost_has_happened(given: Given, proxy: P
 async def test_a_commit_that_is_lost_has_changed_nothing(given: Given, proxy: Proxy) -> None:
     """It raises what is worth another try, and that one finds nothing in its way."""
     proxy.loses = "commit"
-    with pytest.raises(DatabaseAwayError):
+    with pytest.raises(DatabaseUnavailableError):
         await given.a_run("r1")
     assert proxy.lost == 1
     assert await _runs(given) == []
@@ -73,7 +73,7 @@ async def test_a_claim_that_is_lost_can_be_made_again(given: Given, proxy: Proxy
     await given.recorded(lease, routed("a"))
     entries = await given.pending(lease)
     proxy.loses = "commit"
-    with pytest.raises(DatabaseAwayError):
+    with pytest.raises(DatabaseUnavailableError):
         await given.claimed(lease, entries)
     assert await given.claimed(lease, entries) == {entries[0].alert_id}
 
@@ -87,6 +87,6 @@ async def test_what_nobody_can_find_out_is_not_tried_again(
     proxy.loses, proxy.then_is_gone = loses, True
     with pytest.raises(DatabaseUnusableError, match="cannot be found out") as unusable:
         await given.a_run("r1")
-    assert not isinstance(unusable.value, DatabaseAwayError | DatabaseBusyError)
-    with pytest.raises(DatabaseAwayError):
+    assert not isinstance(unusable.value, DatabaseUnavailableError | DatabaseBusyError)
+    with pytest.raises(DatabaseUnavailableError):
         await given.store.get_run("r1")

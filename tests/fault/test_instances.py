@@ -12,7 +12,7 @@ import pytest
 from mock_slack.log import Record
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from service.delivery.lane import LATENESS_MADE_UP_S
+from service.domain.pace import LATENESS_MADE_UP_S
 from tests.fault.crashing import AMER, SENDERS, Site, accepted_of
 from tests.fault.instances import alerts_of, ask
 from tests.support.delivering import account_of

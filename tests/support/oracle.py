@@ -72,7 +72,7 @@ def evaluate(rows: Iterable[Row], criteria: Criteria) -> Expected:
     ]
     unknown = [row for row in at_risk if known_arr(row["arr"]) is None]
     withheld = [] if criteria.alert_on_unknown_arr else unknown
-    enough = [row for row in at_risk if _reaches(row, criteria.arr_threshold)]
+    enough = [row for row in at_risk if _meets_threshold(row, criteria.arr_threshold)]
     alerting = enough + [row for row in unknown if criteria.alert_on_unknown_arr]
     alerts = sorted((_alert(row, winners, criteria) for row in alerting), key=_most_arr_first)
     ledger = RowLedger(
@@ -146,7 +146,7 @@ class _Ascending:
         return bool(self.value > other.value)
 
 
-def _reaches(row: Row, threshold: int) -> bool:
+def _meets_threshold(row: Row, threshold: int) -> bool:
     arr = known_arr(row["arr"])
     return arr is not None and arr >= threshold
 

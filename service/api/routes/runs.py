@@ -34,7 +34,7 @@ from service.runs.execute import execute_run, new_run_id
 from service.runs.idempotent_request import end_of_run
 from service.runs.preview import preview
 from service.store import DatabaseBusyError, RequestedBeforeError
-from service.store.patience import patiently
+from service.store.patience import retry_while_unavailable
 
 REFUSALS: Final = ("bad_month", "bad_source_uri", "invalid_request", "body_too_large", "source_not_allowed")
 SOURCE_FAILURES: Final = (
@@ -97,8 +97,8 @@ async def start_run(
     """
     app = context.app
     request = _request(context, body, idempotency_key)
-    earlier = await patiently(
-        app.clock, lambda: app.store.run_of_request(request), waits_out=DatabaseBusyError
+    earlier = await retry_while_unavailable(
+        app.clock, lambda: app.store.run_of_request(request), retry_on=DatabaseBusyError
     )
     if earlier is None:
         try:

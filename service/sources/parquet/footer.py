@@ -61,19 +61,6 @@ class RowGroup:
         return self.first_day <= last and first <= self.last_day
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some rows of one row group, as they are read."""
-
-    group: RowGroup
-    file_name: str
-    """Path inside the source."""
-    first_row: int
-    """Place of the first of these rows in its row group."""
-    columns: Any
-    """`pyarrow.RecordBatch`."""
-
-
 def row_groups(file: int, footer: Footer, batch_rows: int) -> Iterator[RowGroup]:
     """Describe the row groups of a file that have any row."""
     for index in range(footer.metadata.num_row_groups):

@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from service.account_risk.scan_plan import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
 from service.domain.errors import (
     InterruptedRunError,
     MonthNotInSourceError,
@@ -23,8 +22,9 @@ from service.domain.errors import (
     SourceNotParquetError,
 )
 from service.sources.buckets.object_reader import TAIL
+from service.sources.parquet.batch import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES, Batch
 from service.sources.parquet.columns import MONTH, schema_problems
-from service.sources.parquet.footer import Batch, Footer, RowGroup, column_places
+from service.sources.parquet.footer import Footer, RowGroup, column_places
 from service.sources.parquet.footer_validation import check_footer
 from service.sources.parquet.hive import partition_keys, with_keys
 from service.sources.parquet.prefetch import Prefetch

@@ -60,7 +60,7 @@ def _clock(_: DatabaseClock, compiler: Any, **__: Any) -> str:
     return CLOCK_SQL[compiler.dialect.name]
 
 
-async def to_its_end(transaction: "asyncio.Future[T]") -> T:
+async def execute(transaction: "asyncio.Future[T]") -> T:
     """Await a transaction so that a cancellation, however often repeated, is only felt after its end."""
     cancelled: asyncio.CancelledError | None = None
     while not transaction.done():

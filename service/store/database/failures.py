@@ -63,7 +63,7 @@ class DatabaseBusyError(DatabaseUnusableError):
     """Somebody else held the database for longer than the busy timeout; it can be tried again."""
 
 
-class DatabaseAwayError(DatabaseUnusableError):
+class DatabaseUnavailableError(DatabaseUnusableError):
     """The connection was lost, or none can be had: nothing was changed, and it can be tried again."""
 
 
@@ -77,9 +77,11 @@ def translated(problem: Exception) -> DatabaseUnusableError:
         return DatabaseBusyError(f"the database is busy: {_TRY_AGAIN[code]}")
     what = f"the database cannot be used: {_AWAY.get(code) or _MEANING.get(code) or _in_general(cause)}"
     if code in _AWAY:
-        return DatabaseAwayError(what)
+        return DatabaseUnavailableError(what)
     lost = isinstance(problem, DBAPIError) and problem.connection_invalidated
-    return DatabaseAwayError(what) if lost or isinstance(cause, OSError) else DatabaseUnusableError(what)
+    return (
+        DatabaseUnavailableError(what) if lost or isinstance(cause, OSError) else DatabaseUnusableError(what)
+    )
 
 
 def _code(cause: BaseException) -> int | str:

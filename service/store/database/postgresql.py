@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.domain.errors import DatabaseUnusableError
 from service.store.database import database
-from service.store.database.database import Work, to_its_end
+from service.store.database.database import Work, execute
 from service.store.database.failures import translated
 
 _WRITER_LOCK: Final = 7_275_126
@@ -176,6 +176,6 @@ def _engine(connect: Any, size: int, isolation_level: Any) -> AsyncEngine:
 
 async def _result(transaction: Coroutine[Any, Any, T]) -> T:
     try:
-        return await to_its_end(asyncio.ensure_future(transaction))
+        return await execute(asyncio.ensure_future(transaction))
     except FAILURES as problem:
         raise translated(problem) from problem

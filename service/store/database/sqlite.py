@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.domain.errors import DatabaseUnusableError
 from service.store.database import database
-from service.store.database.database import Work, to_its_end
+from service.store.database.database import Work, execute
 from service.store.database.failures import DatabaseBusyError, translated
 
 _READERS: Final = 4
@@ -191,7 +191,7 @@ def _try_wal(cursor: Any) -> str | None:
 
 async def _result(transaction: "asyncio.Future[T]") -> T:
     try:
-        return await to_its_end(transaction)
+        return await execute(transaction)
     except FAILURES as problem:
         raise translated(problem) from problem
 

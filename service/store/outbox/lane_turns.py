@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 
-from service.delivery.lane import LaneState
+from service.domain.pace import Pace
 from service.store.database.json_rows import json_rows, over_rows
 
 STANDING_SQL: Final = {
@@ -79,19 +79,19 @@ def take_turns(
     advanced: list[dict[str, Any]] = []
     for key, (lane, count) in wanted.items():
         next_turn, paused_until = known.get(key, (0.0, 0.0))
-        state = LaneState(
+        pace = Pace(
             interval=lane.interval,
             # No turn lies further ahead than this, unless the clock was put back, or the pace was slower.
             next_turn=min(next_turn, now + lane.interval),
             paused_until=paused_until,
         )
         turns = taken[key] = Turns()
-        while turns.granted < count and state.turn <= now:
-            state.take_turn(now)
+        while turns.granted < count and pace.turn <= now:
+            pace.take_turn(now)
             turns.granted += 1
-        turns.wait_s = max(0.0, state.turn - now)
+        turns.wait_s = max(0.0, pace.turn - now)
         if turns.granted and lane.interval:
-            advanced.append({"lane": key, "next_turn": state.next_turn})
+            advanced.append({"lane": key, "next_turn": pace.next_turn})
     if advanced:
         connection.execute(_ADVANCE[connection.dialect.name], {"rows": json_rows(advanced)})
     return taken

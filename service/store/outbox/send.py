@@ -140,7 +140,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftAlert:
+class UntriedAlert:
     """An alert that a lane did not come to."""
 
     alert_id: str
@@ -242,7 +242,7 @@ class SendVerbs:
         reason: Reason,
         message: str,
         now: datetime,
-    ) -> list[LeftAlert]:
+    ) -> list[UntriedAlert]:
         """Say of all alerts that a lane did not come to what becomes of them, and return them in order.
 
         `status` is `failed` where the destination was given up, `pending` where only time ran out. Raises
@@ -260,10 +260,10 @@ class SendVerbs:
             .returning(table.position, table.id, table.account_id, table.channel)
         )
 
-        def work(connection: sa.Connection) -> list[LeftAlert]:
+        def work(connection: sa.Connection) -> list[UntriedAlert]:
             check_holds(connection, lease)
             return [
-                LeftAlert(alert_id=alert_id, account_id=account_id, channel=channel)
+                UntriedAlert(alert_id=alert_id, account_id=account_id, channel=channel)
                 for _, alert_id, account_id, channel in sorted(connection.execute(rest))
             ]
 

@@ -40,7 +40,7 @@ class ResumedRun:
     in_doubt: int
     to_send: int
     """Alerts that are still in the outbox."""
-    is_noticed: bool
+    support_notified: bool
     """Whether support has been told what has no channel."""
 
 
@@ -94,7 +94,7 @@ class RescueVerbs:
                 request=RunRequest(source_uri=row.source_uri, month=month),
                 in_doubt=in_doubt,
                 to_send=connection.scalar(to_send) or 0,
-                is_noticed=row.noticed_at is not None,
+                support_notified=row.noticed_at is not None,
             )
 
         return await self._database.write(work)

@@ -5,8 +5,8 @@ import time
 from dataclasses import replace
 
 from mock_slack.script import Step
-from service.delivery.lane import LATENESS_MADE_UP_S
 from service.domain.delivery_status import Outcome
+from service.domain.pace import LATENESS_MADE_UP_S
 from tests.support.clocks import ScaledClock
 from tests.support.delivering import AMER, APAC, EMEA, House, arrivals
 from tests.support.starting import account, accounts, until

@@ -15,11 +15,11 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from structlog.testing import capture_logs
 
 from service.delivery import support_notice as notify
-from service.delivery.support_notice import SupportNotice
 from service.domain.alert import Alert
 from service.domain.delivery_status import Outcome
 from service.settings import Settings
 from service.telemetry.events import Observer
+from service.wiring import support_notice
 from tests.support.clocks import ManualClock
 from tests.support.delivering import AMER, Desk, House, arrivals, warning_codes
 from tests.support.made_alerts import MONTH, made_alert
@@ -91,7 +91,7 @@ def an_empty_postbox() -> Postbox:
 async def tell(smtp_url: str, *alerts: Alert) -> bool:
     """Tell support by mail."""
     settings = Settings(_env_file=None, smtp_url=smtp_url, support_email_from="risk-alerts@example.com")
-    return await SupportNotice.from_settings(settings).tell(
+    return await support_notice(settings).tell(
         run_id=RUN_ID,
         month=MONTH,
         alerts=alerts,

@@ -12,7 +12,7 @@ import structlog
 from mock_slack.script import Step
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
 from service.domain.run import RunStatus
-from service.store import DatabaseAwayError, DatabaseBusyError, Store
+from service.store import DatabaseBusyError, DatabaseUnavailableError, Store
 from tests.support.clocks import ScaledClock
 from tests.support.delivering import AMER, EMEA, House
 from tests.support.starting import PATIENCE_S, account, accounts, until
@@ -66,7 +66,12 @@ async def test_a_run_waits_for_a_database_that_is_away(
     house: House, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     """Whichever verb finds the server gone for a moment, the run goes on as if nothing had been."""
-    _fails(monkeypatch, verb, DatabaseAwayError("the database cannot be used: its server restarts"), times=3)
+    _fails(
+        monkeypatch,
+        verb,
+        DatabaseUnavailableError("the database cannot be used: its server restarts"),
+        times=3,
+    )
     house.slack.script(EMEA, Step(status=429, headers={"Retry-After": "3600"}))
     rows = [*accounts(5), *accounts(2, region="EMEA", prefix="e"), account("nowhere", account_region=None)]
     async with house.open(slack_concurrency=2) as desk:
@@ -79,10 +84,10 @@ async def test_a_run_that_has_not_begun_does_not_wait_for_the_database(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who asks for a run while the server is away is told so at once."""
-    away = DatabaseAwayError("the database cannot be used: its server cannot be reached")
+    away = DatabaseUnavailableError("the database cannot be used: its server cannot be reached")
     _fails(monkeypatch, "begin_run", away, times=1)
     async with house.open() as desk:
-        with pytest.raises(DatabaseAwayError):
+        with pytest.raises(DatabaseUnavailableError):
             await desk.run(house.source(accounts(1)))
 
 

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.account_risk.scan_plan import BATCH_ROWS, plan_scan
+from service.account_risk.scan_plan import plan_scan
 from service.domain.alert import Criteria
 from service.domain.month import Month
 from service.sources.opening import SourceUri, StorageAccess, open_source
+from service.sources.parquet.batch import BATCH_ROWS, Batch
 from service.sources.parquet.columns import KEYS, KINDS, Kind
-from service.sources.parquet.footer import Batch
 from service.sources.parquet.scan import Scan
 
 TYPES = {

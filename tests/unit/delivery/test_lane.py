@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from service.delivery.lane import (
     BACKOFF_CAP_S,
     BACKOFF_SPREAD,
-    LATENESS_MADE_UP_S,
     RATE_LIMITS_PER_ALERT,
     UNREACHABLE_IN_A_ROW,
     LaneState,
@@ -26,6 +25,7 @@ from service.delivery.lane import (
 )
 from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
 from service.domain.delivery_status import DeliveryStatus, Reason
+from service.domain.pace import LATENESS_MADE_UP_S
 
 UNREACHABLE = Retry(reason=Reason.SLACK_UNREACHABLE, message="no connection: ClientConnectorError")
 SERVER_ERROR = Retry(reason=Reason.SERVER_ERROR, message="HTTP 503", http_status=503)

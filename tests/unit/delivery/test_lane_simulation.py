@@ -10,7 +10,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.delivery.lane import (
-    LATENESS_MADE_UP_S,
     RATE_LIMITS_PER_ALERT,
     UNREACHABLE_IN_A_ROW,
     LaneState,
@@ -25,6 +24,7 @@ from service.delivery.lane import (
 )
 from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
 from service.domain.delivery_status import DeliveryStatus, Reason
+from service.domain.pace import LATENESS_MADE_UP_S
 
 LANE: Final = "amer-risk-alerts"
 

@@ -15,6 +15,7 @@ from service.delivery.support_notice import LISTED, SupportNotice
 from service.domain.alert import Alert
 from service.settings import Settings
 from service.telemetry.events import Observer
+from service.wiring import support_notice
 from tests.support.clocks import START, ManualClock
 from tests.support.made_alerts import MONTH, any_alert, any_text, made_alert
 
@@ -214,7 +215,7 @@ async def test_an_address_cannot_smuggle_headers(tmp_path: Path, field: str, add
 )
 def test_files_lie_beside_the_database(database_url: str, folder: str) -> None:
     """Where the ledger lasts the notices last too; with a database server they lie in data/."""
-    notice = SupportNotice.from_settings(Settings(_env_file=None, database_url=database_url))
+    notice = support_notice(Settings(_env_file=None, database_url=database_url))
     assert notice.folder == Path(folder)
 
 
@@ -223,7 +224,7 @@ def test_the_mail_server_is_a_secret() -> None:
     given = Settings(
         _env_file=None, smtp_url="smtp://user:c4nary@mail.example.com", support_email="a@b.example"
     )
-    notice = SupportNotice.from_settings(given)
+    notice = support_notice(given)
     assert notice.smtp_url == "smtp://user:c4nary@mail.example.com"
     assert notice.recipient == "a@b.example"
     assert "c4nary" not in repr(notice)

@@ -192,7 +192,7 @@ def test_every_event_is_one_line(lines: Lines) -> None:
         run_id="r1", alert=key, channel="a", reason=None, http_status=None, attempts=1, wait_s=1 / 3
     )
     observer.lane_paused(run_id="r1", channel="a", reason=Reason.RATE_LIMITED, pause_s=2)
-    observer.lane_ended(run_id="r1", channel="a", reason=Reason.SLACK_UNREACHABLE, alerts_left=3)
+    observer.lane_ended(run_id="r1", channel="a", reason=Reason.SLACK_UNREACHABLE, alerts_untried=3)
     observer.notice_sent(run_id="r1", accounts=1, message_id="<m>")
     observer.notice_written(run_id="r1", accounts=1, path="x.eml")
     observer.notice_failed(run_id="r1", accounts=1, error="SMTPConnectError")

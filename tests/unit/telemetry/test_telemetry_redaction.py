@@ -56,14 +56,14 @@ def test_configured_secrets_go_in_every_spelling() -> None:
 
 def test_settings_give_away_each_of_their_secrets() -> None:
     """Whole values, passwords inside URLs, and the path of a webhook, which clients name alone."""
-    redact = Redactor.of(
+    redact = Redactor(
         Settings(
             _env_file=None,
             slack_webhook_url="https://proxy.example.com/services/T1/B1/canarypath",
             slack_auth_token="canarytoken",
             smtp_url="smtp://user:canary%40smtp@mail:587",
             database_url="postgresql://user:canarydatabase@db/x",
-        )
+        ).secrets()
     )
     text = "path=/services/T1/B1/canarypath t=canarytoken p=canary@smtp q=canary%40smtp d=canarydatabase"
     assert "canary" not in redact(text)
@@ -72,4 +72,4 @@ def test_settings_give_away_each_of_their_secrets() -> None:
 def test_a_short_secret_does_not_destroy_the_words() -> None:
     """GCS_TOKEN=anon is a setting, not a secret; `anonymous` must stay readable."""
     settings = Settings(_env_file=None, gcs_token="anon")
-    assert Redactor.of(settings)("an anonymous reader") == "an anonymous reader"
+    assert Redactor(settings.secrets())("an anonymous reader") == "an anonymous reader"

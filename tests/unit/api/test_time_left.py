@@ -1,6 +1,6 @@
 """The time left: what was seen, or nothing."""
 
-from service.cli.time_left import TimeLeft
+from service.api.time_left import TimeLeft
 from service.domain.progress import Phase, Progress
 
 
