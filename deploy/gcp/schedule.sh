@@ -7,5 +7,5 @@ gcloud scheduler jobs create http risk-alerts-daily \
   --project "$PROJECT" --location "$REGION" \
   --schedule "0 6 1-5 * *" --time-zone Etc/UTC \
   --uri "https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs/risk-alerts:run" \
-  --http-method POST \
+  --http-method POST --max-retry-attempts 0 \
   --oauth-service-account-email "risk-alerts-scheduler@$PROJECT.iam.gserviceaccount.com"
