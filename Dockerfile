@@ -5,18 +5,20 @@ FROM python:3.12-slim AS build
 WORKDIR /build
 RUN python -m venv /opt/venv
 COPY requirements.lock ./
-RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
+# Compiled here: what is compiled at its first start would be compiled again in every container.
+RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --compile --require-hashes --only-binary :all: -r requirements.lock
 COPY pyproject.toml README.md ./
 COPY service ./service
-COPY mock_slack ./mock_slack
 RUN pip install --no-cache-dir --disable-pip-version-check "setuptools>=77" \
  && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
- && /opt/venv/bin/pip install --no-cache-dir --no-deps /wheels/*.whl \
+ && /opt/venv/bin/pip install --no-cache-dir --no-deps --compile /wheels/*.whl \
+ && find /opt/venv/lib -type d \( -name tests -o -name test \) -prune -exec rm -rf {} + \
  && /opt/venv/bin/pip uninstall --yes pip
 
 FROM python:3.12-slim
 RUN pip uninstall --yes --root-user-action=ignore pip \
- && useradd --system --uid 10001 --home-dir /var/lib/risk-alerts --create-home risk-alerts \
+ && groupadd --system --gid 10001 risk-alerts \
+ && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/risk-alerts --create-home risk-alerts \
  && mkdir /data && chown risk-alerts /data
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \
@@ -25,7 +27,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     PORT=8080 \
     ALLOWED_SOURCES='["file:///data"]' \
     DATABASE_URL=sqlite:////var/lib/risk-alerts/risk_alerts.db
-USER risk-alerts
+# A number, so that Kubernetes can see for itself that this is not root.
+USER 10001:10001
 WORKDIR /var/lib/risk-alerts
 VOLUME /var/lib/risk-alerts
 EXPOSE 8080

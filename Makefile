@@ -49,7 +49,7 @@ define environment
   || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 …"; exit 1; }
 @test -x $(1)/bin/python || { echo "building $(1) (once)"; $(PYTHON) -m venv $(1); }
 @command -v uv >/dev/null || test -x $(1)/bin/uv || $(1)/bin/python -m pip install --quiet --disable-pip-version-check uv
-@PATH="$(abspath $(1))/bin:$$PATH" uv pip install --quiet --python $(1)/bin/python --require-hashes -r $(2)
+@PATH="$(abspath $(1))/bin:$$PATH" uv pip install --quiet --compile-bytecode --python $(1)/bin/python --require-hashes -r $(2)
 @PATH="$(abspath $(1))/bin:$$PATH" uv pip install --quiet --python $(1)/bin/python --no-deps --no-build-isolation -e .
 @touch $@
 endef

@@ -105,7 +105,7 @@ def test_the_image_is_fenced_locked_and_without_rights() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     final_stage = dockerfile.split("FROM ")[2]
     assert "--require-hashes" in dockerfile
-    for needed in ("ALLOWED_SOURCES=", "USER risk-alerts", "HEALTHCHECK", "--host 0.0.0.0", "$PORT"):
+    for needed in ("ALLOWED_SOURCES=", "USER 10001:10001", "HEALTHCHECK", "--host 0.0.0.0", "$PORT"):
         assert needed in final_stage, needed
     assert "gcc" not in final_stage
 
