@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from service.api.context import Context
 from service.api.errors import install_error_handlers
 from service.api.middleware import TracingMiddleware
-from service.api.openapi import told_examples
+from service.api.openapi import document_examples
 from service.api.routes.alerts import router as alert_router
 from service.api.routes.runs import router
 from service.settings import Settings
@@ -43,7 +43,7 @@ def create_app(
         api.include_router(each)
     document = api.openapi
     # FastAPI's documented way to extend the document is to replace this method; it is computed once.
-    api.openapi = lambda: told_examples(document(), routers)  # type: ignore[method-assign]
+    api.openapi = lambda: document_examples(document(), routers)  # type: ignore[method-assign]
     return api
 
 

@@ -1,11 +1,12 @@
-"""The outermost layer of the API: ties log lines to the request's trace, and lets no error out untold."""
+"""The outermost layer of the API: ties log lines to the request's trace, and answers every error."""
 
 from collections.abc import Mapping
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.errors import DETAIL_OF_TOO_LARGE, DETAIL_OF_UNEXPECTED, STATUS, error_response
+from service.api.errors import BodyTooLargeError, error_response
+from service.domain.errors import RiskAlertsError
 from service.telemetry.logs import trace_fields
 
 
@@ -31,9 +32,9 @@ class TracingMiddleware:
             if message["type"] == "http.response.start":
                 started = True
                 # The framework's limit on bodies answers in plain text, past every error handler.
-                replaced = message["status"] == STATUS["body_too_large"] and not _is_json(message)
+                replaced = message["status"] == BodyTooLargeError.http_status and not _is_json(message)
                 if replaced:
-                    await error_response("body_too_large", DETAIL_OF_TOO_LARGE)(scope, receive, send)
+                    await error_response(BodyTooLargeError, BodyTooLargeError.example)(scope, receive, send)
             if not replaced:
                 await send(message)
 
@@ -47,7 +48,7 @@ class TracingMiddleware:
                 if started:
                     # Only a broken connection can still tell the client.
                     raise
-                await error_response("internal_error", DETAIL_OF_UNEXPECTED)(scope, receive, send)
+                await error_response(RiskAlertsError, RiskAlertsError.example)(scope, receive, send)
 
 
 def _is_json(start: Message) -> bool:

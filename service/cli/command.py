@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
 from service.api.schemas.run import ErrorOut
-from service.cli.exit_codes import RUN_FAILED, USAGE, exit_code_of
+from service.cli.exit_codes import RUN_FAILED, USAGE
 from service.domain.errors import RiskAlertsError
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
@@ -41,7 +41,7 @@ def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) 
         _tell(f"{error.code}: {detail}{run}")
         if as_json:
             print_json(ErrorOut(error=error.code, detail=detail, run_id=error.run_id))
-        return exit_code_of(error.code)
+        return error.exit_code
     except Exception as error:  # noqa: BLE001  # the outermost door: whatever it was goes to the log, with its stack
         structlog.get_logger().error("command_failed", exc_info=error)
         _tell("internal_error: something unexpected went wrong; the log says what")

@@ -1,16 +1,41 @@
-"""Every way this service can say no, as one family.
+"""Every way this service can say no, as one family: the one table of error codes.
 
-Each class carries a stable `code` that a person can search for and a machine can branch on. Nothing here
-knows HTTP: the API door maps codes to status codes, the command line maps them to exit codes.
+Each class says its stable `code`, what kind of error it is, and what a door answers for it: the status of the
+HTTP API and the exit code of the command line. Both are plain integers, so that the doors, the documentation
+and the store read one table, and nothing here imports HTTP.
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 
+class Kind(StrEnum):
+    """What an error is about, and so whether a run was recorded for it."""
+
+    REFUSED = "refused"
+    """Nothing was begun: no run is recorded."""
+    SOURCE = "source"
+    """The source could not be used: the run is recorded as failed."""
+    RUN = "run"
+    """The run is recorded as failed for what it found or met."""
+    SERVICE = "service"
+    """The fault is on this side: the run is recorded as failed if it could be."""
+
+
 class RiskAlertsError(Exception):
-    """Base of all errors that a caller is meant to read; `detail` is one sentence for a person."""
+    """Base of all errors that a caller is meant to read; `detail` is one sentence for a person.
+
+    A class that is no base has a `code` and an `example` of its own; the rest it may take from its base.
+    """
 
     code: ClassVar[str] = "internal_error"
+    kind: ClassVar[Kind] = Kind.SERVICE
+    http_status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+    retry_after_s: ClassVar[int | None] = None
+    """When it is worth while to ask again, where that is known."""
+    example: ClassVar[str] = "something unexpected went wrong; the service's log says what"
+    """A detail, for the documentation."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -18,150 +43,253 @@ class RiskAlertsError(Exception):
         self.run_id: str | None = None
         """The failed run that was recorded, where there is one; set by the run flow."""
 
+    @classmethod
+    def frees_key(cls) -> bool:
+        """Whether a run that failed so, before its alerts were recorded, leaves its idempotency key free."""
+        on_this_side = cls.http_status >= 500  # noqa: PLR2004  # as HTTP divides them
+        return on_this_side and cls.kind is not Kind.REFUSED
 
-# What was asked for cannot be run at all: no run is recorded.
+
+def errors_by_code() -> dict[str, type[RiskAlertsError]]:
+    """Return the table: the class that declares each code, as far as its module has been imported."""
+    table: dict[str, type[RiskAlertsError]] = {}
+    families = [RiskAlertsError]
+    for family in families:
+        table.setdefault(family.code, family)
+        families += family.__subclasses__()
+    return table
 
 
-class BadMonthError(RiskAlertsError):
+# What was asked for cannot be done at all.
+
+
+class RefusedError(RiskAlertsError):
+    """Base of the errors that come before anything was begun."""
+
+    kind = Kind.REFUSED
+    http_status = 422
+
+
+class UsageError(RefusedError):
+    """Base of the errors that the caller's words or the settings make."""
+
+    exit_code = 64
+    """EX_USAGE of sysexits.h."""
+
+
+class BadMonthError(UsageError):
     """The month is not spelled `YYYY-MM-01`, `current` or `previous`."""
 
     code = "bad_month"
+    example = "month must be YYYY-MM-01, 'current' or 'previous', not '2026-1-1'"
 
 
-class BadSourceUriError(RiskAlertsError):
+class BadSourceUriError(UsageError):
     """The source URI has an unsupported scheme, is relative, or carries credentials."""
 
     code = "bad_source_uri"
+    example = "the scheme ftp:// is not supported; use file://, gs:// or s3://"
 
 
-class SourceNotAllowedError(RiskAlertsError):
-    """The source lies outside `ALLOWED_SOURCES`."""
-
-    code = "source_not_allowed"
-
-
-class SlackNotConfiguredError(RiskAlertsError):
-    """A real run needs a webhook and none is configured."""
-
-    code = "slack_not_configured"
-
-
-class RoutingNotConfiguredError(RiskAlertsError):
-    """The map from region to channel is empty, so that no alert could reach anyone."""
-
-    code = "routing_not_configured"
-
-
-class DatabaseNotDurableError(RiskAlertsError):
-    """The database would die with its container, and the next run would send everything again."""
-
-    code = "database_not_durable"
-
-
-class IdempotencyKeyReusedError(RiskAlertsError):
-    """The `Idempotency-Key` was used for another request within a day."""
-
-    code = "idempotency_key_reused"
-
-
-class TooManyRunsError(RiskAlertsError):
-    """This process has as many runs, or previews, under way as `MAX_CONCURRENT_RUNS` allows."""
-
-    code = "too_many_runs"
-
-
-class RunNotFoundError(RiskAlertsError):
-    """No run has this id."""
-
-    code = "run_not_found"
-
-
-class RunFinishedError(RiskAlertsError):
-    """The run has finished, so that there is nothing to cancel."""
-
-    code = "run_finished"
-
-
-class AlertNotFoundError(RiskAlertsError):
-    """No alert has this id."""
-
-    code = "alert_not_found"
-
-
-class NotInDoubtError(RiskAlertsError):
-    """There is nothing to settle: what has become of the alert is known; the detail says what."""
-
-    code = "not_in_doubt"
-
-
-class BadCursorError(RiskAlertsError):
+class BadCursorError(UsageError):
     """The cursor was not made by this service for this list."""
 
     code = "bad_cursor"
+    example = "the cursor was not made for this list"
 
 
-# The source could not be used: the run is recorded as failed.
+class SlackNotConfiguredError(UsageError):
+    """A real run needs a webhook and none is configured."""
+
+    code = "slack_not_configured"
+    http_status = 503
+    example = "set SLACK_WEBHOOK_BASE_URL or SLACK_WEBHOOK_URL to send alerts"
+
+
+class RoutingNotConfiguredError(UsageError):
+    """The map from region to channel is empty, so that no alert could reach anyone."""
+
+    code = "routing_not_configured"
+    http_status = 503
+    example = "the map from region to channel is empty: set REGION_CHANNELS"
+
+
+class DatabaseNotDurableError(UsageError):
+    """The database would die with its container, and the next run would send everything again."""
+
+    code = "database_not_durable"
+    http_status = 503
+    example = "the SQLite database dies with this container: set DATABASE_URL to PostgreSQL"
+
+
+class SourceNotAllowedError(RefusedError):
+    """The source lies outside `ALLOWED_SOURCES`."""
+
+    code = "source_not_allowed"
+    http_status = 403
+    example = "the source lies outside ALLOWED_SOURCES"
+
+
+class IdempotencyKeyReusedError(RefusedError):
+    """The `Idempotency-Key` was used for another request within a day."""
+
+    code = "idempotency_key_reused"
+    example = "this Idempotency-Key was used for another request within a day"
+
+
+class TooManyRunsError(RefusedError):
+    """This process has as many runs, or previews, under way as `MAX_CONCURRENT_RUNS` allows."""
+
+    code = "too_many_runs"
+    http_status = 429
+    retry_after_s = 5
+    example = "8 runs are under way, as many as MAX_CONCURRENT_RUNS allows"
+
+
+class RunNotFoundError(RefusedError):
+    """No run has this id."""
+
+    code = "run_not_found"
+    http_status = 404
+    example = "no run has the id '20260201T060000Z-7d3f9a'"
+
+
+class RunFinishedError(RefusedError):
+    """The run has finished, so that there is nothing to cancel."""
+
+    code = "run_finished"
+    http_status = 409
+    example = "run 20260201T060000Z-7d3f9a has finished: it succeeded"
+
+
+class AlertNotFoundError(RefusedError):
+    """No alert has this id."""
+
+    code = "alert_not_found"
+    http_status = 404
+    example = "no alert has the id '5f0c6b8e7a3d4c1f9b2e6d8a7c5b4e31'"
+
+
+class NotInDoubtError(RefusedError):
+    """There is nothing to settle: what has become of the alert is known; the detail says what."""
+
+    code = "not_in_doubt"
+    http_status = 409
+    example = "the alert is not in doubt: it is failed"
+
+
+# The source could not be used.
 
 
 class SourceError(RiskAlertsError):
     """Base of all errors in which the source could not be used."""
+
+    kind = Kind.SOURCE
+    http_status = 422
 
 
 class SourceNotFoundError(SourceError):
     """There is no Parquet file at the URI."""
 
     code = "source_not_found"
+    http_status = 404
+    example = "there is no Parquet file at file:///data/monthly_account_status.parquet"
 
 
 class SourceNotParquetError(SourceError):
     """A file is empty, truncated, or not Parquet at all."""
 
     code = "source_not_parquet"
+    example = "monthly_account_status.parquet is truncated"
 
 
 class SchemaMismatchError(SourceError):
     """Columns are missing or of another type; the detail names all of them, expected and found."""
 
     code = "schema_mismatch"
+    example = "arr: expected int64, found string; updated_at: missing"
 
 
 class MonthNotInSourceError(SourceError):
     """The source has no row of the target month; the detail names the first and last month it has."""
 
     code = "month_not_in_source"
+    example = "the source has no row of 2026-01-01; its months are 2024-01-01 to 2025-12-01"
 
 
 class SourceChangedError(SourceError):
     """A file was replaced or removed while the source was being read."""
 
     code = "source_changed"
+    http_status = 409
+    example = "monthly_account_status.parquet was replaced while it was being read"
 
 
 class StorageUnreachableError(SourceError):
     """The storage did not answer in time, or could not be connected to."""
 
     code = "storage_unreachable"
+    http_status = 502
+    example = "the storage did not answer within 15 s"
 
 
 class StorageAccessRefusedError(SourceError):
     """The storage answered that these credentials may not read the source."""
 
     code = "storage_access_refused"
+    http_status = 502
+    example = "these credentials may not read gs://bucket/monthly_account_status.parquet"
 
 
 class MemoryLimitExceededError(SourceError):
     """The scan would need more memory than `MEMORY_LIMIT_MB`; the detail names what it needs."""
 
     code = "memory_limit_exceeded"
+    example = "the scan needs 700 MB, more than MEMORY_LIMIT_MB allows"
 
 
-# The run is recorded as failed, too, for what it found.
+# The run failed for what it found or met.
 
 
-class PlanChangedError(RiskAlertsError):
-    """The caller wanted just the plan that was previewed, and this run's is another: nothing was sent."""
+class FailedRunError(RiskAlertsError):
+    """Base of the errors that a run meets after it has begun, beside those of its source."""
+
+    kind = Kind.RUN
+    http_status = 409
+
+
+class PlanChangedError(FailedRunError):
+    """The caller wanted exactly the plan that was previewed, and this run's is another: nothing was sent."""
 
     code = "plan_changed"
+    example = f"nothing was sent: the plan has changed, and its digest is now {'0047e1a3' * 8}"
+
+
+class CancelledRunError(FailedRunError):
+    """Somebody cancelled the run."""
+
+    code = "cancelled"
+    example = "run 20260201T060000Z-7d3f9a was cancelled: what had not left by then stays in the outbox"
+
+
+class InterruptedRunError(FailedRunError):
+    """The run was stopped, or its process died, before it could finish."""
+
+    code = "interrupted"
+    http_status = 503
+    example = "the service was stopped before the run could finish"
+
+
+class OvertakenError(InterruptedRunError):
+    """The lease expired and somebody else took the month or the run over; this one must write no more."""
+
+
+class LedgerImbalanceError(FailedRunError):
+    """The counts of a run do not add up: a bug here, so the run fails loudly instead of reporting them."""
+
+    code = "ledger_imbalance"
+    http_status = 500
+    example = "alerts is 42, but its parts (41,) add up to 41"
 
 
 # The service itself.
@@ -171,33 +299,12 @@ class DatabaseUnusableError(RiskAlertsError):
     """The database cannot be opened, read or written."""
 
     code = "database_unusable"
+    http_status = 503
+    example = "the database cannot be opened"
 
 
 class DatabaseSchemaNewerError(DatabaseUnusableError):
     """The database was migrated by a newer version of this service, which this one must not write to."""
 
     code = "database_schema_newer"
-
-
-class LedgerImbalanceError(RiskAlertsError):
-    """The counts of a run do not add up: a bug here, so the run fails loudly instead of reporting them."""
-
-    code = "ledger_imbalance"
-
-
-class InterruptedRunError(RiskAlertsError):
-    """The run was stopped, or its process died, before it could finish."""
-
-    code = "interrupted"
-
-
-class OvertakenError(InterruptedRunError):
-    """The lease expired and somebody else took the month or the run over; this one must write no more."""
-
-    code = "interrupted"
-
-
-class CancelledRunError(RiskAlertsError):
-    """Somebody asked that nothing more of this run leaves."""
-
-    code = "cancelled"
+    example = "the database was migrated by a newer version of this service"

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from fastapi.routing import APIRoute
 
 from service.api.application import create_app
 from service.domain.delivery_status import DeliveryStatus, Reason
-from service.domain.errors import RiskAlertsError
+from service.domain.errors import Kind, errors_by_code
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -21,13 +20,6 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 DEPLOYED = sorted((ROOT / "deploy").rglob("*.*"))
 GIVEN_BY_OTHERS = {"AWS_DEFAULT_REGION"}
 """Variables in deploy/ that other programs read."""
-
-
-def all_errors(family: type[RiskAlertsError] = RiskAlertsError) -> Iterator[type[RiskAlertsError]]:
-    """Yield a family of errors, itself first."""
-    yield family
-    for child in family.__subclasses__():
-        yield from all_errors(child)
 
 
 def environment_names(text: str) -> set[str]:
@@ -43,11 +35,22 @@ def test_the_readme_names_every_endpoint() -> None:
         assert any(f"{method} {route.path}" in spoken for method in route.methods or ()), route.path
 
 
-def test_the_readme_names_every_error_a_caller_can_meet() -> None:
-    """Each error code with a meaning of its own stands in the README."""
-    families = {"internal_error"}
-    for error in all_errors():
-        assert error.code in families or error.code in README, error.code
+def test_the_readme_has_the_table_of_errors() -> None:
+    """Every code stands under its status, with whether a run was recorded for it; and no code but those."""
+    recorded = {
+        Kind.REFUSED: "no",
+        Kind.SOURCE: "yes",
+        Kind.RUN: "yes",
+        Kind.SERVICE: "if it could be",
+    }
+    table = {
+        (code, int(status), run)
+        for status, codes, run in re.findall(r"^\| (\d{3}) \| (.+?) \| ([^|]+) \|$", README, re.MULTILINE)
+        for code in re.findall(r"`([a-z_]+)`", codes)
+    }
+    assert table == {
+        (code, error.http_status, recorded[error.kind]) for code, error in errors_by_code().items()
+    }
 
 
 @pytest.mark.parametrize("reason", Reason)

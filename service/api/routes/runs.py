@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.api import csv_alerts, examples
 from service.api.context import Context, Opened
-from service.api.errors import MAX_BODY_BYTES, STATUS, error_response
+from service.api.errors import MAX_BODY_BYTES, UnhealthyError, error_response
 from service.api.events import run_events
 from service.api.openapi import answers
 from service.api.parameters import AlertsQuery, IdempotencyKey, PreviewQuery, RunId, RunsQuery, WithdrawnQuery
@@ -26,7 +26,7 @@ from service.api.schemas.run import (
     RunStartedOut,
     UnhealthyOut,
 )
-from service.domain.errors import DatabaseUnusableError
+from service.domain.errors import DatabaseUnusableError, Kind, RiskAlertsError, errors_by_code
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest
@@ -37,16 +37,7 @@ from service.store import DatabaseBusyError, RequestedBeforeError
 from service.store.patience import retry_while_unavailable
 
 REFUSALS: Final = ("bad_month", "bad_source_uri", "invalid_request", "body_too_large", "source_not_allowed")
-SOURCE_FAILURES: Final = (
-    "source_not_found",
-    "source_not_parquet",
-    "schema_mismatch",
-    "month_not_in_source",
-    "memory_limit_exceeded",
-    "source_changed",
-    "storage_unreachable",
-    "storage_access_refused",
-)
+SOURCE_FAILURES: Final = tuple(code for code, error in errors_by_code().items() if error.kind is Kind.SOURCE)
 STORE_FAILURES: Final = ("database_unusable", "internal_error")
 
 # Limited here: a limit of the whole application would lie outside the middleware that gives it our shape.
@@ -107,7 +98,9 @@ async def start_run(
             earlier = before.run_id
     error = await end_of_run(app, earlier)
     if error is not None:
-        return error_response(error.code, error.detail, run_id=earlier)
+        # A newer instance may have written a code that this one does not know.
+        failure = errors_by_code().get(error.code, RiskAlertsError)
+        return error_response(failure, error.detail, run_id=earlier)
     return RunStartedOut(run_id=earlier)
 
 
@@ -305,5 +298,5 @@ async def health(context: Opened) -> HealthOut | JSONResponse:
     try:
         return HealthOut(database=await context.app.store.health())
     except DatabaseUnusableError as problem:
-        told = UnhealthyOut(detail=problem.detail, run_id=None)
-        return JSONResponse(told.model_dump(), status_code=STATUS[told.error])
+        answer = UnhealthyOut(detail=problem.detail, run_id=None)
+        return JSONResponse(answer.model_dump(), status_code=UnhealthyError.http_status)

@@ -7,28 +7,13 @@ from typing import Final
 import orjson
 import sqlalchemy as sa
 
-from service.domain.errors import (
-    DatabaseUnusableError,
-    IdempotencyKeyReusedError,
-    InterruptedRunError,
-    LedgerImbalanceError,
-    RiskAlertsError,
-    RunNotFoundError,
-    StorageAccessRefusedError,
-    StorageUnreachableError,
-)
+from service.domain.errors import IdempotencyKeyReusedError, RunNotFoundError, errors_by_code
 from service.domain.run import RunError, RunRequest, RunStatus
 from service.store.database.database import Database, DatabaseClock
 from service.store.schema.tables import idempotency_keys, runs
 
 KEPT_S: Final = 24 * 3600.0
-FREEING: Final = frozenset(
-    error.code
-    for error in (
-        *(StorageUnreachableError, StorageAccessRefusedError),
-        *(DatabaseUnusableError, InterruptedRunError, LedgerImbalanceError, RiskAlertsError),
-    )
-)
+FREEING: Final = frozenset(code for code, error in errors_by_code().items() if error.frees_key())
 """Failures that are this side's: before anything was recorded, they leave the key free for another try."""
 
 

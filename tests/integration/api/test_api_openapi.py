@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 
 from service.api.application import create_app
-from service.api.errors import STATUS
+from service.domain.errors import errors_by_code
 from tests.support.doors import settings
 
 Operation = tuple[str, dict[str, Any]]
@@ -87,12 +87,12 @@ def test_errors_are_documented_under_their_status(openapi: dict[str, Any]) -> No
         for code, example in content["examples"].items():
             if "error" in example["value"] and "status" not in example["value"]:
                 assert content["schema"] == {"$ref": "#/components/schemas/ErrorOut"}, name
-                assert int(name.rsplit(" ", 1)[1]) == STATUS[code], name
+                assert int(name.rsplit(" ", 1)[1]) == errors_by_code()[code].http_status, name
                 assert example["value"]["error"] == code
                 seen.add(code)
     # The first two belong to no route, the third has a shape of its own, the last is met only by a start.
     elsewhere = {"not_found", "method_not_allowed", "unhealthy", "database_schema_newer"}
-    assert seen == set(STATUS) - elsewhere
+    assert seen == errors_by_code().keys() - elsewhere
 
 
 def test_the_framework_s_own_error_shape_is_nowhere(openapi: dict[str, Any]) -> None:

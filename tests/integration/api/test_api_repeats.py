@@ -13,12 +13,10 @@ import httpx2
 import pytest
 
 from mock_slack.running import RunningMock
-from service.api.errors import STATUS
 from service.domain.errors import InterruptedRunError
 from service.domain.month import Month
 from service.domain.run import RunRequest
 from service.runs.idempotent_request import end_of_run
-from service.store.runs.idempotency import FREEING
 from service.wiring import open_app
 from tests.support.clocks import ScaledClock
 from tests.support.delivering import House
@@ -149,14 +147,6 @@ def test_a_request_made_again_while_its_run_goes_on_waits(
         assert (second.result().status_code, second.result().content) == (200, first.result().content)
     assert len(run_ids(service)) == 2
     assert mock.stats().total.requests == 2
-
-
-def test_the_failures_that_leave_a_key_free_are_those_on_this_side() -> None:
-    """Each 5xx that a run can end with, and nothing else."""
-    before_any_run = {"slack_not_configured", "routing_not_configured", "database_not_durable"}
-    at_other_times = {"unhealthy", "database_schema_newer"}
-    ours = {code for code, status in STATUS.items() if status >= 500}
-    assert ours - before_any_run - at_other_times == FREEING
 
 
 async def test_whoever_waits_hears_of_a_run_whose_process_died(house: House) -> None:

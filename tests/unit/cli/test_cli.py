@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from service.api import examples
-from service.api.errors import STATUS
 from service.api.schemas.run import PreviewOut, RunOut, RunsOut
 from service.cli.command import source_uri
-from service.cli.exit_codes import EXIT_CODES_HELP, exit_code_of
+from service.cli.exit_codes import EXIT_CODES_HELP
 from service.cli.tables import print_preview, print_run, print_runs
 
 HEAVY = ("aiohttp", "fastapi", "fsspec", "numpy", "pyarrow", "pydantic", "rich", "sqlalchemy", "structlog")
@@ -57,25 +56,6 @@ def test_help_loads_nothing_heavy() -> None:
     program = f"import sys, service.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-@pytest.mark.parametrize(
-    ("code", "exit_code"),
-    [
-        ("bad_month", 64),
-        ("bad_source_uri", 64),
-        ("slack_not_configured", 64),
-        ("source_not_found", 1),
-        ("source_not_allowed", 1),
-        ("database_unusable", 1),
-        ("run_not_found", 1),
-        ("interrupted", 1),
-    ],
-)
-def test_errors_have_exit_codes(code: str, exit_code: int) -> None:
-    """64 is for what the caller or the settings did wrong, 1 for what went wrong; 2 is never an error's."""
-    assert exit_code_of(code) == exit_code
-    assert {exit_code_of(code) for code in STATUS} == {1, 64}
 
 
 @pytest.mark.parametrize("uri", ["gs://b/x", "s3://b/x/*.parquet", "file:///a%20b", "ftp://x"])
