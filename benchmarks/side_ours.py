@@ -14,13 +14,13 @@ def load(formulation: str) -> Work:
     hide_pandas()
     import asyncio  # noqa: PLC0415 - importing is what is timed
 
+    from service.account_risk.engine import EvaluationOptions  # noqa: PLC0415
     from service.account_risk.evaluate import evaluate  # noqa: PLC0415
     from service.domain.alert import Criteria  # noqa: PLC0415
     from service.domain.evaluation import Evaluation  # noqa: PLC0415
     from service.domain.month import Month  # noqa: PLC0415
     from service.domain.progress import Progress  # noqa: PLC0415
     from service.sources.opening import SourceUri, StorageAccess, open_source  # noqa: PLC0415
-    from service.sources.parquet.scan import ScanOptions  # noqa: PLC0415
 
     def answer(evaluation: Evaluation) -> Answer:
         alerts = [
@@ -47,7 +47,7 @@ def load(formulation: str) -> Work:
         )
         uri = SourceUri.parse(question.source.resolve().as_uri())
         with open_source(uri, StorageAccess()) as source:
-            options = ScanOptions(threads=question.threads)
+            options = EvaluationOptions(threads=question.threads)
             evaluation = asyncio.run(evaluate(source, criteria, options=options, progress=Progress()))
         return lambda: answer(evaluation)
 

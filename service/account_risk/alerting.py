@@ -1,4 +1,4 @@
-"""The rules: which of the accounts At Risk are worth telling about, in which order, and what looks odd."""
+"""The rules: which of the accounts At Risk are alerted, in which order, and what looks odd."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ def is_nearly_at_risk(statuses: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Selection:
     """The alerts, and what became of the other accounts At Risk."""
 
     alerts: tuple[Alert, ...]
@@ -43,14 +43,14 @@ class Judged:
     warnings: tuple[RunWarning, ...]
 
 
-def judge(at_risk: Attributes, durations: Callable[[Ints], Ints], criteria: Criteria) -> Judged:
-    """Turn the rows At Risk into alerts; `durations` tells for how many months accounts have been so."""
+def select(at_risk: Attributes, durations: Callable[[Ints], Ints], criteria: Criteria) -> Selection:
+    """Turn rows At Risk into alerts; `durations` gives for how many months accounts have been At Risk."""
     accounts = at_risk.winners()
     known, meets_threshold = at_risk.arr_known[accounts], at_risk.meets_threshold[accounts]
     alerting = (
         accounts[meets_threshold | ~known] if criteria.alert_on_unknown_arr else accounts[meets_threshold]
     )
-    return Judged(
+    return Selection(
         alerts=_alerts(at_risk, alerting, durations(at_risk.accounts[alerting]), criteria),
         at_risk=accounts.size,
         below_threshold=int(np.count_nonzero(known & ~meets_threshold)),

@@ -1,4 +1,4 @@
-"""The attributes of accounts At Risk, column by column: what an alert tells besides its streak."""
+"""The attributes of accounts At Risk, column by column: what an alert shows besides its streak."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,14 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.account_risk.candidate_rows import Contenders
+from service.account_risk.candidate_rows import CandidateRows
+from service.account_risk.schema import ARR, NAME, OWNER, REGION, RENEWAL
 from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import (
-    ARR,
-    NAME,
-    OWNER,
-    REGION,
-    RENEWAL,
     Exact,
     Ints,
     Mask,
@@ -66,14 +62,14 @@ class Attributes:
 
     @classmethod
     def of_batch(
-        cls, batch: Batch, contenders: dict[tuple[int, int], Contenders], threshold: int
+        cls, batch: Batch, rows: dict[tuple[int, int], CandidateRows], threshold: int
     ) -> "Attributes":
-        """Read those of the contenders that stand in a batch, which are given by file and row group."""
-        here = contenders[batch.group.file, batch.group.index].between(
+        """Read those of `rows`, given by file and row group, that stand in a batch."""
+        here = rows[batch.group.file, batch.group.index].between(
             batch.first_row, batch.first_row + batch.columns.num_rows
         )
-        rows = batch.columns.take(pa.array(here.places - batch.first_row))
-        return cls.of(accounts=here.accounts, ids=here.ids, rows=rows, threshold=threshold)
+        values = batch.columns.take(pa.array(here.places - batch.first_row))
+        return cls.of(accounts=here.accounts, ids=here.ids, rows=values, threshold=threshold)
 
     @classmethod
     def joined(cls, parts: Iterable["Attributes"]) -> "Attributes":

@@ -1,4 +1,4 @@
-"""The contenders: At Risk rows of the target month, of which later ones may overrule earlier ones."""
+"""Candidate rows: At Risk rows of the target month, which later rows may yet overrule."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from service.sources.parquet.columns import Ints, Mask, Packed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contenders:
+class CandidateRows:
     """Whose these rows are, how new they are and where they stand; one entry a row, no strings but ids."""
 
     accounts: Ints
@@ -26,7 +26,7 @@ class Contenders:
     """large_binary."""
 
     @classmethod
-    def joined(cls, parts: Iterable["Contenders"]) -> "Contenders":
+    def joined(cls, parts: Iterable["CandidateRows"]) -> "CandidateRows":
         """Put those of many batches together; their order is that of arrival."""
         parts = list(parts)
 
@@ -48,9 +48,9 @@ class Contenders:
         columns = self.accounts, self.packed, self.files, self.row_groups, self.places, self.ids
         return sum(int(column.nbytes) for column in columns)
 
-    def of(self, rows: Ints | Mask) -> "Contenders":
+    def of(self, rows: Ints | Mask) -> "CandidateRows":
         """Return some of them."""
-        return Contenders(
+        return CandidateRows(
             accounts=self.accounts[rows],
             packed=self.packed[rows],
             files=self.files[rows],
@@ -59,7 +59,7 @@ class Contenders:
             ids=self.ids.take(pa.array(np.arange(self.accounts.size)[rows])),
         )
 
-    def by_row_group(self) -> dict[tuple[int, int], "Contenders"]:
+    def by_row_group(self) -> dict[tuple[int, int], "CandidateRows"]:
         """Return them by file and row group, in the order of their places."""
         ordered = self.of(np.lexsort((self.places, self.row_groups, self.files)))
         groups = np.stack([ordered.files, ordered.row_groups])
@@ -70,7 +70,7 @@ class Contenders:
             if rows.size
         }
 
-    def between(self, first: int, last: int) -> "Contenders":
+    def between(self, first: int, last: int) -> "CandidateRows":
         """Return those of one row group, in order, whose places are in `first` up to before `last`."""
         low, high = np.searchsorted(self.places, [first, last])
         return self.of(np.arange(low, high))

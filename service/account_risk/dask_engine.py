@@ -1,4 +1,4 @@
-"""The cluster: the same evaluation on Dask workers, for sources that one machine would take too long over.
+"""The Dask engine: the same evaluation on a cluster, for sources that one machine would take too long over.
 
 Tasks fold row groups where they are scheduled. What they found of each account is split by the account's
 fingerprint into buckets, each bucket is merged in a tree, and this process gets the candidates alone. Every
@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 
 from service.account_risk.attributes import Attributes
-from service.account_risk.candidate_rows import Contenders
+from service.account_risk.candidate_rows import CandidateRows
 from service.account_risk.dask_tasks import (
     Candidates,
     Share,
-    Told,
+    ShareReport,
     candidates_of,
     fold_earlier,
     fold_target,
@@ -26,13 +26,14 @@ from service.account_risk.dask_tasks import (
     narrowed,
     read_attributes,
 )
+from service.account_risk.engine import EvaluationOptions
 from service.account_risk.fold import Fold
 from service.account_risk.partial_fold import Partial, merged
 from service.account_risk.scan_plan import ScanPlan
 from service.account_risk.window import MonthWindow
 from service.domain.errors import InterruptedRunError, StorageUnreachableError
 from service.sources.parquet.footer import RowGroup
-from service.sources.parquet.scan import Scan, ScanOptions
+from service.sources.parquet.scan import Scan
 
 _CONNECT_S: Final = 15
 _LOOK_S: Final = 0.005
@@ -41,11 +42,11 @@ _MERGED_AT_ONCE: Final = 4
 _RETRIES: Final = 3
 
 
-class Cluster:
+class DaskEngine:
     """A Dask cluster at work on one evaluation."""
 
     def __init__(
-        self, client: Any, scan: Scan, plan: ScanPlan, options: ScanOptions, stop: threading.Event
+        self, client: Any, scan: Scan, plan: ScanPlan, options: EvaluationOptions, stop: threading.Event
     ) -> None:
         if options.reopen is None:
             raise ValueError("a cluster needs to be told how to open the source")
@@ -57,12 +58,12 @@ class Cluster:
         self._threads = sum(client.nthreads().values()) or 1
 
     def fold(self, fold: Fold, on_groups: Callable[[Iterable[RowGroup]], None]) -> int:
-        """Fill `fold` with what all row groups say of candidates; returns the number of all cells seen."""
+        """Fill `fold` with what all row groups say of candidates; returns the number of cells seen."""
         seed, plan = fold.accounts.seed, self._plan
         buckets = self._threads
         first = self._submit(fold_target, self._shares(plan.with_target, seed), on_groups)
-        told = self._gather([self._submit_pure(item, one, 0) for one in first])
-        candidates = _candidates(fold, told)
+        reports = self._gather([self._submit_pure(item, one, 0) for one in first])
+        candidates = _candidates(fold, reports)
         parts = [self._submit_pure(narrowed, one, candidates, plan.months, buckets) for one in first]
         shares = self._shares(plan.before_target, seed)
         scattered = self._client.scatter(candidates, broadcast=True) if shares else None
@@ -81,14 +82,14 @@ class Cluster:
     def attributes(
         self,
         groups: Sequence[RowGroup],
-        contenders: dict[tuple[int, int], Contenders],
+        rows: dict[tuple[int, int], CandidateRows],
         on_groups: Callable[[Iterable[RowGroup]], None],
     ) -> list[Attributes]:
-        """Read the attributes of the contenders in these row groups."""
+        """Read the attributes of these rows."""
         threshold = self._plan.criteria.arr_threshold
         tasks = []
         for share in self._shares(groups, 0):
-            here = {(one.file, one.index): contenders[one.file, one.index] for one in share.groups}
+            here = {(one.file, one.index): rows[one.file, one.index] for one in share.groups}
             tasks.append(
                 (
                     share,
@@ -173,20 +174,20 @@ class Cluster:
         return parts[0]
 
 
-def _candidates(fold: Fold, told: Sequence[Told]) -> Candidates:
+def _candidates(fold: Fold, reports: Sequence[ShareReport]) -> Candidates:
     """Give all candidates numbers, and note their rows in `fold` under those."""
-    for one in told:
+    for one in reports:
         numbers = fold.accounts.numbers_of(one.home, one.check)
-        fold.noted.append(replace(one.contenders, accounts=numbers))
+        fold.noted.append(replace(one.rows, accounts=numbers))
         _absorb(fold, one)
     fold.join_candidates()
     home, check = fold.accounts.fingerprints()
     return Candidates(home=home.copy(), check=check.copy())
 
 
-def _absorb(fold: Fold, told: Told) -> None:
-    fold.judge.tally.add(told.tally)
-    fold.nearly_at_risk += told.nearly_at_risk
+def _absorb(fold: Fold, report: ShareReport) -> None:
+    fold.validator.tally.add(report.tally)
+    fold.nearly_at_risk += report.nearly_at_risk
 
 
 def _window(fold: Fold, buckets: Sequence[Partial], months: int) -> MonthWindow:
@@ -202,13 +203,15 @@ def _window(fold: Fold, buckets: Sequence[Partial], months: int) -> MonthWindow:
 
 
 @contextmanager
-def connected(address: str) -> Iterator[Any]:
-    """Connect to a Dask scheduler; raises StorageUnreachableError if there is none."""
+def dask_engine(
+    scan: Scan, plan: ScanPlan, options: EvaluationOptions, stop: threading.Event
+) -> Iterator[DaskEngine]:
+    """Connect to the cluster of these options; raises StorageUnreachableError if there is none."""
     from distributed import Client  # noqa: PLC0415 - an extra, imported where it is used
 
     try:
-        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+        client = Client(options.cluster, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError) as error:
-        raise StorageUnreachableError(f"no Dask scheduler answers at {address}") from error
+        raise StorageUnreachableError(f"no Dask scheduler answers at {options.cluster}") from error
     with client:
-        yield client
+        yield DaskEngine(client, scan, plan, options, stop)

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from service.account_risk.attributes import Attributes
-from service.account_risk.candidate_rows import Contenders
+from service.account_risk.candidate_rows import CandidateRows
 from service.account_risk.fold import Fold
 from service.account_risk.partial_fold import Partial
 from service.account_risk.row_validation import RowTally
 from service.account_risk.scan_plan import ScanPlan
+from service.account_risk.schema import ACCOUNT_ROWS
 from service.sources.parquet.batch import Batch
-from service.sources.parquet.columns import ATTRIBUTES, KEYS, Packed
+from service.sources.parquet.columns import Packed
 from service.sources.parquet.footer import Footer, RowGroup
 from service.sources.parquet.scan import Scan
 from service.sources.source import Source, SourceFile
@@ -36,7 +37,7 @@ class Share:
     def read(self, columns: Sequence[str], on_batch: Callable[[Batch], None]) -> None:
         """Give every batch of these row groups to `on_batch`."""
         with self.reopen() as source:
-            scan = Scan(source, threads=1, stop=threading.Event())
+            scan = Scan(source, ACCOUNT_ROWS, threads=1, stop=threading.Event())
             scan.adopt(self.files, self.footers)
             scan.read(self.groups, columns, on_batch)
 
@@ -46,15 +47,15 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a share told besides its cells: little, and for the driver."""
+class ShareReport:
+    """What a share says besides its cells: little, and for the driver."""
 
     tally: RowTally
     nearly_at_risk: int
-    contenders: Contenders
+    rows: CandidateRows
     home: Packed
     check: Packed
-    """Fingerprints of the contenders' accounts."""
+    """Fingerprints of these rows' accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,38 +66,38 @@ class Candidates:
     check: Packed
 
 
-def fold_target(share: Share) -> tuple[Told, Partial]:
+def fold_target(share: Share) -> tuple[ShareReport, Partial]:
     """Fold row groups that may hold the target month: any account may turn out a candidate."""
     fold = share.fold()
-    share.read(KEYS, fold.target_batch)
+    share.read(ACCOUNT_ROWS.keys, fold.target_batch)
     everyone = np.arange(fold.accounts.count)
-    return _told(fold), Partial.of(fold.window, fold.accounts, everyone, fold.window.months)
+    return _report(fold), Partial.of(fold.window, fold.accounts, everyone, fold.window.months)
 
 
-def fold_earlier(share: Share, candidates: Candidates, buckets: int) -> tuple[Told, list[Partial]]:
+def fold_earlier(share: Share, candidates: Candidates, buckets: int) -> tuple[ShareReport, list[Partial]]:
     """Fold row groups of earlier months, for candidates alone, into buckets."""
     fold = share.fold()
     tracked = fold.accounts.numbers_of(candidates.home, candidates.check)
     fold.window.track_only(np.sort(tracked), share.plan.months)
-    share.read(KEYS, fold.earlier_batch)
+    share.read(ACCOUNT_ROWS.keys, fold.earlier_batch)
     partial = Partial.of(fold.window, fold.accounts, tracked, share.plan.months)
-    return _told(fold), partial.buckets(buckets)
+    return _report(fold), partial.buckets(buckets)
 
 
-def _told(fold: Fold) -> Told:
-    contenders = Contenders.joined(fold.noted)
+def _report(fold: Fold) -> ShareReport:
+    rows = CandidateRows.joined(fold.noted)
     home, check = fold.accounts.fingerprints()
-    return Told(
-        tally=fold.judge.tally,
+    return ShareReport(
+        tally=fold.validator.tally,
         nearly_at_risk=fold.nearly_at_risk,
-        contenders=contenders,
-        home=home[contenders.accounts],
-        check=check[contenders.accounts],
+        rows=rows,
+        home=home[rows.accounts],
+        check=check[rows.accounts],
     )
 
 
 def narrowed(
-    folded: tuple[Told, Partial], candidates: Candidates, months: int, buckets: int
+    folded: tuple[ShareReport, Partial], candidates: Candidates, months: int, buckets: int
 ) -> list[Partial]:
     """Forget the numbers of all accounts but the candidates, and make room for more months."""
     partial = folded[1]
@@ -129,10 +130,11 @@ def candidates_of(bucket: Partial) -> tuple[int, Partial]:
     )
 
 
-def read_attributes(
-    share: Share, contenders: dict[tuple[int, int], Contenders], threshold: int
-) -> Attributes:
-    """Read the attributes of the contenders in a share."""
+def read_attributes(share: Share, rows: dict[tuple[int, int], CandidateRows], threshold: int) -> Attributes:
+    """Read the attributes of these rows in a share."""
     found: list[Attributes] = []
-    share.read(ATTRIBUTES, lambda batch: found.append(Attributes.of_batch(batch, contenders, threshold)))
+    share.read(
+        ACCOUNT_ROWS.attributes,
+        lambda batch: found.append(Attributes.of_batch(batch, rows, threshold)),
+    )
     return Attributes.joined(found)

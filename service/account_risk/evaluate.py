@@ -1,22 +1,23 @@
 """The evaluate flow: source → record batches → month window → rules → alerts.
 
 Three walks over parts of the source, each as narrow as can be: the keys of the row groups that may hold the
-target month, which tell the candidates; the keys of earlier months; and the attributes, only of row groups
+target month, which give the candidates; the keys of earlier months; and the attributes, only of row groups
 with a row that counts.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
-from service.account_risk.alerting import judge, near_miss_warnings
+from service.account_risk.alerting import near_miss_warnings, select
 from service.account_risk.attributes import Attributes
-from service.account_risk.candidate_rows import Contenders
-from service.account_risk.dask_engine import Cluster, connected
+from service.account_risk.dask_engine import dask_engine
+from service.account_risk.engine import Engine, EvaluationOptions, LocalEngine
 from service.account_risk.fold import Fold
 from service.account_risk.scan_plan import ScanPlan, plan_scan
+from service.account_risk.schema import ACCOUNT_ROWS, MONTH
 from service.domain.alert import Criteria
 from service.domain.errors import MonthNotInSourceError
 from service.domain.evaluation import Evaluation
@@ -24,21 +25,21 @@ from service.domain.month import Month
 from service.domain.progress import Phase, Progress
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.sources.parquet.batch import Batch
-from service.sources.parquet.columns import ATTRIBUTES, KEYS, MONTH, days, valid
+from service.sources.parquet.columns import days, valid
 from service.sources.parquet.footer import RowGroup
-from service.sources.parquet.scan import Scan, ScanOptions
+from service.sources.parquet.scan import Scan
 from service.sources.source import Source
 
 
 async def evaluate(
-    source: Source, criteria: Criteria, *, options: ScanOptions, progress: Progress
+    source: Source, criteria: Criteria, *, options: EvaluationOptions, progress: Progress
 ) -> Evaluation:
     """Answer which accounts are At Risk in the month, since when, and what became of every row.
 
     Reads in daemon threads, so that the event loop goes on. Raises SourceError.
     """
     stop = threading.Event()
-    scan = Scan(source, threads=options.threads, stop=stop)
+    scan = Scan(source, ACCOUNT_ROWS, threads=options.threads, stop=stop)
     try:
         return await run_in_daemon_thread(_pinned, scan, criteria, options, progress, stop)
     finally:
@@ -46,30 +47,29 @@ async def evaluate(
         stop.set()
 
 
-async def plan(source: Source, criteria: Criteria, *, options: ScanOptions) -> ScanPlan:
+async def plan(source: Source, criteria: Criteria, *, options: EvaluationOptions) -> ScanPlan:
     """Answer what an evaluation would read, from the footers alone; raises SourceError."""
     stop = threading.Event()
     try:
-        return await run_in_daemon_thread(
-            _plan, Scan(source, threads=options.threads, stop=stop), criteria, options
-        )
+        scan = Scan(source, ACCOUNT_ROWS, threads=options.threads, stop=stop)
+        return await run_in_daemon_thread(_plan, scan, criteria, options)
     finally:
         stop.set()
 
 
-def _plan(scan: Scan, criteria: Criteria, options: ScanOptions) -> ScanPlan:
+def _plan(scan: Scan, criteria: Criteria, options: EvaluationOptions) -> ScanPlan:
     return plan_scan(scan.footers(), criteria, threads=options.threads)
 
 
 def _pinned(
-    scan: Scan, criteria: Criteria, options: ScanOptions, progress: Progress, stop: threading.Event
+    scan: Scan, criteria: Criteria, options: EvaluationOptions, progress: Progress, stop: threading.Event
 ) -> Evaluation:
     with scan.pinned():
         return _evaluate(scan, criteria, options, progress, stop)
 
 
 def _evaluate(
-    scan: Scan, criteria: Criteria, options: ScanOptions, progress: Progress, stop: threading.Event
+    scan: Scan, criteria: Criteria, options: EvaluationOptions, progress: Progress, stop: threading.Event
 ) -> Evaluation:
     progress.phase = Phase.PLANNING
     plan = _plan(scan, criteria, options)
@@ -87,73 +87,36 @@ def _evaluate(
     fold = Fold(plan, memory_limit_mb=options.memory_limit_mb)
     with _engine(scan, plan, options, stop) as engine:
         account_months = engine.fold(fold, on_groups)
-        if not fold.judge.tally.of_target_month:
+        if not fold.validator.tally.of_target_month:
             raise _month_not_in_source(scan, plan, criteria)
-        still_at_risk = fold.contenders()
-        contenders, durations = still_at_risk.by_row_group(), fold.streaks(still_at_risk.accounts)
+        still_at_risk = fold.still_at_risk()
+        by_row_group, durations = still_at_risk.by_row_group(), fold.streaks(still_at_risk.accounts)
         del still_at_risk
-        groups = [group for group in plan.with_target if (group.file, group.index) in contenders]
+        groups = [group for group in plan.with_target if (group.file, group.index) in by_row_group]
         progress.row_groups_total += len(groups)
         progress.rows_total += sum(group.rows for group in groups)
-        at_risk = engine.attributes(groups, contenders, on_groups)
-    judged = judge(Attributes.joined(at_risk), durations, criteria)
+        at_risk = engine.attributes(groups, by_row_group, on_groups)
+    selected = select(Attributes.joined(at_risk), durations, criteria)
     return Evaluation(
         criteria=criteria,
-        alerts=judged.alerts,
-        rows=fold.ledger(judged, account_months),
-        warnings=(*near_miss_warnings(fold.nearly_at_risk, fold.candidate_ids()), *judged.warnings),
-        invalid_samples=fold.judge.samples,
+        alerts=selected.alerts,
+        rows=fold.ledger(selected, account_months),
+        warnings=(*near_miss_warnings(fold.nearly_at_risk, fold.candidate_ids()), *selected.warnings),
+        invalid_samples=fold.validator.samples,
         plan=plan.summary(),
         source_versions=scan.versions,
     )
 
 
-class LocalEngine:
-    """This process at work on one evaluation; a cluster can stand in its place."""
-
-    def __init__(self, scan: Scan, plan: ScanPlan) -> None:
-        self._scan = scan
-        self._plan = plan
-
-    def fold(self, fold: Fold, on_groups: Callable[[Iterable[RowGroup]], None]) -> int:
-        """Fill `fold` with what all row groups say; returns the number of all cells seen."""
-        self._scan.read(self._plan.with_target, KEYS, fold.target_batch, lambda group: on_groups((group,)))
-        fold.forget_all_but_candidates()
-
-        def on_earlier(group: RowGroup) -> None:
-            fold.finished(group)
-            on_groups((group,))
-
-        self._scan.read(self._plan.before_target, KEYS, fold.earlier_batch, on_earlier)
-        return fold.window.account_months()
-
-    def attributes(
-        self,
-        groups: Sequence[RowGroup],
-        contenders: dict[tuple[int, int], Contenders],
-        on_groups: Callable[[Iterable[RowGroup]], None],
-    ) -> list[Attributes]:
-        """Read the attributes of the contenders in these row groups."""
-        found: list[Attributes] = []
-        threshold = self._plan.criteria.arr_threshold
-        self._scan.read(
-            groups,
-            ATTRIBUTES,
-            lambda batch: found.append(Attributes.of_batch(batch, contenders, threshold)),
-            lambda group: on_groups((group,)),
-        )
-        return found
-
-
 @contextmanager
 def _engine(
-    scan: Scan, plan: ScanPlan, options: ScanOptions, stop: threading.Event
-) -> Iterator["LocalEngine | Cluster"]:
+    scan: Scan, plan: ScanPlan, options: EvaluationOptions, stop: threading.Event
+) -> Iterator[Engine]:
     if options.cluster is None:
         yield LocalEngine(scan, plan)
         return
-    with connected(options.cluster) as client:
-        yield Cluster(client, scan, plan, options, stop)
+    with dask_engine(scan, plan, options, stop) as engine:
+        yield engine
 
 
 def _month_not_in_source(scan: Scan, plan: ScanPlan, criteria: Criteria) -> MonthNotInSourceError:

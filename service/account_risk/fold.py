@@ -8,18 +8,16 @@ import numpy as np
 import pyarrow as pa
 
 from service.account_risk.account_index import AccountIndex
-from service.account_risk.alerting import Judged, is_at_risk, is_nearly_at_risk
-from service.account_risk.candidate_rows import Contenders
-from service.account_risk.row_validation import RowJudge, UsableRows
+from service.account_risk.alerting import Selection, is_at_risk, is_nearly_at_risk
+from service.account_risk.candidate_rows import CandidateRows
+from service.account_risk.row_validation import RowValidator, UsableRows
 from service.account_risk.scan_plan import PROCESS_BYTES, ScanPlan
+from service.account_risk.schema import ACCOUNT_ID, STATUS, UPDATED_AT
 from service.account_risk.window import TARGET, MonthWindow
 from service.domain.errors import MemoryLimitExceededError
 from service.domain.ledger import InvalidRow, RowLedger
 from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import (
-    ACCOUNT_ID,
-    STATUS,
-    UPDATED_AT,
     Halved,
     Ints,
     Mask,
@@ -35,21 +33,21 @@ _MEGABYTE: Final = 1 << 20
 
 
 class Fold:
-    """Judges rows, numbers their accounts, fills the month window, and remembers who may alert."""
+    """Validates rows, numbers their accounts, fills the month window, and remembers who may alert."""
 
     def __init__(
         self, plan: ScanPlan, *, memory_limit_mb: int | None = None, seed: int | None = None
     ) -> None:
-        self.judge = RowJudge(plan.criteria)
+        self.validator = RowValidator(plan.criteria)
         self.window = MonthWindow(plan.months_with_target)
         self.nearly_at_risk = 0
         self._plan = plan
         self.accounts = AccountIndex(seed)
         self._noting = threading.Lock()
         self._of_this_thread = threading.local()
-        self.noted: list[Contenders] = []
+        self.noted: list[CandidateRows] = []
         self._noted_bytes = 0
-        self._candidates = Contenders.joined([])
+        self._candidates = CandidateRows.joined([])
         self._in_seconds = True
         self._unfinished = list(plan.before_target)
         self._closed = TARGET
@@ -81,10 +79,10 @@ class Fold:
 
     def join_candidates(self) -> None:
         """Put the rows together that were noted as candidates'."""
-        self._candidates = Contenders.joined(self.noted)
+        self._candidates = CandidateRows.joined(self.noted)
         self.noted.clear()
 
-    def contenders(self) -> Contenders:
+    def still_at_risk(self) -> CandidateRows:
         """Return the At Risk rows of the target month that no later row overrules."""
         candidates = self._candidates
         return candidates.of(self.window.newest(candidates.accounts, TARGET) == candidates.packed)
@@ -104,9 +102,9 @@ class Fold:
         _, first = np.unique(self._candidates.accounts, return_index=True)
         return identifiers(self._candidates.ids.take(pa.array(first)))
 
-    def ledger(self, judged: Judged, account_months: int) -> RowLedger:
+    def ledger(self, selected: Selection, account_months: int) -> RowLedger:
         """Account for every row, given how many cells any was seen in; raises LedgerImbalanceError."""
-        tally = self.judge.tally
+        tally = self.validator.tally
         outside = tally.outside + self._plan.rows_skipped
         ledger = RowLedger(
             rows_in_source=self._plan.rows,
@@ -115,16 +113,16 @@ class Fold:
             invalid={reason: tally.invalid[reason] for reason in InvalidRow if tally.invalid[reason]},
             duplicates=tally.usable - account_months,
             account_months=account_months,
-            at_risk=judged.at_risk,
-            below_threshold=judged.below_threshold,
-            unknown_arr=judged.unknown_arr,
-            alerts=len(judged.alerts),
+            at_risk=selected.at_risk,
+            below_threshold=selected.below_threshold,
+            unknown_arr=selected.unknown_arr,
+            alerts=len(selected.alerts),
         )
         ledger.check()
         return ledger
 
     def _take_in(self, batch: Batch, *, note: bool) -> None:
-        usable = self.judge.judge(batch.columns, batch.file_name)
+        usable = self.validator.validate(batch.columns, batch.file_name)
         if usable is None:
             return
         accounts = self._numbers(usable.account_ids)
@@ -198,7 +196,7 @@ class Fold:
             return
         in_batch = rows if usable.rows is None else usable.rows[rows]
         ids = batch.columns.column(ACCOUNT_ID).take(pa.array(in_batch))
-        noted = Contenders(
+        noted = CandidateRows(
             accounts=accounts[rows],
             packed=as_nanoseconds(updated[rows] << updated.dtype.type(1) | updated.dtype.type(1)),
             files=np.full(rows.size, batch.group.file),

@@ -1,4 +1,4 @@
-"""The judgement of rows: each row of a batch is in the window or not, usable or not, and counted as such."""
+"""Validation: each row of a batch is in the window or not, usable or not, and counted as such."""
 
 import heapq
 import threading
@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.account_risk.schema import ACCOUNT_ID, MONTH
 from service.domain.alert import Criteria
 from service.domain.evaluation import InvalidSample
 from service.domain.ledger import InvalidRow
-from service.sources.parquet.columns import ACCOUNT_ID, MONTH, Ints, Mask, days, known_days, valid
+from service.sources.parquet.columns import Ints, Mask, days, known_days, valid
 from service.sources.parquet.text import as_bytes, identifiers
 
 SAMPLES_PER_REASON: Final = 3
@@ -70,10 +71,10 @@ class RowTally:
         )
 
 
-class RowJudge:
-    """Judges batches against one window and keeps the count; safe to use from several threads.
+class RowValidator:
+    """Validates batches against one window and keeps the count; safe to use from several threads.
 
-    The order of judgement: month null, outside the window, not a first of month, account id null or empty.
+    The order of the checks: month null, outside the window, not a first of month, account id null or empty.
     """
 
     def __init__(self, criteria: Criteria) -> None:
@@ -88,8 +89,8 @@ class RowJudge:
         self._counting = threading.Lock()
         self.tally = RowTally()
 
-    def judge(self, batch: Any, file: str) -> UsableRows | None:
-        """Judge a batch with the columns month and account_id; None if no row of it is of use."""
+    def validate(self, batch: Any, file: str) -> UsableRows | None:
+        """Return the usable rows of a batch that has month and account_id; None if there are none."""
         ids, month = batch.column(ACCOUNT_ID), batch.column(MONTH)
         since = np.subtract(days(month), self._first - 1, dtype=np.int64)
         back: Ints = self._back.take(since, mode="clip")

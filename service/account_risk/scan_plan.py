@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from service.account_risk.schema import ACCOUNT_ROWS
 from service.domain.alert import Criteria
 from service.domain.month import Month
 from service.sources.parquet.batch import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
-from service.sources.parquet.columns import ATTRIBUTES, KEYS
 from service.sources.parquet.footer import Footer, RowGroup, row_groups
 
 _MEGABYTE: Final = 1 << 20
@@ -64,12 +64,12 @@ class ScanPlan:
         batch = max((max(group.key_bytes, group.attribute_bytes) for group in groups), default=0)
         ahead = max((min(group.compressed_bytes, PREFETCH_BYTES) for group in groups), default=0)
         # Of each column a piece of the file, a decompressed page (1 MiB by writers' default) and a batch.
-        columns = (len(KEYS) + len(ATTRIBUTES)) * (READ_BYTES + _MEGABYTE)
+        columns = len(ACCOUNT_ROWS.kinds) * (READ_BYTES + _MEGABYTE)
         return self.threads * (2 * batch + ahead + columns + BATCH_ROWS * 8 * _NUMBERS_PER_ROW)
 
     @property
     def bytes_per_account(self) -> int:
-        """An upper bound of the memory that each account takes; how many there are, no footer tells."""
+        """An upper bound of the memory that each account takes; how many there are, no footer says."""
         # One month more, for the one whose room is being enlarged.
         cells = _NUMBER * (self.months_with_target + 1)
         marks_and_rank = self.months + 1 + 4 if self.before_target else 0
@@ -95,7 +95,10 @@ class ScanPlan:
             "rows_read": sum(group.rows for group in read),
             "rows_skipped": self.rows_skipped,
             "months": self.months,
-            "columns": {"every_row": list(KEYS), "alerting_accounts": list(ATTRIBUTES)},
+            "columns": {
+                "every_row": list(ACCOUNT_ROWS.keys),
+                "alerting_accounts": list(ACCOUNT_ROWS.attributes),
+            },
             "compressed_bytes": {
                 "every_row": sum(group.compressed_bytes for group in read),
                 "alerting_accounts_at_most": sum(group.attribute_compressed for group in self.with_target),
@@ -115,13 +118,14 @@ class ScanPlan:
     def _lines(self) -> Iterable[str]:
         summary = self.summary()
         groups, sizes = summary["row_groups"], summary["compressed_bytes"]
+        keys, attributes = ", ".join(ACCOUNT_ROWS.keys), ", ".join(ACCOUNT_ROWS.attributes)
         window = f"{self.criteria.first_month} to {self.criteria.month}"
         yield f"{self.files} files, {self.rows:,} rows; the window is {window}"
-        yield f"1. {groups['with_target_month']} row groups where the target month may be: {', '.join(KEYS)}"
+        yield f"1. {groups['with_target_month']} row groups where the target month may be: {keys}"
         yield f"2. {groups['earlier_months']} row groups of earlier months, newest first: the same columns"
         yield f"   {_megabytes(sizes['every_row'])} compressed, {summary['rows_read']:,} rows"
         yield (
-            f"3. of the row groups in 1., those with alerting accounts: {', '.join(ATTRIBUTES)}, "
+            f"3. of the row groups in 1., those with alerting accounts: {attributes}, "
             f"at most {_megabytes(sizes['alerting_accounts_at_most'])}"
         )
         for reason, count in groups["skipped"].items():

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+from service.account_risk.engine import EvaluationOptions
 from service.account_risk.evaluate import evaluate
 from service.delivery.channels import Channels
 from service.delivery.dispatch import DeliveryPolicy
@@ -23,7 +24,6 @@ from service.runtime.clock import Clock
 from service.runtime.first_of import first_of
 from service.settings import Settings
 from service.sources.opening import Source, SourceUri, StorageAccess, open_source
-from service.sources.parquet.scan import ScanOptions
 from service.store import Store
 from service.telemetry.events import Observer
 
@@ -115,7 +115,7 @@ class Configured:
     """A question to a source, as this process's settings put it."""
 
     criteria: Criteria
-    options: ScanOptions
+    options: EvaluationOptions
     reopen: Callable[[], Source]
     """Opens the source; picklable, so that the workers of a cluster can do the same."""
 
@@ -139,7 +139,7 @@ def configured(settings: Settings, source_uri: str, month: Month) -> Configured:
             alert_on_unknown_arr=settings.alert_on_unknown_arr,
             history_months=settings.history_months,
         ),
-        options=ScanOptions(
+        options=EvaluationOptions(
             threads=settings.scan_threads or os.cpu_count() or 1,
             memory_limit_mb=settings.memory_limit_mb,
             cluster=settings.evaluate_on,

@@ -7,13 +7,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from service.account_risk.engine import EvaluationOptions
 from service.account_risk.evaluate import evaluate
 from service.domain.alert import Criteria
 from service.domain.evaluation import Evaluation
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.sources.opening import SourceUri, StorageAccess, open_source
-from service.sources.parquet.scan import ScanOptions
 from tests.support.histories import table
 
 JANUARY = Criteria(month=Month.parse("2026-01-01"))
@@ -45,11 +45,13 @@ def evaluated(
     path: Path,
     criteria: Criteria = JANUARY,
     *,
-    options: ScanOptions | None = None,
+    options: EvaluationOptions | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a file or folder."""
     with open_source(SourceUri.parse(f"file://{path}"), StorageAccess()) as source:
         return asyncio.run(
-            evaluate(source, criteria, options=options or ScanOptions(), progress=progress or Progress())
+            evaluate(
+                source, criteria, options=options or EvaluationOptions(), progress=progress or Progress()
+            )
         )

@@ -70,6 +70,7 @@ def _serve() -> None:
     import traceback  # noqa: PLC0415 - as above
 
     sys.path.insert(0, str(Path(__file__).parents[2]))
+    from service.account_risk.engine import EvaluationOptions  # noqa: PLC0415 - as above
     from service.account_risk.evaluate import evaluate  # noqa: PLC0415 - as above
     from service.delivery.channels import Channels  # noqa: PLC0415 - after the line above
     from service.delivery.routing import route  # noqa: PLC0415 - as above
@@ -77,7 +78,6 @@ def _serve() -> None:
     from service.domain.progress import Progress  # noqa: PLC0415 - as above
     from service.runs.plan_digest import plan_digest  # noqa: PLC0415 - as above
     from service.sources.opening import SourceUri, StorageAccess, open_source  # noqa: PLC0415 - as above
-    from service.sources.parquet.scan import ScanOptions  # noqa: PLC0415 - as above
     from tests.support.evaluating import JANUARY  # noqa: PLC0415 - as above
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -85,7 +85,7 @@ def _serve() -> None:
 
     async def said(path: str) -> str:
         with open_source(SourceUri.parse(Path(path).as_uri()), StorageAccess()) as source:
-            found = await evaluate(source, JANUARY, options=ScanOptions(), progress=Progress())
+            found = await evaluate(source, JANUARY, options=EvaluationOptions(), progress=Progress())
         found.rows.check()
         plan_digest(found, channels, details_base_url="https://app.example.com")
         return f"{sum(1 for _ in route(found.alerts, channels, details_base_url='x'))} alerts"

@@ -15,11 +15,11 @@ _PURE: Final = """
     domain.* runs.plan_digest
     account_risk.account_index account_risk.alerting account_risk.attributes account_risk.candidate_rows
     account_risk.fold account_risk.partial_fold account_risk.row_validation account_risk.scan_plan
-    account_risk.window
+    account_risk.schema account_risk.window
     delivery.channels delivery.lane delivery.message delivery.routing delivery.send_result
     sources.allowed sources.pattern sources.uri
     sources.parquet.batch sources.parquet.columns sources.parquet.footer sources.parquet.footer_validation
-    sources.parquet.hive sources.parquet.text
+    sources.parquet.hive sources.parquet.schema sources.parquet.text
 """
 PURE: Final = frozenset(_PURE.split())
 """Modules that compute and never speak to the world; `x.*` are all modules of a package."""

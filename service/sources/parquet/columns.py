@@ -1,14 +1,8 @@
-"""The columns of a source: which there must be, of which types, and how each becomes plain numbers or text.
-
-Real writers disagree about types, so each column has a kind, a kind accepts several Arrow types, and beyond
-this module nobody sees the difference.
-"""
+"""Columns become plain numbers: beyond this module nobody sees of which Arrow type they were."""
 
 import datetime as dt
 import math
-from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
-from enum import Enum
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -21,43 +15,6 @@ Packed: TypeAlias = npt.NDArray[np.uint64]
 Halved: TypeAlias = npt.NDArray[np.uint32]
 """The same as `Packed`, where 32 bits will do."""
 Mask: TypeAlias = npt.NDArray[np.bool_]
-
-ACCOUNT_ID: Final = "account_id"
-MONTH: Final = "month"
-STATUS: Final = "status"
-UPDATED_AT: Final = "updated_at"
-ARR: Final = "arr"
-NAME: Final = "account_name"
-REGION: Final = "account_region"
-RENEWAL: Final = "renewal_date"
-OWNER: Final = "account_owner"
-
-
-class Kind(Enum):
-    """What a column holds, in words for the person whose file has something else."""
-
-    TEXT = "string"
-    DAY = "date or timestamp"
-    INSTANT = "timestamp"
-    NUMBER = "integer, decimal or float"
-
-
-KINDS: Final[dict[str, Kind]] = {
-    ACCOUNT_ID: Kind.TEXT,
-    NAME: Kind.TEXT,
-    REGION: Kind.TEXT,
-    MONTH: Kind.DAY,
-    STATUS: Kind.TEXT,
-    RENEWAL: Kind.DAY,
-    OWNER: Kind.TEXT,
-    ARR: Kind.NUMBER,
-    UPDATED_AT: Kind.INSTANT,
-}
-OPTIONAL: Final = frozenset({OWNER})
-KEYS: Final = (ACCOUNT_ID, MONTH, STATUS, UPDATED_AT)
-"""What the fold needs of every row in the window."""
-ATTRIBUTES: Final = (NAME, REGION, RENEWAL, OWNER, ARR)
-"""What is read last, and only where an alert may be."""
 
 _PER_DAY: Final = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 _NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -74,48 +31,6 @@ _INT64: Final = np.iinfo(np.int64)
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
 _FIRST_DAY: Final = dt.date.min.toordinal() - _EPOCH
 _LAST_DAY: Final = dt.date.max.toordinal() - _EPOCH
-
-
-def schema_problems(schema: Any, given: Iterable[str] = ()) -> list[str]:
-    """Name every column of a file's Arrow schema that is missing, doubled or of a type its kind refuses.
-
-    Columns that are `given` from elsewhere need not be in the file.
-    """
-    may_be_missing = OPTIONAL.union(given)
-    problems = []
-    for name, kind in KINDS.items():
-        found = [field.type for field in schema if field.name == name]
-        if not found and name not in may_be_missing:
-            problems.append(f"{name}: expected {kind.value}, but it is missing")
-        elif len(found) > 1:
-            problems.append(f"{name}: expected once, found {len(found)} times")
-        elif found and not _accepts(kind, found[0]):
-            problems.append(f"{name}: expected {kind.value}, found {found[0]}")
-    return problems
-
-
-def _accepts(kind: Kind, found: Any) -> bool:
-    if pa.types.is_null(found):
-        return True
-    if kind is Kind.TEXT:
-        return _is_text(found.value_type if pa.types.is_dictionary(found) else found)
-    if kind is Kind.DAY:
-        return bool(pa.types.is_date(found) or pa.types.is_timestamp(found))
-    if kind is Kind.INSTANT:
-        return bool(pa.types.is_timestamp(found))
-    return bool(pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_decimal(found))
-
-
-def _is_text(found: Any) -> bool:
-    # Writers that know no text type leave plain bytes.
-    return bool(
-        pa.types.is_string(found)
-        or pa.types.is_large_string(found)
-        or pa.types.is_string_view(found)
-        or pa.types.is_binary(found)
-        or pa.types.is_large_binary(found)
-        or pa.types.is_binary_view(found)
-    )
 
 
 def valid(column: Any) -> Mask | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from service.sources.parquet.columns import ATTRIBUTES, KEYS, KINDS, MONTH, Kind
+from service.sources.parquet.schema import Kind, SourceSchema
 
 _A_DAY: Final = dt.timedelta(days=1)
 _PLAIN_BYTES: Final = 4
@@ -19,10 +19,12 @@ class Footer:
     """Path inside the source."""
     metadata: Any
     """`pyarrow.parquet.FileMetaData`."""
+    schema: SourceSchema
+    """What is wanted of the file."""
     places: Mapping[str, int]
-    """At which place each column of ours stands in every row group."""
-    zoned_months: bool = False
-    """Whether months carry a time zone, so that their statistics, in UTC, may be a day off."""
+    """At which place each wanted column stands in every row group."""
+    zoned_days: bool = False
+    """Whether the schema's day carries a time zone, so that its statistics, in UTC, may be a day off."""
     keys: Mapping[str, Any] = field(default_factory=dict)
     """Columns that the names of its folders give (Hive), as Arrow scalars."""
 
@@ -41,21 +43,21 @@ class RowGroup:
     index: int
     rows: int
     first_day: dt.date | None
-    """Statistics of the month; None where there are none to rely on, or a month is null."""
+    """Statistics of the schema's day; None where there are none to rely on, or a day is null."""
     last_day: dt.date | None
     compressed_bytes: int
-    """Of the columns that the fold reads."""
+    """Of the schema's keys, which are read of every row."""
     attribute_compressed: int
-    """Of the columns that are read for alerting accounts."""
+    """Of the schema's attributes, which are read of some rows."""
     key_bytes: int
-    """Of one batch of the columns that the fold reads, decoded, about."""
+    """Of one batch of the keys, decoded, about."""
     attribute_bytes: int
-    """Of one batch of the columns that are read for alerting accounts."""
+    """Of one batch of the attributes, decoded, about."""
     dictionaries: tuple[str, ...]
-    """Text columns whose values are told by a dictionary, so that they are cheaper to read as such."""
+    """Text columns that are encoded with a dictionary, so that they are cheaper to read as such."""
 
     def may_hold(self, first: dt.date, last: dt.date) -> bool:
-        """Whether a row of these days, or one without a month, may be in here."""
+        """Whether a row of these days, or one without a day, may be in here."""
         if self.first_day is None or self.last_day is None:
             return True
         return self.first_day <= last and first <= self.last_day
@@ -63,14 +65,15 @@ class RowGroup:
 
 def row_groups(file: int, footer: Footer, batch_rows: int) -> Iterator[RowGroup]:
     """Describe the row groups of a file that have any row."""
+    schema = footer.schema
     for index in range(footer.metadata.num_row_groups):
         group = footer.metadata.row_group(index)
         if not group.num_rows:
             continue
         chunks = {name: group.column(place) for name, place in footer.places.items()}
-        keys = [chunks[name] for name in KEYS if name in chunks]
-        attributes = [chunks[name] for name in ATTRIBUTES if name in chunks]
-        first_day, last_day = _days(footer, chunks.get(MONTH))
+        keys = [chunks[name] for name in schema.keys if name in chunks]
+        attributes = [chunks[name] for name in schema.attributes if name in chunks]
+        first_day, last_day = _days(footer, chunks.get(schema.day))
         share = min(batch_rows / group.num_rows, 1)
         yield RowGroup(
             file=file,
@@ -83,15 +86,11 @@ def row_groups(file: int, footer: Footer, batch_rows: int) -> Iterator[RowGroup]
             key_bytes=_decoded(keys, share),
             attribute_bytes=_decoded(attributes, share),
             dictionaries=tuple(
-                name for name, chunk in chunks.items() if KINDS[name] is Kind.TEXT and _is_dictionary(chunk)
+                name
+                for name, chunk in chunks.items()
+                if schema.kinds[name] is Kind.TEXT and _is_dictionary(chunk)
             ),
         )
-
-
-def column_places(schema: Any) -> dict[str, int]:
-    """Return at which place each column of ours stands, by a `pyarrow.parquet.ParquetSchema`."""
-    paths = [schema.column(place).path for place in range(len(schema))]
-    return {path: place for place, path in enumerate(paths) if path in KINDS}
 
 
 def _range(chunk: Any) -> tuple[int, int]:
@@ -114,19 +113,19 @@ def _is_dictionary(chunk: Any) -> bool:
     return bool(chunk.has_dictionary_page and chunk.total_uncompressed_size < _PLAIN_BYTES * chunk.num_values)
 
 
-def _days(footer: Footer, months: Any) -> tuple[dt.date | None, dt.date | None]:
+def _days(footer: Footer, chunk: Any) -> tuple[dt.date | None, dt.date | None]:
     """Return the first and last day that a row group can hold; None for both unless it is certain."""
-    if MONTH in footer.keys:
-        day = footer.keys[MONTH].as_py()
+    if footer.schema.day in footer.keys:
+        day = footer.keys[footer.schema.day].as_py()
         return day, day
-    statistics = months.statistics if months is not None else None
+    statistics = chunk.statistics if chunk is not None else None
     if statistics is None or not statistics.has_min_max or not statistics.has_null_count:
         return None, None
     if statistics.null_count:
         return None, None
     try:
         first, last = _day(statistics.min), _day(statistics.max)
-        return (first - _A_DAY, last + _A_DAY) if footer.zoned_months else (first, last)
+        return (first - _A_DAY, last + _A_DAY) if footer.zoned_days else (first, last)
     except (OverflowError, ValueError, TypeError):
         # Beyond what a date can say: not worth being clever about.
         return None, None

@@ -1,6 +1,6 @@
 """The footer's check: contradictions over which the Parquet library would not raise but end the process.
 
-pyarrow tells of row groups and column chunks through C++ constructors that throw where nobody catches, so one
+pyarrow shows row groups and column chunks through C++ constructors that throw where nobody catches, so one
 damaged footer would take the whole service down. What they throw over is looked at here first, in the Thrift
 structures themselves (github.com/apache/parquet-format: parquet.thrift, and Thrift's compact protocol).
 """
@@ -19,7 +19,7 @@ _LONG: Final = 15
 _SCHEMA, _ROW_GROUPS, _ENCRYPTION = (2, _LIST), (4, _LIST), (8, _STRUCT)
 _TYPE, _REPETITION, _CHILDREN = (1, _I32), (3, _I32), (5, _I32)
 _CHUNKS: Final = (1, _LIST)
-_TOLD, _CRYPTO, _ENCRYPTED = (3, _STRUCT), (8, _STRUCT), (9, _BINARY)
+_META_DATA, _CRYPTO, _ENCRYPTED = (3, _STRUCT), (8, _STRUCT), (9, _BINARY)
 _STATISTICS, _SIZES = (12, _STRUCT), (16, _STRUCT)
 _TEXT_SIZE, _REPEATED_LEVELS, _DEFINED_LEVELS = (1, _I64), (2, _LIST), (3, _LIST)
 _BOUNDS: Final = ((1, _BINARY), (2, _BINARY), (5, _BINARY), (6, _BINARY))
@@ -79,14 +79,14 @@ def _leaves(elements: Iterator[_Struct], count: int, defined: int = 0, repeated:
 
 def _problem(chunk: _Struct, leaf: _Leaf) -> str:
     kind, defined, repeated = leaf
-    told = chunk.get(_TOLD)
-    if told is None or _CRYPTO in chunk or _ENCRYPTED in chunk:
+    meta_data = chunk.get(_META_DATA)
+    if meta_data is None or _CRYPTO in chunk or _ENCRYPTED in chunk:
         return "is encrypted, or not described"
-    if told.get(_TYPE) != kind:
+    if meta_data.get(_TYPE) != kind:
         return "is of another type than the schema says"
-    sizes = told.get(_SIZES, {})
+    sizes = meta_data.get(_SIZES, {})
     if _TEXT_SIZE in sizes and kind != _BYTE_ARRAY:
-        return "tells the size of texts, but holds none"
+        return "gives the size of texts, but holds none"
     levels = len(sizes.get(_REPEATED_LEVELS, ())), len(sizes.get(_DEFINED_LEVELS, ()))
     if levels[0] not in {0, repeated + 1} or levels[1] not in {0, defined + 1}:
         return "counts other levels than the schema has"
@@ -94,7 +94,7 @@ def _problem(chunk: _Struct, leaf: _Leaf) -> str:
 
 
 def _problem_of_bounds(chunk: _Struct, leaf: _Leaf) -> str:
-    bounds = chunk[_TOLD].get(_STATISTICS, {})
+    bounds = chunk[_META_DATA].get(_STATISTICS, {})
     width = _WIDTHS.get(leaf[0], 0)
     if any(len(bounds[bound]) < width for bound in _BOUNDS if bound in bounds):
         return "has statistics of another type"

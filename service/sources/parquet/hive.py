@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.domain.errors import SchemaMismatchError
-from service.sources.parquet.columns import KINDS, Kind, days, instants
+from service.sources.parquet.columns import days, instants
+from service.sources.parquet.schema import Kind, SourceSchema
 from service.sources.parquet.text import as_bytes
 
 _NULL: Final = "__HIVE_DEFAULT_PARTITION__"
@@ -23,8 +24,8 @@ _ARROW: Final = {
 }
 
 
-def partition_keys(path: str, name: str) -> dict[str, Any]:
-    """Return the columns that the folders of `path` give, as Arrow scalars; others than ours are passed over.
+def partition_keys(path: str, name: str, schema: SourceSchema) -> dict[str, Any]:
+    """Return the columns of `schema` that the folders of `path` give, as Arrow scalars.
 
     Raises SchemaMismatchError if a value is not of its column's type, naming the file as `name`.
     """
@@ -32,15 +33,17 @@ def partition_keys(path: str, name: str) -> dict[str, Any]:
     for folder in path.split("/")[:-1]:
         key, equals, text = folder.partition("=")
         column = unquote(key)
-        if equals and column in KINDS:
-            value = _cast(unquote(text), KINDS[column], name, column)
+        if equals and column in schema.kinds:
+            value = _cast(unquote(text), schema.kinds[column], name, column)
             if column in keys and not keys[column].equals(value):
                 raise SchemaMismatchError(f"{name}: two of its folders say different things about {column}")
             keys[column] = value
     return keys
 
 
-def with_keys(batch: Any, keys: Mapping[str, Any], columns: Sequence[str], name: str) -> Any:
+def with_keys(
+    batch: Any, keys: Mapping[str, Any], columns: Sequence[str], name: str, schema: SourceSchema
+) -> Any:
     """Return the batch with those of `columns` that the folders give.
 
     Raises SchemaMismatchError if the file has the column too, and says something else.
@@ -50,7 +53,7 @@ def with_keys(batch: Any, keys: Mapping[str, Any], columns: Sequence[str], name:
             continue
         if column not in batch.schema.names:
             batch = batch.append_column(column, pa.repeat(value, batch.num_rows))
-        elif not _agrees(batch.column(column), value, KINDS[column]):
+        elif not _agrees(batch.column(column), value, schema.kinds[column]):
             raise SchemaMismatchError(
                 f"{name}: its folder says {column}={value.as_py()}, but the file itself says something else"
             )

@@ -6,7 +6,6 @@ Errors of the Parquet reader end here: beyond this module there are only this se
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import pyarrow as pa
@@ -23,11 +22,11 @@ from service.domain.errors import (
 )
 from service.sources.buckets.object_reader import TAIL
 from service.sources.parquet.batch import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES, Batch
-from service.sources.parquet.columns import MONTH, schema_problems
-from service.sources.parquet.footer import Footer, RowGroup, column_places
+from service.sources.parquet.footer import Footer, RowGroup
 from service.sources.parquet.footer_validation import check_footer
 from service.sources.parquet.hive import partition_keys, with_keys
 from service.sources.parquet.prefetch import Prefetch
+from service.sources.parquet.schema import SourceSchema
 from service.sources.parquet.text import check_dictionaries, without_views
 from service.sources.source import Source, SourceFile, SourceReader
 
@@ -44,23 +43,12 @@ _FOOTER_THREADS: Final = 16
 """Footers are small: what they cost is waiting for remote storage."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanOptions:
-    """What a scan may use of the machine."""
-
-    threads: int = 2
-    memory_limit_mb: int | None = None
-    cluster: str | None = None
-    """Address of a Dask scheduler that evaluates, such as tcp://scheduler:8786; None: this process."""
-    reopen: Callable[[], Source] | None = None
-    """How the workers of a cluster open the same source; must be picklable, and holds its credentials."""
-
-
 class Scan:
     """The files of one source, for as long as one evaluation takes."""
 
-    def __init__(self, source: Source, *, threads: int, stop: threading.Event) -> None:
+    def __init__(self, source: Source, schema: SourceSchema, *, threads: int, stop: threading.Event) -> None:
         self._source = source
+        self._schema = schema
         self._threads = max(threads, 1)
         self._stop = stop
         self._files: dict[int, SourceFile] = {}
@@ -154,17 +142,25 @@ class Scan:
                 raise SourceNotParquetError(f"{file.name} is empty, so it is not a Parquet file")
             end = _end(reader.parquet_input, file.size)
             parquet = pq.ParquetFile(pa.BufferReader(_MAGIC + end), pre_buffer=False)
-            places = column_places(parquet.schema)
+            wanted = self._schema
+            places = wanted.places(parquet.schema)
             # Before anything else is asked of the metadata.
-            check_footer(end[:-_TRAILER], file.name, bounds_of=places.get(MONTH))
+            check_footer(end[:-_TRAILER], file.name, bounds_of=places.get(wanted.day))
             schema = parquet.schema_arrow
-            keys = partition_keys(file.path, file.name)
-            problems = schema_problems(schema, keys)
+            keys = partition_keys(file.path, file.name, wanted)
+            problems = wanted.problems(schema, keys)
             if problems:
                 raise SchemaMismatchError(f"{file.name} does not fit: {'; '.join(problems)}")
-            zoned = MONTH in schema.names and getattr(schema.field(MONTH).type, "tz", None) is not None
+            zoned = (
+                wanted.day in schema.names and getattr(schema.field(wanted.day).type, "tz", None) is not None
+            )
             self._footers[place] = Footer(
-                name=file.name, metadata=parquet.metadata, places=places, zoned_months=zoned, keys=keys
+                name=file.name,
+                metadata=parquet.metadata,
+                schema=wanted,
+                places=places,
+                zoned_days=zoned,
+                keys=keys,
             )
 
     def _batches(
@@ -201,7 +197,7 @@ class Scan:
                     group,
                     footer.name,
                     first_row,
-                    with_keys(without_views(batch), footer.keys, columns, footer.name),
+                    with_keys(without_views(batch), footer.keys, columns, footer.name, footer.schema),
                 )
                 first_row += batch.num_rows
             if first_row != group.rows:

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from service.account_risk.engine import EvaluationOptions
 from service.account_risk.evaluate import evaluate
 from service.domain.errors import (
     MemoryLimitExceededError,
@@ -19,7 +20,6 @@ from service.domain.errors import (
 from service.domain.ledger import InvalidRow
 from service.domain.progress import Progress
 from service.sources.opening import SourceUri, StorageAccess, open_source
-from service.sources.parquet.scan import ScanOptions
 from tests.support.evaluating import JANUARY, evaluated, row, write
 from tests.support.histories import COLUMNS, table
 from tests.support.starting import until
@@ -231,8 +231,8 @@ def test_the_memory_limit_stops_the_scan(tmp_path: Path) -> None:
     """A scan that cannot stay within the limit stops, and says how much it needs."""
     path = write(tmp_path / "a.parquet", [row(f"a{n}") for n in range(1_000)])
     with pytest.raises(MemoryLimitExceededError, match=r"needs \d+ MB or more .* MEMORY_LIMIT_MB is 64"):
-        evaluated(path, options=ScanOptions(memory_limit_mb=64))
-    assert evaluated(path, options=ScanOptions(memory_limit_mb=1_024)).rows.alerts == 1_000
+        evaluated(path, options=EvaluationOptions(memory_limit_mb=64))
+    assert evaluated(path, options=EvaluationOptions(memory_limit_mb=1_024)).rows.alerts == 1_000
 
 
 def test_progress_counts_row_groups_and_rows(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ async def test_a_cancelled_evaluation_stops_reading(tmp_path: Path) -> None:
     progress = Progress()
     with open_source(SourceUri.parse(f"file://{path}"), StorageAccess()) as source:
         running = asyncio.create_task(
-            evaluate(source, JANUARY, options=ScanOptions(threads=1), progress=progress)
+            evaluate(source, JANUARY, options=EvaluationOptions(threads=1), progress=progress)
         )
         await until(lambda: progress.row_groups_done)
         running.cancel()

@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from service.account_risk.engine import EvaluationOptions
 from service.delivery.channels import Channels
 from service.domain.alert import Criteria
 from service.domain.errors import MonthNotInSourceError, SchemaMismatchError, StorageUnreachableError
@@ -26,7 +27,6 @@ from service.runs.plan_digest import plan_digest
 from service.runs.preview import preview
 from service.settings import Settings
 from service.sources.opening import SourceUri, StorageAccess, open_source
-from service.sources.parquet.scan import ScanOptions
 from service.wiring import open_app
 from tests.support import evaluating
 from tests.support.evaluating import JANUARY, evaluated, row
@@ -49,7 +49,7 @@ def cluster() -> Iterator[Any]:
 def on(address: str, path: Path, criteria: Criteria = JANUARY) -> Evaluation:
     """Evaluate on the cluster."""
     reopen = partial(open_source, SourceUri.parse(f"file://{path}"), StorageAccess())
-    return evaluated(path, criteria, options=ScanOptions(cluster=address, reopen=reopen))
+    return evaluated(path, criteria, options=EvaluationOptions(cluster=address, reopen=reopen))
 
 
 CHANNELS = Channels(by_region={"AMER": "amer", "EMEA": "emea"})
@@ -110,7 +110,7 @@ def test_a_killed_worker_changes_nothing(cluster: Any, tmp_path: Path) -> None:
     killer = threading.Thread(target=kill)
     killer.start()
     reopen = partial(open_source, SourceUri.parse(f"file://{path}"), StorageAccess())
-    options = ScanOptions(cluster=cluster.scheduler_address, reopen=reopen)
+    options = EvaluationOptions(cluster=cluster.scheduler_address, reopen=reopen)
     remote = evaluated(path, options=options, progress=progress)
     killer.join()
     assert answer(remote) == local

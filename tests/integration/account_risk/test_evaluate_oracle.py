@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.account_risk.engine import EvaluationOptions
 from service.account_risk.evaluate import evaluate
 from service.domain.errors import MonthNotInSourceError
 from service.domain.evaluation import Evaluation
 from service.domain.progress import Progress
 from service.sources.opening import SourceUri, StorageAccess, open_source
-from service.sources.parquet.scan import ScanOptions
 from tests.support import oracle
 from tests.support.histories import History, Layout, histories, layouts, write
 
@@ -26,7 +26,9 @@ def evaluated(history: History, layout: Layout, threads: int = 2) -> Evaluation:
         write(history, layout, Path(folder))
         with open_source(SourceUri.parse(f"file://{folder}"), StorageAccess()) as source:
             return asyncio.run(
-                evaluate(source, history.criteria, options=ScanOptions(threads=threads), progress=Progress())
+                evaluate(
+                    source, history.criteria, options=EvaluationOptions(threads=threads), progress=Progress()
+                )
             )
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from service.account_risk.engine import EvaluationOptions
 from service.account_risk.evaluate import evaluate
 from service.domain.errors import SourceChangedError
 from service.domain.evaluation import Evaluation
 from service.domain.progress import Progress
 from service.sources.opening import Source, SourceFile, SourceReader, SourceUri, StorageAccess, open_source
-from service.sources.parquet.scan import ScanOptions
 from tests.support.emulators import Emulator, running_gcs, running_s3
 from tests.support.evaluating import JANUARY, row, write
 from tests.support.histories import table
@@ -68,7 +68,9 @@ class Meddled(Source):
 def evaluated(source: Meddled) -> Evaluation:
     """Evaluate on one thread, so that the moments come in their order."""
     with source:
-        return asyncio.run(evaluate(source, JANUARY, options=ScanOptions(threads=1), progress=Progress()))
+        return asyncio.run(
+            evaluate(source, JANUARY, options=EvaluationOptions(threads=1), progress=Progress())
+        )
 
 
 def content(arr: int) -> bytes:

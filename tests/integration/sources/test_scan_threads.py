@@ -8,12 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.account_risk.scan_plan import plan_scan
+from service.account_risk.schema import ACCOUNT_ROWS
 from service.domain.alert import Criteria
 from service.domain.month import Month
 from service.sources.opening import SourceUri, StorageAccess, open_source
 from service.sources.parquet.batch import BATCH_ROWS, Batch
-from service.sources.parquet.columns import KEYS, KINDS, Kind
 from service.sources.parquet.scan import Scan
+from service.sources.parquet.schema import Kind
 
 TYPES = {
     Kind.TEXT: pa.string(),
@@ -28,7 +29,7 @@ def test_no_thread_waits_while_there_is_a_batch(tmp_path: Path, row_groups: int)
     """Two threads take in batches at the same time, be there one row group or two; each batch once."""
     rows = 4 * BATCH_ROWS
     path = tmp_path / "a.parquet"
-    empty = pa.table({name: pa.nulls(rows, TYPES[kind]) for name, kind in KINDS.items()})
+    empty = pa.table({name: pa.nulls(rows, TYPES[kind]) for name, kind in ACCOUNT_ROWS.kinds.items()})
     pq.write_table(empty, path, row_group_size=rows // row_groups)
     together = threading.Barrier(2, timeout=10)
     taken: list[tuple[int, int]] = []
@@ -38,9 +39,9 @@ def test_no_thread_waits_while_there_is_a_batch(tmp_path: Path, row_groups: int)
         together.wait()
 
     with open_source(SourceUri.parse(path.as_uri()), StorageAccess()) as source:
-        scan = Scan(source, threads=2, stop=threading.Event())
+        scan = Scan(source, ACCOUNT_ROWS, threads=2, stop=threading.Event())
         plan = plan_scan(scan.footers(), Criteria(month=Month.parse("2026-01-01")), threads=2)
-        scan.read(plan.with_target, KEYS, on_batch)
+        scan.read(plan.with_target, ACCOUNT_ROWS.keys, on_batch)
     assert len(taken) == len(set(taken)) == 4
 
 
@@ -48,7 +49,8 @@ def test_what_one_thread_raises_ends_the_others(tmp_path: Path) -> None:
     """The first error comes out as it is, and no batch is taken in after it."""
     path = tmp_path / "a.parquet"
     pq.write_table(
-        pa.table({name: pa.nulls(9 * BATCH_ROWS, TYPES[kind]) for name, kind in KINDS.items()}), path
+        pa.table({name: pa.nulls(9 * BATCH_ROWS, TYPES[kind]) for name, kind in ACCOUNT_ROWS.kinds.items()}),
+        path,
     )
     taken: list[int] = []
 
@@ -57,8 +59,8 @@ def test_what_one_thread_raises_ends_the_others(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     with open_source(SourceUri.parse(path.as_uri()), StorageAccess()) as source:
-        scan = Scan(source, threads=2, stop=threading.Event())
+        scan = Scan(source, ACCOUNT_ROWS, threads=2, stop=threading.Event())
         plan = plan_scan(scan.footers(), Criteria(month=Month.parse("2026-01-01")), threads=2)
         with pytest.raises(ZeroDivisionError):
-            scan.read(plan.with_target, KEYS, on_batch)
+            scan.read(plan.with_target, ACCOUNT_ROWS.keys, on_batch)
     assert len(taken) <= 2

@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.account_risk.scan_plan import ScanPlan, plan_scan
+from service.account_risk.schema import ACCOUNT_ROWS
 from service.domain.alert import Criteria
 from service.domain.month import Month
-from service.sources.parquet.footer import Footer, column_places
+from service.sources.parquet.footer import Footer
 from tests.support.histories import table
 
 CRITERIA = Criteria(month=Month.parse("2026-01-01"), history_months=12)
@@ -42,8 +43,10 @@ def footer(*months: dt.date | None, kind: pa.DataType | None = None, **options: 
 
 def _footer(file: BytesIO, *, zoned: bool = False) -> Footer:
     parquet = pq.ParquetFile(file)
-    places = column_places(parquet.schema)
-    return Footer(name="a.parquet", metadata=parquet.metadata, places=places, zoned_months=zoned)
+    places = ACCOUNT_ROWS.places(parquet.schema)
+    return Footer(
+        name="a.parquet", metadata=parquet.metadata, schema=ACCOUNT_ROWS, places=places, zoned_days=zoned
+    )
 
 
 def indexes(plan: ScanPlan) -> tuple[list[int], list[int], list[int]]:

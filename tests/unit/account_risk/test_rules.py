@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from service.account_risk.alerting import Judged, is_at_risk, is_nearly_at_risk, judge, near_miss_warnings
+from service.account_risk.alerting import Selection, is_at_risk, is_nearly_at_risk, near_miss_warnings, select
 from service.account_risk.attributes import Attributes
 from service.domain.alert import Criteria
 from service.domain.month import Month
@@ -34,11 +34,11 @@ def attributes(rows: list[dict[str, Any]], kind: pa.DataType, threshold: int = 1
     return Attributes.of(accounts=accounts, ids=ids, rows=batch, threshold=threshold)
 
 
-def judged(arrs: list[Any], kind: pa.DataType, **criteria: Any) -> Judged:
-    """Judge one account for each ARR."""
+def selected(arrs: list[Any], kind: pa.DataType, **criteria: Any) -> Selection:
+    """Select among one account for each ARR."""
     wanted = Criteria(month=CRITERIA.month, **criteria)
     rows = [{"account": n, "arr": arr} for n, arr in enumerate(arrs)]
-    return judge(attributes(rows, kind, wanted.arr_threshold), np.ones_like, wanted)
+    return select(attributes(rows, kind, wanted.arr_threshold), np.ones_like, wanted)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def judged(arrs: list[Any], kind: pa.DataType, **criteria: Any) -> Judged:
 )
 def test_the_threshold_is_exact_and_included(kind: pa.DataType, just_below: Any) -> None:
     """An ARR of the threshold alerts, the next smaller does not, though it would be rounded up."""
-    answer = judged([10_000, just_below, None], kind)
+    answer = selected([10_000, just_below, None], kind)
     assert [alert.account_id for alert in answer.alerts] == ["a0"]
     assert (answer.at_risk, answer.below_threshold, answer.unknown_arr) == (3, 1, 1)
 
@@ -63,7 +63,7 @@ def test_the_threshold_is_exact_and_included(kind: pa.DataType, just_below: Any)
 @pytest.mark.parametrize("threshold", [-(10**30), -1, 0, 10**30])
 def test_the_threshold_is_any_integer(threshold: int) -> None:
     """Also one that no ARR can reach, or that every one does."""
-    assert len(judged([0], pa.int64(), arr_threshold=threshold).alerts) == (threshold <= 0)
+    assert len(selected([0], pa.int64(), arr_threshold=threshold).alerts) == (threshold <= 0)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_threshold_is_any_integer(threshold: int) -> None:
 )
 def test_arr_is_shown_rounded_half_away_from_zero(exact: str, shown: int) -> None:
     """As people round."""
-    alerts = judged([Decimal(exact)], pa.decimal128(38, 1), arr_threshold=-5).alerts
+    alerts = selected([Decimal(exact)], pa.decimal128(38, 1), arr_threshold=-5).alerts
     assert [alert.arr for alert in alerts] == [shown]
 
 
@@ -83,17 +83,17 @@ def test_arr_is_shown_rounded_half_away_from_zero(exact: str, shown: int) -> Non
 )
 def test_an_arr_beyond_64_bits_is_unknown_and_warned_of(value: Any, kind: pa.DataType) -> None:
     """It alerts only where unknown ones do."""
-    answer = judged([value], kind)
+    answer = selected([value], kind)
     assert (answer.alerts, answer.unknown_arr) == ((), 1)
     assert [warning.code for warning in answer.warnings] == ["arr_out_of_range"]
-    alerted = judged([value], kind, alert_on_unknown_arr=True)
+    alerted = selected([value], kind, alert_on_unknown_arr=True)
     assert [alert.arr for alert in alerted.alerts] == [None]
     assert alerted.unknown_arr == 0
 
 
 def test_the_largest_arr_first_then_the_id() -> None:
     """What matters most arrives first; unknown ARRs come last."""
-    answer = judged([10_000, None, 30_000, 10_000, 2**63 - 1], pa.int64(), alert_on_unknown_arr=True)
+    answer = selected([10_000, None, 30_000, 10_000, 2**63 - 1], pa.int64(), alert_on_unknown_arr=True)
     assert [alert.account_id for alert in answer.alerts] == ["a4", "a2", "a0", "a3", "a1"]
 
 
@@ -132,7 +132,7 @@ def test_streaks_that_reach_the_edge_of_history_are_minimums() -> None:
     """Nobody knows what was before the window."""
     criteria = Criteria(month=CRITERIA.month, history_months=3)
     rows = [{"account": n, "arr": 10_000 + n} for n in range(3)]
-    alerts = judge(attributes(rows, pa.int64()), lambda accounts: accounts + 1, criteria).alerts
+    alerts = select(attributes(rows, pa.int64()), lambda accounts: accounts + 1, criteria).alerts
     assert [
         (alert.duration_months, alert.duration_is_minimum, str(alert.risk_start_month)) for alert in alerts
     ] == [
