@@ -18,14 +18,14 @@ from service.runtime.clock import Clock, SystemClock
 from service.runtime.first_of import first_of
 from service.settings import Settings
 from service.store import open_store
-from service.telemetry.events import Observer
+from service.telemetry.events import Events, SweepFailed
 
 __all__ = ["App", "open_app"]
 
 
 @asynccontextmanager
 async def open_app(
-    settings: Settings, *, clock: Clock | None = None, observer: Observer | None = None, resumes: bool = False
+    settings: Settings, *, clock: Clock | None = None, events: Events | None = None, resumes: bool = False
 ) -> AsyncIterator[App]:
     """Open everything a process needs; raises DatabaseUnusableError, and ValueError for a bad CONFIG_FILE.
 
@@ -54,7 +54,7 @@ async def open_app(
             sender=sender,
             notice=support_notice(settings),
             clock=clock,
-            observer=observer or Observer(),
+            events=events or Events(),
         )
         stack.push_async_callback(_finish, app)
         stack.push_async_callback(_end, asyncio.create_task(_sweep(app, resumes=resumes)))
@@ -98,7 +98,7 @@ async def _sweep(app: App, *, resumes: bool) -> None:
             if resumes:
                 await _resume_runs(app)
         except DatabaseUnusableError as problem:
-            app.observer.unexpected(run_id=None, what="rescue_failed", error=problem)
+            app.events.emit(SweepFailed(error=problem))
         await app.clock.sleep(app.settings.lease_s / 2)
 
 

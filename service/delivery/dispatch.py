@@ -15,7 +15,7 @@ from typing import Final
 from service.delivery.channels import Channels
 from service.delivery.lane import Send, Stop, Wait, decide, has_free_sender, judge
 from service.delivery.lane_queue import QUEUE_SIZE, Delivery, OutgoingLane, outgoing_lanes
-from service.delivery.reporting import DeliveryNews
+from service.delivery.reporting import Answered, DeliveryReport
 from service.delivery.send_result import NotPosted, RateLimited, SendResult
 from service.delivery.slack import SlackSender
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
@@ -26,7 +26,7 @@ from service.runtime.first_of import first_of
 from service.runtime.garbage import rare_collections
 from service.store import Claimed, MonthLease, OutboxEntry, Settlement, Store
 from service.store.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, TRANSIENT, retry_while_unavailable
-from service.telemetry.events import Observer
+from service.telemetry.events import Events
 
 FREEZE_MARGIN_S: Final = 1.0
 SETTLING_S: Final = 1.0
@@ -68,7 +68,7 @@ class Dispatch:
         lease: MonthLease,
         policy: DeliveryPolicy,
         clock: Clock,
-        observer: Observer,
+        events: Events,
         progress: Progress,
         halt: asyncio.Event,
         stopping: asyncio.Event,
@@ -79,14 +79,14 @@ class Dispatch:
         self._lease = lease
         self._policy = policy
         self._clock = clock
-        self._news = DeliveryNews(run_id=lease.run_id, observer=observer, progress=progress)
+        self._report = DeliveryReport(run_id=lease.run_id, events=events, progress=progress)
         self._halt = halt
         self._stopping = stopping
         self._deadline = math.inf
         self._last_claim_at = math.inf
         self._busy_since: float | None = None
         self._wake = asyncio.Event()
-        self._settlements: list[Settlement] = []
+        self._answered: list[Answered] = []
         self._aside: set[asyncio.Task[None]] = set()
         self._sends: set[asyncio.Task[None]] = set()
         self._lanes = outgoing_lanes(channels, messages_per_second=policy.messages_per_second)
@@ -125,7 +125,7 @@ class Dispatch:
             task.result()  # a failure there is a failure here
         now = self._clock.monotonic()
         picked, next_turn = self._pick(now)
-        if self._settlements or picked:
+        if self._answered or picked:
             await self._settle_and_send(picked, now)
             return
         for lane in self._lanes.values():
@@ -148,7 +148,7 @@ class Dispatch:
                 send.cancel()
             await asyncio.gather(*self._sends, return_exceptions=True)
         give_up_at = self._clock.monotonic() + self._policy.lease_s
-        while self._settlements:
+        while self._answered:
             try:
                 await self._write([])
             except DatabaseUnusableError:
@@ -209,7 +209,7 @@ class Dispatch:
             await self._clock.sleep(BUSY_PAUSE_S)
             return
         self._busy_since = None
-        if claimed is None:
+        if claimed.is_overtaken:
             raise OvertakenError(f"run {self._lease.run_id} was closed, cancelled or taken over")
         if picked and self._deadline == math.inf:
             self._deadline = now + self._policy.deadline_s
@@ -232,13 +232,13 @@ class Dispatch:
             send.add_done_callback(lambda _: self._wake.set())
             self._sends.add(send)
 
-    async def _write(self, picked: Sequence[Delivery]) -> Claimed | None:
-        """Settle what was answered and claim what was picked, in one transaction."""
-        settlements, self._settlements = self._settlements, []
+    async def _write(self, picked: Sequence[Delivery]) -> Claimed:
+        """Settle what was answered and claim what was picked, in one transaction; then report it."""
+        answered, self._answered = self._answered, []
         try:
-            return await self._store.settle_and_claim(
+            claimed = await self._store.settle_and_claim(
                 self._lease,
-                settlements,
+                [each.settlement for each in answered],
                 [delivery.entry for delivery in picked],
                 now=self._clock.now(),
                 lease_s=self._policy.lease_s,
@@ -246,8 +246,12 @@ class Dispatch:
             )
         except BaseException:
             # Whatever it was, what was answered must not be forgotten; to settle it twice does no harm.
-            self._settlements = settlements + self._settlements
+            self._answered = answered + self._answered
             raise
+        for each in answered:
+            if each.entry.alert_id in claimed.settled:
+                self._report.written(each)
+        return claimed
 
     async def _send(self, lane: OutgoingLane, delivery: Delivery) -> None:
         """Post one claimed message and note what becomes of it."""
@@ -288,19 +292,22 @@ class Dispatch:
             not_before=None if wait_s is None else settled_at + timedelta(seconds=min(wait_s, 1e9)),
             lane=lane.shared.key,
         )
-        self._settlements.append(settlement)
+        self._answered.append(
+            Answered(
+                settlement=settlement, entry=entry, lane=lane.name, posts=delivery.posts, wait_s=wait_s or 0.0
+            )
+        )
         delivery.entry = replace(entry, claims=claim)
         lane.state.in_flight -= 1
         if verdict.again_at is not None:
             lane.give_back(delivery, again_at=verdict.again_at)
-        self._news.settled(lane, delivery, settlement, wait_s or 0.0)
 
     async def _end(self, lane: OutgoingLane, stop: Stop) -> None:
         """Say of every alert that the lane did not come to what becomes of it."""
         reason = stop.reason
         if reason is not None:
             given_up = reason is Reason.SLACK_UNREACHABLE
-            left = await retry_while_unavailable(
+            untried = await retry_while_unavailable(
                 self._clock,
                 lambda: self._store.end_lane(
                     self._lease,
@@ -311,7 +318,7 @@ class Dispatch:
                     now=self._clock.now(),
                 ),
             )
-            self._news.left(lane, left, Outcome.FAILED if given_up else Outcome.UNSENT, reason)
+            self._report.untried(lane, untried, Outcome.FAILED if given_up else Outcome.UNSENT, reason)
         lane.ended = True
 
     async def _feed(self, lane: OutgoingLane) -> None:

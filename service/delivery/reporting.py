@@ -1,14 +1,17 @@
-"""Delivery news: tells the log and the progress bars what becomes of a run's alerts while they are sent."""
+"""Delivery reports: to the log and the progress bars, what has become of a run's alerts.
+
+Only what is committed is reported: after a crash the log never says what the ledger does not.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from service.delivery.lane_queue import Delivery, OutgoingLane
+from service.delivery.lane_queue import OutgoingLane
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.progress import Progress
-from service.store import Settlement, UntriedAlert
-from service.telemetry.events import Observer
+from service.store import OutboxEntry, Settlement, UntriedAlert
+from service.telemetry.events import AlertRetried, AlertSettled, Events, LaneEnded, LanePaused
 
 _FINAL: Final = {
     DeliveryStatus.SENT: Outcome.SENT,
@@ -18,70 +21,92 @@ _FINAL: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryNews:
-    """Tells of one run's deliveries."""
+class Answered:
+    """What one claim came to, from its answer until that is committed."""
+
+    settlement: Settlement
+    entry: OutboxEntry
+    lane: str
+    posts: int
+    """Of this alert in this run so far."""
+    wait_s: float
+    """How long it waits where it is tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryReport:
+    """Reports one run's deliveries."""
 
     run_id: str
-    observer: Observer
+    events: Events
     progress: Progress
 
-    def settled(self, lane: OutgoingLane, delivery: Delivery, settlement: Settlement, wait_s: float) -> None:
-        """Tell what an answer meant for an alert; `wait_s` is how long it waits where it is tried again."""
-        entry = delivery.entry
+    def written(self, answered: Answered) -> None:
+        """Report what an answer meant for an alert, now that the ledger has it."""
+        settlement, entry = answered.settlement, answered.entry
         if settlement.retry_after_s is not None:
-            self.observer.lane_paused(
-                run_id=self.run_id,
-                channel=lane.name,
-                reason=Reason.RATE_LIMITED,
-                pause_s=settlement.retry_after_s,
+            self.events.emit(
+                LanePaused(
+                    run_id=self.run_id,
+                    channel=answered.lane,
+                    reason=Reason.RATE_LIMITED,
+                    pause_s=settlement.retry_after_s,
+                )
             )
         outcome = _FINAL.get(settlement.status)
         if outcome is not None:
             if outcome is Outcome.SENT:
                 self.progress.sent_by_channel[entry.channel] += 1
-            self._decided(outcome)
-            self.observer.alert_settled(
-                run_id=self.run_id,
-                alert=entry,
-                channel=entry.channel,
-                outcome=outcome,
-                reason=settlement.reason,
-                http_status=settlement.http_status,
-                attempts=delivery.posts,
+            self._settled(
+                entry, outcome, settlement.reason, http_status=settlement.http_status, attempts=answered.posts
             )
         elif settlement.posted:
-            self.observer.alert_retried(
-                run_id=self.run_id,
-                alert=entry,
-                channel=entry.channel,
-                reason=settlement.reason,
-                http_status=settlement.http_status,
-                attempts=delivery.posts,
-                wait_s=wait_s,
+            self.events.emit(
+                AlertRetried(
+                    run_id=self.run_id,
+                    account_id=entry.account_id,
+                    alert_id=entry.alert_id,
+                    channel=entry.channel,
+                    reason=settlement.reason,
+                    http_status=settlement.http_status,
+                    attempts=answered.posts,
+                    wait_s=answered.wait_s,
+                )
             )
 
-    def left(
+    def untried(
         self, lane: OutgoingLane, alerts: Sequence[UntriedAlert], outcome: Outcome, reason: Reason
     ) -> None:
-        """Tell of the alerts that a lane did not come to."""
+        """Report the alerts that a lane did not come to."""
         if not alerts:
             return
-        self.observer.lane_ended(
-            run_id=self.run_id, channel=lane.name, reason=reason, alerts_untried=len(alerts)
+        self.events.emit(
+            LaneEnded(run_id=self.run_id, channel=lane.name, reason=reason, alerts_untried=len(alerts))
         )
         posts = {delivery.entry.alert_id: delivery.posts for _, _, delivery in lane.retries}
         for alert in alerts:
-            self._decided(outcome)
-            self.observer.alert_settled(
+            self._settled(alert, outcome, reason, attempts=posts.get(alert.alert_id, 0))
+
+    def _settled(
+        self,
+        alert: OutboxEntry | UntriedAlert,
+        outcome: Outcome,
+        reason: Reason | None,
+        *,
+        http_status: int | None = None,
+        attempts: int,
+    ) -> None:
+        self.progress.alerts_settled += 1
+        self.progress.alerts_failed += outcome is Outcome.FAILED
+        self.events.emit(
+            AlertSettled(
                 run_id=self.run_id,
-                alert=alert,
+                account_id=alert.account_id,
+                alert_id=alert.alert_id,
                 channel=alert.channel,
                 outcome=outcome,
                 reason=reason,
-                http_status=None,
-                attempts=posts.get(alert.alert_id, 0),
+                http_status=http_status,
+                attempts=attempts,
             )
-
-    def _decided(self, outcome: Outcome) -> None:
-        self.progress.alerts_settled += 1
-        self.progress.alerts_failed += outcome is Outcome.FAILED
+        )

@@ -18,7 +18,7 @@ from service.domain.alert import Alert
 from service.domain.month import Month
 from service.runtime.clock import Clock
 from service.runtime.daemon_thread import run_in_daemon_thread
-from service.telemetry.events import Observer
+from service.telemetry.events import Events, NoticeFailed, NoticeSent, NoticeWritten
 
 LISTED: Final = 200
 """Accounts listed in a notice; the rest is counted."""
@@ -45,7 +45,7 @@ class SupportNotice:
         alerts: Sequence[Alert],
         undelivered: Mapping[str, int],
         clock: Clock,
-        observer: Observer,
+        events: Events,
     ) -> bool:
         """Deliver the one notice of a run; returns whether it was delivered. Never raises for a mail server.
 
@@ -57,12 +57,12 @@ class SupportNotice:
             if self.smtp_url is None:
                 path = self.folder / f"{run_id}.eml"
                 await run_in_daemon_thread(_write, path, message.as_bytes())
-                observer.notice_written(run_id=run_id, accounts=len(alerts), path=str(path))
+                events.emit(NoticeWritten(run_id=run_id, accounts=len(alerts), path=str(path)))
             else:
                 await _mail(self.smtp_url, message)
-                observer.notice_sent(run_id=run_id, accounts=len(alerts), message_id=message["Message-ID"])
+                events.emit(NoticeSent(run_id=run_id, accounts=len(alerts), message_id=message["Message-ID"]))
         except Exception as problem:  # noqa: BLE001  # neither a mail server nor a bad address may fail the run
-            observer.notice_failed(run_id=run_id, accounts=len(alerts), error=type(problem).__name__)
+            events.emit(NoticeFailed(run_id=run_id, accounts=len(alerts), error=type(problem).__name__))
             return False
         return True
 

@@ -25,7 +25,7 @@ from service.runtime.first_of import first_of
 from service.settings import Settings
 from service.sources.opening import Source, SourceUri, StorageAccess, open_source
 from service.store import Store
-from service.telemetry.events import Observer
+from service.telemetry.events import Events, RunRescued
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class App:
     sender: SlackSender
     notice: SupportNotice
     clock: Clock
-    observer: Observer
+    events: Events
     running: dict[str, Progress] = field(default_factory=dict)
     """How far the runs of this process have come, by run id."""
     halts: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class App:
         for rescued in await self.store.rescue_runs(
             now=self.clock.now(), resumable_since=self.resumable_since()
         ):
-            self.observer.run_rescued(run_id=rescued.run_id, in_doubt=rescued.in_doubt)
+            self.events.emit(RunRescued(run_id=rescued.run_id, in_doubt=rescued.in_doubt))
 
     async def evaluate(self, request: RunRequest, progress: Progress) -> Evaluation:
         """Evaluate what was asked for under this process's settings; runs and previews share it.

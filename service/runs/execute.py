@@ -34,6 +34,17 @@ from service.runs.plan_digest import plan_digest
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.store import DatabaseBusyError, MonthLease, ResumedRun, cancelled
 from service.store.patience import retry_while_unavailable
+from service.telemetry.events import (
+    AlertSettled,
+    RunFailed,
+    RunFinished,
+    RunNotClosed,
+    RunNotReleased,
+    RunReleased,
+    RunResumed,
+    RunStarted,
+    RunWaiting,
+)
 
 LEASE_POLL_S: Final = 0.5
 """How often a run that waits for its month looks again."""
@@ -62,7 +73,9 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
         # Who has no run yet is better told at once that the database is away.
         retry_on=DatabaseBusyError,
     )
-    app.observer.run_started(run_id=run_id, request=request)
+    app.events.emit(
+        RunStarted(run_id=run_id, source_uri=request.source_uri, month=request.month, dry_run=request.dry_run)
+    )
     return await _supervise(_Run(app, request, run_id, progress))
 
 
@@ -79,7 +92,7 @@ async def resume_run(app: App, run_id: str, *, progress: Progress) -> RunRecord 
     )
     if resumed is None:
         return None
-    app.observer.run_resumed(run_id=run_id, in_doubt=resumed.in_doubt, to_send=resumed.to_send)
+    app.events.emit(RunResumed(run_id=run_id, in_doubt=resumed.in_doubt, to_send=resumed.to_send))
     return await _supervise(_Run(app, resumed.request, run_id, progress, resumed=resumed))
 
 
@@ -149,7 +162,7 @@ class _Run:
             await self._fail(error)
             raise
         except Exception as problem:
-            self.app.observer.unexpected(run_id=self.run_id, what="run_failed", error=problem)
+            self.app.events.emit(RunFailed(run_id=self.run_id, error=problem))
             unforeseen = RiskAlertsError("the run failed for a reason that nobody foresaw; the log has it")
             await self._fail(unforeseen)
             raise unforeseen from problem
@@ -170,9 +183,9 @@ class _Run:
             if self._lease is not None:
                 await self.app.store.release_run(self._lease, now=self.app.clock.now())
         except RiskAlertsError as problem:
-            self.app.observer.unexpected(run_id=self.run_id, what="run_not_released", error=problem)
+            self.app.events.emit(RunNotReleased(run_id=self.run_id, error=problem))
         else:
-            self.app.observer.run_released(run_id=self.run_id)
+            self.app.events.emit(RunReleased(run_id=self.run_id))
 
     async def _fail(self, error: RiskAlertsError) -> None:
         """Close the run as failed; where not even that can be written, the log is told, and why it failed."""
@@ -181,7 +194,7 @@ class _Run:
         except OvertakenError:
             raise
         except RiskAlertsError:
-            self.app.observer.unexpected(run_id=self.run_id, what="run_not_closed", error=error)
+            self.app.events.emit(RunNotClosed(run_id=self.run_id, error=error))
 
     async def _rehearse(self) -> None:
         """Say what a run would do."""
@@ -191,7 +204,7 @@ class _Run:
                 self.run_id, self._request.month, routed, ambiguous=self.app.settings.ambiguous_sends
             )
         )
-        await self._tell_decided(routed, decisions, sends=Outcome.WOULD_SEND)
+        await self._report_decided(routed, decisions, sends=Outcome.WOULD_SEND)
 
     async def _deliver(self) -> None:
         """Evaluate, record, send, and tell support what had no channel."""
@@ -205,7 +218,7 @@ class _Run:
             )
         )
         self._is_recorded = True
-        await self._tell_decided(routed, decisions, sends=Outcome.PENDING)
+        await self._report_decided(routed, decisions, sends=Outcome.PENDING)
         self.progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
         await self._dispatch(lease)
 
@@ -221,7 +234,7 @@ class _Run:
                 lease=lease,
                 policy=app.delivery_policy,
                 clock=app.clock,
-                observer=app.observer,
+                events=app.events,
                 progress=self.progress,
                 halt=self.halt,
                 stopping=app.stopping,
@@ -233,16 +246,16 @@ class _Run:
         """Wait until the month is this run's."""
         app, month = self.app, self._request.month
         self.progress.phase = Phase.WAITING
-        told = False
+        is_reported = False
         while True:
             lease = await self._retry_while_unavailable(
                 lambda: app.store.acquire_month(self.run_id, month, now=app.clock.now())
             )
             if isinstance(lease, MonthLease):
                 return lease
-            if not told:
-                app.observer.run_waiting(run_id=self.run_id, month=month, holder_run_id=lease)
-                told = True
+            if not is_reported:
+                app.events.emit(RunWaiting(run_id=self.run_id, month=month, holder_run_id=lease))
+                is_reported = True
             await app.unless_stopped(app.clock.sleep(LEASE_POLL_S), halt=self.halt)
 
     async def _evaluate(self) -> list[RoutedAlert]:
@@ -262,23 +275,26 @@ class _Run:
             lambda: list(route(evaluation.alerts, app.channels, details_base_url=base_url))
         )
 
-    async def _tell_decided(
+    async def _report_decided(
         self, routed: Sequence[RoutedAlert], decisions: Sequence[Decision], *, sends: Outcome
     ) -> None:
-        """Tell of the alerts whose outcome needs no delivery."""
+        """Report the alerts whose outcome needs no delivery."""
         for place, (item, decision) in enumerate(zip(routed, decisions, strict=True)):
             if place % LINES_AT_ONCE == 0:
                 await asyncio.sleep(0)  # a replay of many alerts must not hold up everybody else
             outcome = decision.outcome(sends=sends)
             if outcome is not Outcome.PENDING:
-                self.app.observer.alert_settled(
-                    run_id=self.run_id,
-                    alert=item.alert,
-                    channel=decision.channel,
-                    outcome=outcome,
-                    reason=decision.reason,
-                    http_status=None,
-                    attempts=0,
+                self.app.events.emit(
+                    AlertSettled(
+                        run_id=self.run_id,
+                        account_id=item.alert.account_id,
+                        alert_id=item.alert.alert_id,
+                        channel=decision.channel,
+                        outcome=outcome,
+                        reason=decision.reason,
+                        http_status=None,
+                        attempts=0,
+                    )
                 )
 
     async def _tell_support(self) -> None:
@@ -296,7 +312,7 @@ class _Run:
             alerts=nowhere,
             undelivered=await self._retry_while_unavailable(app.store.undelivered),
             clock=app.clock,
-            observer=app.observer,
+            events=app.events,
         ):
             await self._retry_while_unavailable(
                 lambda: app.store.note_notice(self.run_id, now=app.clock.now())
@@ -319,7 +335,7 @@ class _Run:
             )
         )
         record = await self._retry_while_unavailable(lambda: app.store.get_run(self.run_id))
-        app.observer.run_finished(record=record, undelivered=undelivered)
+        app.events.emit(RunFinished(record=record, undelivered=undelivered))
 
     async def _retry_while_unavailable(self, verb: Callable[[], Awaitable[T]]) -> T:
         return await retry_while_unavailable(self.app.clock, verb)

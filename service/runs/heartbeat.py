@@ -6,6 +6,7 @@ from typing import Protocol
 from service.domain.errors import OvertakenError
 from service.domain.progress import Progress
 from service.runs.context import App
+from service.telemetry.events import HeartbeatFailed
 
 
 class Living(Protocol):
@@ -52,7 +53,7 @@ async def keep_alive_while(run: Living) -> None:
                     return  # most likely closed by itself, a moment ago; if not, closing it raises the same
                 raise
             except Exception as problem:  # noqa: BLE001  # a run must not die of a missed heartbeat
-                app.observer.unexpected(run_id=run.run_id, what="heartbeat_failed", error=problem)
+                app.events.emit(HeartbeatFailed(run_id=run.run_id, error=problem))
                 pause_s = regular_s / 5
 
     working, beating = asyncio.ensure_future(run.execute()), asyncio.ensure_future(beat())

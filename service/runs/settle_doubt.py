@@ -3,6 +3,7 @@
 from service.domain.alert_record import AlertRecord
 from service.domain.delivery_status import SettleAs
 from service.runs.context import App
+from service.telemetry.events import AlertDecided
 
 
 async def settle_alert(
@@ -14,7 +15,7 @@ async def settle_alert(
     """
     record, changed = await app.store.settle_doubt(alert_id, settle_as, by=by, note=note, now=app.clock.now())
     if changed:
-        app.observer.alert_decided(record)
+        app.events.emit(_decided(record))
     return record
 
 
@@ -27,5 +28,17 @@ async def settle_run(
     """
     records = await app.store.settle_doubts(run_id, settle_as, by=by, note=note, now=app.clock.now())
     for record in records:
-        app.observer.alert_decided(record)
+        app.events.emit(_decided(record))
     return records
+
+
+def _decided(record: AlertRecord) -> AlertDecided:
+    last = record.settled[-1]
+    return AlertDecided(
+        run_id=last.run_id,
+        account_id=record.alert.account_id,
+        alert_id=record.alert.alert_id,
+        channel=record.channel,
+        settled_as=last.settled_as,
+        settled_by=last.by,
+    )

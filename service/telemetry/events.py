@@ -1,186 +1,312 @@
-"""The observer: what flows tell about, one line of the log for each event."""
+"""Events: what happened, as small records; hooks turn them into log lines, and whatever else is wanted."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any, Protocol
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
 
 import structlog
 
-from service.domain.alert_record import AlertRecord
-from service.domain.delivery_status import Outcome, Reason
+from service.domain.delivery_status import Outcome, Reason, SettleAs
 from service.domain.month import Month
-from service.domain.run import RunRecord, RunRequest, RunStatus
+from service.domain.run import RunRecord, RunStatus
 
 
-class AlertKey(Protocol):
-    """What names an alert: the alert itself, or the outbox's row of it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened; its fields are those of its line in the log."""
+
+    name: ClassVar[str]
+    """Stable, for alerting rules and dashboards."""
+    level: ClassVar[int] = logging.INFO
 
     @property
-    def account_id(self) -> str:
-        """The account's id."""
-        ...
+    def severity(self) -> int:
+        """How urgently a person should look at it: a level of `logging`."""
+        return self.level
+
+    def values(self) -> dict[str, Any]:
+        """Return the fields of the line."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A run was accepted and recorded."""
+
+    name = "run_started"
+    run_id: str
+    source_uri: str
+    month: Month
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWaiting(Event):
+    """Another run of the same month is at work, and this one waits for it."""
+
+    name = "run_waiting"
+    run_id: str
+    month: Month
+    holder_run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRescued(Event):
+    """A run whose process died was closed; `in_doubt` alerts may or may not have arrived."""
+
+    name = "run_rescued"
+    level = logging.WARNING
+    run_id: str
+    in_doubt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed(Event):
+    """A run whose process died goes on here, with `to_send` alerts."""
+
+    name = "run_resumed"
+    level = logging.WARNING
+    run_id: str
+    in_doubt: int
+    to_send: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReleased(Event):
+    """A run was left unfinished because the process was asked to stop."""
+
+    name = "run_released"
+    level = logging.WARNING
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """Everything about a run in one line: the canonical one."""
+
+    name = "run_finished"
+    record: RunRecord
+    undelivered: Mapping[str, int]
+    """The alerts of any month that have not gone out, by state."""
 
     @property
-    def alert_id(self) -> str:
-        """The alert's id."""
-        ...
+    def severity(self) -> int:
+        """An error where the run failed, a warning where a person should look at it."""
+        if self.record.status is RunStatus.FAILED:
+            return logging.ERROR
+        counts = self.record.counts
+        troubled = counts.failed_deliveries or counts.unknown or counts.unsent or self.record.warnings
+        return logging.WARNING if troubled else logging.INFO
+
+    def values(self) -> dict[str, Any]:
+        """Return the run's facts, counts and ledger."""
+        record = self.record
+        seconds = record.finished_at and (record.finished_at - record.started_at).total_seconds()
+        return {
+            "run_id": record.run_id,
+            "status": record.status,
+            "source_uri": record.source_uri,
+            "month": record.month,
+            "dry_run": record.dry_run,
+            "duration_s": seconds and round(seconds, 3),
+            "error": record.error and {"code": record.error.code, "detail": record.error.detail},
+            **asdict(record.counts),
+            "ledger": record.ledger and _plain(asdict(record.ledger)),
+            "warnings": {warning.code: warning.count for warning in record.warnings},
+            "undelivered": dict(self.undelivered),
+        }
 
 
-class Observer:
-    """What the flows tell about: one line per event, on the line's own level; nothing here raises."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertEvent(Event):
+    """Something that a run did about an alert; never the account's name or owner."""
 
-    def __init__(self) -> None:
-        self._log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    run_id: str
+    account_id: str
+    alert_id: str
+    channel: str | None
+    reason: Reason | None
+    http_status: int | None
+    attempts: int
+    """POSTs so far in this run."""
 
-    def run_started(self, *, run_id: str, request: RunRequest) -> None:
-        """Tell that a run was accepted and recorded."""
-        self._log.info(
-            "run_started",
-            run_id=run_id,
-            source_uri=request.source_uri,
-            month=str(request.month),
-            dry_run=request.dry_run,
-        )
 
-    def run_waiting(self, *, run_id: str, month: Month, holder_run_id: str | None) -> None:
-        """Tell that another run of the same month is at work, and this one waits for it."""
-        self._log.info("run_waiting", run_id=run_id, month=str(month), holder_run_id=holder_run_id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRetried(AlertEvent):
+    """An alert goes back to its lane for `wait_s` seconds."""
 
-    def run_rescued(self, *, run_id: str, in_doubt: int) -> None:
-        """Tell that a run whose process died was closed; `in_doubt` alerts may or may not have arrived."""
-        self._log.warning("run_rescued", run_id=run_id, in_doubt=in_doubt)
+    name = "alert_retried"
+    wait_s: float
 
-    def run_resumed(self, *, run_id: str, in_doubt: int, to_send: int) -> None:
-        """Tell that a run whose process died goes on here, with `to_send` alerts."""
-        self._log.warning("run_resumed", run_id=run_id, in_doubt=in_doubt, to_send=to_send)
 
-    def run_released(self, *, run_id: str) -> None:
-        """Tell that a run was left unfinished because the process was asked to stop."""
-        self._log.warning("run_released", run_id=run_id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSettled(AlertEvent):
+    """What a run did about an alert, once the ledger says so: one line per alert and run."""
 
-    def alert_retried(
-        self,
-        *,
-        run_id: str,
-        alert: AlertKey,
-        channel: str | None,
-        reason: Reason | None,
-        http_status: int | None,
-        attempts: int,
-        wait_s: float,
-    ) -> None:
-        """Tell that an alert goes back to its lane; `attempts` were made so far."""
-        self._log.info(
-            "alert_retried",
-            run_id=run_id,
-            account_id=alert.account_id,
-            alert_id=alert.alert_id,
-            channel=channel,
-            reason=reason,
-            http_status=http_status,
-            attempts=attempts,
-            wait_s=round(wait_s, 3),
-        )
+    name = "alert_settled"
+    outcome: Outcome
 
-    def alert_settled(
-        self,
-        *,
-        run_id: str,
-        alert: AlertKey,
-        channel: str | None,
-        outcome: Outcome,
-        reason: Reason | None,
-        http_status: int | None,
-        attempts: int,
-    ) -> None:
-        """Tell what a run did about an alert: one line per alert and run."""
-        # What no person has to look at is INFO.
-        quiet = outcome in {Outcome.SENT, Outcome.WOULD_SEND, Outcome.SKIPPED_REPLAY, Outcome.PENDING}
-        (self._log.info if quiet else self._log.warning)(
-            "alert_settled",
-            run_id=run_id,
-            account_id=alert.account_id,
-            alert_id=alert.alert_id,
-            channel=channel,
-            outcome=outcome,
-            reason=reason,
-            http_status=http_status,
-            attempts=attempts,
-        )
+    @property
+    def severity(self) -> int:
+        """A warning where a person has to look at it."""
+        quiet = {Outcome.SENT, Outcome.WOULD_SEND, Outcome.SKIPPED_REPLAY, Outcome.PENDING}
+        return logging.INFO if self.outcome in quiet else logging.WARNING
 
-    def alert_decided(self, record: AlertRecord) -> None:
-        """Tell that a person has settled whether Slack has an alert; the note stays in the database."""
-        last = record.settled[-1]
-        self._log.info(
-            "alert_decided",
-            run_id=last.run_id,
-            account_id=record.alert.account_id,
-            alert_id=record.alert.alert_id,
-            channel=record.channel,
-            settled_as=last.settled_as,
-            settled_by=last.by,
-        )
 
-    def lane_paused(self, *, run_id: str, channel: str | None, reason: Reason, pause_s: float) -> None:
-        """Tell that nothing leaves a lane for `pause_s` seconds."""
-        self._log.info(
-            "lane_paused", run_id=run_id, channel=channel, reason=reason, pause_s=round(pause_s, 3)
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertDecided(Event):
+    """A person has settled whether Slack has an alert; the note stays in the database."""
 
-    def lane_ended(self, *, run_id: str, channel: str | None, reason: Reason, alerts_untried: int) -> None:
-        """Tell that a lane was given up with `alerts_untried` alerts not tried."""
-        self._log.warning(
-            "lane_ended", run_id=run_id, channel=channel, reason=reason, alerts_untried=alerts_untried
-        )
+    name = "alert_decided"
+    run_id: str
+    account_id: str
+    alert_id: str
+    channel: str | None
+    settled_as: SettleAs
+    settled_by: str
 
-    def notice_sent(self, *, run_id: str, accounts: int, message_id: str) -> None:
-        """Tell that the mail server took the support notice."""
-        self._log.info("notice_sent", run_id=run_id, accounts=accounts, message_id=message_id)
 
-    def notice_written(self, *, run_id: str, accounts: int, path: str) -> None:
-        """Tell where the support notice was written, in the absence of a mail server."""
-        self._log.warning("notice_written", run_id=run_id, accounts=accounts, path=path)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanePaused(Event):
+    """Nothing leaves a lane for `pause_s` seconds."""
 
-    def notice_failed(self, *, run_id: str, accounts: int, error: str) -> None:
-        """Tell that the support notice could not be delivered; `error` names the kind, never the content."""
-        self._log.error("notice_failed", run_id=run_id, accounts=accounts, error=error)
+    name = "lane_paused"
+    run_id: str
+    channel: str
+    reason: Reason
+    pause_s: float
 
-    def unexpected(self, *, run_id: str | None, what: str, error: BaseException) -> None:
-        """Tell of an error that nobody foresaw, with its stack."""
-        bound = {} if run_id is None else {"run_id": run_id}
-        self._log.error(what, exc_info=error, **bound)
 
-    def run_finished(self, *, record: RunRecord, undelivered: Mapping[str, int]) -> None:
-        """Tell everything about a run in one line: the canonical one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneEnded(Event):
+    """A lane was given up with `alerts_untried` alerts not tried."""
 
-        `undelivered` counts the alerts of any month that have not gone out, by state.
-        """
-        counts = record.counts
-        troubled = counts.failed_deliveries or counts.unknown or counts.unsent or record.warnings
-        if record.status is RunStatus.FAILED:
-            tell = self._log.error
-        else:
-            tell = self._log.warning if troubled else self._log.info
-        tell(
-            "run_finished",
-            run_id=record.run_id,
-            status=record.status,
-            source_uri=record.source_uri,
-            month=str(record.month),
-            dry_run=record.dry_run,
-            duration_s=_seconds(record.started_at, record.finished_at),
-            error=record.error and {"code": record.error.code, "detail": record.error.detail},
-            **asdict(counts),
-            ledger=record.ledger and _plain(asdict(record.ledger)),
-            warnings={warning.code: warning.count for warning in record.warnings},
-            undelivered=dict(undelivered),
-        )
+    name = "lane_ended"
+    level = logging.WARNING
+    run_id: str
+    channel: str
+    reason: Reason
+    alerts_untried: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeEvent(Event):
+    """What became of a run's support notice about `accounts` accounts."""
+
+    run_id: str
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSent(NoticeEvent):
+    """The mail server took it."""
+
+    name = "notice_sent"
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeWritten(NoticeEvent):
+    """It was written to a file, in the absence of a mail server."""
+
+    name = "notice_written"
+    level = logging.WARNING
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeFailed(NoticeEvent):
+    """It could not be delivered; `error` names the kind, never the content."""
+
+    name = "notice_failed"
+    level = logging.ERROR
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure(Event):
+    """An error that nobody foresaw, with its stack."""
+
+    level = logging.ERROR
+    error: BaseException
+
+    def values(self) -> dict[str, Any]:
+        """Return the fields, the error as a stack."""
+        return {"exc_info" if name == "error" else name: value for name, value in Event.values(self).items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepFailed(Failure):
+    """The sweep could not look after runs whose process died."""
+
+    name = "rescue_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailure(Failure):
+    """An error in a run's own work."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed(RunFailure):
+    """A run fails for a reason that nobody foresaw."""
+
+    name = "run_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunNotReleased(RunFailure):
+    """Not even that a run is left could be written down: its lease runs out by itself."""
+
+    name = "run_not_released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunNotClosed(RunFailure):
+    """Not even that a run has failed could be written down; `error` is why it failed."""
+
+    name = "run_not_closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatFailed(RunFailure):
+    """A run could not tell the database that it is alive."""
+
+    name = "heartbeat_failed"
+
+
+Hook = Callable[[Event], None]
+
+
+def log_line(event: Event) -> None:
+    """Write the event's one line of the log; the hook that every process has."""
+    values = {name: _shown(value) for name, value in event.values().items()}
+    structlog.get_logger().log(event.severity, event.name, **values)
+
+
+class Events:
+    """Where flows emit events; every hook hears of each, in turn."""
+
+    def __init__(self, *hooks: Hook) -> None:
+        self._hooks = hooks or (log_line,)
+
+    def emit(self, event: Event) -> None:
+        """Give the event to every hook; raises nothing, since no run may fail of being watched."""
+        for hook in self._hooks:
+            try:
+                hook(event)
+            except Exception as error:  # noqa: BLE001  # see above
+                structlog.get_logger().error("hook_failed", event_name=event.name, exc_info=error)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Month):
+        return str(value)
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def _plain(ledger: dict[str, Any]) -> dict[str, Any]:
     return {str(key): _plain(value) if isinstance(value, dict) else value for key, value in ledger.items()}
-
-
-def _seconds(start: datetime, end: datetime | None) -> float | None:
-    return None if end is None else round((end - start).total_seconds(), 3)

@@ -104,11 +104,11 @@ class Given:
     async def claimed(self, lease: MonthLease, entries: Iterable[OutboxEntry]) -> set[str] | None:
         """Claim alerts."""
         claimed = await self.store.settle_and_claim(lease, [], list(entries), now=NOW, lease_s=LEASE_S)
-        return None if claimed is None else claimed.alert_ids
+        return None if claimed.is_overtaken else claimed.alert_ids
 
-    async def settled(self, lease: MonthLease, *settlements: Settlement) -> None:
-        """Settle alerts."""
-        await self.store.settle_and_claim(lease, settlements, [], now=NOW, lease_s=LEASE_S)
+    async def settled(self, lease: MonthLease, *settlements: Settlement) -> set[str]:
+        """Settle alerts, and return those whose settlement the ledger has."""
+        return (await self.store.settle_and_claim(lease, settlements, [], now=NOW, lease_s=LEASE_S)).settled
 
     async def all_sent(self, lease: MonthLease) -> None:
         """Send everything that a run has to send."""

@@ -72,7 +72,8 @@ async def test_only_the_holder_claims(given: Given) -> None:
     await given.expired("r1")
     await given.a_lease("r2")
     answer = the_answer(entry)
-    assert await given.store.settle_and_claim(lease, [answer], [entry], now=NOW, lease_s=LEASE_S) is None
+    claimed = await given.store.settle_and_claim(lease, [answer], [entry], now=NOW, lease_s=LEASE_S)
+    assert (claimed.is_overtaken, claimed.alert_ids, claimed.settled) == (True, set(), {entry.alert_id})
     assert await given.status_of("a") == "sent"
 
 
@@ -147,7 +148,6 @@ async def test_a_retry_may_be_settled_and_claimed_in_one_go(given: Given) -> Non
         claims=entry.claims + 1,
     )
     claimed = await given.store.settle_and_claim(lease, [back], [again], now=NOW, lease_s=LEASE_S)
-    assert claimed is not None
     assert claimed.alert_ids == {entry.alert_id}
     assert (await given.row_of("a"))["claims"] == 2
 
@@ -174,9 +174,19 @@ async def test_a_late_failure_changes_nothing(given: Given, status: DeliveryStat
     await given.store.rescue_runs(now=NOW)
     row = await given.row_of("a")
     posts = await given.sql("SELECT * FROM attempts")
-    await given.settled(lease, the_answer(entry, status, reason=Reason.SERVER_ERROR, http_status=503))
+    late = the_answer(entry, status, reason=Reason.SERVER_ERROR, http_status=503)
+    settled = await given.settled(lease, late)
+    assert settled == ({entry.alert_id} if status is DeliveryStatus.UNKNOWN else set())
     assert await given.row_of("a") == row
     assert await given.sql("SELECT * FROM attempts") == posts
+
+
+async def test_an_answer_that_is_written_twice_is_in_the_ledger(given: Given) -> None:
+    """Whoever did not hear the end of the first transaction hears from the second that it is there."""
+    lease, entry = await _one_claimed(given)
+    answer = the_answer(entry)
+    for _ in range(2):
+        assert await given.settled(lease, answer) == {entry.alert_id}
 
 
 async def test_a_late_ok_spares_the_alert_its_second_post(given: Given) -> None:

@@ -31,7 +31,7 @@ async def _claim(
     claimed = await store.settle_and_claim(
         lease, settlements, list(entries), now=NOW, lease_s=LEASE_S, lanes=lanes
     )
-    assert claimed is not None
+    assert not claimed.is_overtaken
     return claimed
 
 
@@ -199,7 +199,6 @@ async def test_who_was_overtaken_takes_no_turn(given: Given) -> None:
     entry = (await given.pending(lease))[0]
     await given.expired("r1")
     await given.a_lease("r2")
-    assert (
-        await given.store.settle_and_claim(lease, [], [entry], now=NOW, lease_s=LEASE_S, lanes=LANES) is None
-    )
+    claimed = await given.store.settle_and_claim(lease, [], [entry], now=NOW, lease_s=LEASE_S, lanes=LANES)
+    assert claimed.is_overtaken
     assert await given.sql("SELECT * FROM lanes") == []

@@ -99,13 +99,15 @@ def test_a_kill_of_whoever_resumes(site: Site, slack: RunningMock, source: str, 
 
 
 def _die_at(site: Site, source: str, point: str, nth: int) -> None:
-    """Have a service begin a run and die at a fail point of it."""
+    """Have a service begin a run and die at a fail point of it; its log says only what is committed."""
     command = ("-m", "tests.fault.failing", point, str(nth), "serve", "--port", "0")
     with (
         started(command, folder=site.folder, env=site.env(**PATIENT)) as failing,
         _posted(listening(failing), source),
     ):
         assert failing.exit_code() == -signal.SIGKILL
+    logged = {event["alert_id"]: event["outcome"] for event in failing.events() if "outcome" in event}
+    assert logged.items() <= site.statuses().items()
 
 
 @contextmanager

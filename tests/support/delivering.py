@@ -17,6 +17,7 @@ from service.domain.run import RunAlert, RunRecord, RunRequest, RunStatus
 from service.runs.execute import execute_run, new_run_id
 from service.runtime.clock import Clock
 from service.settings import Settings
+from service.telemetry.events import Events
 from service.wiring import App, open_app
 from tests.support.clocks import ScaledClock
 from tests.support.starting import MONTH, write_source
@@ -46,7 +47,9 @@ class House:
         return self.folder / "ledger.db"
 
     @asynccontextmanager
-    async def open(self, *, resumes: bool = False, **changes: Any) -> AsyncIterator["Desk"]:
+    async def open(
+        self, *, resumes: bool = False, events: Events | None = None, **changes: Any
+    ) -> AsyncIterator["Desk"]:
         """Open the app as `changes` of its settings have it: unpaced unless they say otherwise.
 
         The lease is long because it is over in no time by a clock that hurries.
@@ -60,7 +63,7 @@ class House:
         }
         settings = Settings(_env_file=None, **given | self.settings | changes)
         with _database_clock(self.clock):
-            async with open_app(settings, clock=self.clock, resumes=resumes) as app:
+            async with open_app(settings, clock=self.clock, events=events, resumes=resumes) as app:
                 yield Desk(app)
 
     def lanes_paused(self) -> int:

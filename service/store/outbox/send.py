@@ -48,6 +48,18 @@ _SETTLE = over_rows(
     FROM {rows}
     WHERE alert_outcomes.id = r.alert_id AND alert_outcomes.claims = r.claim
       AND alert_outcomes.status <> 'sent' AND (alert_outcomes.status = 'sending' OR r.status = 'sent')
+    RETURNING alert_outcomes.id
+    """,
+    _SETTLED,
+)
+
+# An answer that changes nothing is in the ledger all the same where it was written before, in a transaction
+# whose end nobody heard.
+_STANDS = over_rows(
+    """
+    SELECT alert_outcomes.id FROM alert_outcomes, {rows}
+    WHERE alert_outcomes.id = r.alert_id AND alert_outcomes.claims = r.claim
+      AND alert_outcomes.status = r.status
     """,
     _SETTLED,
 )
@@ -131,8 +143,12 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """What came of asking for alerts; one that is in neither is somebody else's, or settled."""
+    """What was written down; an alert that is neither granted nor waits is somebody else's, or settled."""
 
+    settled: set[str] = field(default_factory=set)
+    """The alerts whose answers are in the ledger now: a late one may have changed nothing."""
+    is_overtaken: bool = False
+    """Whether the run was cancelled, closed or resumed elsewhere: then nothing was claimed."""
     alert_ids: set[str] = field(default_factory=set)
     """These are now the run's to post."""
     waits: Mapping[str, float] = field(default_factory=dict)
@@ -190,12 +206,11 @@ class SendVerbs:
         now: datetime,
         lease_s: float,
         lanes: Mapping[str, SharedLane] = MappingProxyType({}),
-    ) -> Claimed | None:
+    ) -> Claimed:
         """Write down what was answered, and claim what leaves next: durable when this returns.
 
         `lanes` has the lane of each channel; alerts of channels that it does not name wait for no turn. The
-        lease is renewed with the claims. Returns None when the run was cancelled, closed or resumed
-        elsewhere: then only the settlements are written.
+        lease is renewed with the claims. A run that was overtaken gets its settlements written all the same.
         """
         wanted = _wanted(claims, lanes)
         renewal = {
@@ -211,25 +226,28 @@ class SendVerbs:
             if item.lane is not None and item.retry_after_s is not None
         ]
 
-        def work(connection: sa.Connection) -> Claimed | None:
+        def work(connection: sa.Connection) -> Claimed:
             dialect = connection.dialect.name
+            written: set[str] = set()
             if settlements:
                 settled = {"rows": json_rows(map(_settled, settlements))}
-                connection.execute(_SETTLE[dialect], settled)
+                written = set(connection.execute(_SETTLE[dialect], settled).scalars())
+                if len(written) < len(settlements):
+                    written.update(connection.execute(_STANDS[dialect], settled).scalars())
                 connection.execute(_RECORD_ATTEMPT[dialect], {**settled, "run_id": lease.run_id})
             if pauses:
                 pause_lanes(connection, pauses)
             if not claims:
-                return Claimed()
+                return Claimed(settled=written)
             renewed = connection.execute(_RENEW[dialect], renewal).one_or_none()
             if renewed is None:
-                return None
+                return Claimed(settled=written, is_overtaken=True)
             turns = take_turns(connection, wanted, now=renewed.now, standing=renewed.lanes)
             due, waits = _sorted_out(claims, lanes, turns)
             batch = json_rows({"id": item.alert_id, "claims": item.claims} for item in due)
             claiming = {"rows": batch, "run_id": lease.run_id, "now": now}
             granted = connection.execute(_CLAIM[dialect], claiming).scalars() if due else ()
-            return Claimed(alert_ids=set(granted), waits=waits)
+            return Claimed(settled=written, alert_ids=set(granted), waits=waits)
 
         return await self._database.write(work)
 

@@ -18,7 +18,7 @@ from service.delivery import support_notice as notify
 from service.domain.alert import Alert
 from service.domain.delivery_status import Outcome
 from service.settings import Settings
-from service.telemetry.events import Observer
+from service.telemetry.events import Events
 from service.wiring import support_notice
 from tests.support.clocks import ManualClock
 from tests.support.delivering import AMER, Desk, House, arrivals, warning_codes
@@ -97,7 +97,7 @@ async def tell(smtp_url: str, *alerts: Alert) -> bool:
         alerts=alerts,
         undelivered={"failed": 3},
         clock=ManualClock(),
-        observer=Observer(),
+        events=Events(),
     )
 
 

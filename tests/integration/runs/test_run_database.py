@@ -13,6 +13,7 @@ from mock_slack.script import Step
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
 from service.domain.run import RunStatus
 from service.store import DatabaseBusyError, DatabaseUnavailableError, Store
+from service.telemetry.events import AlertSettled, Event, Events
 from tests.support.clocks import ScaledClock
 from tests.support.delivering import AMER, EMEA, House
 from tests.support.starting import PATIENCE_S, account, accounts, until
@@ -155,6 +156,24 @@ async def test_what_slack_answered_survives_a_failing_write(
         again = await desk.run(source)
         assert (again.counts.skipped_replay, again.counts.alerts_sent) == (sent, 10 - sent)
     assert house.slack.stats().total.duplicates == {}
+
+
+async def test_the_log_says_what_the_ledger_has(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alert's line is written after its commit: the process may die, or the write fail, in between."""
+    standing: list[tuple[str, str]] = []
+
+    def compare(event: Event) -> None:
+        if isinstance(event, AlertSettled):
+            with closing(sqlite3.connect(house.database)) as ledger:
+                rows = ledger.execute("SELECT status FROM alert_outcomes WHERE id = ?", (event.alert_id,))
+                standing.append((event.outcome, rows.fetchone()[0]))
+
+    # Every write of answers fails at first.
+    _fails(monkeypatch, "settle_and_claim", DatabaseBusyError("the database is busy"), times=2, after=1)
+    house.slack.script(AMER, Step(status=410, times=1))
+    async with house.open(slack_concurrency=2, events=Events(compare)) as desk:
+        await desk.run(house.source(accounts(5)))
+    assert sorted(standing) == [("failed", "failed"), *[("sent", "sent")] * 4]
 
 
 async def test_a_read_only_database_is_a_clear_failure(house: House) -> None:

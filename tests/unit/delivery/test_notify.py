@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from service.delivery.support_notice import LISTED, SupportNotice
 from service.domain.alert import Alert
 from service.settings import Settings
-from service.telemetry.events import Observer
+from service.telemetry.events import Events
 from service.wiring import support_notice
 from tests.support.clocks import START, ManualClock
 from tests.support.made_alerts import MONTH, any_alert, any_text, made_alert
@@ -41,7 +41,7 @@ async def tell(notice: SupportNotice, alerts: list[Alert], **undelivered: int) -
         alerts=alerts,
         undelivered=undelivered,
         clock=ManualClock(),
-        observer=Observer(),
+        events=Events(),
     )
 
 

@@ -17,8 +17,23 @@ from service.domain.delivery_status import Outcome, Reason
 from service.domain.evaluation import RunWarning
 from service.domain.ledger import InvalidRow, Ledger, RowLedger
 from service.domain.month import Month
-from service.domain.run import RunCounts, RunError, RunRecord, RunRequest, RunStatus
-from service.telemetry.events import Observer
+from service.domain.run import RunCounts, RunError, RunRecord, RunStatus
+from service.telemetry.events import (
+    AlertRetried,
+    AlertSettled,
+    Event,
+    Events,
+    LaneEnded,
+    LanePaused,
+    NoticeFailed,
+    NoticeSent,
+    NoticeWritten,
+    RunFailed,
+    RunFinished,
+    RunRescued,
+    RunStarted,
+    RunWaiting,
+)
 from service.telemetry.logs import configure_logging, trace_fields
 from service.telemetry.redaction import Redactor
 
@@ -74,10 +89,11 @@ def _fail(text: str) -> None:
         raise ValueError(text)
 
 
-def _settled(observer: Observer, outcome: Outcome, reason: Reason | None = None) -> None:
-    observer.alert_settled(
+def _settled(outcome: Outcome, reason: Reason | None = None) -> AlertSettled:
+    return AlertSettled(
         run_id="r1",
-        alert=_alert(),
+        account_id=_alert().account_id,
+        alert_id=_alert().alert_id,
         channel="amer",
         outcome=outcome,
         reason=reason,
@@ -119,7 +135,7 @@ def _record(status: RunStatus = RunStatus.SUCCEEDED, **changes: Any) -> RunRecor
 
 def test_a_line_has_the_shape_that_cloud_logging_reads(lines: Lines) -> None:
     """Severity, message, RFC 3339 time, and the event's own fields beside them."""
-    _settled(Observer(), Outcome.SENT)
+    Events().emit(_settled(Outcome.SENT))
     [line] = lines()
     assert list(line)[:3] == ["severity", "message", "time"]
     assert (line["severity"], line["message"]) == ("INFO", "alert_settled")
@@ -131,7 +147,7 @@ def test_a_line_has_the_shape_that_cloud_logging_reads(lines: Lines) -> None:
 
 def test_an_alert_s_line_holds_nobody_s_name(stream: io.StringIO, lines: Lines) -> None:
     """Names and owners are in the database and in Slack, not in the log."""
-    _settled(Observer(), Outcome.SENT)
+    Events().emit(_settled(Outcome.SENT))
     assert lines()
     assert "secret name" not in stream.getvalue()
     assert "somebody" not in stream.getvalue()
@@ -150,14 +166,14 @@ def test_an_alert_s_line_holds_nobody_s_name(stream: io.StringIO, lines: Lines) 
 )
 def test_what_a_person_should_look_at_is_a_warning(lines: Lines, outcome: Outcome, severity: str) -> None:
     """An alert that did not arrive stands out."""
-    _settled(Observer(), outcome, Reason.GONE)
+    Events().emit(_settled(outcome, Reason.GONE))
     assert lines()[0]["severity"] == severity
 
 
 def test_a_run_ends_with_one_line_that_has_everything(lines: Lines) -> None:
     """Counts, ledger, duration, warnings, and what is undelivered over all months."""
     warning = RunWarning(code="near_miss_status", count=3, detail="…")
-    Observer().run_finished(record=_record(warnings=(warning,)), undelivered={"pending": 4})
+    Events().emit(RunFinished(record=_record(warnings=(warning,)), undelivered={"pending": 4}))
     [line] = lines()
     assert (line["severity"], line["message"], line["duration_s"]) == ("WARNING", "run_finished", 2.5)
     assert (line["alerts"], line["alerts_sent"], line["failed_deliveries"]) == (1, 1, 0)
@@ -176,26 +192,35 @@ def test_a_run_ends_with_one_line_that_has_everything(lines: Lines) -> None:
 )
 def test_the_line_of_a_run_is_as_loud_as_its_end(lines: Lines, record: RunRecord, severity: str) -> None:
     """An alerting rule on ERROR finds failed runs and nothing else."""
-    Observer().run_finished(record=record, undelivered={})
+    Events().emit(RunFinished(record=record, undelivered={}))
     assert lines()[0]["severity"] == severity
 
 
 def test_every_event_is_one_line(lines: Lines) -> None:
-    """Each method of the observer writes exactly one."""
-    observer = Observer()
-    key = _alert()
-    request = RunRequest(source_uri="file:///a", month=MONTH)
-    observer.run_started(run_id="r1", request=request)
-    observer.run_waiting(run_id="r1", month=MONTH, holder_run_id="r0")
-    observer.run_rescued(run_id="r0", in_doubt=2)
-    observer.alert_retried(
-        run_id="r1", alert=key, channel="a", reason=None, http_status=None, attempts=1, wait_s=1 / 3
+    """Its name is the line's message, and its fields are the line's."""
+    happened: tuple[Event, ...] = (
+        RunStarted(run_id="r1", source_uri="file:///a", month=MONTH, dry_run=False),
+        RunWaiting(run_id="r1", month=MONTH, holder_run_id="r0"),
+        RunRescued(run_id="r0", in_doubt=2),
+        AlertRetried(
+            run_id="r1",
+            account_id="a1",
+            alert_id=_alert().alert_id,
+            channel="a",
+            reason=None,
+            http_status=None,
+            attempts=1,
+            wait_s=1 / 3,
+        ),
+        LanePaused(run_id="r1", channel="a", reason=Reason.RATE_LIMITED, pause_s=2),
+        LaneEnded(run_id="r1", channel="a", reason=Reason.SLACK_UNREACHABLE, alerts_untried=3),
+        NoticeSent(run_id="r1", accounts=1, message_id="<m>"),
+        NoticeWritten(run_id="r1", accounts=1, path="x.eml"),
+        NoticeFailed(run_id="r1", accounts=1, error="SMTPConnectError"),
     )
-    observer.lane_paused(run_id="r1", channel="a", reason=Reason.RATE_LIMITED, pause_s=2)
-    observer.lane_ended(run_id="r1", channel="a", reason=Reason.SLACK_UNREACHABLE, alerts_untried=3)
-    observer.notice_sent(run_id="r1", accounts=1, message_id="<m>")
-    observer.notice_written(run_id="r1", accounts=1, path="x.eml")
-    observer.notice_failed(run_id="r1", accounts=1, error="SMTPConnectError")
+    events = Events()
+    for event in happened:
+        events.emit(event)
     assert [line["message"] for line in lines()] == [
         "run_started",
         "run_waiting",
@@ -207,7 +232,20 @@ def test_every_event_is_one_line(lines: Lines) -> None:
         "notice_written",
         "notice_failed",
     ]
+    assert lines()[0]["month"] == "2026-01-01"
     assert lines()[3]["wait_s"] == 0.333
+
+
+def test_every_hook_hears_every_event(lines: Lines) -> None:
+    """A metric or an audit trail hangs beside the log, and one that breaks disturbs nobody."""
+    heard: list[Event] = []
+
+    def broken(_: Event) -> None:
+        _fail("canary/secret")
+
+    Events(broken, heard.append).emit(_settled(Outcome.SENT))
+    assert heard == [_settled(Outcome.SENT)]
+    assert [line["message"] for line in lines()] == ["hook_failed"]
 
 
 def test_an_exception_is_one_line_with_its_stack(lines: Lines) -> None:
@@ -215,7 +253,7 @@ def test_an_exception_is_one_line_with_its_stack(lines: Lines) -> None:
     try:
         _fail("canary/secret")
     except ValueError as error:
-        Observer().unexpected(run_id="r1", what="run_failed", error=error)
+        Events().emit(RunFailed(run_id="r1", error=error))
     [line] = lines()
     assert (line["severity"], line["run_id"]) == ("ERROR", "r1")
     assert line["stack_trace"].splitlines()[0] == "Traceback (most recent call last):"
@@ -241,7 +279,7 @@ def test_libraries_are_never_heard_below_warning(lines: Lines) -> None:
 def test_a_level_silences_what_lies_below(stream: io.StringIO) -> None:
     """LOG_LEVEL applies to the service's own events."""
     configure_logging(format="json", level="WARNING", stream=stream)
-    _settled(Observer(), Outcome.SENT)
+    Events().emit(_settled(Outcome.SENT))
     assert stream.getvalue() == ""
 
 
@@ -299,7 +337,7 @@ def test_a_terminal_gets_lines_for_a_person(stream: io.StringIO) -> None:
         with structlog.contextvars.bound_contextvars(
             **trace_fields({"x-cloud-trace-context": TRACE}, project="p")
         ):
-            Observer().unexpected(run_id="r1", what="run_failed", error=error)
+            Events().emit(RunFailed(run_id="r1", error=error))
     text = stream.getvalue()
     assert "run_failed" in text
     assert "run_id=r1" in text
@@ -312,7 +350,7 @@ def test_lines_follow_the_standard_stream_of_the_moment(capsys: pytest.CaptureFi
     """Progress bars wrap stderr for a while; lines must go through the wrapper then."""
     configure_logging(format="json", stream="stderr")
     assert not sys.stderr.isatty()
-    _settled(Observer(), Outcome.SENT)
+    Events().emit(_settled(Outcome.SENT))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "alert_settled" in captured.err
@@ -322,7 +360,7 @@ def test_a_closed_stream_does_not_fail_a_run(stream: io.StringIO, lines: Lines) 
     """A reader that went away is no reason to stop delivering."""
     assert lines() == []
     stream.close()
-    _settled(Observer(), Outcome.SENT)
+    Events().emit(_settled(Outcome.SENT))
 
 
 @pytest.mark.parametrize("value", ["\ud800", 2**70, {1: 2}, datetime(2026, 1, 1, tzinfo=UTC), object])
@@ -341,9 +379,9 @@ def test_configuring_again_does_not_double_the_lines(lines: Lines, stream: io.St
 
 def test_a_thousand_lines_a_second_are_nothing(lines: Lines) -> None:
     """One line per alert must not slow a delivery down: well under a millisecond each."""
-    observer = Observer()
+    events = Events()
     start = time.process_time()
     for _ in range(1000):
-        _settled(observer, Outcome.SENT)
+        events.emit(_settled(Outcome.SENT))
     assert time.process_time() - start < 0.5
     assert len(lines()) == 1000
