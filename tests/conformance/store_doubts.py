@@ -6,8 +6,8 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from service.domain.delivery_status import Outcome, SettleAs
 from service.domain.errors import NotInDoubtError
-from tests.conformance.samples import NOW, an_alert
 from tests.conformance.store_model import StoreModel, choices
+from tests.support.given import NOW, an_alert
 
 
 class Doubts(StoreModel):

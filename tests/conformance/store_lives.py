@@ -8,8 +8,8 @@ from hypothesis.stateful import precondition, rule
 
 from service.domain.errors import OvertakenError
 from service.domain.run import RunError
-from tests.conformance.samples import LEASE_S, NOW
 from tests.conformance.store_model import StoreModel, choices
+from tests.support.given import LEASE_S, NOW
 
 
 class RunLives(StoreModel):

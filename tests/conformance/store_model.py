@@ -14,7 +14,7 @@ from service.domain.alert import Alert
 from service.domain.delivery_status import Outcome, SettleAs
 from service.domain.run import Action, Restatement, RunAlert, RunRecord, WithdrawnAlert
 from service.store import MonthLease, OutboxEntry
-from tests.conformance.samples import Given
+from tests.support.given import Given
 
 choices = st.integers(0, 1000)
 

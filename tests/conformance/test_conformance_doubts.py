@@ -10,7 +10,7 @@ from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reaso
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.domain.run import Action
 from service.store import OutboxEntry
-from tests.conformance.samples import LEASE_S, NOW, Given, an_alert, routed, the_answer
+from tests.support.given import LEASE_S, NOW, Given, an_alert, routed, the_answer
 
 LATER = NOW + timedelta(hours=3)
 A = an_alert("a").alert_id

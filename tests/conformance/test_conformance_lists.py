@@ -9,7 +9,7 @@ from service.domain.errors import BadCursorError
 from service.domain.month import Month
 from service.domain.run import RunStatus
 from service.store import Store
-from tests.conformance.samples import MONTH, NOW, Given, an_alert, routed, the_answer
+from tests.support.given import MONTH, NOW, Given, an_alert, routed, the_answer
 
 
 async def _all_runs(given: Given, *, limit: int) -> list[str]:

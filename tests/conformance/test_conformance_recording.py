@@ -9,7 +9,7 @@ from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reaso
 from service.domain.errors import DatabaseUnusableError
 from service.domain.month import Month
 from service.domain.run import Action, RunError
-from tests.conformance.samples import MONTH, NOW, SOURCE, Given, an_alert, an_evaluation, routed, the_answer
+from tests.support.given import MONTH, NOW, SOURCE, Given, an_alert, an_evaluation, routed, the_answer
 
 LARGEST = 2**63 - 1
 

@@ -9,7 +9,7 @@ from service.domain.errors import IdempotencyKeyReusedError, RunNotFoundError
 from service.domain.month import Month
 from service.domain.run import RunError, RunRequest
 from service.store import RequestedBeforeError, RunEnd, Store
-from tests.conformance.samples import LEASE_S, MONTH, NOW, Given
+from tests.support.given import LEASE_S, MONTH, NOW, Given
 
 REQUEST = RunRequest(source_uri="file:///january.parquet", month=MONTH, idempotency_key="monday's run")
 DAY_S = 24 * 3600

@@ -7,7 +7,7 @@ from service.domain.errors import BadCursorError, RunNotFoundError
 from service.domain.month import Month
 from service.domain.run import Restatement
 from service.store import Store
-from tests.conformance.samples import MONTH, SOURCE, Given, an_alert, an_evaluation, routed, the_answer
+from tests.support.given import MONTH, SOURCE, Given, an_alert, an_evaluation, routed, the_answer
 
 OTHER = "s3://bucket/emea.parquet"
 

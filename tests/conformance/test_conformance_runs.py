@@ -13,7 +13,7 @@ from service.domain.errors import (
 from service.domain.month import Month
 from service.domain.run import RunError, RunStatus
 from service.store import MonthLease, RescuedRun, Store
-from tests.conformance.samples import LEASE_S, MONTH, NOW, Given, an_evaluation, routed, the_answer
+from tests.support.given import LEASE_S, MONTH, NOW, Given, an_evaluation, routed, the_answer
 
 
 async def test_a_run_that_has_begun_is_running(given: Given) -> None:

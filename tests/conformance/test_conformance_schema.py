@@ -16,8 +16,8 @@ from service.domain.errors import DatabaseSchemaNewerError
 from service.store import open_store
 from service.store.schema import migrations
 from service.store.schema import tables as schema
-from tests.conformance.conftest import Backend
-from tests.conformance.samples import Given
+from tests.support.databases import Backend
+from tests.support.given import Given
 
 NEXT = f"{int(schema.NEWEST_REVISION) + 1:04}"
 NEXT_STEP = f'''

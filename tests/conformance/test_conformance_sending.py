@@ -7,7 +7,7 @@ import pytest
 
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.store import MonthLease, OutboxEntry
-from tests.conformance.samples import LEASE_S, NOW, Given, routed, the_answer
+from tests.support.given import LEASE_S, NOW, Given, routed, the_answer
 
 
 async def _one_claimed(given: Given) -> tuple[MonthLease, OutboxEntry]:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from service.domain.errors import DatabaseUnusableError
 from service.store import DatabaseBusyError, Store, open_store
 from service.store.database import database
-from tests.conformance.conftest import Backend
-from tests.conformance.samples import LEASE_S, MONTH, NOW, Given, an_alert, routed
+from tests.support.databases import Backend
+from tests.support.given import LEASE_S, MONTH, NOW, Given, an_alert, routed
 
 PROBE = "INSERT INTO health_probe (id, ballast) VALUES (:id, '')"
 

@@ -10,7 +10,7 @@ from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.month import Month
 from service.domain.pace import LATENESS_MADE_UP_S
 from service.store import Claimed, MonthLease, OutboxEntry, Settlement, SharedLane, Store, open_store
-from tests.conformance.samples import LEASE_S, MONTH, NOW, Given, routed, the_answer
+from tests.support.given import LEASE_S, MONTH, NOW, Given, routed, the_answer
 
 HOUR = 3600.0
 AMER = SharedLane(key="a" * 64, interval=HOUR)

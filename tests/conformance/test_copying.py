@@ -14,8 +14,8 @@ from service.store import open_store
 from service.store.schema import copying
 from service.store.schema import tables as schema
 from service.store.schema.copying import copy_ledger
-from tests.conformance.conftest import Backend
-from tests.conformance.samples import MONTH, NOW, Given, routed
+from tests.support.databases import Backend
+from tests.support.given import MONTH, NOW, Given, routed
 
 SOURCES: Final = ("sqlite", "postgresql")
 FIRST_MOMENT: Final = datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC)

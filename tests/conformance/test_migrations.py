@@ -15,8 +15,8 @@ from service.domain.run import Action
 from service.store import open_store
 from service.store.schema import migrations
 from service.store.schema import tables as schema
-from tests.conformance.conftest import Backend
-from tests.conformance.samples import MONTH, NOW, Given, an_alert, routed
+from tests.support.databases import Backend
+from tests.support.given import MONTH, NOW, Given, an_alert, routed
 
 FIRST: Final = "0001"
 STARTING: Final = 4

@@ -1,7 +1,6 @@
 """PostgreSQL going away: connections that are lost before, at and after a commit."""
 
 from collections.abc import AsyncIterator
-from itertools import count
 from typing import Literal
 
 import pytest
@@ -9,18 +8,15 @@ import pytest
 from service.domain.errors import DatabaseUnusableError
 from service.store import DatabaseBusyError, DatabaseUnavailableError, Store, open_store
 from service.store.database import postgresql
-from tests.conformance.conftest import PostgresqlServer
-from tests.conformance.postgresql_proxy import Proxy, proxy_before
-from tests.conformance.samples import Given, routed, the_answer
-
-_numbers = count(1)
+from tests.support.databases import PostgresqlServer
+from tests.support.given import Given, routed, the_answer
+from tests.support.postgresql_proxy import Proxy, proxy_before
 
 
 @pytest.fixture
 async def proxy(postgresql_server: PostgresqlServer) -> AsyncIterator[Proxy]:
     """Run a proxy before a fresh database."""
-    url = postgresql_server.new(f"lost{next(_numbers)}", template="migrated")
-    async with proxy_before(url) as proxy:
+    async with proxy_before(postgresql_server.new()) as proxy:
         yield proxy
 
 

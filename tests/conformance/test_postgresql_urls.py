@@ -12,14 +12,14 @@ import service.store.database
 from service.domain.errors import DatabaseUnusableError
 from service.store import open_store
 from service.store.database.postgresql import asyncpg_dsn
-from tests.conformance.conftest import PostgresqlServer
-from tests.conformance.samples import Given
+from tests.support.databases import PostgresqlServer
+from tests.support.given import Given
 
 
 @pytest.fixture(scope="module")
 def url(postgresql_server: PostgresqlServer) -> str:
     """Return the URL of a migrated database, through a socket."""
-    return postgresql_server.new("addresses", template="migrated")
+    return postgresql_server.new("addresses")
 
 
 def _socket_folder(url: str) -> str:

@@ -13,19 +13,11 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.fault.crashing import AMER, PATIENT, SENDERS, Site, accepted_by, post_run
-from tests.fault.failing import FAIL_POINTS
-from tests.support.starting import (
-    PATIENCE_S,
-    Running,
-    account,
-    accounts,
-    listening,
-    service,
-    started,
-    wait_until,
-    write_source,
-)
+from tests.support.failing import FAIL_POINTS
+from tests.support.processes import Running, listening, service, started
+from tests.support.rows import account, accounts, write_source
+from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by, post_run
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.fault
 
@@ -87,7 +79,7 @@ def test_a_kill_of_whoever_resumes(site: Site, slack: RunningMock, source: str, 
     _die_at(site, source, point, 1)
     for _ in range(2):
         _expire_leases(site)
-        command = ("-m", "tests.fault.failing", point, "1", "serve", "--port", "0")
+        command = ("-m", "tests.support.failing", point, "1", "serve", "--port", "0")
         with started(command, folder=site.folder, env=site.env(**PATIENT)) as resuming:
             assert resuming.exit_code() == -signal.SIGKILL
     _expire_leases(site)
@@ -100,7 +92,7 @@ def test_a_kill_of_whoever_resumes(site: Site, slack: RunningMock, source: str, 
 
 def _die_at(site: Site, source: str, point: str, nth: int) -> None:
     """Have a service begin a run and die at a fail point of it; its log says only what is committed."""
-    command = ("-m", "tests.fault.failing", point, str(nth), "serve", "--port", "0")
+    command = ("-m", "tests.support.failing", point, str(nth), "serve", "--port", "0")
     with (
         started(command, folder=site.folder, env=site.env(**PATIENT)) as failing,
         _posted(listening(failing), source),

@@ -6,10 +6,10 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.conformance.conftest import PostgresqlServer
-from tests.fault.crashing import AMER, PATIENT, Site, accepted_by, post_run
-from tests.fault.instances import alerts_of, ask
-from tests.support.starting import service, wait_until
+from tests.support.databases import PostgresqlServer
+from tests.support.processes import service
+from tests.support.site import AMER, PATIENT, Site, accepted_by, alerts_of, ask, post_run
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
 
@@ -25,7 +25,7 @@ def test_a_run_outlives_its_connections(
 ) -> None:
     """Whatever was under way when they broke, the run goes on, with every alert sent once."""
     strike, moments = BLOWS[blow]
-    url = postgresql_server.new(f"away_{blow}", template="migrated")
+    url = postgresql_server.new()
     slack.script(AMER, Step(delay_s=0.1, times=1_000))
     run_ids: list[str] = []
     with service(site.folder, site.env(database_url=url, **PATIENT)) as running:

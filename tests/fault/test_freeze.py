@@ -9,8 +9,9 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.fault.crashing import AMER, PATIENT, SENDERS, Site, accepted_by
-from tests.support.starting import Running, run_command, service, wait_until
+from tests.support.processes import Running, run_command, service
+from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
 

@@ -19,8 +19,10 @@ from service.runs.execute import execute_run, new_run_id
 from service.settings import Settings
 from service.store.database.database import BUSY_TIMEOUT_S
 from service.wiring import open_app
-from tests.fault.crashing import AMER, PATIENT, SENDERS, Site, accepted_by
-from tests.support.starting import MONTH, PATIENCE_S, Running, run_command, started, wait_until
+from tests.support.processes import Running, run_command, started
+from tests.support.rows import MONTH
+from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by
+from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.fault
 

@@ -4,7 +4,6 @@ import threading
 from collections import Counter, defaultdict
 from contextlib import ExitStack, suppress
 from datetime import datetime
-from itertools import count
 
 import httpx2
 import pytest
@@ -13,10 +12,11 @@ from mock_slack.log import Record
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from service.domain.pace import LATENESS_MADE_UP_S
-from tests.fault.crashing import AMER, SENDERS, Site, accepted_of
-from tests.fault.instances import alerts_of, ask
-from tests.support.delivering import account_of
-from tests.support.starting import MONTH, Running, account, accounts, service, wait_until, write_source
+from tests.support.house import account_of
+from tests.support.processes import Running, service
+from tests.support.rows import MONTH, account, accounts, write_source
+from tests.support.site import AMER, SENDERS, Site, accepted_of, alerts_of, ask
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
 
@@ -27,16 +27,13 @@ PACE = 20
 WINDOW_S = 3.0
 RUN_PATIENCE_S = 150.0
 
-_numbers = count(1)
-
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, site: Site) -> str:
     """Return the URL of a database for three processes."""
     if request.param == "sqlite":
         return f"sqlite:///{site.database}"
-    name = f"instances{next(_numbers)}"
-    return str(request.getfixturevalue("postgresql_server").new(name, template="migrated"))
+    return str(request.getfixturevalue("postgresql_server").new())
 
 
 def test_three_processes_two_months_and_one_of_them_killed(

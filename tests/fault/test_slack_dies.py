@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from mock_slack.script import Step
-from tests.fault.crashing import AMER, SENDERS, Site, accepted_of, records_in
-from tests.support.starting import mock_process, run_command, wait_until
+from tests.support.processes import mock_process, run_command
+from tests.support.site import AMER, SENDERS, Site, accepted_of, records_in
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
 

@@ -8,8 +8,9 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.fault.crashing import AMER, PATIENT, Site, accepted_by, post_run
-from tests.support.starting import run_command, service, wait_until
+from tests.support.processes import run_command, service
+from tests.support.site import AMER, PATIENT, Site, accepted_by, post_run
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
 

@@ -9,8 +9,8 @@ from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import Preview, RunRequest
 from service.runs.preview import preview
-from tests.support.delivering import House
-from tests.support.starting import account
+from tests.support.house import House
+from tests.support.rows import account
 
 JANUARY = "2026-01-01"
 DECEMBER = "2025-12-01"

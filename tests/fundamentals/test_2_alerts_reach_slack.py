@@ -2,8 +2,8 @@
 
 from mock_slack.script import Step
 from service.domain.delivery_status import Outcome, Reason
-from tests.support.delivering import AMER, House
-from tests.support.starting import account
+from tests.support.house import AMER, House
+from tests.support.rows import account
 
 
 async def test_a_run_posts_each_alert_to_its_channel(house: House) -> None:

@@ -17,7 +17,8 @@ from mock_slack.message import Message
 from mock_slack.settings import GivenSettings
 from service.domain.alert import Alert
 from service.domain.month import Month
-from tests.support.starting import MONTH, account, mock_process, run_command, write_source
+from tests.support.processes import mock_process, run_command
+from tests.support.rows import MONTH, account, write_source
 
 pytestmark = pytest.mark.load
 

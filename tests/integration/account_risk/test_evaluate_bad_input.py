@@ -22,7 +22,7 @@ from service.domain.progress import Progress
 from service.sources.opening import SourceUri, StorageAccess, open_source
 from tests.support.evaluating import JANUARY, evaluated, row, write
 from tests.support.histories import COLUMNS, table
-from tests.support.starting import until
+from tests.support.waiting import until
 
 FAR_AWAY = dt.date(2019, 5, 1)
 

@@ -31,7 +31,7 @@ from service.wiring import open_app
 from tests.support import evaluating
 from tests.support.evaluating import JANUARY, evaluated, row
 from tests.support.histories import History, histories, layouts, write
-from tests.support.starting import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

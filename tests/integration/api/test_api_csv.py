@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from service.api import csv_alerts
-from tests.support.doors import RunningService, account, running_service, settings, write_source
+from tests.support.served import RunningService, account, running_service, settings, write_source
 
 
 @pytest.fixture

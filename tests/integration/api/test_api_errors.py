@@ -17,7 +17,7 @@ from service.domain.run import RunRecord
 from service.settings import Settings
 from service.store import Store
 from service.wiring import App, open_app
-from tests.support.doors import (
+from tests.support.served import (
     MONTH,
     RunningService,
     account,

@@ -12,7 +12,7 @@ import pytest
 
 from mock_slack.running import RunningMock, running_mock
 from mock_slack.script import Step
-from tests.support.doors import (
+from tests.support.served import (
     MONTH,
     RunningService,
     account,
@@ -27,19 +27,19 @@ Event = tuple[str, dict[str, Any]]
 
 
 @pytest.fixture
-def mock() -> Iterator[RunningMock]:
+def slack() -> Iterator[RunningMock]:
     """Return a mock Slack that takes its time with the first message."""
-    with running_mock() as mock:
-        mock.script("amer-risk-alerts", Step(delay_s=0.8))
-        yield mock
+    with running_mock() as slack:
+        slack.script("amer-risk-alerts", Step(delay_s=0.8))
+        yield slack
 
 
 @pytest.fixture
-def service(tmp_path: Path, mock: RunningMock) -> Iterator[RunningService]:
+def service(tmp_path: Path, slack: RunningMock) -> Iterator[RunningService]:
     """Return a service that sends one message at a time."""
     given = settings(
         tmp_path,
-        slack_webhook_base_url=mock.webhook_base_url,
+        slack_webhook_base_url=slack.webhook_base_url,
         slack_concurrency=1,
         slack_timeout_s=5,
         lease_s=7,
@@ -107,11 +107,11 @@ def test_a_finished_run_is_told_at_once(service: RunningService, run: str) -> No
     assert (name, record) == ("run", service.get(f"/runs/{run}"))
 
 
-def test_a_signal_stops_deliveries_and_answers_the_caller(tmp_path: Path, mock: RunningMock) -> None:
+def test_a_signal_stops_deliveries_and_answers_the_caller(tmp_path: Path, slack: RunningMock) -> None:
     """On SIGTERM what is on its way is settled and the caller told; the next process sends the rest."""
-    mock.script("amer-risk-alerts", Step(delay_s=0.8, times=5))
+    slack.script("amer-risk-alerts", Step(delay_s=0.8, times=5))
     source = write_source(tmp_path / "a.parquet", *(account(number) for number in range(20)))
-    values = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url, "SLACK_CONCURRENCY": "1"}
+    values = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url, "SLACK_CONCURRENCY": "1"}
     with started(tmp_path, "serve", "--port", "0", **values) as process:
         client = httpx2.Client(base_url=_address(tmp_path / "out"), timeout=20, trust_env=False)
         answers: list[httpx2.Response] = []
@@ -120,7 +120,7 @@ def test_a_signal_stops_deliveries_and_answers_the_caller(tmp_path: Path, mock: 
         posting.start()
         # The mock answers late, but it has the request at once.
         wait_until(lambda: bool(client.get("/runs", params={"status": "running"}).json()["runs"]))
-        wait_until(lambda: mock.stats().total.requests > 0)
+        wait_until(lambda: slack.stats().total.requests > 0)
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
         posting.join()
@@ -129,10 +129,10 @@ def test_a_signal_stops_deliveries_and_answers_the_caller(tmp_path: Path, mock: 
     assert answer.status_code == 503, answer.text
     told = answer.json()
     assert told["error"] == "interrupted"
-    assert 1 <= mock.stats().total.accepted < 20
+    assert 1 <= slack.stats().total.accepted < 20
     with started(tmp_path, "serve", "--port", "0", **values):
         _address(tmp_path / "out")
-        wait_until(lambda: mock.stats().total.accepted == 20)
+        wait_until(lambda: slack.stats().total.accepted == 20)
         with running_service(settings(tmp_path)) as after:
             wait_until(lambda: after.get(f"/runs/{told['run_id']}")["status"] == "succeeded")
             assert after.get(f"/runs/{told['run_id']}")["counts"]["alerts_sent"] == 20

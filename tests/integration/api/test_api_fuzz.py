@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.support.doors import MONTH, account, running_service, write_source
-from tests.support.doors import settings as service_settings
+from tests.support.served import MONTH, account, running_service, write_source
+from tests.support.served import settings as service_settings
 
 CHECKS = [
     not_a_server_error,

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from mock_slack.running import RunningMock
-from tests.support.doors import (
+from tests.support.served import (
     MONTH,
     RunningService,
     account,
@@ -31,11 +31,11 @@ def hanging() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def service(tmp_path: Path, mock: RunningMock, hanging: socket.socket) -> Iterator[RunningService]:
+def service(tmp_path: Path, slack: RunningMock, hanging: socket.socket) -> Iterator[RunningService]:
     """Return a service that does one run at a time, and one preview."""
     given = settings(
         tmp_path,
-        slack_webhook_base_url=mock.webhook_base_url,
+        slack_webhook_base_url=slack.webhook_base_url,
         max_concurrent_runs=1,
         s3_endpoint_url=f"http://127.0.0.1:{hanging.getsockname()[1]}",
         s3_anon=True,

@@ -9,7 +9,7 @@ import pytest
 
 from service.api.application import create_app
 from service.domain.errors import errors_by_code
-from tests.support.doors import settings
+from tests.support.served import settings
 
 Operation = tuple[str, dict[str, Any]]
 

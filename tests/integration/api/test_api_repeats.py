@@ -19,8 +19,8 @@ from service.domain.run import RunRequest
 from service.runs.idempotent_request import end_of_run
 from service.wiring import open_app
 from tests.support.clocks import ScaledClock
-from tests.support.delivering import House
-from tests.support.doors import (
+from tests.support.house import House
+from tests.support.served import (
     MONTH,
     RunningService,
     account,
@@ -33,12 +33,12 @@ from tests.support.doors import (
 
 
 @pytest.fixture
-def service(tmp_path: Path, mock: RunningMock) -> Iterator[RunningService]:
+def service(tmp_path: Path, slack: RunningMock) -> Iterator[RunningService]:
     """Return a service with an empty database, in January 2026."""
     opened = partial(open_app, clock=ScaledClock(1.0, start=datetime(2026, 1, 20, tzinfo=UTC)))
     given = settings(
         tmp_path,
-        slack_webhook_base_url=mock.webhook_base_url,
+        slack_webhook_base_url=slack.webhook_base_url,
         s3_endpoint_url="http://127.0.0.1:9",
         storage_timeout_s=0.5,
         s3_anon=True,
@@ -65,12 +65,12 @@ def run_ids(service: RunningService) -> list[str]:
     return [run["run_id"] for run in service.get("/runs")["runs"]]
 
 
-def test_the_same_request_is_the_same_run(service: RunningService, source: str, mock: RunningMock) -> None:
+def test_the_same_request_is_the_same_run(service: RunningService, source: str, slack: RunningMock) -> None:
     """The answer is the first one's, to the letter, and nothing is run again."""
     first, second = asked(service, source, "k"), asked(service, source, "k")
     assert (second.status_code, second.content) == (first.status_code, first.content) == (200, first.content)
     assert run_ids(service) == [first.json()["run_id"]]
-    assert mock.stats().total.requests == 2
+    assert slack.stats().total.requests == 2
     assert asked(service, source, None).json() != first.json()
 
 
@@ -133,10 +133,10 @@ def test_a_refusal_binds_no_key(service: RunningService, source: str) -> None:
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in another instance"])
 def test_a_request_made_again_while_its_run_goes_on_waits(
-    service: RunningService, tmp_path: Path, source: str, mock: RunningMock, *, elsewhere: bool
+    service: RunningService, tmp_path: Path, source: str, slack: RunningMock, *, elsewhere: bool
 ) -> None:
     """It is answered when the run has ended, with the same; wherever the run may be."""
-    given = settings(tmp_path, slack_webhook_base_url=mock.webhook_base_url)
+    given = settings(tmp_path, slack_webhook_base_url=slack.webhook_base_url)
     with running_service(given) as other, ThreadPoolExecutor() as pool:
         with month_held_elsewhere(tmp_path):
             first = pool.submit(asked, service, source, "k")
@@ -146,7 +146,7 @@ def test_a_request_made_again_while_its_run_goes_on_waits(
             assert not second.done()
         assert (second.result().status_code, second.result().content) == (200, first.result().content)
     assert len(run_ids(service)) == 2
-    assert mock.stats().total.requests == 2
+    assert slack.stats().total.requests == 2
 
 
 async def test_whoever_waits_hears_of_a_run_whose_process_died(house: House) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.doors import (
+from tests.support.served import (
     MONTH,
     RunningService,
     account,
@@ -21,9 +21,9 @@ from tests.support.doors import (
 
 
 @pytest.fixture
-def service(tmp_path: Path, mock: RunningMock) -> Iterator[RunningService]:
+def service(tmp_path: Path, slack: RunningMock) -> Iterator[RunningService]:
     """Return a service with an empty database that sends to the mock."""
-    with running_service(settings(tmp_path, slack_webhook_base_url=mock.webhook_base_url)) as running:
+    with running_service(settings(tmp_path, slack_webhook_base_url=slack.webhook_base_url)) as running:
         yield running
 
 
@@ -42,11 +42,13 @@ def source(tmp_path: Path) -> str:
     )
 
 
-def _sent(mock: RunningMock) -> list[str]:
-    return [str(record.payload) for record in mock.records() if record.status_code == 200]
+def _sent(slack: RunningMock) -> list[str]:
+    return [str(record.payload) for record in slack.records() if record.status_code == 200]
 
 
-def test_a_run_delivers_and_tells_everything(service: RunningService, source: str, mock: RunningMock) -> None:
+def test_a_run_delivers_and_tells_everything(
+    service: RunningService, source: str, slack: RunningMock
+) -> None:
     """POST /runs answers when the alerts have gone out; the run then has every number."""
     run = service.run(source)
     assert run["status"] == "succeeded"
@@ -74,36 +76,36 @@ def test_a_run_delivers_and_tells_everything(service: RunningService, source: st
     [error] = run["sample_errors"]
     assert (error["account_id"], error["channel"], error["reason"]) == ("a003", None, "unknown_region")
     assert (error["http_status"], error["attempts"]) == (None, 0)
-    assert len(_sent(mock)) == 3
+    assert len(_sent(slack)) == 3
 
 
-def test_a_replay_sends_nothing(service: RunningService, source: str, mock: RunningMock) -> None:
+def test_a_replay_sends_nothing(service: RunningService, source: str, slack: RunningMock) -> None:
     """The second run of a month skips what was sent and tries again what had no channel."""
     service.run(source)
     counts = service.run(source)["counts"]
     assert (counts["alerts_sent"], counts["skipped_replay"], counts["failed_deliveries"]) == (0, 3, 1)
-    assert len(_sent(mock)) == 3
+    assert len(_sent(slack)) == 3
 
 
 def test_a_dry_run_is_recorded_and_sends_nothing(
-    service: RunningService, source: str, mock: RunningMock
+    service: RunningService, source: str, slack: RunningMock
 ) -> None:
     """A dry run says what it would send, and a run afterwards sends it."""
     run = service.run(source, dry_run=True)
     assert run["dry_run"] is True
     assert (run["counts"]["would_send"], run["counts"]["alerts_sent"]) == (3, 0)
-    assert mock.records() == []
+    assert slack.records() == []
     assert service.run(source)["counts"]["alerts_sent"] == 3
 
 
 def test_a_preview_tells_what_the_run_then_does(
-    service: RunningService, source: str, mock: RunningMock
+    service: RunningService, source: str, slack: RunningMock
 ) -> None:
     """Same set, same order, same messages; and the preview leaves no trace."""
     body = {"source_uri": source, "month": MONTH}
     preview = service.client.post("/preview", json=body).json()
     assert preview["total"] == 4
-    assert mock.records() == []
+    assert slack.records() == []
     assert service.get("/runs")["runs"] == []
     actions = {alert["account_id"]: alert["action"] for alert in preview["alerts"]}
     assert actions == {"a001": "send", "a002": "send", "a003": "fail", "a004": "send"}
@@ -111,7 +113,7 @@ def test_a_preview_tells_what_the_run_then_does(
     run = service.run(source)
     alerts = service.get(f"/runs/{run['run_id']}/alerts")["alerts"]
     assert [alert["alert_id"] for alert in alerts] == [alert["alert_id"] for alert in preview["alerts"]]
-    posted = sorted(str(record.payload) for record in mock.records())
+    posted = sorted(str(record.payload) for record in slack.records())
     previewed = [alert["message"] for alert in preview["alerts"] if alert["action"] == "send"]
     assert posted == sorted(str(message) for message in previewed)
     after = service.client.post("/preview", json=body).json()
@@ -147,10 +149,10 @@ def test_a_month_may_be_said_in_words(service: RunningService, tmp_path: Path, w
 
 
 def test_the_run_goes_on_when_its_client_goes_away(
-    service: RunningService, source: str, mock: RunningMock
+    service: RunningService, source: str, slack: RunningMock
 ) -> None:
     """A client that hangs up in mid-run takes nothing with it."""
-    mock.script("amer-risk-alerts", Step(delay_s=0.3))
+    slack.script("amer-risk-alerts", Step(delay_s=0.3))
     body = f'{{"source_uri": "{source}", "month": "{MONTH}"}}'
     url = service.client.base_url
     with socket.create_connection((url.host, url.port or 80)) as connection:

@@ -10,7 +10,7 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.doors import MONTH, account, command, started, wait_until, write_source
+from tests.support.served import MONTH, account, command, started, wait_until, write_source
 
 
 @pytest.fixture
@@ -26,22 +26,22 @@ def _json(text: str) -> Any:
     return json.loads(text)
 
 
-def test_a_run_tells_a_person_what_it_did(tmp_path: Path, source: str, mock: RunningMock) -> None:
+def test_a_run_tells_a_person_what_it_did(tmp_path: Path, source: str, slack: RunningMock) -> None:
     """A plain path is a source, tables go to stdout, logs to stderr, and 0 says that all is done."""
-    done = command(tmp_path, "run", source, "--month", MONTH, SLACK_WEBHOOK_BASE_URL=mock.webhook_base_url)
+    done = command(tmp_path, "run", source, "--month", MONTH, SLACK_WEBHOOK_BASE_URL=slack.webhook_base_url)
     assert done.returncode == 0, done.stderr
     assert "3 alerts = 3 sent" in done.stdout
-    assert mock.stats().total.accepted == 3
+    assert slack.stats().total.accepted == 3
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [line["message"] for line in lines].count("alert_settled") == 3
     assert lines[-1]["message"] == "run_finished"
     assert {line["run_id"] for line in lines} == {lines[0]["run_id"]}
 
 
-def test_json_is_the_api_s_own_answer(tmp_path: Path, source: str, mock: RunningMock) -> None:
+def test_json_is_the_api_s_own_answer(tmp_path: Path, source: str, slack: RunningMock) -> None:
     """`run`, `runs`, `runs show` and `preview` print what the API would."""
-    slack = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url}
-    run = _json(command(tmp_path, "run", source, "--month", MONTH, "--json", **slack).stdout)
+    variables = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url}
+    run = _json(command(tmp_path, "run", source, "--month", MONTH, "--json", **variables).stdout)
     assert (run["status"], run["counts"]["alerts_sent"]) == ("succeeded", 3)
     assert _json(command(tmp_path, "runs", "show", run["run_id"], "--json").stdout) == run
     listed = _json(command(tmp_path, "runs", "--json", "--status", "succeeded").stdout)
@@ -52,10 +52,10 @@ def test_json_is_the_api_s_own_answer(tmp_path: Path, source: str, mock: Running
     assert {alert["action"] for alert in preview["alerts"]} == {"skip_replay"}
 
 
-def test_2_says_that_some_alerts_did_not_go_out(tmp_path: Path, source: str, mock: RunningMock) -> None:
+def test_2_says_that_some_alerts_did_not_go_out(tmp_path: Path, source: str, slack: RunningMock) -> None:
     """The run succeeded, and somebody should look."""
-    mock.script("amer-risk-alerts", Step(status=404, body="no_service"))
-    done = command(tmp_path, "run", source, "--month", MONTH, SLACK_WEBHOOK_BASE_URL=mock.webhook_base_url)
+    slack.script("amer-risk-alerts", Step(status=404, body="no_service"))
+    done = command(tmp_path, "run", source, "--month", MONTH, SLACK_WEBHOOK_BASE_URL=slack.webhook_base_url)
     assert done.returncode == 2
     assert "succeeded" in done.stdout
     assert "not_found" in done.stdout
@@ -90,15 +90,15 @@ def test_the_run_keeps_its_plan(tmp_path: Path, source: str) -> None:
     assert run["plan"] == plan
 
 
-def test_1_says_that_the_run_failed(tmp_path: Path, mock: RunningMock) -> None:
+def test_1_says_that_the_run_failed(tmp_path: Path, slack: RunningMock) -> None:
     """Stderr names the code and the run; with --json stdout has the API's error."""
     arguments = ("run", "missing.parquet", "--month", MONTH)
-    slack = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url}
-    done = command(tmp_path, *arguments, **slack)
+    variables = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url}
+    done = command(tmp_path, *arguments, **variables)
     assert done.returncode == 1
     assert done.stdout == ""
     assert "risk-alerts: source_not_found: " in done.stderr
-    told = _json(command(tmp_path, *arguments, "--json", **slack).stdout)
+    told = _json(command(tmp_path, *arguments, "--json", **variables).stdout)
     assert told["error"] == "source_not_found"
     shown = command(tmp_path, "runs", "show", told["run_id"])
     assert shown.returncode == 0
@@ -147,9 +147,9 @@ def test_a_database_that_cannot_be_used_is_said_plainly(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_a_port_that_is_taken_is_said(tmp_path: Path, mock: RunningMock) -> None:
+def test_a_port_that_is_taken_is_said(tmp_path: Path, slack: RunningMock) -> None:
     """The service exits with 1, having closed what it opened."""
-    done = command(tmp_path, "serve", "--port", mock.url.rsplit(":", 1)[1])
+    done = command(tmp_path, "serve", "--port", slack.url.rsplit(":", 1)[1])
     assert done.returncode == 1
     assert "address already in use" in done.stdout
 
@@ -181,24 +181,24 @@ def test_sample_data_that_cannot_be_written_is_said(
     assert "Traceback" not in done.stderr
 
 
-def test_a_signal_ends_a_run_early_and_in_order(tmp_path: Path, mock: RunningMock) -> None:
+def test_a_signal_ends_a_run_early_and_in_order(tmp_path: Path, slack: RunningMock) -> None:
     """What is on its way is settled, the rest waits for the next run, and the error says so."""
     source = tmp_path / "many.parquet"
     write_source(source, *(account(number) for number in range(20)))
-    mock.script("amer-risk-alerts", Step(delay_s=0.5, times=20))
-    slack = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url, "SLACK_CONCURRENCY": "1"}
-    with started(tmp_path, "run", str(source), "--month", MONTH, "--json", **slack) as process:
-        wait_until(lambda: mock.stats().total.requests > 0)
+    slack.script("amer-risk-alerts", Step(delay_s=0.5, times=20))
+    variables = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url, "SLACK_CONCURRENCY": "1"}
+    with started(tmp_path, "run", str(source), "--month", MONTH, "--json", **variables) as process:
+        wait_until(lambda: slack.stats().total.requests > 0)
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 1
     told = _json((tmp_path / "out").read_text())
     assert told["error"] == "interrupted"
-    sent = mock.stats().total.accepted
+    sent = slack.stats().total.accepted
     assert 1 <= sent < 20
-    mock.reset()
-    again = _json(command(tmp_path, "run", str(source), "--month", MONTH, "--json", **slack).stdout)
+    slack.reset()
+    again = _json(command(tmp_path, "run", str(source), "--month", MONTH, "--json", **variables).stdout)
     assert (again["counts"]["skipped_replay"], again["counts"]["alerts_sent"]) == (sent, 20 - sent)
-    shown = _json(command(tmp_path, "runs", "show", told["run_id"], "--json", **slack).stdout)
+    shown = _json(command(tmp_path, "runs", "show", told["run_id"], "--json", **variables).stdout)
     assert (shown["status"], shown["error"]["code"]) == ("failed", "interrupted")
     assert (shown["counts"]["alerts_sent"], shown["counts"]["unsent"]) == (sent, 20 - sent)
     with sqlite3.connect(tmp_path / "risk_alerts.db") as database:

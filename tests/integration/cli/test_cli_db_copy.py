@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.doors import MONTH, account, command, write_source
+from tests.support.served import MONTH, account, command, write_source
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from mock_slack.running import RunningMock, running_mock
 from mock_slack.script import Step
-from tests.support.doors import (
+from tests.support.served import (
     CANARY_PATH,
     CANARY_SMTP_PASSWORD,
     CANARY_TOKEN,
@@ -31,15 +31,15 @@ def source(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def mock() -> Iterator[RunningMock]:
+def slack() -> Iterator[RunningMock]:
     """Return a mock Slack that asks for the canary token."""
-    with running_mock(auth_token=CANARY_TOKEN) as mock:
-        yield mock
+    with running_mock(auth_token=CANARY_TOKEN) as slack:
+        yield slack
 
 
-def _settings(mock: RunningMock, **values: str) -> dict[str, str]:
+def _settings(slack: RunningMock, **values: str) -> dict[str, str]:
     return {
-        "SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url,
+        "SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url,
         "SLACK_AUTH_TOKEN": CANARY_TOKEN,
         # Nobody listens there: the notice fails, and says why without saying how to log in.
         "SMTP_URL": f"smtp://canaryuser:{CANARY_SMTP_PASSWORD}@127.0.0.1:9",
@@ -57,28 +57,30 @@ def _check(folder: Path, *texts: str) -> None:
             assert canary not in text
 
 
-def test_a_command_gives_no_secret_away(tmp_path: Path, source: str, mock: RunningMock) -> None:
+def test_a_command_gives_no_secret_away(tmp_path: Path, source: str, slack: RunningMock) -> None:
     """Not on stdout, not in the logs at DEBUG, not in the database, not in the notice's file."""
-    done = command(tmp_path, "run", source, "--month", MONTH, "--json", **_settings(mock))
+    done = command(tmp_path, "run", source, "--month", MONTH, "--json", **_settings(slack))
     assert json.loads(done.stdout)["counts"]["alerts_sent"] == 1, done.stderr
     _check(tmp_path, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize("path", [CANARY_PATH, f"{CANARY_PATH}/%E2%9C%93"])
-def test_a_webhook_that_fails_is_not_named(tmp_path: Path, source: str, mock: RunningMock, path: str) -> None:
+def test_a_webhook_that_fails_is_not_named(
+    tmp_path: Path, source: str, slack: RunningMock, path: str
+) -> None:
     """A single webhook whose path is the secret: refused by the server, and unreachable."""
-    for base in (mock.url, "http://127.0.0.1:9"):
-        values = _settings(mock, SLACK_WEBHOOK_BASE_URL="", SLACK_WEBHOOK_URL=f"{base}{path}")
+    for base in (slack.url, "http://127.0.0.1:9"):
+        values = _settings(slack, SLACK_WEBHOOK_BASE_URL="", SLACK_WEBHOOK_URL=f"{base}{path}")
         done = command(tmp_path, "run", source, "--month", MONTH, SLACK_MAX_RETRIES="0", **values)
         assert done.returncode == 2, done.stderr
         _check(tmp_path, done.stdout, done.stderr)
 
 
-def test_the_service_gives_no_secret_away(tmp_path: Path, source: str, mock: RunningMock) -> None:
+def test_the_service_gives_no_secret_away(tmp_path: Path, source: str, slack: RunningMock) -> None:
     """Not in an answer, not in a log line; and every line of the run carries the caller's trace."""
-    mock.script("amer-risk-alerts", Step(status=400, body=f"bad {CANARY_TOKEN}"))
+    slack.script("amer-risk-alerts", Step(status=400, body=f"bad {CANARY_TOKEN}"))
     trace = "0af7651916cd43dd8448eb211c80319c"
-    values = _settings(mock, GOOGLE_CLOUD_PROJECT="p1", LOG_FORMAT="json")
+    values = _settings(slack, GOOGLE_CLOUD_PROJECT="p1", LOG_FORMAT="json")
     with started(tmp_path, "serve", "--port", "0", **values) as process:
         out = tmp_path / "out"
         wait_until(lambda: "running on http" in out.read_text())

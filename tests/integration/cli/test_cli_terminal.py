@@ -12,15 +12,15 @@ import pytest
 
 from mock_slack.running import RunningMock, running_mock
 from mock_slack.script import Step
-from tests.support.doors import MONTH, account, environment, write_source
+from tests.support.served import MONTH, account, environment, write_source
 
 
 @pytest.fixture
-def mock() -> Iterator[RunningMock]:
+def slack() -> Iterator[RunningMock]:
     """Return a mock Slack that takes its time with the first message."""
-    with running_mock() as mock:
-        mock.script("amer-risk-alerts", Step(delay_s=0.8))
-        yield mock
+    with running_mock() as slack:
+        slack.script("amer-risk-alerts", Step(delay_s=0.8))
+        yield slack
 
 
 def _at_a_terminal(folder: Path, *arguments: str, **values: str) -> tuple[str, str, int]:
@@ -54,13 +54,13 @@ def _at_a_terminal(folder: Path, *arguments: str, **values: str) -> tuple[str, s
     return out, b"".join(shown).decode(), process.returncode
 
 
-def test_bars_show_the_delivery(tmp_path: Path, mock: RunningMock) -> None:
+def test_bars_show_the_delivery(tmp_path: Path, slack: RunningMock) -> None:
     """On stderr, so that stdout can go into a file; the logs say only what deserves attention."""
     source = write_source(
         tmp_path / "a.parquet", *(account(number) for number in range(4)), account(9, account_region="LATAM")
     )
-    slack = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url}
-    out, shown, code = _at_a_terminal(tmp_path, "run", source, "--month", MONTH, **slack)
+    variables = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url}
+    out, shown, code = _at_a_terminal(tmp_path, "run", source, "--month", MONTH, **variables)
     assert code == 2
     assert "delivering" in shown
     assert "/4" in shown
@@ -70,10 +70,10 @@ def test_bars_show_the_delivery(tmp_path: Path, mock: RunningMock) -> None:
     assert "delivering" not in out
 
 
-def test_a_log_level_that_was_asked_for_is_kept(tmp_path: Path, mock: RunningMock) -> None:
+def test_a_log_level_that_was_asked_for_is_kept(tmp_path: Path, slack: RunningMock) -> None:
     """LOG_LEVEL=INFO at a terminal means INFO."""
     source = write_source(tmp_path / "a.parquet", account(1))
-    values = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url, "LOG_LEVEL": "INFO"}
+    values = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url, "LOG_LEVEL": "INFO"}
     _, shown, code = _at_a_terminal(tmp_path, "run", source, "--month", MONTH, **values)
     assert code == 0
     assert "run_started" in shown

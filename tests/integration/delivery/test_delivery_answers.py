@@ -8,8 +8,8 @@ import pytest
 
 from mock_slack.script import Step
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
-from tests.support.delivering import AMER, Desk, House, arrivals, warning_codes
-from tests.support.starting import accounts
+from tests.support.house import AMER, Desk, House, arrivals, warning_codes
+from tests.support.rows import accounts
 
 
 async def _only_error(

@@ -8,8 +8,9 @@ from mock_slack.script import Step
 from service.domain.delivery_status import Outcome
 from service.domain.pace import LATENESS_MADE_UP_S
 from tests.support.clocks import ScaledClock
-from tests.support.delivering import AMER, APAC, EMEA, House, arrivals
-from tests.support.starting import account, accounts, until
+from tests.support.house import AMER, APAC, EMEA, House, arrivals
+from tests.support.rows import account, accounts
+from tests.support.waiting import until
 
 
 async def test_each_lane_sends_what_matters_most_first(house: House) -> None:

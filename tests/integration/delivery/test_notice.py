@@ -20,10 +20,10 @@ from service.domain.delivery_status import Outcome
 from service.settings import Settings
 from service.telemetry.events import Events
 from service.wiring import support_notice
+from tests.support.alerts import MONTH, made_alert
 from tests.support.clocks import ManualClock
-from tests.support.delivering import AMER, Desk, House, arrivals, warning_codes
-from tests.support.made_alerts import MONTH, made_alert
-from tests.support.starting import account
+from tests.support.house import AMER, Desk, House, arrivals, warning_codes
+from tests.support.rows import account
 
 RUN_ID: Final = "20260201T090000Z-0a1b2c3d"
 PASSWORD: Final = "s3cr3t/p@ss word"

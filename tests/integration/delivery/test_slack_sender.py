@@ -1,7 +1,7 @@
 """The sender over real HTTP, before a mock that answers as it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import orjson
 import pytest
@@ -13,25 +13,11 @@ from service.delivery.send_result import InDoubt, RateLimited, Rejected, Retry, 
 from service.delivery.slack import SlackSender, open_slack
 from service.domain.delivery_status import Reason
 from service.runtime.clock import SystemClock
-from tests.support.made_alerts import made_alert
+from tests.support.alerts import made_alert
 
 CHANNEL = "amer-risk-alerts"
 PAYLOAD = orjson.dumps(render(made_alert(), details_base_url="https://app.example.com")).decode()
 BODILESS = {204, 205, 304}
-
-
-@pytest.fixture(scope="module", name="shared_mock")
-def a_mock_for_all() -> Iterator[RunningMock]:
-    """Run one mock for all tests of this module."""
-    with running_mock() as mock:
-        yield mock
-
-
-@pytest.fixture(name="slack")
-def the_mock(shared_mock: RunningMock) -> RunningMock:
-    """Return the mock as it is after its start."""
-    shared_mock.reset()
-    return shared_mock
 
 
 @pytest.fixture(name="sender")

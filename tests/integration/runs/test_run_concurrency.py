@@ -9,8 +9,10 @@ import pytest
 from mock_slack.script import Step
 from service.domain.errors import InterruptedRunError
 from service.domain.run import RunStatus
-from tests.support.delivering import AMER, House
-from tests.support.starting import account, accounts, run_command, until, wait_until
+from tests.support.house import AMER, House
+from tests.support.processes import run_command
+from tests.support.rows import account, accounts
+from tests.support.waiting import until, wait_until
 
 
 async def test_the_second_run_of_a_month_waits_and_then_replays(house: House) -> None:

@@ -15,8 +15,9 @@ from service.domain.run import RunStatus
 from service.store import DatabaseBusyError, DatabaseUnavailableError, Store
 from service.telemetry.events import AlertSettled, Event, Events
 from tests.support.clocks import ScaledClock
-from tests.support.delivering import AMER, EMEA, House
-from tests.support.starting import PATIENCE_S, account, accounts, until
+from tests.support.house import AMER, EMEA, House
+from tests.support.rows import account, accounts
+from tests.support.waiting import PATIENCE_S, until
 
 WRITING_VERBS = (
     "begin_run",

@@ -10,8 +10,9 @@ from service.domain.errors import CancelledRunError, InterruptedRunError, RunFin
 from service.domain.progress import Phase
 from service.domain.run import RunRecord, RunStatus
 from service.store import Store
-from tests.support.delivering import AMER, Desk, House, assert_balanced, warning_codes
-from tests.support.starting import account, accounts, until
+from tests.support.house import AMER, Desk, House, assert_balanced, warning_codes
+from tests.support.rows import account, accounts
+from tests.support.waiting import until
 
 
 async def stopped_after(house: House, requests: int, source: str) -> str:

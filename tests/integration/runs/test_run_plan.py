@@ -13,8 +13,8 @@ from service.domain.progress import Progress
 from service.domain.run import Preview, RunRecord, RunRequest, RunStatus
 from service.runs.execute import execute_run, new_run_id
 from service.runs.preview import preview
-from tests.support.delivering import Desk, House
-from tests.support.starting import MONTH, account, accounts
+from tests.support.house import Desk, House
+from tests.support.rows import MONTH, account, accounts
 
 
 async def previewed(desk: Desk, source: str) -> Preview:

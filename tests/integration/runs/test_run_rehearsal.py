@@ -9,8 +9,8 @@ from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import Action, RunRequest
 from service.runs.preview import preview
-from tests.support.delivering import AMER, Desk, House
-from tests.support.starting import MONTH, account, accounts
+from tests.support.house import AMER, Desk, House
+from tests.support.rows import MONTH, account, accounts
 
 _BECOMES = {
     Action.SEND: Outcome.SENT,

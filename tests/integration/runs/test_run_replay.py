@@ -4,8 +4,8 @@ import sqlite3
 
 from mock_slack.script import Step
 from service.domain.delivery_status import Outcome, Reason
-from tests.support.delivering import AMER, EMEA, House, account_of, arrivals, warning_codes
-from tests.support.starting import account, accounts
+from tests.support.house import AMER, EMEA, House, account_of, arrivals, warning_codes
+from tests.support.rows import account, accounts
 
 LATER = "2026-02-01"
 

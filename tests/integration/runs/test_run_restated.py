@@ -8,8 +8,8 @@ from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import Preview, Restatement, RunRequest, WithdrawnAlert
 from service.runs.preview import preview
-from tests.support.delivering import AMER, EMEA, Desk, House, account_of, arrivals
-from tests.support.starting import MONTH, account, accounts
+from tests.support.house import AMER, EMEA, Desk, House, account_of, arrivals
+from tests.support.rows import MONTH, account, accounts
 
 
 async def _previewed(desk: Desk, source: str) -> Preview:

@@ -10,8 +10,8 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.delivering import account_of
-from tests.support.doors import (
+from tests.support.house import account_of
+from tests.support.served import (
     MONTH,
     RunningService,
     account,
@@ -32,17 +32,17 @@ def source(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def service(tmp_path: Path, mock: RunningMock) -> Iterator[RunningService]:
+def service(tmp_path: Path, slack: RunningMock) -> Iterator[RunningService]:
     """Return a service with an empty database that sends to the mock, one at a time."""
-    given = settings(tmp_path, slack_webhook_base_url=mock.webhook_base_url, slack_concurrency=1)
+    given = settings(tmp_path, slack_webhook_base_url=slack.webhook_base_url, slack_concurrency=1)
     with running_service(given) as running:
         yield running
 
 
 @pytest.fixture
-def doubt(service: RunningService, source: str, mock: RunningMock) -> dict[str, Any]:
+def doubt(service: RunningService, source: str, slack: RunningMock) -> dict[str, Any]:
     """Return the one alert of the month whose answer got lost: that of the first account."""
-    mock.script(AMER, Step(drop="after"))
+    slack.script(AMER, Step(drop="after"))
     run = service.run(source)
     (alert,) = service.get(f"/runs/{run['run_id']}/alerts", outcome="unknown")["alerts"]
     assert (alert["account_id"], run["counts"]["unknown"]) == ("a000", 1)
@@ -72,17 +72,17 @@ def test_slack_has_it(service: RunningService, source: str, doubt: dict[str, Any
 
 
 def test_slack_shall_have_it(
-    service: RunningService, source: str, doubt: dict[str, Any], mock: RunningMock
+    service: RunningService, source: str, doubt: dict[str, Any], slack: RunningMock
 ) -> None:
     """The month's next run sends it under hold, with its route, facts and message of then."""
     status, answer = _settle(service, doubt["alert_id"], **{"as": "resend"})
     assert (status, answer["status"], answer["sent_at"]) == (200, "pending", None)
     assert [(kept["by"], kept["note"]) for kept in answer["settled"]] == [("api", None)]
-    mock.reset()
+    slack.reset()
     moved = account(0, account_region="EMEA", arr=77_777)
     write_source(Path(source.removeprefix("file://")), moved, *(account(number) for number in (1, 2)))
     assert service.run(source)["counts"]["alerts_sent"] == 1
-    (posted,) = mock.records()
+    (posted,) = slack.records()
     assert (posted.channel, account_of(posted.payload)) == ("emea-risk-alerts", "a000")
     assert "$77,777" in (posted.payload or {})["text"]
     settled = service.get(f"/alerts/{doubt['alert_id']}")
@@ -90,14 +90,14 @@ def test_slack_shall_have_it(
 
 
 def test_what_the_data_no_longer_have_is_not_sent_again(
-    service: RunningService, source: str, doubt: dict[str, Any], mock: RunningMock
+    service: RunningService, source: str, doubt: dict[str, Any], slack: RunningMock
 ) -> None:
     """An alert to be sent again whose account has recovered is withdrawn instead."""
     _settle(service, doubt["alert_id"], **{"as": "resend"})
-    mock.reset()
+    slack.reset()
     write_source(Path(source.removeprefix("file://")), *(account(number) for number in (1, 2)))
     run = service.run(source)
-    assert (run["counts"]["withdrawn"], mock.records()) == (1, [])
+    assert (run["counts"]["withdrawn"], slack.records()) == (1, [])
     (gone,) = service.get(f"/runs/{run['run_id']}/withdrawn", limit=1)["withdrawn"]
     assert (gone["account_id"], gone["status"], gone["channel"]) == ("a000", "pending", AMER)
     assert run["sample_withdrawn"] == [gone]
@@ -128,9 +128,9 @@ def test_a_word_counts_once(service: RunningService, doubt: dict[str, Any]) -> N
     )
 
 
-def test_what_was_never_in_doubt_is_refused(service: RunningService, source: str, mock: RunningMock) -> None:
+def test_what_was_never_in_doubt_is_refused(service: RunningService, source: str, slack: RunningMock) -> None:
     """With the state that it is in; and an alert that is not there is not found."""
-    mock.script(AMER, Step(status=404))
+    slack.script(AMER, Step(status=404))
     run = service.run(source)
     states = {alert["outcome"]: alert["alert_id"] for alert in run["sample_alerts"]}
     for outcome in ("failed", "sent"):
@@ -164,12 +164,12 @@ def test_a_word_that_is_not_understood_changes_nothing(
     assert service.get(f"/alerts/{doubt['alert_id']}")["status"] == "unknown"
 
 
-def test_the_command_settles_one_or_all(tmp_path: Path, source: str, mock: RunningMock) -> None:
+def test_the_command_settles_one_or_all(tmp_path: Path, source: str, slack: RunningMock) -> None:
     """By its id, or all that a run reports in doubt; who it was is the system's user unless told."""
-    slack = {"SLACK_WEBHOOK_BASE_URL": mock.webhook_base_url, "SLACK_CONCURRENCY": "1"}
+    variables = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url, "SLACK_CONCURRENCY": "1"}
     arguments = ("run", source, "--month", MONTH, "--json")
-    mock.script(AMER, Step(drop="after", times=3))
-    run = json.loads(command(tmp_path, *arguments, **slack).stdout)
+    slack.script(AMER, Step(drop="after", times=3))
+    run = json.loads(command(tmp_path, *arguments, **variables).stdout)
     assert run["counts"]["unknown"] == 3
     first, *_ = (alert["alert_id"] for alert in run["sample_errors"])
 
@@ -185,7 +185,7 @@ def test_the_command_settles_one_or_all(tmp_path: Path, source: str, mock: Runni
     nothing = command(tmp_path, *every)
     assert (nothing.returncode, nothing.stdout) == (0, "Nothing of it is in doubt.\n")
     assert json.loads(command(tmp_path, *every, "--json").stdout) == {"settled": []}
-    again = json.loads(command(tmp_path, *arguments, **slack).stdout)
+    again = json.loads(command(tmp_path, *arguments, **variables).stdout)
     assert (again["counts"]["alerts_sent"], again["counts"]["skipped_replay"]) == (2, 1)
 
     refused = command(tmp_path, "settle", first, "--as", "resend")

@@ -14,7 +14,7 @@ from service.domain.delivery_status import AmbiguousSends
 from service.domain.errors import DatabaseUnusableError
 from service.store import DatabaseBusyError, Store, open_store
 from service.store.database import database, sqlite
-from tests.conformance.samples import NOW, Given, routed
+from tests.support.given import NOW, Given, routed
 
 
 @pytest.fixture

@@ -12,17 +12,7 @@ from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, Sett
 from service.domain.month import Month
 from service.store import Store, open_store
 from service.store.database.sqlite import SqliteDatabase
-from tests.conformance.samples import (
-    CHANNELS,
-    LEASE_S,
-    MONTH,
-    NOW,
-    SOURCE,
-    Given,
-    an_alert,
-    routed,
-    the_answer,
-)
+from tests.support.given import CHANNELS, LEASE_S, MONTH, NOW, SOURCE, Given, an_alert, routed, the_answer
 
 GROWING = {"alert_outcomes", "run_outcomes", "attempts", "run_withdrawals", "decisions"}
 

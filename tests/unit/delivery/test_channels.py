@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.delivery.channels import SINGLE_LANE, Channels
-from tests.support.made_alerts import any_text
+from tests.support.alerts import any_text
 
 MAP = {"AMER": "amer-risk-alerts", "EMEA": "emea-risk-alerts", "APAC": "apac-risk-alerts"}
 BASE = "https://hooks.example.com/services/s3cr3t"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.delivery.message import arr_text, details_url, duration_text, render
 from service.domain.alert import Alert
 from service.domain.month import Month
-from tests.support.made_alerts import made_alert
+from tests.support.alerts import made_alert
 
 BASE = "https://app.yourcompany.com/accounts"
 

@@ -13,7 +13,7 @@ from mock_slack.blocks import why_invalid
 from mock_slack.message import Message
 from service.delivery.message import HEADER_LIMIT, VALUE_LIMIT, render
 from service.domain.alert import Alert
-from tests.support.made_alerts import any_alert, any_text, made_alert
+from tests.support.alerts import any_alert, any_text, made_alert
 
 BASE = "https://app.yourcompany.com/accounts"
 CHANNELS = st.none() | st.just("emea-risk-alerts") | any_text(min_size=1)

@@ -16,8 +16,8 @@ from service.domain.alert import Alert
 from service.settings import Settings
 from service.telemetry.events import Events
 from service.wiring import support_notice
+from tests.support.alerts import MONTH, any_alert, any_text, made_alert
 from tests.support.clocks import START, ManualClock
-from tests.support.made_alerts import MONTH, any_alert, any_text, made_alert
 
 RUN_ID: Final = "20260201T090000Z-0a1b2c3d"
 

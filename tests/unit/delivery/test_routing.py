@@ -8,7 +8,7 @@ from service.delivery.channels import Channels
 from service.delivery.message import render
 from service.delivery.routing import region_warnings, route
 from service.domain.alert import Alert
-from tests.support.made_alerts import any_alert, made_alert
+from tests.support.alerts import any_alert, made_alert
 
 BASE = "https://app.yourcompany.com/accounts"
 MAP = {"AMER": "amer-risk-alerts", "EMEA": "emea-risk-alerts", "APAC": "apac-risk-alerts"}

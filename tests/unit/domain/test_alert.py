@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.domain.alert import Criteria
 from service.domain.month import Month
-from tests.support.made_alerts import MONTH, any_alert, any_text, made_alert
+from tests.support.alerts import MONTH, any_alert, any_text, made_alert
 
 
 @given(any_text(min_size=1), any_alert())

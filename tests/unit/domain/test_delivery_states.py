@@ -11,7 +11,7 @@ from service.domain import delivery_status as delivery
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.replay import Standing, decide_action
 from service.domain.run import Action
-from tests.support.made_alerts import made_alert
+from tests.support.alerts import made_alert
 
 
 def documented_exits() -> dict[str, set[str]]:

@@ -8,7 +8,7 @@ import pytest
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
 from service.domain.replay import Decision, Standing, decide_action, decide_replay
 from service.domain.run import Action, Restatement
-from tests.support.made_alerts import made_alert
+from tests.support.alerts import made_alert
 
 CHANNEL: Final = "amer-risk-alerts"
 HOLD, RESEND = AmbiguousSends.HOLD, AmbiguousSends.RESEND

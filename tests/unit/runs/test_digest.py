@@ -11,7 +11,7 @@ from service.delivery.channels import Channels
 from service.domain.alert import Alert, Criteria
 from service.domain.evaluation import Evaluation, RunWarning
 from service.runs.plan_digest import plan_digest
-from tests.conformance.samples import MONTH, an_alert, an_evaluation
+from tests.support.given import MONTH, an_alert, an_evaluation
 
 BASE_URL = "https://app.example.com/accounts"
 CHANNELS = Channels(

@@ -1,10 +1,9 @@
-"""Starters: sources to run on, and the service and the mock Slack as processes of their own.
+"""The service and the mock Slack as processes of their own.
 
 A process is started with exactly the settings given: the caller's environment lends it only what a process
 needs to run at all.
 """
 
-import asyncio
 import json
 import os
 import re
@@ -15,75 +14,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import httpx2
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mock_slack.running import RunningMock
-from service.cli.sample_data import SCHEMA
+from tests.support.rows import MONTH
+from tests.support.waiting import PATIENCE_S, wait_until
 
 ROOT: Final = Path(__file__).parents[2]
-MONTH: Final = "2026-01-01"
-PATIENCE_S: Final = 60.0
-"""However slow the machine: what has not happened by then is not going to."""
-_POLL_S: Final = 0.01
 _LENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "COVERAGE_PROCESS_START")
 _LISTENING: Final = re.compile(r"Uvicorn running on (http://[\d.]+:\d+)")
-
-T = TypeVar("T")
-
-
-def wait_until(ask: Callable[[], T], *, what: str = "it", within_s: float = PATIENCE_S) -> T:
-    """Ask again and again until the answer is true, and return it; raises AssertionError if it never is."""
-    give_up_at = time.monotonic() + within_s
-    while not (answer := ask()):
-        assert time.monotonic() < give_up_at, f"waited {within_s:g} s in vain until {what}"
-        time.sleep(_POLL_S)
-    return answer
-
-
-async def until(ask: Callable[[], T], *, what: str = "it", within_s: float = PATIENCE_S) -> T:
-    """Do as `wait_until` does, and let everybody else on the event loop work meanwhile."""
-    give_up_at = time.monotonic() + within_s
-    while not (answer := ask()):
-        assert time.monotonic() < give_up_at, f"waited {within_s:g} s in vain until {what}"
-        await asyncio.sleep(_POLL_S)
-    return answer
-
-
-def account(account_id: str, *, month: str = MONTH, **changes: Any) -> dict[str, Any]:
-    """Return the row of an account that is At Risk in `month`, as `changes` have it."""
-    row = {
-        "account_id": account_id,
-        "account_name": f"Account {account_id}",
-        "account_region": "AMER",
-        "month": date.fromisoformat(month),
-        "status": "At Risk",
-        "renewal_date": date(2026, 9, 1),
-        "account_owner": "owner@example.com",
-        "arr": 50_000,
-        "updated_at": datetime(2026, 1, 2, tzinfo=UTC),
-    }
-    assert row.keys() >= changes.keys()
-    return row | changes
-
-
-def accounts(count: int, *, region: str = "AMER", prefix: str = "a", **changes: Any) -> list[dict[str, Any]]:
-    """Return `count` accounts of a region; the ARR falls from each to the next, so that they go in order."""
-    return [
-        account(f"{prefix}{number:04d}", account_region=region, arr=1_000_000 - number, **changes)
-        for number in range(count)
-    ]
-
-
-def write_source(path: Path, rows: Iterable[Mapping[str, Any]]) -> str:
-    """Write rows as a Parquet file and return its URI."""
-    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA), path)
-    return path.as_uri()
 
 
 @dataclass(frozen=True, slots=True)

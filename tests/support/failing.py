@@ -1,4 +1,4 @@
-"""The service with a fail point: `python -m tests.fault.failing POINT NTH serve …` dies there, by SIGKILL.
+"""The service with a fail point: `python -m tests.support.failing POINT NTH serve …` dies there, by SIGKILL.
 
 A fail point is a named place of a run. It is put in from outside, around the verb that stands there, so that
 nothing in the service knows of it and no setting can switch one on.

@@ -20,7 +20,7 @@ from service.settings import Settings
 from service.telemetry.events import Events
 from service.wiring import App, open_app
 from tests.support.clocks import ScaledClock
-from tests.support.starting import MONTH, write_source
+from tests.support.rows import MONTH, write_source
 
 FAST: Final = 40.0
 AMER: Final = "amer-risk-alerts"

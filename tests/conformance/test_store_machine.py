@@ -22,10 +22,10 @@ from service.domain.errors import CancelledRunError, OvertakenError
 from service.domain.replay import decide_replay
 from service.domain.run import Action
 from service.store import MonthLease, open_store
-from tests.conformance.samples import CHANNELS, MONTH, NOW, Given, an_alert, routed, the_answer
 from tests.conformance.store_doubts import Doubts
 from tests.conformance.store_lives import RunLives
 from tests.conformance.store_model import Row, Run, choices
+from tests.support.given import CHANNELS, MONTH, NOW, Given, an_alert, routed, the_answer
 
 ACCOUNTS: Final = "abc"
 Evaluation = dict[str, tuple[str | None, int, int]]

