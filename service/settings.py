@@ -149,7 +149,9 @@ class Settings(BaseSettings):
         description="A run whose process died is resumed on start if it is younger (hours).",
     )
     delivery_deadline_s: float = Field(
-        600.0, gt=0, description="A run's deliveries end this many seconds after its first claim."
+        600.0,
+        gt=0,
+        description="A run's deliveries end this many seconds after its first claim, downtime not counted.",
     )
     ambiguous_sends: AmbiguousSends = Field(
         AmbiguousSends.HOLD,

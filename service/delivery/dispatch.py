@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final
 
 from service.delivery.channels import Channels
-from service.delivery.lane import Send, Stop, Wait, decide, has_free_sender, judge
+from service.delivery.lane import LONGEST_BACKOFF_S, Send, Stop, Wait, decide, has_free_sender, judge
 from service.delivery.lane_queue import QUEUE_SIZE, Delivery, OutgoingLane, outgoing_lanes
 from service.delivery.reporting import Answered, DeliveryReport
 from service.delivery.send_result import NotPosted, RateLimited, SendResult
@@ -212,7 +212,7 @@ class Dispatch:
         if claimed.is_overtaken:
             raise OvertakenError(f"run {self._lease.run_id} was closed, cancelled or taken over")
         if picked and self._deadline == math.inf:
-            self._deadline = now + self._policy.deadline_s
+            self._deadline = now + claimed.left_s
             self._last_claim_at = self._deadline - min(LAST_MOMENT_S, self._policy.deadline_s / 10)
         answered_at = self._clock.monotonic()
         for lane, delivery in picked:
@@ -242,6 +242,7 @@ class Dispatch:
                 [delivery.entry for delivery in picked],
                 now=self._clock.now(),
                 lease_s=self._policy.lease_s,
+                left_s=min(self._policy.deadline_s, self._deadline - self._clock.monotonic()),
                 lanes=self._shared_lanes,
             )
         except BaseException:
@@ -289,6 +290,8 @@ class Dispatch:
             message=verdict.message,
             http_status=getattr(result, "http_status", None),
             retry_after_s=result.retry_after_s if isinstance(result, RateLimited) else None,
+            retries=delivery.tries.retries,
+            rate_limits=delivery.tries.rate_limits,
             not_before=None if wait_s is None else settled_at + timedelta(seconds=min(wait_s, 1e9)),
             lane=lane.shared.key,
         )
@@ -330,7 +333,13 @@ class Dispatch:
 
         while page := await retry_while_unavailable(self._clock, next_page):
             for entry in page:
-                await lane.queue.put(entry)
+                # What the process before has tried waits out its backoff; a pause is the lane's.
+                wait_s = (entry.not_before - self._clock.now()).total_seconds() if entry.not_before else 0.0
+                if wait_s > 0:
+                    again_at = self._clock.monotonic() + min(wait_s, LONGEST_BACKOFF_S)
+                    lane.give_back(Delivery.of(entry), again_at=again_at)
+                else:
+                    await lane.queue.put(entry)
                 self._wake.set()
             position = page[-1].position
         lane.fed = True

@@ -14,6 +14,7 @@ BACKOFF_BASE_S: Final = 1.0
 BACKOFF_CAP_S: Final = 60.0
 BACKOFF_SPREAD: Final = 0.25
 """A retry waits up to a quarter longer than its curve says, so that many do not come back at once."""
+LONGEST_BACKOFF_S: Final = BACKOFF_CAP_S * (1 + BACKOFF_SPREAD)
 RATE_LIMITS_PER_ALERT: Final = 10
 """The tenth 429 for one alert is the last."""
 UNREACHABLE_IN_A_ROW: Final = 3

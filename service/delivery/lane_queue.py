@@ -26,6 +26,11 @@ class Delivery:
     send_by: float = math.inf
     """The moment after which its claim may have been taken over, so that it must not be posted any more."""
 
+    @classmethod
+    def of(cls, entry: OutboxEntry) -> "Delivery":
+        """Return the delivery of what the outbox has, with what it has spent before its run was resumed."""
+        return cls(entry=entry, tries=Tries(retries=entry.retries, rate_limits=entry.rate_limits))
+
 
 @dataclass(slots=True, kw_only=True)
 class OutgoingLane:
@@ -57,7 +62,7 @@ class OutgoingLane:
         """Take the next message: a retry that is due goes before what has not been tried."""
         if self.retries and self.retries[0][0] <= now:
             return heapq.heappop(self.retries)[2]
-        return Delivery(entry=self.queue.get_nowait())
+        return Delivery.of(self.queue.get_nowait())
 
     def give_back(self, delivery: Delivery, *, again_at: float) -> None:
         """Keep a message that is to be tried (again) from `again_at` on."""

@@ -159,9 +159,10 @@ async def test_a_ledger_of_the_first_version_keeps_every_row(
         (version,) = await Given(store).sql("SELECT version_num FROM alembic_version")
     assert version == {"version_num": schema.NEWEST_REVISION}
     assert _within(old, new) == old
-    fresh = {"recorded_at", "cancelled_at", "noticed_at", "plan_digest"}
+    fresh = {"recorded_at", "cancelled_at", "noticed_at", "plan_digest", "delivery_left_s"}
     assert [{name: row[name] for name in fresh} for row in new["runs"]] == [dict.fromkeys(fresh)] * 2
     assert [(row["withdrawn"], row["restated"]) for row in new["runs"]] == [(0, 0)] * 2
+    assert {(row["retries"], row["rate_limits"]) for row in new["alert_outcomes"]} == {(0, 0)}
 
 
 async def test_an_upgraded_ledger_is_worked_on(backend: Backend, old_version: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,9 @@ import sqlite3
 import threading
 import time
 from contextlib import closing, suppress
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -120,3 +122,24 @@ def _expire_leases(site: Site) -> None:
     """Let the time pass that a long lease would take."""
     with closing(sqlite3.connect(site.database)) as ledger, ledger:
         ledger.execute("UPDATE runs SET expires_at = 0")
+
+
+def test_a_service_killed_inside_a_backoff_keeps_it(tmp_path: Path, slack: RunningMock) -> None:
+    """Who resumes the run waits the backoff out, and the alert has the retries that were left to it."""
+    site = Site(folder=tmp_path, webhook_base_url=slack.webhook_base_url, count=1)
+    slack.script(AMER, Step(status=503, times=10))
+    env = site.env(**PATIENT)
+    with service(site.folder, env) as first:
+        client = threading.Thread(target=_post_in_vain, args=(first, site.source))
+        client.start()
+        # The third answer is written down: the alert waits for four seconds, and has one retry left.
+        wait_until(lambda: site.rows("SELECT 1 FROM attempts WHERE claim = 3"), what="two retries are spent")
+        first.kill()
+        client.join()
+    _expire_leases(site)
+    with service(site.folder, env):
+        wait_until(lambda: site.runs() == [("succeeded", None)], what="the run is resumed and finished")
+    times = [datetime.fromisoformat(record.ts) for record in slack.records()]
+    assert len(times) == 4
+    assert (times[3] - times[2]).total_seconds() >= 4
+    assert site.rows("SELECT outcome, reason, attempts FROM run_outcomes") == [("failed", "server_error", 4)]

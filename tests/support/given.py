@@ -161,6 +161,8 @@ def the_answer(
     reason: Reason | None = None,
     posted: bool = True,
     http_status: int | None = 200,
+    retries: int = 0,
+    rate_limits: int = 0,
     not_before: datetime | None = None,
 ) -> Settlement:
     """Return the settlement of the claim that comes after what `entry` says."""
@@ -174,5 +176,7 @@ def the_answer(
         reason=reason,
         message=reason and f"because of {reason}",
         http_status=http_status if posted else None,
+        retries=retries,
+        rate_limits=rate_limits,
         not_before=not_before,
     )

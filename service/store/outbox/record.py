@@ -182,6 +182,8 @@ def _outbox_row(one: _Open, run_id: str, now: datetime) -> dict[str, Any]:
         "error": decision.reason,
         "error_message": None if sends else unknown_region_text(item.alert.account_region),
         "http_status": None,
+        "retries": 0,
+        "rate_limits": 0,
         "not_before": None,
         "updated_at": now,
     }

@@ -4,6 +4,7 @@ The hot verb is short text SQL over a batch: one transaction settles what has be
 leaves next, so that many senders share one fsync.
 """
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ _SETTLED: Final = {
     "claimed_at": "timestamptz",
     "settled_at": "timestamptz",
     "sent_at": "timestamptz",
+    "retries": "integer",
+    "rate_limits": "integer",
     "not_before": "timestamptz",
 }
 _CLAIMED: Final = {"id": "text", "claims": "integer"}
@@ -44,7 +47,8 @@ _SETTLE = over_rows(
     """
     UPDATE alert_outcomes
     SET status = r.status, error = r.error, error_message = r.error_message, http_status = r.http_status,
-        sent_at = r.sent_at, not_before = r.not_before, updated_at = r.settled_at
+        sent_at = r.sent_at, retries = r.retries, rate_limits = r.rate_limits, not_before = r.not_before,
+        updated_at = r.settled_at
     FROM {rows}
     WHERE alert_outcomes.id = r.alert_id AND alert_outcomes.claims = r.claim
       AND alert_outcomes.status <> 'sent' AND (alert_outcomes.status = 'sending' OR r.status = 'sent')
@@ -81,9 +85,11 @@ _RECORD_ATTEMPT = over_rows(
 
 _RENEW = {
     dialect: sa.text(f"""
-        UPDATE runs SET expires_at = {clock} + :lease_s
+        UPDATE runs
+        SET expires_at = {clock} + :lease_s,
+            delivery_left_s = CASE WHEN delivery_left_s < :left_s THEN delivery_left_s ELSE :left_s END
         WHERE run_id = :run_id AND status = 'running' AND epoch = :epoch AND cancelled_at IS NULL
-        RETURNING {clock} AS now, {STANDING_SQL[dialect]} AS lanes
+        RETURNING {clock} AS now, delivery_left_s, {STANDING_SQL[dialect]} AS lanes
     """)  # noqa: S608  # constants
     for dialect, clock in CLOCK_SQL.items()
 }
@@ -119,6 +125,11 @@ class OutboxEntry:
     payload: str
     claims: int
     """How often it was claimed before; the next claim is this plus one."""
+    retries: int = 0
+    """What it has spent in this run, before it was resumed."""
+    rate_limits: int = 0
+    not_before: datetime | None = None
+    """When it may be tried again, by the clock of the process that tried it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +147,9 @@ class Settlement:
     message: str | None = None
     http_status: int | None = None
     retry_after_s: float | None = None
+    retries: int = 0
+    """What the alert has spent in its run so far."""
+    rate_limits: int = 0
     not_before: datetime | None = None
     lane: str | None = None
     """The key of the lane that pauses for all processes when there is a Retry-After."""
@@ -153,6 +167,8 @@ class Claimed:
     """These are now the run's to post."""
     waits: Mapping[str, float] = field(default_factory=dict)
     """These are not, because others use their lane: in how many seconds its next turn comes."""
+    left_s: float = math.inf
+    """Until the run's delivery deadline; less than was asked for where the run was resumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +198,9 @@ class SendVerbs:
                 table.position,
                 table.payload,
                 table.claims,
+                table.retries,
+                table.rate_limits,
+                table.not_before,
             )
             .where(
                 table.run_id == lease.run_id,
@@ -205,18 +224,21 @@ class SendVerbs:
         *,
         now: datetime,
         lease_s: float,
+        left_s: float = math.inf,
         lanes: Mapping[str, SharedLane] = MappingProxyType({}),
     ) -> Claimed:
         """Write down what was answered, and claim what leaves next: durable when this returns.
 
-        `lanes` has the lane of each channel; alerts of channels that it does not name wait for no turn. The
-        lease is renewed with the claims. A run that was overtaken gets its settlements written all the same.
+        `lanes` has the lane of each channel; alerts of channels that it does not name wait for no turn. With
+        the claims the lease is renewed, and `left_s` is kept, the seconds until the run's delivery deadline,
+        unless an earlier claim left it less. An overtaken run's settlements are written all the same.
         """
         wanted = _wanted(claims, lanes)
         renewal = {
             "run_id": lease.run_id,
             "epoch": lease.epoch,
             "lease_s": lease_s,
+            "left_s": left_s,
             "lanes": orjson.dumps(list(wanted)).decode(),
         }
         pauses = [
@@ -247,7 +269,8 @@ class SendVerbs:
             batch = json_rows({"id": item.alert_id, "claims": item.claims} for item in due)
             claiming = {"rows": batch, "run_id": lease.run_id, "now": now}
             granted = connection.execute(_CLAIM[dialect], claiming).scalars() if due else ()
-            return Claimed(settled=written, alert_ids=set(granted), waits=waits)
+            left_s = renewed.delivery_left_s
+            return Claimed(settled=written, alert_ids=set(granted), waits=waits, left_s=left_s)
 
         return await self._database.write(work)
 
@@ -343,6 +366,8 @@ def _settled(item: Settlement) -> dict[str, Any]:
         "claimed_at": _text(item.claimed_at),
         "settled_at": settled_at,
         "sent_at": settled_at if item.status is DeliveryStatus.SENT else None,
+        "retries": item.retries,
+        "rate_limits": item.rate_limits,
         "not_before": item.not_before and _text(item.not_before),
     }
 

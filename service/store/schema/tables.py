@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0002"
+NEWEST_REVISION = "0003"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -70,6 +70,8 @@ runs = sa.Table(
     # Seconds since 1970 by the database's clock; a running run past it is taken for dead.
     sa.Column("expires_at", sa.Double, nullable=False),
     sa.Column("epoch", sa.Integer),
+    # Seconds until its delivery deadline as of its last claim: downtime does not count.
+    sa.Column("delivery_left_s", sa.Double),
     # When its alerts went into the outbox: from then on it can be resumed.
     sa.Column("recorded_at", UtcTimestamp),
     # When somebody asked that nothing more leaves; such a run is never resumed.
@@ -116,6 +118,9 @@ alert_outcomes = sa.Table(
     sa.Column("payload", sa.Text),
     sa.Column("claims", sa.Integer, nullable=False, server_default="0"),
     sa.Column("claimed_at", UtcTimestamp),
+    # What it has spent in the run that recorded it, and when it may be tried again there.
+    sa.Column("retries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("rate_limits", sa.Integer, nullable=False, server_default="0"),
     sa.Column("not_before", UtcTimestamp),
     sa.UniqueConstraint("account_id", "month", "alert_type"),
     sa.Index("alert_outcomes_by_month", "month"),

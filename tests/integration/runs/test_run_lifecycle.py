@@ -2,6 +2,7 @@
 
 import asyncio
 from email import message_from_bytes
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,9 @@ from tests.support.rows import account, accounts
 from tests.support.waiting import until
 
 
-async def stopped_after(house: House, requests: int, source: str) -> str:
+async def stopped_after(house: House, requests: int, source: str, **settings: Any) -> str:
     """Let a process stop in the middle of a run's deliveries, and return the run's id."""
-    async with house.open(slack_concurrency=2) as desk:
+    async with house.open(slack_concurrency=2, **settings) as desk:
         run = asyncio.create_task(desk.run(source))
         await until(lambda: house.slack.stats().total.requests >= requests, what="some have left")
         desk.app.stop()
@@ -63,6 +64,19 @@ async def test_a_resumed_run_sends_what_was_recorded(house: House) -> None:
     (house.folder / "source.parquet").unlink()
     async with house.open(resumes=True) as desk:
         assert (await ended(desk, run_id)).counts.alerts_sent == 6
+
+
+async def test_a_resumed_run_keeps_its_deadline(house: House) -> None:
+    """Two processes together have as long as one has; the time between them does not count."""
+    paced: dict[str, Any] = {"slack_messages_per_second": 1, "delivery_deadline_s": 60}
+    run_id = await stopped_after(house, 30, house.source(accounts(90)), **paced)
+    before = house.slack.stats().total.requests
+    async with house.open(**paced) as desk:
+        await desk.app.clock.sleep(100)
+    async with house.open(resumes=True, **paced) as desk:
+        record = await ended(desk, run_id)
+    assert before < record.counts.alerts_sent <= 61
+    assert record.counts.unsent == 90 - record.counts.alerts_sent
 
 
 async def test_who_cannot_send_does_not_resume(house: House) -> None:
