@@ -17,7 +17,7 @@ from service.runs.execute import resume_run
 from service.runtime.clock import Clock, SystemClock
 from service.runtime.first_of import first_of
 from service.settings import Settings
-from service.store import open_store
+from service.store.store import open_store
 from service.telemetry.events import Events, SweepFailed
 
 __all__ = ["App", "open_app"]
@@ -105,7 +105,7 @@ async def _sweep(app: App, *, resumes: bool) -> None:
 async def _resume_runs(app: App) -> None:
     if not app.channels.is_configured:
         return  # it could not send; a process that can may yet come
-    for run_id in await app.store.resumable_runs(since=app.resumable_since()):
+    for run_id in await app.store.rescue.resumable(since=app.resumable_since()):
         if run_id not in app.running:
             with structlog.contextvars.bound_contextvars(run_id=run_id):
                 app.spawn(_resume(app, run_id))

@@ -12,7 +12,7 @@ from service.api import examples
 from service.api.parameters import AlertsQuery
 from service.api.schemas.alert import RunAlertOut
 from service.domain.run import Page, RunAlert
-from service.store import Store
+from service.store.store import Store
 
 MEDIA_TYPE: Final = "text/csv"
 PAGE: Final = 500
@@ -34,7 +34,7 @@ async def alerts_csv(store: Store, run_id: str, query: AlertsQuery) -> Streaming
     rest = query.limit if "limit" in query.model_fields_set else None
 
     async def page(cursor: str | None) -> Page[RunAlert]:
-        return await store.list_alerts(
+        return await store.history.list_alerts(
             run_id,
             outcome=query.outcome,
             region=query.region,

@@ -31,5 +31,5 @@ async def run_events(context: Context, record: RunRecord) -> AsyncIterator[Serve
         live = record.run_id in app.running
         await app.clock.sleep(LIVE_INTERVAL_S if live else HEARTBEAT_INTERVAL_S)
         if not live or record.run_id not in app.running:
-            record = await app.store.get_run(record.run_id)
+            record = await app.store.history.get_run(record.run_id)
     yield ServerSentEvent(event="run", data=RunOut.of(record))

@@ -19,7 +19,7 @@ def list_runs(
         today = SystemClock().now().date()
         of_month = None if month is None else Month.resolve(month, today=today)
         async with open_app(settings) as app:
-            page = await app.store.list_runs(
+            page = await app.store.history.list_runs(
                 limit=limit,
                 cursor=cursor,
                 month=of_month,
@@ -42,7 +42,7 @@ def show_run(run_id: str, *, as_json: bool) -> int:
 
     async def flow(settings: Settings) -> int:
         async with open_app(settings) as app:
-            _tell(await app.store.get_run(run_id), as_json=as_json)
+            _tell(await app.store.history.get_run(run_id), as_json=as_json)
         return OK
 
     return with_flow(flow, as_json=as_json)
@@ -54,7 +54,7 @@ def cancel_run(run_id: str, *, as_json: bool) -> int:
     async def flow(settings: Settings) -> int:
         async with open_app(settings) as app:
             await app.cancel_run(run_id)
-            _tell(await app.store.get_run(run_id), as_json=as_json)
+            _tell(await app.store.history.get_run(run_id), as_json=as_json)
         return OK
 
     return with_flow(flow, as_json=as_json)

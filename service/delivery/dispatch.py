@@ -24,8 +24,9 @@ from service.domain.progress import Progress
 from service.runtime.clock import Clock
 from service.runtime.first_of import first_of
 from service.runtime.garbage import rare_collections
-from service.store import Claimed, MonthLease, OutboxEntry, Settlement, Store
+from service.store.outbox.send import Claimed, Outbox, OutboxEntry, Settlement
 from service.store.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, TRANSIENT, retry_while_unavailable
+from service.store.runs.state import MonthLease
 from service.telemetry.events import Events
 
 FREEZE_MARGIN_S: Final = 1.0
@@ -62,7 +63,7 @@ class Dispatch:
     def __init__(
         self,
         *,
-        store: Store,
+        outbox: Outbox,
         sender: SlackSender,
         channels: Channels,
         lease: MonthLease,
@@ -74,7 +75,7 @@ class Dispatch:
         stopping: asyncio.Event,
     ) -> None:
         """Prepare; `halt` is set to end the delivery, and `stopping` too where the whole process ends."""
-        self._store = store
+        self._outbox = outbox
         self._sender = sender
         self._lease = lease
         self._policy = policy
@@ -236,7 +237,7 @@ class Dispatch:
         """Settle what was answered and claim what was picked, in one transaction; then report it."""
         answered, self._answered = self._answered, []
         try:
-            claimed = await self._store.settle_and_claim(
+            claimed = await self._outbox.settle_and_claim(
                 self._lease,
                 [each.settlement for each in answered],
                 [delivery.entry for delivery in picked],
@@ -312,7 +313,7 @@ class Dispatch:
             given_up = reason is Reason.SLACK_UNREACHABLE
             untried = await retry_while_unavailable(
                 self._clock,
-                lambda: self._store.end_lane(
+                lambda: self._outbox.end_lane(
                     self._lease,
                     lane.channels,
                     status=DeliveryStatus.FAILED if given_up else DeliveryStatus.PENDING,
@@ -329,7 +330,7 @@ class Dispatch:
         position = -1
 
         async def next_page() -> list[OutboxEntry]:
-            return await self._store.pending(self._lease, lane.channels, after=position, limit=QUEUE_SIZE)
+            return await self._outbox.pending(self._lease, lane.channels, after=position, limit=QUEUE_SIZE)
 
         while page := await retry_while_unavailable(self._clock, next_page):
             for entry in page:

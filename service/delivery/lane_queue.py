@@ -10,7 +10,8 @@ from typing import Final
 
 from service.delivery.channels import Channels
 from service.delivery.lane import LaneState, Stop, Tries
-from service.store import OutboxEntry, SharedLane
+from service.store.outbox.lane_turns import SharedLane
+from service.store.outbox.send import OutboxEntry
 
 QUEUE_SIZE: Final = 64
 """Alerts of one lane held in memory; the rest waits in the outbox."""

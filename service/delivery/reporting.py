@@ -10,7 +10,7 @@ from typing import Final
 from service.delivery.lane_queue import OutgoingLane
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.progress import Progress
-from service.store import OutboxEntry, Settlement, UntriedAlert
+from service.store.outbox.send import OutboxEntry, Settlement, UntriedAlert
 from service.telemetry.events import AlertRetried, AlertSettled, Events, LaneEnded, LanePaused
 
 _FINAL: Final = {

@@ -24,7 +24,7 @@ from service.runtime.clock import Clock
 from service.runtime.first_of import first_of
 from service.settings import Settings
 from service.sources.opening import Source, SourceUri, StorageAccess, open_source
-from service.store import Store
+from service.store.store import Store
 from service.telemetry.events import Events, RunRescued
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class App:
 
     async def cancel_run(self, run_id: str) -> None:
         """Let nothing more of a run leave, wherever it runs; raises RunNotFoundError and RunFinishedError."""
-        await self.store.cancel_run(run_id, now=self.clock.now())
+        await self.store.runs.cancel(run_id, now=self.clock.now())
         if run_id in self.halts:
             self.halts[run_id].set()
 
@@ -81,7 +81,7 @@ class App:
 
     async def rescue_runs(self) -> None:
         """Close the runs whose process has died, but for those to resume; raises DatabaseUnusableError."""
-        for rescued in await self.store.rescue_runs(
+        for rescued in await self.store.rescue.close_dead(
             now=self.clock.now(), resumable_since=self.resumable_since()
         ):
             self.events.emit(RunRescued(run_id=rescued.run_id, in_doubt=rescued.in_doubt))

@@ -32,8 +32,10 @@ from service.runs.context import App
 from service.runs.heartbeat import keep_alive_while
 from service.runs.plan_digest import plan_digest
 from service.runtime.daemon_thread import run_in_daemon_thread
-from service.store import DatabaseBusyError, MonthLease, ResumedRun, cancelled
+from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
+from service.store.runs.rescue import ResumedRun
+from service.store.runs.state import MonthLease, cancelled
 from service.telemetry.events import (
     AlertSettled,
     RunFailed,
@@ -67,7 +69,7 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
     check_request(app, request)
     await retry_while_unavailable(
         app.clock,
-        lambda: app.store.begin_run(
+        lambda: app.store.runs.begin(
             run_id, request, started_at=app.clock.now(), lease_s=app.settings.lease_s
         ),
         # Who has no run yet is better told at once that the database is away.
@@ -86,7 +88,7 @@ async def resume_run(app: App, run_id: str, *, progress: Progress) -> RunRecord 
     """
     resumed = await retry_while_unavailable(
         app.clock,
-        lambda: app.store.resume_run(
+        lambda: app.store.rescue.resume(
             run_id, since=app.resumable_since(), now=app.clock.now(), lease_s=app.settings.lease_s
         ),
     )
@@ -111,7 +113,7 @@ async def _supervise(run: "_Run") -> RunRecord:
         app.running.pop(run.run_id, None)
         app.halts.pop(run.run_id, None)
         run.progress.phase = Phase.FINISHED
-    return await retry_while_unavailable(app.clock, lambda: app.store.get_run(run.run_id))
+    return await retry_while_unavailable(app.clock, lambda: app.store.history.get_run(run.run_id))
 
 
 class _Run:
@@ -151,7 +153,7 @@ class _Run:
             await self._finish(None)
         except InterruptedRunError as error:
             # A cancelled run is halted, and refused its claims just as an overtaken one is.
-            if await self.app.store.is_cancelled(self.run_id):
+            if await self.app.store.runs.is_cancelled(self.run_id):
                 why = cancelled(self.run_id)
                 await self._fail(why)
                 raise why from error
@@ -181,7 +183,7 @@ class _Run:
         self.is_closing = True
         try:
             if self._lease is not None:
-                await self.app.store.release_run(self._lease, now=self.app.clock.now())
+                await self.app.store.runs.release(self._lease, now=self.app.clock.now())
         except RiskAlertsError as problem:
             self.app.events.emit(RunNotReleased(run_id=self.run_id, error=problem))
         else:
@@ -200,7 +202,7 @@ class _Run:
         """Say what a run would do."""
         routed = await self._evaluate()
         decisions = await self._retry_while_unavailable(
-            lambda: self.app.store.record_dry_run(
+            lambda: self.app.store.recording.record_dry_run(
                 self.run_id, self._request.month, routed, ambiguous=self.app.settings.ambiguous_sends
             )
         )
@@ -213,7 +215,7 @@ class _Run:
         routed = await self._evaluate()
         self.progress.phase = Phase.RECORDING
         decisions = await self._retry_while_unavailable(
-            lambda: app.store.record_alerts(
+            lambda: app.store.recording.record(
                 lease, routed, ambiguous=app.settings.ambiguous_sends, now=app.clock.now()
             )
         )
@@ -228,7 +230,7 @@ class _Run:
         self.progress.phase = Phase.DELIVERING
         if self.progress.alerts_queued:
             await Dispatch(
-                store=app.store,
+                outbox=app.store.outbox,
                 sender=app.sender,
                 channels=app.channels,
                 lease=lease,
@@ -249,7 +251,7 @@ class _Run:
         is_reported = False
         while True:
             lease = await self._retry_while_unavailable(
-                lambda: app.store.acquire_month(self.run_id, month, now=app.clock.now())
+                lambda: app.store.runs.acquire_month(self.run_id, month, now=app.clock.now())
             )
             if isinstance(lease, MonthLease):
                 return lease
@@ -267,7 +269,7 @@ class _Run:
         warnings = found.warnings + region_warnings(found.alerts, app.channels)
         evaluation = replace(found, warnings=warnings)
         await self._retry_while_unavailable(
-            lambda: app.store.note_evaluation(self.run_id, evaluation, plan_digest=digest)
+            lambda: app.store.runs.note_evaluation(self.run_id, evaluation, plan_digest=digest)
         )
         if self._request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
@@ -299,7 +301,7 @@ class _Run:
 
     async def _tell_support(self) -> None:
         app = self.app
-        nowhere = await app.store.alerts_without_channel(self.run_id)
+        nowhere = await app.store.history.alerts_without_channel(self.run_id)
         if not nowhere:
             return
         detail = f"{len(nowhere)} alerts have a region that leads to no channel"
@@ -310,12 +312,12 @@ class _Run:
             run_id=self.run_id,
             month=self._request.month,
             alerts=nowhere,
-            undelivered=await self._retry_while_unavailable(app.store.undelivered),
+            undelivered=await self._retry_while_unavailable(app.store.outbox.undelivered),
             clock=app.clock,
             events=app.events,
         ):
             await self._retry_while_unavailable(
-                lambda: app.store.note_notice(self.run_id, now=app.clock.now())
+                lambda: app.store.runs.note_support_notified(self.run_id, now=app.clock.now())
             )
         else:
             detail = "the support notice about accounts without a channel could not be delivered"
@@ -324,9 +326,9 @@ class _Run:
     async def _finish(self, error: RunError | None) -> None:
         app = self.app
         self.is_closing = True
-        undelivered = await self._retry_while_unavailable(app.store.undelivered)
+        undelivered = await self._retry_while_unavailable(app.store.outbox.undelivered)
         await self._retry_while_unavailable(
-            lambda: app.store.finish_run(
+            lambda: app.store.runs.finish(
                 self.run_id,
                 now=app.clock.now(),
                 error=error,
@@ -334,7 +336,7 @@ class _Run:
                 epoch=self.epoch,
             )
         )
-        record = await self._retry_while_unavailable(lambda: app.store.get_run(self.run_id))
+        record = await self._retry_while_unavailable(lambda: app.store.history.get_run(self.run_id))
         app.events.emit(RunFinished(record=record, undelivered=undelivered))
 
     async def _retry_while_unavailable(self, verb: Callable[[], Awaitable[T]]) -> T:

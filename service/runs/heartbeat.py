@@ -41,7 +41,7 @@ async def keep_alive_while(run: Living) -> None:
             await app.clock.sleep(pause_s)
             pause_s = regular_s
             try:
-                if await app.store.keep_alive(
+                if await app.store.runs.keep_alive(
                     run.run_id,
                     lease_s=app.settings.lease_s,
                     progress=run.progress.snapshot(),

@@ -17,9 +17,11 @@ async def end_of_run(app: App, run_id: str) -> RunError | None:
     """
     try:
         # The record is looked at: the run may be another process's, or become that of one which takes over.
-        while (end := await retry_while_unavailable(app.clock, lambda: app.store.end_of_run(run_id))) is None:
+        while True:
+            end = await retry_while_unavailable(app.clock, lambda: app.store.requests.end_of(run_id))
+            if end is not None:
+                return end.error
             await app.unless_stopped(app.clock.sleep(_POLL_S))
     except InterruptedRunError as stopped:
         stopped.run_id = run_id
         raise
-    return end.error

@@ -29,11 +29,11 @@ async def preview(app: App, request: RunRequest, *, limit: int, progress: Progre
     check_request(app, request)
     with rare_collections():
         evaluation = await app.unless_stopped(app.evaluate(request, progress))
-        standings = await app.store.standings(request.month, request.source_uri)
+        standings = await app.store.recording.standings(request.month, request.source_uri)
         routed = ((alert, app.channels.of(alert.account_region)) for alert in evaluation.alerts)
         # Tens of thousands of alerts are looked at here: not on the event loop.
         replay = await run_in_daemon_thread(decide_replay, standings, routed, app.settings.ambiguous_sends)
-        withdrawn = await app.store.withdrawable(request.month, replay.withdrawn)
+        withdrawn = await app.store.recording.withdrawable(request.month, replay.withdrawn)
         told = await run_in_daemon_thread(_told, app, request, evaluation, replay, withdrawn[:limit], limit)
     progress.phase = Phase.FINISHED
     return told

@@ -13,7 +13,9 @@ async def settle_alert(
 
     Raises AlertNotFoundError, NotInDoubtError, and DatabaseUnusableError.
     """
-    record, changed = await app.store.settle_doubt(alert_id, settle_as, by=by, note=note, now=app.clock.now())
+    record, changed = await app.store.doubts.settle(
+        alert_id, settle_as, by=by, note=note, now=app.clock.now()
+    )
     if changed:
         app.events.emit(_decided(record))
     return record
@@ -26,7 +28,7 @@ async def settle_run(
 
     Raises RunNotFoundError and DatabaseUnusableError.
     """
-    records = await app.store.settle_doubts(run_id, settle_as, by=by, note=note, now=app.clock.now())
+    records = await app.store.doubts.settle_run(run_id, settle_as, by=by, note=note, now=app.clock.now())
     for record in records:
         app.events.emit(_decided(record))
     return records

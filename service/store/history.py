@@ -1,4 +1,4 @@
-"""What can be asked about runs: one, a page of them, and the alerts of one."""
+"""The history: what can be asked about runs, their alerts, and one alert over all runs."""
 
 import base64
 from collections.abc import Mapping
@@ -8,11 +8,13 @@ import orjson
 import sqlalchemy as sa
 
 from service.domain.alert import Alert
+from service.domain.alert_record import AlertRecord
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.errors import BadCursorError, RunNotFoundError
 from service.domain.month import Month
 from service.domain.run import Page, RunAlert, RunRecord, RunStatus, WithdrawnAlert
 from service.store.database.database import Database
+from service.store.outbox.doubts import alert_record
 from service.store.rows import run_alert, run_record, withdrawn_alert
 from service.store.runs.state import count_outcomes
 from service.store.schema.tables import (
@@ -62,10 +64,11 @@ _ALERTS = sa.select(
 ).select_from(run_outcomes.outerjoin(alert_outcomes, alert_outcomes.c.id == run_outcomes.c.alert_id))
 
 
-class ListVerbs:
+class History:
     """Questions; none changes anything."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def get_run(self, run_id: str) -> RunRecord:
         """Return all that is known of a run, with samples of what is listed elsewhere in full.
@@ -97,6 +100,10 @@ class ListVerbs:
             )
 
         return await self._database.read(work)
+
+    async def get_alert(self, alert_id: str) -> AlertRecord:
+        """Return all that is known of an alert over all runs; raises AlertNotFoundError."""
+        return await self._database.read(lambda connection: alert_record(connection, alert_id))
 
     async def alerts_without_channel(self, run_id: str) -> list[Alert]:
         """Return the alerts of a run whose region leads to no channel, in the order of sending."""

@@ -5,7 +5,7 @@ from typing import Final, TypeVar
 
 from service.domain.errors import DatabaseUnusableError
 from service.runtime.clock import Clock
-from service.store import DatabaseBusyError, DatabaseUnavailableError
+from service.store.database.failures import DatabaseBusyError, DatabaseUnavailableError
 
 BUSY_PATIENCE_S: Final = 120.0
 """For so long a run waits for a database that somebody else is writing to, or whose server restarts."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.store import Store, open_store
+from service.store.store import Store, open_store
 from tests.support.given import Given
 
 

@@ -20,7 +20,7 @@ class Doubts(StoreModel):
         accounts = sorted(self.rows, key=lambda account: (self.rows[account].status != "unknown", account))
         account = accounts[choice % len(accounts)]
         row = self.rows[account]
-        saying = self.given.store.settle_doubt(
+        saying = self.given.store.doubts.settle(
             an_alert(account).alert_id, settle_as, by="ann", note=None, now=NOW
         )
         in_doubt = row.status == "unknown"
@@ -44,7 +44,7 @@ class Doubts(StoreModel):
             for account, outcome in (run.outcomes or {}).items()
             if outcome in {Outcome.UNKNOWN, Outcome.PENDING} and self.rows[account].status == "unknown"
         ]
-        saying = self.given.store.settle_doubts(run.run_id, settle_as, by="ann", note=None, now=NOW)
+        saying = self.given.store.doubts.settle_run(run.run_id, settle_as, by="ann", note=None, now=NOW)
         assert [record.alert.account_id for record in self.runner.run(saying)] == doubts
         for account in doubts:
             self.settle_expected(account, settle_as)

@@ -28,7 +28,7 @@ class RunLives(StoreModel):
     def keep_alive(self, choice: int) -> None:
         """Send a heartbeat, perhaps late but before anyone looked."""
         run = self.pick(self.alive(), choice)
-        beat = self.given.store.keep_alive(run.run_id, lease_s=LEASE_S, progress={})
+        beat = self.given.store.runs.keep_alive(run.run_id, lease_s=LEASE_S, progress={})
         assert self.runner.run(beat) is run.cancelled
         run.expired = False
 
@@ -38,7 +38,7 @@ class RunLives(StoreModel):
         """Leave a run as a process does that has to stop; what it still has on its way is in doubt."""
         run = self.pick([run for run in self.alive() if run.outcomes is not None], choice)
         assert run.lease is not None
-        self.runner.run(self.given.store.release_run(run.lease, now=NOW))
+        self.runner.run(self.given.store.runs.release(run.lease, now=NOW))
         self.doubted(run)
         run.expired = True
 
@@ -49,8 +49,8 @@ class RunLives(StoreModel):
         run = self.pick(self.resumable(), choice)
         before = run.lease
         assert before is not None
-        assert run.run_id in self.runner.run(self.given.store.resumable_runs(since=NOW))
-        resuming = self.given.store.resume_run(run.run_id, since=NOW, now=NOW, lease_s=LEASE_S)
+        assert run.run_id in self.runner.run(self.given.store.rescue.resumable(since=NOW))
+        resuming = self.given.store.rescue.resume(run.run_id, since=NOW, now=NOW, lease_s=LEASE_S)
         resumed = self.runner.run(resuming)
         assert resumed is not None
         assert resumed.in_doubt == self.doubted(run)
@@ -58,9 +58,9 @@ class RunLives(StoreModel):
         assert resumed.lease.epoch > before.epoch
         assert resumed.to_send == len(self.to_send(run))
         for late in (
-            self.given.store.release_run(before, now=NOW),
-            self.given.store.keep_alive(run.run_id, lease_s=LEASE_S, progress={}, epoch=before.epoch),
-            self.given.store.finish_run(run.run_id, now=NOW, error=None, epoch=before.epoch),
+            self.given.store.runs.release(before, now=NOW),
+            self.given.store.runs.keep_alive(run.run_id, lease_s=LEASE_S, progress={}, epoch=before.epoch),
+            self.given.store.runs.finish(run.run_id, now=NOW, error=None, epoch=before.epoch),
         ):
             with pytest.raises(OvertakenError):
                 self.runner.run(late)
@@ -70,7 +70,7 @@ class RunLives(StoreModel):
     def cancel(self, choice: int) -> None:
         """Somebody cancels a run: one whose process has died is closed at once."""
         run = self.pick(self.alive(), choice)
-        self.runner.run(self.given.store.cancel_run(run.run_id, now=NOW))
+        self.runner.run(self.given.store.runs.cancel(run.run_id, now=NOW))
         run.cancelled = True
         if run.expired:
             self.closed_expected(run)
@@ -81,7 +81,7 @@ class RunLives(StoreModel):
         spared = self.resumable() if resumes else []
         dead = [run for run in self.alive() if run.expired and run not in spared]
         on_its_way = Counter(row.run_id for row in self.rows.values() if row.status == "sending")
-        rescuing = self.given.store.rescue_runs(now=NOW, resumable_since=NOW if resumes else None)
+        rescuing = self.given.store.rescue.close_dead(now=NOW, resumable_since=NOW if resumes else None)
         rescued = self.runner.run(rescuing)
         assert {item.run_id: item.in_doubt for item in rescued} == {
             run.run_id: on_its_way[run.run_id] for run in dead

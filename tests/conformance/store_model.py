@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine
 from service.domain.alert import Alert
 from service.domain.delivery_status import Outcome, SettleAs
 from service.domain.run import Action, Restatement, RunAlert, RunRecord, WithdrawnAlert
-from service.store import MonthLease, OutboxEntry
+from service.store.outbox.send import OutboxEntry
+from service.store.runs.state import MonthLease
 from tests.support.given import Given
 
 choices = st.integers(0, 1000)
@@ -194,14 +195,14 @@ class StoreModel(RuleBasedStateMachine):
 
     def withdrawn_by(self, run: Run) -> dict[str, WithdrawnAlert]:
         """Return what the store says that a run's source has no more."""
-        page = self.runner.run(self.given.store.list_withdrawn(run.run_id, limit=100))
+        page = self.runner.run(self.given.store.history.list_withdrawn(run.run_id, limit=100))
         return {item.alert.account_id: item for item in page.items}
 
     def report_of(self, run: Run) -> tuple[RunRecord, dict[str, RunAlert]]:
         """Return what the store says of a run."""
 
         async def ask() -> tuple[RunRecord, dict[str, RunAlert]]:
-            record = await self.given.store.get_run(run.run_id)
+            record = await self.given.store.history.get_run(run.run_id)
             return replace(record, progress=None), await self.given.outcomes(run.run_id)
 
         return self.runner.run(ask())

@@ -9,7 +9,7 @@ from service.domain.alert_record import AlertRecord
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason, SettleAs
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.domain.run import Action
-from service.store import OutboxEntry
+from service.store.outbox.send import OutboxEntry
 from tests.support.given import LEASE_S, NOW, Given, an_alert, routed, the_answer
 
 LATER = NOW + timedelta(hours=3)
@@ -31,7 +31,7 @@ async def _in_doubt(given: Given, *names: str, run_id: str = "r1") -> list[Outbo
 async def _settle(
     given: Given, settle_as: SettleAs, alert_id: str = A, *, by: str = "ann", note: str | None = None
 ) -> tuple[AlertRecord, bool]:
-    return await given.store.settle_doubt(alert_id, settle_as, by=by, note=note, now=LATER)
+    return await given.store.doubts.settle(alert_id, settle_as, by=by, note=note, now=LATER)
 
 
 async def test_a_person_says_that_slack_has_it(given: Given) -> None:
@@ -55,13 +55,13 @@ async def test_the_run_whose_doubt_it_was_does_not_send_it_again(given: Given) -
     await given.settled(lease, the_answer(entry, DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST))
     await _settle(given, SettleAs.RESEND, entry.alert_id)
     await given.expired("r1")
-    resumed = await given.store.resume_run("r1", since=NOW, now=NOW, lease_s=LEASE_S)
+    resumed = await given.store.rescue.resume("r1", since=NOW, now=NOW, lease_s=LEASE_S)
     assert resumed is not None
     assert resumed.to_send == 1
     assert await given.pending(resumed.lease) == [other]
     await given.all_sent(resumed.lease)
     await given.finished("r1", alerts=2)
-    assert (await given.store.get_run("r1")).counts.unsent == 1
+    assert (await given.store.history.get_run("r1")).counts.unsent == 1
     again = await given.a_lease("r2")
     await given.recorded(again, routed("a", "b"))
     assert [item.alert_id for item in await given.pending(again)] == [entry.alert_id]
@@ -96,7 +96,7 @@ async def test_the_decision_is_kept_with_who_when_and_why(given: Given) -> None:
     await _settle(given, SettleAs.RESEND, by="ann", note="not there")
     await _in_doubt(given, "a", run_id="r2")
     await _settle(given, SettleAs.SENT, by="bob\0", note="there\0 now")
-    record = await given.store.get_alert(A)
+    record = await given.store.history.get_alert(A)
     kept = [
         (item.settled_as, item.by, item.at, item.note, item.run_id, item.claim) for item in record.settled
     ]
@@ -124,7 +124,7 @@ async def test_another_decision_is_refused(given: Given, first: SettleAs, second
     record, _ = await _settle(given, first)
     with pytest.raises(NotInDoubtError, match=f"it is {record.status}"):
         await _settle(given, second)
-    assert await given.store.get_alert(A) == record
+    assert await given.store.history.get_alert(A) == record
 
 
 async def test_a_decision_about_an_earlier_claim_does_not_stand_for_a_later_one(given: Given) -> None:
@@ -160,7 +160,7 @@ async def test_an_alert_that_is_not_there_is_not_found(given: Given, alert_id: s
     """Neither to look at nor to settle."""
     await _in_doubt(given, "a")
     with pytest.raises(AlertNotFoundError):
-        await given.store.get_alert(alert_id)
+        await given.store.history.get_alert(alert_id)
     with pytest.raises(AlertNotFoundError):
         await _settle(given, SettleAs.SENT, alert_id)
 
@@ -175,7 +175,7 @@ async def test_all_doubts_of_a_run_are_settled_at_once(given: Given) -> None:
     await given.claimed(lease, [entry])
 
     async def settled(run_id: str) -> list[str]:
-        records = await given.store.settle_doubts(run_id, SettleAs.RESEND, by="ann", note=None, now=LATER)
+        records = await given.store.doubts.settle_run(run_id, SettleAs.RESEND, by="ann", note=None, now=LATER)
         assert {record.status for record in records} <= {"pending"}
         assert {record.settled[-1].by for record in records} <= {"ann"}
         return [record.alert.account_id for record in records]
@@ -194,7 +194,7 @@ async def test_a_doubt_of_a_run_at_work_is_settled_too(given: Given) -> None:
     (entry,) = await given.pending(lease)
     await given.claimed(lease, [entry])
     await given.settled(lease, the_answer(entry, DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST))
-    (record,) = await given.store.settle_doubts("r1", SettleAs.SENT, by="ann", note=None, now=LATER)
+    (record,) = await given.store.doubts.settle_run("r1", SettleAs.SENT, by="ann", note=None, now=LATER)
     assert record.status == "sent"
     await given.finished("r1", alerts=1)
     assert (await given.outcomes("r1"))["a"].outcome == "sent"
@@ -203,9 +203,9 @@ async def test_a_doubt_of_a_run_at_work_is_settled_too(given: Given) -> None:
 async def test_a_finished_run_keeps_what_it_reported(given: Given) -> None:
     """The doubt was real when the run ended; what was decided since is told by the alert."""
     await _in_doubt(given, "a")
-    before = await given.store.get_run("r1"), await given.outcomes("r1")
+    before = await given.store.history.get_run("r1"), await given.outcomes("r1")
     await _settle(given, SettleAs.SENT)
-    assert (await given.store.get_run("r1"), await given.outcomes("r1")) == before
+    assert (await given.store.history.get_run("r1"), await given.outcomes("r1")) == before
 
 
 async def test_a_late_ok_is_believed_after_a_decision_to_resend(given: Given) -> None:
@@ -217,7 +217,9 @@ async def test_a_late_ok_is_believed_after_a_decision_to_resend(given: Given) ->
     assert await given.status_of("a") == "pending"
     await given.settled(lease, the_answer(entry))
     assert await given.status_of("a") == "sent"
-    (decision,) = await given.store.record_alerts(lease, routed("a"), ambiguous=AmbiguousSends.HOLD, now=NOW)
+    (decision,) = await given.store.recording.record(
+        lease, routed("a"), ambiguous=AmbiguousSends.HOLD, now=NOW
+    )
     assert decision.action is Action.SKIP_REPLAY
 
 
@@ -228,6 +230,6 @@ async def test_of_two_who_decide_at_once_one_does(given: Given) -> None:
         *(_settle(given, settle_as) for settle_as in SettleAs), return_exceptions=True
     )
     assert sorted(type(result).__name__ for result in results) == ["NotInDoubtError", "tuple"]
-    (kept,) = (await given.store.get_alert(A)).settled
+    (kept,) = (await given.store.history.get_alert(A)).settled
     done = next(result for result in results if isinstance(result, tuple))
     assert done[0].settled == (kept,)

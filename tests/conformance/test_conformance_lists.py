@@ -8,7 +8,7 @@ from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.errors import BadCursorError
 from service.domain.month import Month
 from service.domain.run import RunStatus
-from service.store import Store
+from service.store.store import Store
 from tests.support.given import MONTH, NOW, Given, an_alert, routed, the_answer
 
 
@@ -16,7 +16,7 @@ async def _all_runs(given: Given, *, limit: int) -> list[str]:
     seen: list[str] = []
     cursor = None
     while True:
-        page = await given.store.list_runs(limit=limit, cursor=cursor)
+        page = await given.store.history.list_runs(limit=limit, cursor=cursor)
         seen += [run.run_id for run in page.items]
         cursor = page.next_cursor
         if cursor is None:
@@ -42,9 +42,9 @@ async def test_paging_does_not_notice_new_runs(given: Given) -> None:
     """Runs that begin while somebody pages neither repeat nor hide another."""
     for number in range(4):
         await given.a_run(f"r{number}")
-    first = await given.store.list_runs(limit=2)
+    first = await given.store.history.list_runs(limit=2)
     await given.a_run("r9")
-    second = await given.store.list_runs(limit=2, cursor=first.next_cursor)
+    second = await given.store.history.list_runs(limit=2, cursor=first.next_cursor)
     assert [run.run_id for run in (*first.items, *second.items)] == ["r3", "r2", "r1", "r0"]
 
 
@@ -54,11 +54,11 @@ async def test_runs_are_filtered_by_month_and_status(given: Given) -> None:
     for number, month in enumerate([february, MONTH, february, february]):
         await given.a_run(f"r{number}", month=month)
     await given.finished("r0")
-    listed = await given.store.list_runs(limit=9, month=february)
+    listed = await given.store.history.list_runs(limit=9, month=february)
     assert [run.run_id for run in listed.items] == ["r3", "r2", "r0"]
-    running = await given.store.list_runs(limit=1, month=february, status=RunStatus.RUNNING)
+    running = await given.store.history.list_runs(limit=1, month=february, status=RunStatus.RUNNING)
     assert [run.run_id for run in running.items] == ["r3"]
-    rest = await given.store.list_runs(
+    rest = await given.store.history.list_runs(
         limit=5, month=february, status=RunStatus.RUNNING, cursor=running.next_cursor
     )
     assert [run.run_id for run in rest.items] == ["r2"]
@@ -86,7 +86,7 @@ GARBAGE = [
 async def test_a_cursor_of_another_list_is_refused_for_runs(store: Store, cursor: str) -> None:
     """A cursor that this list did not hand out is an error of the caller's, never one of the database."""
     with pytest.raises(BadCursorError):
-        await store.list_runs(limit=1, cursor=cursor)
+        await store.history.list_runs(limit=1, cursor=cursor)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ async def test_a_cursor_of_another_list_is_refused_for_alerts(given: Given, curs
     """A cursor that this list did not hand out is an error of the caller's, never one of the database."""
     await given.a_run("r1")
     with pytest.raises(BadCursorError):
-        await given.store.list_alerts("r1", limit=1, cursor=cursor)
+        await given.store.history.list_alerts("r1", limit=1, cursor=cursor)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 9])
@@ -108,7 +108,7 @@ async def test_alerts_come_in_the_order_of_sending(given: Given, limit: int) -> 
     seen: list[str] = []
     cursor = None
     while True:
-        page = await given.store.list_alerts("r1", limit=limit, cursor=cursor)
+        page = await given.store.history.list_alerts("r1", limit=limit, cursor=cursor)
         seen += [item.alert.account_id for item in page.items]
         cursor = page.next_cursor
         if cursor is None:
@@ -129,7 +129,7 @@ async def test_alerts_are_filtered_by_outcome_and_region(given: Given) -> None:
     await given.settled(lease, the_answer(a), the_answer(b, DeliveryStatus.FAILED, reason=Reason.GONE))
 
     async def names(**filters: object) -> list[str]:
-        page = await given.store.list_alerts("r1", limit=9, **filters)  # type: ignore[arg-type]
+        page = await given.store.history.list_alerts("r1", limit=9, **filters)  # type: ignore[arg-type]
         return [item.alert.account_id for item in page.items]
 
     assert await names(region="AMER") == ["a", "c"]
@@ -146,16 +146,16 @@ async def test_counts_are_live_while_the_run_runs_and_fixed_afterwards(given: Gi
     lease = await given.a_lease("r1")
     await given.recorded(lease, routed("a", "b", "c") + routed("d", channel=None))
     a, b, _ = await given.pending(lease)
-    live = (await given.store.get_run("r1")).counts
+    live = (await given.store.history.get_run("r1")).counts
     assert (live.alerts, live.alerts_sent, live.failed_deliveries, live.unknown_region) == (4, 0, 1, 1)
     await given.claimed(lease, [a, b])
     await given.settled(lease, the_answer(a), the_answer(b, DeliveryStatus.FAILED, reason=Reason.GONE))
-    live = (await given.store.get_run("r1")).counts
+    live = (await given.store.history.get_run("r1")).counts
     assert (live.alerts_sent, live.failed_deliveries, live.unknown_region, live.unsent) == (1, 2, 1, 0)
-    (listed,) = (await given.store.list_runs(limit=1)).items
+    (listed,) = (await given.store.history.list_runs(limit=1)).items
     assert listed.counts == live
     await given.finished("r1", alerts=4)
-    closed = await given.store.get_run("r1")
+    closed = await given.store.history.get_run("r1")
     assert (closed.counts.alerts_sent, closed.counts.failed_deliveries, closed.counts.unsent) == (1, 2, 1)
     assert closed.ledger is not None
     assert closed.ledger.outcomes == {Outcome.SENT: 1, Outcome.FAILED: 2, Outcome.UNSENT: 1}
@@ -167,7 +167,7 @@ async def test_a_run_shows_at_most_ten_alerts_and_ten_errors(given: Given) -> No
     """The samples are the first ten, in the order of sending."""
     lease = await given.a_lease("r1")
     await given.recorded(lease, routed(*(f"a{number:02}" for number in range(12)), channel=None))
-    run = await given.store.get_run("r1")
+    run = await given.store.history.get_run("r1")
     expected = [f"a{number:02}" for number in range(10)]
     assert [item.alert.account_id for item in run.sample_alerts] == expected
     assert [item.alert.account_id for item in run.sample_errors] == expected
@@ -177,7 +177,7 @@ async def test_what_an_evaluation_found_comes_back(given: Given) -> None:
     """Ledger and warnings are given back as they were noted."""
     lease = await given.a_lease("r1")
     await given.recorded(lease, routed("a"))
-    run = await given.store.get_run("r1")
+    run = await given.store.history.get_run("r1")
     assert run.ledger is not None
     assert (run.ledger.rows.rows_in_source, run.counts.duplicates) == (7, 1)
     assert [warning.code for warning in run.warnings] == ["near_miss_status"]

@@ -64,7 +64,7 @@ async def test_alerts_go_out_in_the_order_in_which_they_were_recorded(given: Giv
     ]
     seen: list[str] = []
     after = -1
-    while page := await given.store.pending(lease, ["emea"], after=after, limit=3):
+    while page := await given.store.outbox.pending(lease, ["emea"], after=after, limit=3):
         seen += [entry.account_id for entry in page]
         after = page[-1].position
     assert seen == [f"e{number}" for number in range(7)]
@@ -139,7 +139,7 @@ async def test_a_region_without_a_channel_fails_and_is_tried_again(given: Given)
         (Action.FAIL, Reason.UNKNOWN_REGION)
     }
     await given.finished("r1", alerts=2)
-    counts = (await given.store.get_run("r1")).counts
+    counts = (await given.store.history.get_run("r1")).counts
     assert (counts.failed_deliveries, counts.unknown_region) == (2, 2)
     outcomes = await given.outcomes("r1")
     assert outcomes["a"].error_message == "no channel is configured for region 'LATAM'"
@@ -167,11 +167,11 @@ async def test_what_is_no_alert_any_more_is_withdrawn_unless_it_left(
     await _left_behind(given, status=status)
     await given.recorded(await given.a_lease("r2"), routed("b"))
     assert await given.status_of("a") == left
-    run = await given.store.get_run("r2")
+    run = await given.store.history.get_run("r2")
     assert (run.counts.withdrawn, run.counts.restated, run.sample_restated) == (1, 0, ())
     (gone,) = run.sample_withdrawn
     assert (gone.alert, gone.channel, gone.status) == (an_alert("a", arr=1), "amer", status)
-    assert (await given.store.list_withdrawn("r2", limit=9)).items == (gone,)
+    assert (await given.store.history.list_withdrawn("r2", limit=9)).items == (gone,)
 
 
 async def test_a_withdrawn_alert_comes_back(given: Given) -> None:
@@ -193,7 +193,7 @@ async def test_months_do_not_touch_each_other(given: Given) -> None:
     await given.recorded(lease, routed(an_alert("a", month=february)))
     rows = await given.sql("SELECT month, status FROM alert_outcomes ORDER BY month")
     assert [tuple(row.values()) for row in rows] == [("2026-01-01", "pending"), ("2026-02-01", "pending")]
-    assert set(await given.store.standings(MONTH, SOURCE)) == {an_alert("a").alert_id}
+    assert set(await given.store.recording.standings(MONTH, SOURCE)) == {an_alert("a").alert_id}
 
 
 async def test_all_alerts_are_recorded_or_none(given: Given) -> None:
@@ -201,7 +201,7 @@ async def test_all_alerts_are_recorded_or_none(given: Given) -> None:
     lease = await given.a_lease("r1")
     broken = dataclasses.replace(an_alert("z"), arr=2**63)
     with pytest.raises((DatabaseUnusableError, OverflowError)):
-        await given.store.record_alerts(
+        await given.store.recording.record(
             lease, routed(*(f"a{n}" for n in range(600)), broken), ambiguous=AmbiguousSends.HOLD, now=NOW
         )
     assert await given.sql("SELECT id FROM alert_outcomes") == []
@@ -215,13 +215,13 @@ async def test_a_dry_run_only_looks(given: Given) -> None:
     await _left_behind(given, status=DeliveryStatus.SENT)
     before = await given.sql("SELECT * FROM alert_outcomes")
     await given.a_run("r2", dry_run=True)
-    await given.store.note_evaluation("r2", an_evaluation(3))
+    await given.store.runs.note_evaluation("r2", an_evaluation(3))
     items = routed("a", "b") + routed(an_alert("c", account_region="LATAM"), channel=None)
-    decisions = await given.store.record_dry_run("r2", MONTH, items, ambiguous=AmbiguousSends.HOLD)
+    decisions = await given.store.recording.record_dry_run("r2", MONTH, items, ambiguous=AmbiguousSends.HOLD)
     assert [decision.action for decision in decisions] == [Action.SKIP_REPLAY, Action.SEND, Action.FAIL]
     await given.finished("r2", alerts=3)
     assert await given.sql("SELECT * FROM alert_outcomes") == before
-    counts = (await given.store.get_run("r2")).counts
+    counts = (await given.store.history.get_run("r2")).counts
     assert (counts.would_send, counts.alerts_sent, counts.skipped_replay, counts.unknown_region) == (
         1,
         0,
@@ -234,7 +234,7 @@ async def test_a_dry_run_needs_no_month(given: Given) -> None:
     """A dry run goes on while another run holds the month."""
     await given.a_lease("r1")
     await given.a_run("r2", dry_run=True)
-    await given.store.record_dry_run("r2", MONTH, routed("a"), ambiguous=AmbiguousSends.HOLD)
+    await given.store.recording.record_dry_run("r2", MONTH, routed("a"), ambiguous=AmbiguousSends.HOLD)
     assert (await given.outcomes("r2"))["a"].outcome == "would_send"
 
 
@@ -246,5 +246,5 @@ async def test_a_failed_run_counts_what_it_had_recorded(given: Given) -> None:
     await given.claimed(lease, [first])
     await given.settled(lease, the_answer(first))
     await given.finished("r1", error=RunError(code="database_unusable", detail="it is full"))
-    counts = (await given.store.get_run("r1")).counts
+    counts = (await given.store.history.get_run("r1")).counts
     assert (counts.alerts, counts.alerts_sent, counts.unsent) == (2, 1, 1)

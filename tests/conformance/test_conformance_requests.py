@@ -8,7 +8,8 @@ import pytest
 from service.domain.errors import IdempotencyKeyReusedError, RunNotFoundError
 from service.domain.month import Month
 from service.domain.run import RunError, RunRequest
-from service.store import RequestedBeforeError, RunEnd, Store
+from service.store.runs.idempotency import RequestedBeforeError, RunEnd
+from service.store.store import Store
 from tests.support.given import LEASE_S, MONTH, NOW, Given
 
 REQUEST = RunRequest(source_uri="file:///january.parquet", month=MONTH, idempotency_key="monday's run")
@@ -18,7 +19,7 @@ DAY_S = 24 * 3600
 async def begun(store: Store, run_id: str, request: RunRequest = REQUEST) -> str:
     """Begin a run for a request, or return the id of the one that it named before."""
     try:
-        await store.begin_run(run_id, request, started_at=NOW, lease_s=LEASE_S)
+        await store.runs.begin(run_id, request, started_at=NOW, lease_s=LEASE_S)
     except RequestedBeforeError as before:
         return before.run_id
     return run_id
@@ -26,13 +27,13 @@ async def begun(store: Store, run_id: str, request: RunRequest = REQUEST) -> str
 
 async def test_a_request_made_again_is_the_same_run(given: Given) -> None:
     """While it runs and after it has ended; no second run is recorded."""
-    assert await given.store.run_of_request(REQUEST) is None
+    assert await given.store.requests.run_of(REQUEST) is None
     assert await begun(given.store, "r1") == "r1"
     assert await begun(given.store, "r2") == "r1"
-    assert await given.store.run_of_request(REQUEST) == "r1"
+    assert await given.store.requests.run_of(REQUEST) == "r1"
     await given.finished("r1")
     assert await begun(given.store, "r3") == "r1"
-    assert await given.store.run_of_request(REQUEST) == "r1"
+    assert await given.store.requests.run_of(REQUEST) == "r1"
     assert [run["run_id"] for run in await given.sql("SELECT run_id FROM runs")] == ["r1"]
 
 
@@ -59,10 +60,10 @@ async def test_the_key_of_another_request_is_refused(given: Given, other: RunReq
         if finished:
             await given.finished("r1")
         with pytest.raises(IdempotencyKeyReusedError):
-            await given.store.run_of_request(other)
+            await given.store.requests.run_of(other)
         with pytest.raises(IdempotencyKeyReusedError):
             await begun(given.store, "r2", other)
-    assert await given.store.run_of_request(REQUEST) == "r1"
+    assert await given.store.requests.run_of(REQUEST) == "r1"
 
 
 async def test_keys_are_told_apart_exactly_and_no_key_is_none(given: Given) -> None:
@@ -70,7 +71,7 @@ async def test_keys_are_told_apart_exactly_and_no_key_is_none(given: Given) -> N
     for number, key in enumerate(["a", "A", "a ", "~" * 255, None, None]):
         run_id = f"r{number}"
         assert await begun(given.store, run_id, replace(REQUEST, idempotency_key=key)) == run_id
-    assert await given.store.run_of_request(replace(REQUEST, idempotency_key=None)) is None
+    assert await given.store.requests.run_of(replace(REQUEST, idempotency_key=None)) is None
 
 
 @pytest.mark.parametrize("code", ["source_not_found", "schema_mismatch", "source_changed", "plan_changed"])
@@ -79,7 +80,7 @@ async def test_a_run_that_failed_for_the_request_s_fault_stays_its_answer(given:
     await begun(given.store, "r1")
     await given.finished("r1", error=RunError(code=code, detail="why"))
     assert await begun(given.store, "r2") == "r1"
-    assert await given.store.end_of_run("r1") == RunEnd(error=RunError(code=code, detail="why"))
+    assert await given.store.requests.end_of("r1") == RunEnd(error=RunError(code=code, detail="why"))
 
 
 @pytest.mark.parametrize(
@@ -89,10 +90,10 @@ async def test_a_run_that_failed_for_our_fault_leaves_its_key_free(given: Given,
     """Before anything was recorded: the next request under it is another run, whatever it asks for."""
     await begun(given.store, "r1")
     await given.finished("r1", error=RunError(code=code, detail="why"))
-    assert await given.store.run_of_request(REQUEST) is None
+    assert await given.store.requests.run_of(REQUEST) is None
     other = replace(REQUEST, dry_run=True)
     assert await begun(given.store, "r2", other) == "r2"
-    assert await given.store.run_of_request(other) == "r2"
+    assert await given.store.requests.run_of(other) == "r2"
 
 
 async def test_what_was_recorded_keeps_its_key(given: Given) -> None:
@@ -108,7 +109,7 @@ async def test_a_process_that_died_leaves_its_key_free(given: Given) -> None:
     await begun(given.store, "r1")
     await given.expired("r1")
     assert await begun(given.store, "r2") == "r1"
-    await given.store.rescue_runs(now=NOW)
+    await given.store.rescue.close_dead(now=NOW)
     assert await begun(given.store, "r3") == "r3"
 
 
@@ -118,7 +119,7 @@ async def test_a_key_is_kept_for_a_day(given: Given) -> None:
     await _aged(given, DAY_S - 60)
     assert await begun(given.store, "r2") == "r1"
     await _aged(given, 61)
-    assert await given.store.run_of_request(REQUEST) is None
+    assert await given.store.requests.run_of(REQUEST) is None
     await begun(given.store, "r3", replace(REQUEST, idempotency_key="another"))
     assert [row["run_id"] for row in await given.sql("SELECT run_id FROM idempotency_keys")] == ["r3"]
     assert await begun(given.store, "r4") == "r4"
@@ -129,18 +130,18 @@ async def test_a_run_that_cannot_begin_binds_no_key(given: Given) -> None:
     await given.a_run("r1")
     with pytest.raises(Exception, match="database"):
         await begun(given.store, "r1")
-    assert await given.store.run_of_request(REQUEST) is None
+    assert await given.store.requests.run_of(REQUEST) is None
     assert await begun(given.store, "r2") == "r2"
 
 
 async def test_the_end_of_a_run_is_told_once_there_is_one(given: Given) -> None:
     """None while it runs; then why it failed, if it did."""
     with pytest.raises(RunNotFoundError):
-        await given.store.end_of_run("r1")
+        await given.store.requests.end_of("r1")
     await given.a_run("r1")
-    assert await given.store.end_of_run("r1") is None
+    assert await given.store.requests.end_of("r1") is None
     await given.finished("r1")
-    assert await given.store.end_of_run("r1") == RunEnd(error=None)
+    assert await given.store.requests.end_of("r1") == RunEnd(error=None)
 
 
 async def _aged(given: Given, seconds: float) -> None:

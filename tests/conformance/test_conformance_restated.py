@@ -6,7 +6,7 @@ from service.domain.delivery_status import AmbiguousSends, DeliveryStatus
 from service.domain.errors import BadCursorError, RunNotFoundError
 from service.domain.month import Month
 from service.domain.run import Restatement
-from service.store import Store
+from service.store.store import Store
 from tests.support.given import MONTH, SOURCE, Given, an_alert, an_evaluation, routed, the_answer
 
 OTHER = "s3://bucket/emea.parquet"
@@ -26,9 +26,9 @@ async def _one_of_each(given: Given) -> None:
 
 
 async def _withdrawn(given: Given, run_id: str) -> dict[str, str]:
-    page = await given.store.list_withdrawn(run_id, limit=100)
+    page = await given.store.history.list_withdrawn(run_id, limit=100)
     assert page.next_cursor is None
-    assert (await given.store.get_run(run_id)).counts.withdrawn == len(page.items)
+    assert (await given.store.history.get_run(run_id)).counts.withdrawn == len(page.items)
     return {item.alert.account_id: item.status for item in page.items}
 
 
@@ -91,7 +91,7 @@ async def test_what_was_sent_otherwise_is_restated(given: Given) -> None:
     for run_id in ("r2", "r3"):
         await given.recorded(await given.a_lease(run_id), restated)
         await given.finished(run_id, alerts=4)
-        run = await given.store.get_run(run_id)
+        run = await given.store.history.get_run(run_id)
         assert (run.counts.restated, run.counts.skipped_replay, run.counts.withdrawn) == (3, 4, 0)
         outcomes = await given.outcomes(run_id)
         assert {name: item.restated for name, item in outcomes.items()} == {
@@ -101,8 +101,8 @@ async def test_what_was_sent_otherwise_is_restated(given: Given) -> None:
             "unknown": Restatement(arr=(50_000, None), duration_months=(3, 1)),
         }
         assert [item.alert.account_id for item in run.sample_restated] == ["poorer", "longer", "unknown"]
-    page = await given.store.list_alerts("r3", limit=2, restated=True)
-    rest = await given.store.list_alerts("r3", limit=2, restated=True, cursor=page.next_cursor)
+    page = await given.store.history.list_alerts("r3", limit=2, restated=True)
+    rest = await given.store.history.list_alerts("r3", limit=2, restated=True, cursor=page.next_cursor)
     assert [item.alert.account_id for item in page.items] == ["poorer", "longer"]
     assert ([item.alert.account_id for item in rest.items], rest.next_cursor) == (["unknown"], None)
     assert (await given.row_of("poorer"))["arr"] == 50_000
@@ -122,15 +122,15 @@ async def test_a_dry_run_reports_and_takes_nothing_back(given: Given) -> None:
     await _one_of_each(given)
     before = await given.sql("SELECT * FROM alert_outcomes ORDER BY id")
     await given.a_run("r2", dry_run=True)
-    await given.store.note_evaluation("r2", an_evaluation(1))
-    await given.store.record_dry_run(
+    await given.store.runs.note_evaluation("r2", an_evaluation(1))
+    await given.store.recording.record_dry_run(
         "r2", MONTH, routed(an_alert("sent", arr=1)), ambiguous=AmbiguousSends.HOLD
     )
     await given.finished("r2", alerts=1)
     assert await given.sql("SELECT * FROM alert_outcomes ORDER BY id") == before
     told = await _withdrawn(given, "r2")
     assert told == {"doubt": "unknown", "failed": "failed", "waits": "pending"}
-    assert (await given.store.get_run("r2")).counts.restated == 1
+    assert (await given.store.history.get_run("r2")).counts.restated == 1
     await given.recorded(await given.a_lease("r3"), routed(an_alert("sent", arr=1)))
     assert await _withdrawn(given, "r3") == told
 
@@ -139,13 +139,15 @@ async def test_what_would_be_withdrawn_can_be_asked(given: Given) -> None:
     """As a run would list it: by account id, with its facts, channel and state; in any number."""
     await _one_of_each(given)
     ids = [an_alert(name).alert_id for name in ("waits", "failed", "nobody")]
-    found = await given.store.withdrawable(MONTH, ids)
+    found = await given.store.recording.withdrawable(MONTH, ids)
     assert [(item.alert, item.channel, item.status) for item in found] == [
         (an_alert("failed"), "amer", "failed"),
         (an_alert("waits"), "amer", "pending"),
     ]
     many = [an_alert(f"n{number}").alert_id for number in range(1_100)]
-    assert [item.alert.account_id for item in await given.store.withdrawable(MONTH, [*many, *ids])] == [
+    assert [
+        item.alert.account_id for item in await given.store.recording.withdrawable(MONTH, [*many, *ids])
+    ] == [
         "failed",
         "waits",
     ]
@@ -162,13 +164,13 @@ async def test_what_is_withdrawn_comes_in_pages_of_any_size(given: Given, limit:
     seen: list[str] = []
     cursor = None
     while True:
-        page = await given.store.list_withdrawn("r2", limit=limit, cursor=cursor)
+        page = await given.store.history.list_withdrawn("r2", limit=limit, cursor=cursor)
         seen += [item.alert.account_id for item in page.items]
         cursor = page.next_cursor
         if cursor is None:
             break
     assert seen == names
-    run = await given.store.get_run("r2")
+    run = await given.store.history.get_run("r2")
     assert [item.alert.account_id for item in run.sample_withdrawn] == names[:10]
 
 
@@ -182,7 +184,7 @@ async def test_many_are_withdrawn_at_once(given: Given) -> None:
     await given.recorded(other, routed(an_alert("a1", month=february)))
     await given.finished("r2", alerts=1)
     await given.recorded(await given.a_lease("r3"), routed("a7"))
-    assert (await given.store.get_run("r3")).counts.withdrawn == 1_199
+    assert (await given.store.history.get_run("r3")).counts.withdrawn == 1_199
     rows = await given.sql("SELECT status, count(*) AS n FROM alert_outcomes GROUP BY status")
     assert {row["status"]: row["n"] for row in rows} == {"pending": 2, "withdrawn": 1_199}
 
@@ -192,16 +194,16 @@ async def test_a_cursor_of_another_list_is_refused(given: Given, cursor: str) ->
     """A cursor that this list did not hand out is the caller's error, and so is a run that is not there."""
     await given.a_run("r1")
     with pytest.raises(BadCursorError):
-        await given.store.list_withdrawn("r1", limit=1, cursor=cursor)
+        await given.store.history.list_withdrawn("r1", limit=1, cursor=cursor)
     with pytest.raises(RunNotFoundError):
-        await given.store.list_withdrawn("r1\0", limit=1)
+        await given.store.history.list_withdrawn("r1\0", limit=1)
 
 
 async def test_standings_know_the_source(store: Store, given: Given) -> None:
     """What was recorded from the source asked about is told from what was not."""
     await _one_of_each(given)
     await given.recorded(await given.a_lease("r2", source=OTHER), routed("waits"))
-    standings = await store.standings(MONTH, SOURCE)
+    standings = await store.recording.standings(MONTH, SOURCE)
     own = {an_alert(name).alert_id for name in ("sent", "doubt", "failed")}
     assert {alert_id for alert_id, standing in standings.items() if standing.same_source} == own
     assert len(standings) == 4

@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from service.domain.delivery_status import DeliveryStatus, Reason
-from service.store import Claimed, MonthLease, OutboxEntry
+from service.store.outbox.send import Claimed, OutboxEntry
+from service.store.runs.state import MonthLease
 from tests.support.given import LEASE_S, NOW, Given, routed, the_answer
 
 LATER = NOW + timedelta(seconds=4)
@@ -30,13 +31,15 @@ async def _retried(given: Given) -> MonthLease:
 
 async def _resumed(given: Given, run_id: str = "r1") -> MonthLease:
     await given.expired(run_id)
-    resumed = await given.store.resume_run(run_id, since=NOW, now=NOW, lease_s=LEASE_S)
+    resumed = await given.store.rescue.resume(run_id, since=NOW, now=NOW, lease_s=LEASE_S)
     assert resumed is not None
     return resumed.lease
 
 
 async def _claim(given: Given, lease: MonthLease, entries: list[OutboxEntry], *, left_s: float) -> Claimed:
-    claimed = await given.store.settle_and_claim(lease, [], entries, now=NOW, lease_s=LEASE_S, left_s=left_s)
+    claimed = await given.store.outbox.settle_and_claim(
+        lease, [], entries, now=NOW, lease_s=LEASE_S, left_s=left_s
+    )
     assert not claimed.is_overtaken
     return claimed
 
@@ -67,8 +70,8 @@ async def test_the_time_left_is_that_of_the_run_and_not_of_the_process(given: Gi
     assert (await _claim(given, lease, [b], left_s=123.5)).left_s == 123.5
     lease = await _resumed(given)
     assert (await _claim(given, lease, [c], left_s=600)).left_s == 123.5
-    await given.store.release_run(lease, now=NOW)
-    resumed = await given.store.resume_run("r1", since=NOW, now=NOW, lease_s=LEASE_S)
+    await given.store.runs.release(lease, now=NOW)
+    resumed = await given.store.rescue.resume("r1", since=NOW, now=NOW, lease_s=LEASE_S)
     assert resumed is not None
     assert (await _claim(given, resumed.lease, [d], left_s=60)).left_s == 60
 

@@ -12,13 +12,15 @@ from service.domain.errors import (
 )
 from service.domain.month import Month
 from service.domain.run import RunError, RunStatus
-from service.store import MonthLease, RescuedRun, Store
+from service.store.runs.rescue import RescuedRun
+from service.store.runs.state import MonthLease
+from service.store.store import Store
 from tests.support.given import LEASE_S, MONTH, NOW, Given, an_evaluation, routed, the_answer
 
 
 async def test_a_run_that_has_begun_is_running(given: Given) -> None:
     """A fresh run is found again with what was asked for."""
-    run = await given.store.get_run(await given.a_run("r1"))
+    run = await given.store.history.get_run(await given.a_run("r1"))
     assert (run.run_id, run.source_uri, run.month) == ("r1", "file:///january.parquet", MONTH)
     assert (run.status, run.dry_run, run.finished_at, run.ledger) == (RunStatus.RUNNING, False, None, None)
     assert run.started_at.utcoffset() is not None
@@ -29,26 +31,26 @@ async def test_a_run_that_has_begun_is_running(given: Given) -> None:
 async def test_an_unknown_run_is_not_found(store: Store, run_id: str) -> None:
     """Whatever is asked for, an unknown run is an answer and not a failure of the database."""
     with pytest.raises(RunNotFoundError):
-        await store.get_run(run_id)
+        await store.history.get_run(run_id)
     with pytest.raises(RunNotFoundError):
-        await store.list_alerts(run_id, limit=1)
+        await store.history.list_alerts(run_id, limit=1)
 
 
 async def test_progress_is_seen_while_the_run_runs(given: Given) -> None:
     """The last heartbeat's progress is shown until the run has finished."""
     await given.a_run("r1")
-    await given.store.keep_alive("r1", lease_s=LEASE_S, progress={"phase": "scanning", "rows_done": 7})
-    assert (await given.store.get_run("r1")).progress == {"phase": "scanning", "rows_done": 7}
+    await given.store.runs.keep_alive("r1", lease_s=LEASE_S, progress={"phase": "scanning", "rows_done": 7})
+    assert (await given.store.history.get_run("r1")).progress == {"phase": "scanning", "rows_done": 7}
     await given.finished("r1")
-    assert (await given.store.get_run("r1")).progress is None
+    assert (await given.store.history.get_run("r1")).progress is None
 
 
 async def test_one_run_holds_a_month(given: Given) -> None:
     """The second run of a month is told who holds it; another month is free."""
     await given.a_lease("r1")
     await given.a_run("r2")
-    assert await given.store.acquire_month("r2", MONTH, now=NOW) == "r1"
-    other = await given.store.acquire_month("r2", Month.parse("2026-02-01"), now=NOW)
+    assert await given.store.runs.acquire_month("r2", MONTH, now=NOW) == "r1"
+    other = await given.store.runs.acquire_month("r2", Month.parse("2026-02-01"), now=NOW)
     assert isinstance(other, MonthLease)
 
 
@@ -63,13 +65,13 @@ async def test_the_month_is_free_when_its_run_has_finished(given: Given) -> None
 async def test_the_holder_may_ask_again(given: Given) -> None:
     """A run that asks twice gets the same lease and does not wait for itself."""
     lease = await given.a_lease("r1")
-    assert await given.store.acquire_month("r1", MONTH, now=NOW) == lease
+    assert await given.store.runs.acquire_month("r1", MONTH, now=NOW) == lease
 
 
 async def test_of_many_runs_that_ask_at_once_one_gets_the_month(given: Given) -> None:
     """However many runs ask at the same moment, one holds the month and all others are told its name."""
     runs = [await given.a_run(f"r{number}") for number in range(8)]
-    answers = await asyncio.gather(*(given.store.acquire_month(run, MONTH, now=NOW) for run in runs))
+    answers = await asyncio.gather(*(given.store.runs.acquire_month(run, MONTH, now=NOW) for run in runs))
     (lease,) = (answer for answer in answers if isinstance(answer, MonthLease))
     assert {answer for answer in answers if isinstance(answer, str)} == {lease.run_id}
 
@@ -79,7 +81,7 @@ async def test_a_dead_holder_is_taken_over(given: Given) -> None:
     await given.a_lease("r1")
     await given.expired("r1")
     assert (await given.a_lease("r2")).epoch == 2
-    dead = await given.store.get_run("r1")
+    dead = await given.store.history.get_run("r1")
     assert (dead.status, dead.error and dead.error.code) == (RunStatus.FAILED, "interrupted")
     assert dead.finished_at == NOW
 
@@ -88,16 +90,16 @@ async def test_a_heartbeat_keeps_the_lease(given: Given) -> None:
     """A run that was late but alive before anyone looked goes on holding its month."""
     await given.a_lease("r1")
     await given.expired("r1")
-    await given.store.keep_alive("r1", lease_s=LEASE_S, progress={})
+    await given.store.runs.keep_alive("r1", lease_s=LEASE_S, progress={})
     await given.a_run("r2")
-    assert await given.store.acquire_month("r2", MONTH, now=NOW) == "r1"
+    assert await given.store.runs.acquire_month("r2", MONTH, now=NOW) == "r1"
 
 
 async def test_who_asks_for_a_month_is_alive(given: Given) -> None:
     """A run whose own lease ran out while it waited is not closed by its own question."""
     await given.a_run("r1")
     await given.expired("r1")
-    assert isinstance(await given.store.acquire_month("r1", MONTH, now=NOW), MonthLease)
+    assert isinstance(await given.store.runs.acquire_month("r1", MONTH, now=NOW), MonthLease)
 
 
 async def test_the_rescue_closes_what_is_dead_and_nothing_else(given: Given) -> None:
@@ -108,9 +110,9 @@ async def test_the_rescue_closes_what_is_dead_and_nothing_else(given: Given) -> 
     await given.claimed(lease, [first])
     await given.a_run("r2")
     await given.expired("r1")
-    assert await given.store.rescue_runs(now=NOW) == [RescuedRun(run_id="r1", in_doubt=1)]
-    assert await given.store.rescue_runs(now=NOW) == []
-    assert (await given.store.get_run("r2")).status is RunStatus.RUNNING
+    assert await given.store.rescue.close_dead(now=NOW) == [RescuedRun(run_id="r1", in_doubt=1)]
+    assert await given.store.rescue.close_dead(now=NOW) == []
+    assert (await given.store.history.get_run("r2")).status is RunStatus.RUNNING
 
 
 async def test_what_was_on_its_way_when_a_run_died_is_in_doubt(given: Given) -> None:
@@ -120,12 +122,12 @@ async def test_what_was_on_its_way_when_a_run_died_is_in_doubt(given: Given) -> 
     entries = await given.pending(lease)
     await given.claimed(lease, entries[:1])
     await given.expired("r1")
-    await given.store.rescue_runs(now=NOW)
+    await given.store.rescue.close_dead(now=NOW)
     outcomes = await given.outcomes("r1")
     assert (outcomes["a"].outcome, outcomes["a"].reason) == ("unknown", Reason.INTERRUPTED)
     assert (outcomes["b"].outcome, outcomes["b"].reason) == ("unsent", None)
     assert (outcomes["a"].attempts, outcomes["b"].attempts) == (1, 0)
-    counts = (await given.store.get_run("r1")).counts
+    counts = (await given.store.history.get_run("r1")).counts
     assert (counts.alerts, counts.unknown, counts.unsent) == (2, 1, 1)
 
 
@@ -135,19 +137,19 @@ async def test_an_overtaken_run_can_change_nothing(given: Given) -> None:
     await given.recorded(lease, routed("a"))
     entries = await given.pending(lease)
     await given.expired("r1")
-    await given.store.rescue_runs(now=NOW)
-    report = await given.store.get_run("r1")
+    await given.store.rescue.close_dead(now=NOW)
+    report = await given.store.history.get_run("r1")
     store = given.store
     with pytest.raises(OvertakenError):
-        await store.keep_alive("r1", lease_s=LEASE_S, progress={})
+        await store.runs.keep_alive("r1", lease_s=LEASE_S, progress={})
     with pytest.raises(OvertakenError):
-        await store.acquire_month("r1", MONTH, now=NOW)
+        await store.runs.acquire_month("r1", MONTH, now=NOW)
     with pytest.raises(OvertakenError):
-        await store.note_evaluation("r1", an_evaluation(9))
+        await store.runs.note_evaluation("r1", an_evaluation(9))
     with pytest.raises(OvertakenError):
         await given.recorded(lease, routed("b"))
     with pytest.raises(OvertakenError):
-        await store.end_lane(
+        await store.outbox.end_lane(
             lease,
             ["amer"],
             status=DeliveryStatus.FAILED,
@@ -158,7 +160,7 @@ async def test_an_overtaken_run_can_change_nothing(given: Given) -> None:
     with pytest.raises(OvertakenError):
         await given.finished("r1", alerts=1)
     assert await given.claimed(lease, entries) is None
-    assert await store.get_run("r1") == report
+    assert await store.history.get_run("r1") == report
     assert await given.status_of("a") == "pending"
 
 
@@ -166,9 +168,9 @@ async def test_an_overtaken_dry_run_adds_nothing_to_its_report(given: Given) -> 
     """A dry run that was taken for dead cannot store its answer afterwards."""
     await given.a_run("r1", dry_run=True)
     await given.expired("r1")
-    await given.store.rescue_runs(now=NOW)
+    await given.store.rescue.close_dead(now=NOW)
     with pytest.raises(OvertakenError):
-        await given.store.record_dry_run("r1", MONTH, routed("a"), ambiguous=AmbiguousSends.HOLD)
+        await given.store.recording.record_dry_run("r1", MONTH, routed("a"), ambiguous=AmbiguousSends.HOLD)
     assert await given.outcomes("r1") == {}
 
 
@@ -178,10 +180,10 @@ async def test_a_run_finishes_once(given: Given) -> None:
     await given.recorded(lease, routed("a"))
     await given.all_sent(lease)
     await given.finished("r1", alerts=1)
-    report = await given.store.get_run("r1")
+    report = await given.store.history.get_run("r1")
     with pytest.raises(OvertakenError):
         await given.finished("r1", error=RunError(code="late", detail="late"))
-    assert await given.store.get_run("r1") == report
+    assert await given.store.history.get_run("r1") == report
     assert report.status is RunStatus.SUCCEEDED
     assert report.ledger is not None
     report.ledger.check()
@@ -196,9 +198,9 @@ async def test_a_run_that_does_not_add_up_is_not_finished(given: Given) -> None:
     with pytest.raises(LedgerImbalanceError):
         await given.finished("r1", alerts=2)
     assert await given.status_of("a") == "sending"
-    assert (await given.store.get_run("r1")).status is RunStatus.RUNNING
+    assert (await given.store.history.get_run("r1")).status is RunStatus.RUNNING
     await given.finished("r1", error=RunError(code="ledger_imbalance", detail="1 is not 2"))
-    failed = await given.store.get_run("r1")
+    failed = await given.store.history.get_run("r1")
     assert (failed.status, failed.error) == (
         RunStatus.FAILED,
         RunError(code="ledger_imbalance", detail="1 is not 2"),
@@ -217,14 +219,14 @@ async def test_what_a_finished_run_reported_never_changes(given: Given) -> None:
         the_answer(b, DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST, http_status=None),
     )
     await given.finished("r1", alerts=3)
-    report, outcomes = await given.store.get_run("r1"), await given.outcomes("r1")
+    report, outcomes = await given.store.history.get_run("r1"), await given.outcomes("r1")
     assert [item.outcome for item in outcomes.values()] == ["failed", "unknown", "unsent"]
     second = await given.a_lease("r2")
     await given.recorded(second, routed("a", "b", "c"), resend=True)
     await given.all_sent(second)
     await given.finished("r2", alerts=3)
     assert {item.outcome for item in (await given.outcomes("r2")).values()} == {"sent"}
-    assert await given.store.get_run("r1") == report
+    assert await given.store.history.get_run("r1") == report
     assert await given.outcomes("r1") == outcomes
 
 
@@ -232,7 +234,7 @@ async def test_a_source_that_failed_leaves_a_failed_run(given: Given) -> None:
     """A run that failed before it evaluated anything has an error, no ledger, and zero counts."""
     await given.a_lease("r1")
     await given.finished("r1", error=RunError(code="source_not_found", detail="there is no file"))
-    run = await given.store.get_run("r1")
+    run = await given.store.history.get_run("r1")
     assert (run.status, run.ledger, run.counts.alerts) == (RunStatus.FAILED, None, 0)
     assert run.error == RunError(code="source_not_found", detail="there is no file")
 

@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from service.domain.errors import DatabaseSchemaNewerError
-from service.store import open_store
 from service.store.schema import migrations
 from service.store.schema import tables as schema
+from service.store.store import open_store
 from tests.support.databases import Backend
 from tests.support.given import Given
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from service.domain.delivery_status import DeliveryStatus, Reason
-from service.store import MonthLease, OutboxEntry
+from service.store.outbox.send import OutboxEntry
+from service.store.runs.state import MonthLease
 from tests.support.given import LEASE_S, NOW, Given, routed, the_answer
 
 
@@ -40,7 +41,7 @@ async def test_what_was_given_up_is_not_claimed(given: Given) -> None:
     lease = await given.a_lease("r1")
     await given.recorded(lease, routed("a"))
     entries = await given.pending(lease)
-    await given.store.end_lane(
+    await given.store.outbox.end_lane(
         lease, ["amer"], status=DeliveryStatus.FAILED, reason=Reason.DEADLINE, message="", now=NOW
     )
     assert await given.claimed(lease, entries) == set()
@@ -63,7 +64,7 @@ async def test_a_claim_renews_the_lease(given: Given) -> None:
     await given.recorded(lease, routed("a"))
     await given.expired("r1")
     await given.claimed(lease, await given.pending(lease))
-    assert await given.store.rescue_runs(now=NOW) == []
+    assert await given.store.rescue.close_dead(now=NOW) == []
 
 
 async def test_only_the_holder_claims(given: Given) -> None:
@@ -72,7 +73,7 @@ async def test_only_the_holder_claims(given: Given) -> None:
     await given.expired("r1")
     await given.a_lease("r2")
     answer = the_answer(entry)
-    claimed = await given.store.settle_and_claim(lease, [answer], [entry], now=NOW, lease_s=LEASE_S)
+    claimed = await given.store.outbox.settle_and_claim(lease, [answer], [entry], now=NOW, lease_s=LEASE_S)
     assert (claimed.is_overtaken, claimed.alert_ids, claimed.settled) == (True, set(), {entry.alert_id})
     assert await given.status_of("a") == "sent"
 
@@ -102,7 +103,7 @@ async def test_a_failed_alert_says_why(given: Given) -> None:
     assert (live.http_status, live.attempts) == (410, 1)
     await given.finished("r1", alerts=1)
     assert (await given.outcomes("r1"))["a"] == live
-    assert (await given.store.get_run("r1")).sample_errors == (live,)
+    assert (await given.store.history.get_run("r1")).sample_errors == (live,)
 
 
 async def test_a_retry_goes_back_to_pending_and_every_post_is_counted(given: Given) -> None:
@@ -147,7 +148,7 @@ async def test_a_retry_may_be_settled_and_claimed_in_one_go(given: Given) -> Non
         payload=entry.payload,
         claims=entry.claims + 1,
     )
-    claimed = await given.store.settle_and_claim(lease, [back], [again], now=NOW, lease_s=LEASE_S)
+    claimed = await given.store.outbox.settle_and_claim(lease, [back], [again], now=NOW, lease_s=LEASE_S)
     assert claimed.alert_ids == {entry.alert_id}
     assert (await given.row_of("a"))["claims"] == 2
 
@@ -156,7 +157,7 @@ async def test_a_late_ok_turns_doubt_into_certainty(given: Given) -> None:
     """An `ok` that comes after its run was given up completes the alert and its attempt, not the report."""
     lease, entry = await _one_claimed(given)
     await given.expired("r1")
-    await given.store.rescue_runs(now=NOW)
+    await given.store.rescue.close_dead(now=NOW)
     report = await given.outcomes("r1")
     assert await given.status_of("a") == "unknown"
     await given.settled(lease, the_answer(entry))
@@ -171,7 +172,7 @@ async def test_a_late_failure_changes_nothing(given: Given, status: DeliveryStat
     """Any other answer that comes late leaves the alert in doubt and its attempt lost."""
     lease, entry = await _one_claimed(given)
     await given.expired("r1")
-    await given.store.rescue_runs(now=NOW)
+    await given.store.rescue.close_dead(now=NOW)
     row = await given.row_of("a")
     posts = await given.sql("SELECT * FROM attempts")
     late = the_answer(entry, status, reason=Reason.SERVER_ERROR, http_status=503)
@@ -219,7 +220,7 @@ async def test_sent_has_no_exit(given: Given, status: DeliveryStatus) -> None:
     await given.settled(lease, the_answer(entry))
     row = await given.row_of("a")
     await given.settled(lease, the_answer(entry, status, reason=Reason.SERVER_ERROR, http_status=500))
-    await given.store.end_lane(
+    await given.store.outbox.end_lane(
         lease, ["amer"], status=DeliveryStatus.FAILED, reason=Reason.DEADLINE, message="late", now=NOW
     )
     assert await given.row_of("a") == row
@@ -231,7 +232,7 @@ async def test_a_lane_that_is_given_up_fails_what_it_did_not_come_to(given: Give
     await given.recorded(lease, routed("a", "b", "c") + routed("d", channel="emea"))
     first = (await given.pending(lease))[0]
     await given.claimed(lease, [first])
-    left = await given.store.end_lane(
+    left = await given.store.outbox.end_lane(
         lease,
         ["amer"],
         status=DeliveryStatus.FAILED,
@@ -250,7 +251,7 @@ async def test_a_lane_that_ran_out_of_time_leaves_its_rest_pending(given: Given)
     """What only lacked time is `unsent` in this run, with the reason, and goes out with the next."""
     lease = await given.a_lease("r1")
     await given.recorded(lease, routed("a"))
-    await given.store.end_lane(
+    await given.store.outbox.end_lane(
         lease, ["amer"], status=DeliveryStatus.PENDING, reason=Reason.DEADLINE, message="no time", now=NOW
     )
     await given.finished("r1", alerts=1)
@@ -273,6 +274,6 @@ async def test_the_undelivered_are_counted_over_all_months(given: Given) -> None
         the_answer(entries[2], DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST),
     )
     await given.sql("UPDATE alert_outcomes SET status = 'withdrawn' WHERE account_id = 'e'")
-    assert await given.store.undelivered() == {"failed": 2, "unknown": 1}
+    assert await given.store.outbox.undelivered() == {"failed": 2, "unknown": 1}
     await given.sql("UPDATE alert_outcomes SET status = 'pending' WHERE account_id = 'e'")
-    assert await given.store.undelivered() == {"failed": 2, "unknown": 1, "pending": 1}
+    assert await given.store.outbox.undelivered() == {"failed": 2, "unknown": 1, "pending": 1}

@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from service.domain.errors import DatabaseUnusableError
-from service.store import DatabaseBusyError, Store, open_store
 from service.store.database import database
+from service.store.database.failures import DatabaseBusyError
+from service.store.store import Store, open_store
 from tests.support.databases import Backend
 from tests.support.given import LEASE_S, MONTH, NOW, Given, an_alert, routed
 
@@ -158,8 +159,8 @@ async def test_a_database_held_by_another_is_busy_and_well(
         holding = asyncio.create_task(holder._database.write(slow))
         await until(lambda: slow.begun)
         with pytest.raises(DatabaseBusyError, match=r"^the database is busy: another process is writing$"):
-            await waiter.keep_alive("r1", lease_s=LEASE_S, progress={})
-        assert await waiter.undelivered() == {}
+            await waiter.runs.keep_alive("r1", lease_s=LEASE_S, progress={})
+        assert await waiter.outbox.undelivered() == {}
         assert await waiter.health() == "busy"
         slow.go_on()
         assert await holding == "done"
@@ -211,4 +212,4 @@ async def test_the_stores_of_one_database_share_their_runs(database_url: str) ->
         await Given(one).recorded(lease, routed(an_alert("a")))
         assert set(await Given(other).outcomes("r1")) == {"a"}
         await Given(other).a_run("r2")
-        assert await other.acquire_month("r2", MONTH, now=NOW) == "r1"
+        assert await other.runs.acquire_month("r2", MONTH, now=NOW) == "r1"

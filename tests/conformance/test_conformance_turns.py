@@ -9,7 +9,10 @@ import pytest
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.month import Month
 from service.domain.pace import LATENESS_MADE_UP_S
-from service.store import Claimed, MonthLease, OutboxEntry, Settlement, SharedLane, Store, open_store
+from service.store.outbox.lane_turns import SharedLane
+from service.store.outbox.send import Claimed, OutboxEntry, Settlement
+from service.store.runs.state import MonthLease
+from service.store.store import Store, open_store
 from tests.support.given import LEASE_S, MONTH, NOW, Given, routed, the_answer
 
 HOUR = 3600.0
@@ -28,7 +31,7 @@ async def _claim(
     lanes: Mapping[str, SharedLane] = LANES,
     settlements: Sequence[Settlement] = (),
 ) -> Claimed:
-    claimed = await store.settle_and_claim(
+    claimed = await store.outbox.settle_and_claim(
         lease, settlements, list(entries), now=NOW, lease_s=LEASE_S, lanes=lanes
     )
     assert not claimed.is_overtaken
@@ -199,6 +202,8 @@ async def test_who_was_overtaken_takes_no_turn(given: Given) -> None:
     entry = (await given.pending(lease))[0]
     await given.expired("r1")
     await given.a_lease("r2")
-    claimed = await given.store.settle_and_claim(lease, [], [entry], now=NOW, lease_s=LEASE_S, lanes=LANES)
+    claimed = await given.store.outbox.settle_and_claim(
+        lease, [], [entry], now=NOW, lease_s=LEASE_S, lanes=LANES
+    )
     assert claimed.is_overtaken
     assert await given.sql("SELECT * FROM lanes") == []

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from service.domain.errors import DatabaseSchemaNewerError, DatabaseUnusableError
-from service.store import open_store
 from service.store.schema import copying
 from service.store.schema import tables as schema
 from service.store.schema.copying import copy_ledger
+from service.store.store import open_store
 from tests.support.databases import Backend
 from tests.support.given import MONTH, NOW, Given, routed
 

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from service.domain.delivery_status import Outcome
 from service.domain.run import Action
-from service.store import open_store
 from service.store.schema import migrations
 from service.store.schema import tables as schema
+from service.store.store import open_store
 from tests.support.databases import Backend
 from tests.support.given import MONTH, NOW, Given, an_alert, routed
 
@@ -171,7 +171,7 @@ async def test_an_upgraded_ledger_is_worked_on(backend: Backend, old_version: py
     await _old_ledger(url, old_version)
     async with open_store(url) as store:
         given = Given(store)
-        assert (await store.get_run("r1")).counts.alerts_sent == 1
+        assert (await store.history.get_run("r1")).counts.alerts_sent == 1
         outcomes = await given.outcomes("r1")
         assert [outcomes[account].outcome for account in BY_OUTCOME] == [
             Outcome.SENT,
@@ -212,6 +212,6 @@ async def test_processes_that_upgrade_at_once_all_succeed(
 def _start(url: str) -> None:
     async def come_and_go() -> None:
         async with open_store(url) as store:
-            assert (await store.get_run("r1")).run_id == "r1"
+            assert (await store.history.get_run("r1")).run_id == "r1"
 
     asyncio.run(come_and_go())

@@ -6,8 +6,9 @@ from typing import Literal
 import pytest
 
 from service.domain.errors import DatabaseUnusableError
-from service.store import DatabaseBusyError, DatabaseUnavailableError, Store, open_store
 from service.store.database import postgresql
+from service.store.database.failures import DatabaseBusyError, DatabaseUnavailableError
+from service.store.store import Store, open_store
 from tests.support.databases import PostgresqlServer
 from tests.support.given import Given, routed, the_answer
 from tests.support.postgresql_proxy import Proxy, proxy_before
@@ -85,4 +86,4 @@ async def test_what_nobody_can_find_out_is_not_tried_again(
         await given.a_run("r1")
     assert not isinstance(unusable.value, DatabaseUnavailableError | DatabaseBusyError)
     with pytest.raises(DatabaseUnavailableError):
-        await given.store.get_run("r1")
+        await given.store.history.get_run("r1")

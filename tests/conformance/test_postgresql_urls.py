@@ -10,8 +10,8 @@ import pytest
 
 import service.store.database
 from service.domain.errors import DatabaseUnusableError
-from service.store import open_store
 from service.store.database.postgresql import asyncpg_dsn
+from service.store.store import open_store
 from tests.support.databases import PostgresqlServer
 from tests.support.given import Given
 
@@ -85,7 +85,7 @@ async def test_a_connection_that_was_lost_is_replaced(url: str) -> None:
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-        assert (await store.get_run("lost0")).run_id == "lost0"
+        assert (await store.history.get_run("lost0")).run_id == "lost0"
         await given.a_run("lost1")
 
 
@@ -117,7 +117,7 @@ async def test_what_keeps_the_server_away_is_told_without_the_address(
 async def test_a_read_only_server_can_be_looked_at_and_is_unhealthy(url: str) -> None:
     """On a standby what was recorded can be read, and health says why nothing can be written."""
     async with open_store(f"{url}&default_transaction_read_only=on") as store:
-        assert await store.undelivered() == {}
+        assert await store.outbox.undelivered() == {}
         with pytest.raises(DatabaseUnusableError, match="it is read-only"):
             await store.health()
 

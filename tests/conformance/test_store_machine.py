@@ -21,7 +21,8 @@ from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reaso
 from service.domain.errors import CancelledRunError, OvertakenError
 from service.domain.replay import decide_replay
 from service.domain.run import Action
-from service.store import MonthLease, open_store
+from service.store.runs.state import MonthLease
+from service.store.store import open_store
 from tests.conformance.store_doubts import Doubts
 from tests.conformance.store_lives import RunLives
 from tests.conformance.store_model import Row, Run, choices
@@ -83,7 +84,7 @@ class StoreMachine(RunLives, Doubts):
     def acquire(self, choice: int) -> None:
         """Ask for the month: a run gets it unless another living run has it."""
         run = self.pick(self.alive(), choice)
-        asking = self.given.store.acquire_month(run.run_id, MONTH, now=NOW)
+        asking = self.given.store.runs.acquire_month(run.run_id, MONTH, now=NOW)
         if run.cancelled:
             with pytest.raises(CancelledRunError):
                 self.runner.run(asking)
@@ -125,7 +126,7 @@ class StoreMachine(RunLives, Doubts):
             for account, (channel, arr, months) in evaluation.items()
         ]
         foretold = decide_replay(
-            self.runner.run(self.given.store.standings(MONTH, run.source)),
+            self.runner.run(self.given.store.recording.standings(MONTH, run.source)),
             [(item.alert, item.channel) for item in items],
             AmbiguousSends.RESEND if resend else AmbiguousSends.HOLD,
         )
@@ -226,7 +227,7 @@ class StoreMachine(RunLives, Doubts):
         run = self.pick(self.with_recorded(), choice)
         assert run.lease is not None
         status = DeliveryStatus.FAILED if gives_up else DeliveryStatus.PENDING
-        ending = self.given.store.end_lane(
+        ending = self.given.store.outbox.end_lane(
             run.lease, [channel], status=status, reason=Reason.DEADLINE, message="", now=NOW
         )
         if run.report is not None:

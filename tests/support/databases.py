@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from service.store import open_store
+from service.store.store import open_store
 
 _numbers = count(1)
 

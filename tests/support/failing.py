@@ -18,7 +18,9 @@ from service.cli.main import main
 from service.delivery.slack import SlackSender
 from service.delivery.support_notice import SupportNotice
 from service.sources.parquet.scan import Scan
-from service.store import Store
+from service.store.outbox.record import Recording
+from service.store.outbox.send import Outbox
+from service.store.runs.leases import Runs
 
 _Matters = Callable[[tuple[Any, ...]], bool]
 """Whether a call, by its arguments, is one of those that the fail point stands at."""
@@ -41,17 +43,17 @@ FAIL_POINTS: Final = MappingProxyType(
         "before_footers": (Scan, "footers", "before", _always),
         "after_footers": (Scan, "footers", "after", _always),
         "mid_fold": (Fold, "target_batch", "after", _always),
-        "before_record": (Store, "record_alerts", "before", _always),
-        "after_record": (Store, "record_alerts", "after", _always),
-        "after_claim": (Store, "settle_and_claim", "after", _claims),
+        "before_record": (Recording, "record", "before", _always),
+        "after_record": (Recording, "record", "after", _always),
+        "after_claim": (Outbox, "settle_and_claim", "after", _claims),
         "before_post": (SlackSender, "post", "before", _always),
         "after_answer": (SlackSender, "post", "after", _always),
-        "before_settle": (Store, "settle_and_claim", "before", _settles),
-        "after_settle": (Store, "settle_and_claim", "after", _settles),
+        "before_settle": (Outbox, "settle_and_claim", "before", _settles),
+        "after_settle": (Outbox, "settle_and_claim", "after", _settles),
         "before_notice": (SupportNotice, "tell", "before", _always),
         "after_notice": (SupportNotice, "tell", "after", _always),
-        "before_finish": (Store, "finish_run", "before", _always),
-        "after_finish": (Store, "finish_run", "after", _always),
+        "before_finish": (Runs, "finish", "before", _always),
+        "after_finish": (Runs, "finish", "after", _always),
     }
 )
 """By name: the verb, the side of it, and which of its calls count. After the bytes of a POST have left, only

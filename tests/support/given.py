@@ -14,7 +14,9 @@ from service.domain.ledger import RowLedger
 from service.domain.month import Month
 from service.domain.replay import Decision, RoutedAlert
 from service.domain.run import RunAlert, RunError, RunRequest
-from service.store import MonthLease, OutboxEntry, Settlement, Store
+from service.store.outbox.send import OutboxEntry, Settlement
+from service.store.runs.state import MonthLease
+from service.store.store import Store
 
 MONTH = Month.parse("2026-01-01")
 NOW = datetime(2026, 1, 5, 9, 30, 0, 123456, tzinfo=UTC)
@@ -74,7 +76,7 @@ class Given:
     ) -> str:
         """Begin a run."""
         number = int("".join(filter(str.isdigit, run_id)) or 0)
-        await self.store.begin_run(
+        await self.store.runs.begin(
             run_id,
             RunRequest(source_uri=source, month=month, dry_run=dry_run),
             started_at=NOW + timedelta(seconds=number),
@@ -85,7 +87,7 @@ class Given:
     async def a_lease(self, run_id: str, *, month: Month = MONTH, source: str = SOURCE) -> MonthLease:
         """Begin a run that gets the month."""
         await self.a_run(run_id, month=month, source=source)
-        lease = await self.store.acquire_month(run_id, month, now=NOW)
+        lease = await self.store.runs.acquire_month(run_id, month, now=NOW)
         assert isinstance(lease, MonthLease)
         return lease
 
@@ -93,22 +95,24 @@ class Given:
         self, lease: MonthLease, items: Sequence[RoutedAlert], *, resend: bool = False
     ) -> list[Decision]:
         """Evaluate and record alerts."""
-        await self.store.note_evaluation(lease.run_id, an_evaluation(len(items)))
+        await self.store.runs.note_evaluation(lease.run_id, an_evaluation(len(items)))
         ambiguous = AmbiguousSends.RESEND if resend else AmbiguousSends.HOLD
-        return await self.store.record_alerts(lease, items, ambiguous=ambiguous, now=NOW)
+        return await self.store.recording.record(lease, items, ambiguous=ambiguous, now=NOW)
 
     async def pending(self, lease: MonthLease) -> list[OutboxEntry]:
         """Return all that a run still has to send, over all its channels."""
-        return await self.store.pending(lease, CHANNELS, after=-1, limit=1000)
+        return await self.store.outbox.pending(lease, CHANNELS, after=-1, limit=1000)
 
     async def claimed(self, lease: MonthLease, entries: Iterable[OutboxEntry]) -> set[str] | None:
         """Claim alerts."""
-        claimed = await self.store.settle_and_claim(lease, [], list(entries), now=NOW, lease_s=LEASE_S)
+        claimed = await self.store.outbox.settle_and_claim(lease, [], list(entries), now=NOW, lease_s=LEASE_S)
         return None if claimed.is_overtaken else claimed.alert_ids
 
     async def settled(self, lease: MonthLease, *settlements: Settlement) -> set[str]:
         """Settle alerts, and return those whose settlement the ledger has."""
-        return (await self.store.settle_and_claim(lease, settlements, [], now=NOW, lease_s=LEASE_S)).settled
+        return (
+            await self.store.outbox.settle_and_claim(lease, settlements, [], now=NOW, lease_s=LEASE_S)
+        ).settled
 
     async def all_sent(self, lease: MonthLease) -> None:
         """Send everything that a run has to send."""
@@ -121,8 +125,8 @@ class Given:
     ) -> None:
         """Finish a run; `alerts` is how many its evaluation found."""
         if alerts is not None:
-            await self.store.note_evaluation(run_id, an_evaluation(alerts))
-        await self.store.finish_run(run_id, now=NOW + timedelta(minutes=1), error=error)
+            await self.store.runs.note_evaluation(run_id, an_evaluation(alerts))
+        await self.store.runs.finish(run_id, now=NOW + timedelta(minutes=1), error=error)
 
     async def expired(self, run_id: str) -> None:
         """Let the lease of a run run out, without waiting for it."""
@@ -130,7 +134,7 @@ class Given:
 
     async def outcomes(self, run_id: str) -> dict[str, RunAlert]:
         """Return what a run did, by account id."""
-        page = await self.store.list_alerts(run_id, limit=1000)
+        page = await self.store.history.list_alerts(run_id, limit=1000)
         assert page.next_cursor is None
         return {item.alert.account_id: item for item in page.items}
 

@@ -95,7 +95,7 @@ class Desk:
 
     async def alerts(self, record: RunRecord) -> list[RunAlert]:
         """Return all alerts of a run, in the order of sending."""
-        return list((await self.app.store.list_alerts(record.run_id, limit=10_000)).items)
+        return list((await self.app.store.history.list_alerts(record.run_id, limit=10_000)).items)
 
     async def outcomes(self, record: RunRecord) -> dict[str, Outcome]:
         """Return the outcome of every account of a run."""

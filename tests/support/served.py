@@ -27,7 +27,7 @@ from service.cli.sample_data import SCHEMA
 from service.domain.month import Month
 from service.domain.run import RunError, RunRequest
 from service.settings import Settings
-from service.store import Store, open_store
+from service.store.store import Store, open_store
 from service.telemetry.logs import configure_logging
 from service.wiring import App, open_app
 
@@ -122,12 +122,12 @@ def month_held_elsewhere(folder: Path) -> Iterator[None]:
 
     async def take(store: Store) -> None:
         request = RunRequest(source_uri="file:///elsewhere.parquet", month=Month.parse(MONTH))
-        await store.begin_run("elsewhere", request, started_at=datetime.now(UTC), lease_s=3_600)
-        await store.acquire_month("elsewhere", request.month, now=datetime.now(UTC))
+        await store.runs.begin("elsewhere", request, started_at=datetime.now(UTC), lease_s=3_600)
+        await store.runs.acquire_month("elsewhere", request.month, now=datetime.now(UTC))
 
     async def give_back(store: Store) -> None:
         ended = RunError(code="interrupted", detail="of the test")
-        await store.finish_run("elsewhere", now=datetime.now(UTC), error=ended)
+        await store.runs.finish("elsewhere", now=datetime.now(UTC), error=ended)
 
     asyncio.run(work(take))
     try:

@@ -28,7 +28,7 @@ AlertId = Annotated[str, Path(max_length=100, examples=[examples.ACCOUNT["alert_
 )
 async def get_alert(context: Opened, alert_id: AlertId) -> AlertOut:
     """Tell where an alert stands, and who decided what about it and when."""
-    return AlertOut.of(await context.app.store.get_alert(alert_id))
+    return AlertOut.of(await context.app.store.history.get_alert(alert_id))
 
 
 @router.post(

@@ -33,8 +33,9 @@ from service.domain.run import RunRecord, RunRequest
 from service.runs.execute import execute_run, new_run_id
 from service.runs.idempotent_request import end_of_run
 from service.runs.preview import preview
-from service.store import DatabaseBusyError, RequestedBeforeError
+from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
+from service.store.runs.idempotency import RequestedBeforeError
 
 REFUSALS: Final = ("bad_month", "bad_source_uri", "invalid_request", "body_too_large", "source_not_allowed")
 SOURCE_FAILURES: Final = tuple(code for code, error in errors_by_code().items() if error.kind is Kind.SOURCE)
@@ -89,7 +90,7 @@ async def start_run(
     app = context.app
     request = _request(context, body, idempotency_key)
     earlier = await retry_while_unavailable(
-        app.clock, lambda: app.store.run_of_request(request), retry_on=DatabaseBusyError
+        app.clock, lambda: app.store.requests.run_of(request), retry_on=DatabaseBusyError
     )
     if earlier is None:
         try:
@@ -125,7 +126,7 @@ async def _run(context: Context, request: RunRequest) -> str:
 )
 async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> RunsOut:
     """List the runs of all processes that share the database."""
-    page = await context.app.store.list_runs(
+    page = await context.app.store.history.list_runs(
         limit=query.limit,
         cursor=query.cursor,
         month=None if query.month is None else _month(context, query.month),
@@ -142,7 +143,7 @@ async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> Ru
 )
 async def get_run(context: Opened, run_id: RunId) -> RunOut:
     """Tell what a run was asked, how far it has come, and what it did."""
-    record = await context.app.store.get_run(run_id)
+    record = await context.app.store.history.get_run(run_id)
     return RunOut.of(record, context.progress_of(record))
 
 
@@ -176,7 +177,7 @@ async def list_alerts(
     if csv_alerts.prefers_csv(",".join(request.headers.getlist("accept"))):
         return await csv_alerts.alerts_csv(context.app.store, run_id, query)
     response.headers["Vary"] = "Accept"
-    page = await context.app.store.list_alerts(
+    page = await context.app.store.history.list_alerts(
         run_id,
         outcome=query.outcome,
         region=query.region,
@@ -206,7 +207,7 @@ async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
     had not left stays in the outbox for the next run of the month.
     """
     await context.app.cancel_run(run_id)
-    record = await context.app.store.get_run(run_id)
+    record = await context.app.store.history.get_run(run_id)
     return RunOut.of(record, context.progress_of(record))
 
 
@@ -222,13 +223,13 @@ async def list_withdrawn(
     context: Opened, run_id: RunId, query: Annotated[WithdrawnQuery, Query()]
 ) -> WithdrawalsOut:
     """List the alerts last recorded from the same source and month that its data no longer give."""
-    page = await context.app.store.list_withdrawn(run_id, limit=query.limit, cursor=query.cursor)
+    page = await context.app.store.history.list_withdrawn(run_id, limit=query.limit, cursor=query.cursor)
     return WithdrawalsOut.of(page)
 
 
 async def _known_run(context: Opened, run_id: RunId) -> RunRecord:
     # A dependency, so that an unknown run is a 404 before a stream has begun.
-    return await context.app.store.get_run(run_id)
+    return await context.app.store.history.get_run(run_id)
 
 
 @router.get(

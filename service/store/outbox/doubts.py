@@ -16,16 +16,13 @@ from service.store.schema.tables import alert_outcomes, decisions, run_outcomes,
 _STATUS: Final = {SettleAs.SENT: DeliveryStatus.SENT, SettleAs.RESEND: DeliveryStatus.PENDING}
 
 
-class DoubtVerbs:
-    """What can be asked about one alert, and decided about one in doubt."""
+class Doubts:
+    """The alerts in doubt, as people settle them."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    async def get_alert(self, alert_id: str) -> AlertRecord:
-        """Return all that is known of an alert over all runs; raises AlertNotFoundError."""
-        return await self._database.read(lambda connection: _alert_record(connection, alert_id))
-
-    async def settle_doubt(
+    async def settle(
         self, alert_id: str, settle_as: SettleAs, *, by: str, note: str | None, now: datetime
     ) -> tuple[AlertRecord, bool]:
         """Settle an alert in doubt; return what is known of it now, and whether this changed anything.
@@ -36,14 +33,14 @@ class DoubtVerbs:
 
         def work(connection: sa.Connection) -> tuple[AlertRecord, bool]:
             changed = _settle(connection, alert_id, settle_as, by=by, note=note, now=now)
-            record = _alert_record(connection, alert_id)
+            record = alert_record(connection, alert_id)
             if not changed and not _stands(connection, alert_id, settle_as):
                 raise NotInDoubtError(f"the alert is not in doubt: it is {record.status}")
             return record, changed
 
         return await self._database.write(work)
 
-    async def settle_doubts(
+    async def settle_run(
         self, run_id: str, settle_as: SettleAs, *, by: str, note: str | None, now: datetime
     ) -> list[AlertRecord]:
         """Settle all that a run reported as in doubt and that still is, and return it in the run's order.
@@ -69,7 +66,7 @@ class DoubtVerbs:
             settled = list(connection.scalars(in_doubt))
             for alert_id in settled:
                 _settle(connection, alert_id, settle_as, by=by, note=note, now=now)
-            return [_alert_record(connection, alert_id) for alert_id in settled]
+            return [alert_record(connection, alert_id) for alert_id in settled]
 
         return await self._database.write(work)
 
@@ -123,7 +120,8 @@ def _stands(connection: sa.Connection, alert_id: str, settle_as: SettleAs) -> bo
     return connection.scalar(decided) == settle_as
 
 
-def _alert_record(connection: sa.Connection, alert_id: str) -> AlertRecord:
+def alert_record(connection: sa.Connection, alert_id: str) -> AlertRecord:
+    """Return all that is known of an alert over all runs; raises AlertNotFoundError."""
     query = sa.select(alert_outcomes).where(alert_outcomes.c.id == _clean(alert_id))
     found = connection.execute(query).mappings().one_or_none()
     if found is None:

@@ -25,10 +25,11 @@ _Open = tuple[str, int, RoutedAlert, Decision]
 """An alert that has to go out, or cannot: its id, its place in the order of sending, and what is known."""
 
 
-class RecordVerbs:
-    """What can be done with alerts once they are evaluated."""
+class Recording:
+    """The way of evaluated alerts into the outbox."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def standings(self, month: Month, source_uri: str) -> dict[str, Standing]:
         """Return what has become of every alert of a month, by alert id, as seen by a run over a source."""
@@ -49,7 +50,7 @@ class RecordVerbs:
 
         return await self._database.read(work)
 
-    async def record_alerts(
+    async def record(
         self, lease: MonthLease, routed: Sequence[RoutedAlert], *, ambiguous: AmbiguousSends, now: datetime
     ) -> list[Decision]:
         """Put a run's alerts into the outbox, all or none, and return what is done about each.

@@ -180,10 +180,11 @@ class UntriedAlert:
     channel: str
 
 
-class SendVerbs:
-    """What can be done with alerts that are in the outbox."""
+class Outbox:
+    """The alerts that are to be sent, and what becomes of each."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def pending(
         self, lease: MonthLease, channels: Sequence[str], *, after: int, limit: int

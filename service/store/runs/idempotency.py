@@ -33,12 +33,13 @@ class RunEnd:
     """None where it succeeded."""
 
 
-class RequestVerbs:
-    """What can be asked about requests."""
+class Requests:
+    """The requests for runs: which run a request's key names, and how that ended."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    async def run_of_request(self, request: RunRequest) -> str | None:
+    async def run_of(self, request: RunRequest) -> str | None:
         """Return the id of the run that the request's key names; None where it is free, or there is none.
 
         Raises IdempotencyKeyReusedError.
@@ -47,7 +48,7 @@ class RequestVerbs:
             return None
         return await self._database.read(lambda connection: _run_of_key(connection, request))
 
-    async def end_of_run(self, run_id: str) -> RunEnd | None:
+    async def end_of(self, run_id: str) -> RunEnd | None:
         """Return how a run ended, and None while it is running; raises RunNotFoundError."""
         query = sa.select(runs.c.status, runs.c.error, runs.c.error_detail).where(runs.c.run_id == run_id)
 

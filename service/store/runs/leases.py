@@ -12,6 +12,7 @@ import orjson
 import sqlalchemy as sa
 
 from service.domain.delivery_status import Outcome
+from service.domain.errors import RunFinishedError, RunNotFoundError
 from service.domain.evaluation import Evaluation, RunWarning
 from service.domain.ledger import Ledger
 from service.domain.month import Month
@@ -23,6 +24,7 @@ from service.store.runs.state import (
     MonthLease,
     cancelled,
     cancelled_at,
+    check_holds,
     check_running,
     close_dead,
     close_outcomes,
@@ -34,14 +36,13 @@ from service.store.runs.state import (
 from service.store.schema.tables import month_leases, runs
 
 
-class RunVerbs:
-    """What can be done to a run."""
+class Runs:
+    """The runs, as the process that works on one writes them down."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    async def begin_run(
-        self, run_id: str, request: RunRequest, *, started_at: datetime, lease_s: float
-    ) -> None:
+    async def begin(self, run_id: str, request: RunRequest, *, started_at: datetime, lease_s: float) -> None:
         """Record that a run has begun; it counts as alive for `lease_s` seconds.
 
         Raises RequestedBeforeError and IdempotencyKeyReusedError, as `bind_key` does; no run has begun then.
@@ -80,7 +81,7 @@ class RunVerbs:
         return await self._database.write(work)
 
     async def is_cancelled(self, run_id: str) -> bool:
-        """Tell whether somebody asked that nothing more of the run leaves."""
+        """Return whether somebody cancelled the run."""
         return await self._database.read(
             lambda connection: connection.scalar(cancelled_at(run_id)) is not None
         )
@@ -123,11 +124,45 @@ class RunVerbs:
         found = evaluation_row(evaluation) | {"plan_digest": plan_digest}
         await self._database.write(lambda connection: update_running(connection, run_id, found))
 
-    async def note_notice(self, run_id: str, *, now: datetime) -> None:
-        """Store that support has been told what had no channel; raises OvertakenError."""
+    async def note_support_notified(self, run_id: str, *, now: datetime) -> None:
+        """Store that support was notified of what had no channel; raises OvertakenError."""
         await self._database.write(lambda connection: update_running(connection, run_id, {"noticed_at": now}))
 
-    async def finish_run(
+    async def release(self, lease: MonthLease, *, now: datetime) -> None:
+        """Give a recorded run up unfinished, for whoever resumes it or takes its month, at once.
+
+        What is still on its way is in doubt from here on. Raises OvertakenError when the lease was lost.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            check_holds(connection, lease)
+            lose_what_is_on_its_way(connection, lease.run_id, now)
+            update_running(connection, lease.run_id, {"expires_at": 0.0})
+
+        await self._database.write(work)
+
+    async def cancel(self, run_id: str, *, now: datetime) -> None:
+        """Let nothing more of a run be claimed; a run whose process has died is closed at once.
+
+        Raises RunNotFoundError and RunFinishedError. To cancel twice is to cancel once.
+        """
+
+        def work(connection: sa.Connection) -> None:
+            # No id holds NUL, and PostgreSQL does not even take the question.
+            known = sa.select(runs.c.status).where(runs.c.run_id == run_id.replace("\0", "\ufffd"))
+            status = connection.scalar(known)
+            if status is None:
+                raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
+            if status != RunStatus.RUNNING:
+                raise RunFinishedError(f"run {run_id} has finished: it {status}")
+            asked = {"cancelled_at": sa.func.coalesce(runs.c.cancelled_at, now)}
+            update_running(connection, run_id, asked)
+            if run_id in expired(connection):
+                close_dead(connection, run_id, now)
+
+        await self._database.write(work)
+
+    async def finish(
         self,
         run_id: str,
         *,

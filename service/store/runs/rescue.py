@@ -6,14 +6,12 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from service.domain.delivery_status import DeliveryStatus
-from service.domain.errors import RunFinishedError, RunNotFoundError
 from service.domain.month import Month
 from service.domain.run import RunRequest, RunStatus
 from service.store.database.database import Database, DatabaseClock
 from service.store.runs.state import (
     WAITS_FOR_THE_NEXT_RUN,
     MonthLease,
-    check_holds,
     close_dead,
     expired,
     lose_what_is_on_its_way,
@@ -44,15 +42,14 @@ class ResumedRun:
     """Whether support has been told what has no channel."""
 
 
-class RescueVerbs:
-    """What others than the process that began a run can do about it, or that process as its last word."""
+class Rescue:
+    """What any process can do about runs whose own process has died or stopped."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    async def rescue_runs(
-        self, *, now: datetime, resumable_since: datetime | None = None
-    ) -> list[RescuedRun]:
-        """Close every run whose process has died, but for those that `resumable_runs` names."""
+    async def close_dead(self, *, now: datetime, resumable_since: datetime | None = None) -> list[RescuedRun]:
+        """Close every run whose process has died, but for those that `resumable` names."""
 
         def dead(connection: sa.Connection) -> list[str]:
             spared = _resumable(connection, resumable_since) if resumable_since else []
@@ -67,14 +64,14 @@ class RescueVerbs:
         # A look first: the sweep of an idle service must not stand in line with the writers.
         return await self._database.write(work) if await self._database.read(dead) else []
 
-    async def resumable_runs(self, *, since: datetime) -> list[str]:
+    async def resumable(self, *, since: datetime) -> list[str]:
         """Return the runs whose process died after their alerts were recorded, begun `since` then."""
         return await self._database.read(lambda connection: _resumable(connection, since))
 
-    async def resume_run(
+    async def resume(
         self, run_id: str, *, since: datetime, now: datetime, lease_s: float
     ) -> ResumedRun | None:
-        """Take over a run that `resumable_runs` named; None when somebody else was faster."""
+        """Take over a run that `resumable` named; None when somebody else was faster."""
 
         def work(connection: sa.Connection) -> ResumedRun | None:
             if run_id not in _resumable(connection, since):
@@ -98,40 +95,6 @@ class RescueVerbs:
             )
 
         return await self._database.write(work)
-
-    async def release_run(self, lease: MonthLease, *, now: datetime) -> None:
-        """Give a recorded run up unfinished, for whoever resumes it or takes its month, at once.
-
-        What is still on its way is in doubt from here on. Raises OvertakenError when the lease was lost.
-        """
-
-        def work(connection: sa.Connection) -> None:
-            check_holds(connection, lease)
-            lose_what_is_on_its_way(connection, lease.run_id, now)
-            update_running(connection, lease.run_id, {"expires_at": 0.0})
-
-        await self._database.write(work)
-
-    async def cancel_run(self, run_id: str, *, now: datetime) -> None:
-        """Let nothing more of a run be claimed; a run whose process has died is closed at once.
-
-        Raises RunNotFoundError and RunFinishedError. To cancel twice is to cancel once.
-        """
-
-        def work(connection: sa.Connection) -> None:
-            # No id holds NUL, and PostgreSQL does not even take the question.
-            known = sa.select(runs.c.status).where(runs.c.run_id == run_id.replace("\0", "\ufffd"))
-            status = connection.scalar(known)
-            if status is None:
-                raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
-            if status != RunStatus.RUNNING:
-                raise RunFinishedError(f"run {run_id} has finished: it {status}")
-            asked = {"cancelled_at": sa.func.coalesce(runs.c.cancelled_at, now)}
-            update_running(connection, run_id, asked)
-            if run_id in expired(connection):
-                close_dead(connection, run_id, now)
-
-        await self._database.write(work)
 
 
 def _resumable(connection: sa.Connection, since: datetime) -> list[str]:

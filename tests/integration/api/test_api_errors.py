@@ -15,7 +15,9 @@ import pytest
 from service.domain.errors import DatabaseUnusableError
 from service.domain.run import RunRecord
 from service.settings import Settings
-from service.store import Store
+from service.store.database.database import Database
+from service.store.history import History
+from service.store.store import Store
 from service.wiring import App, open_app
 from tests.support.served import (
     MONTH,
@@ -244,9 +246,15 @@ def test_a_service_that_cannot_deliver_refuses_real_runs(
             assert service.client.post("/preview", json=body).status_code == 200
 
 
-class _BrokenStore(Store):
+class _BrokenHistory(History):
     async def get_run(self, run_id: str) -> RunRecord:
         raise RuntimeError(f"a secret that nobody foresaw, about {run_id}")
+
+
+class _BrokenStore(Store):
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.history = _BrokenHistory(database)
 
     async def health(self) -> Literal["ok", "busy"]:
         raise DatabaseUnusableError("the database cannot be written: it is read-only")

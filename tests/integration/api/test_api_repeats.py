@@ -177,7 +177,7 @@ async def test_whoever_waits_is_let_go_when_the_service_stops(house: House) -> N
 
 async def _begun(store: Any) -> None:
     request = RunRequest(source_uri="file:///x", month=Month.of(date(2026, 1, 1)), idempotency_key="k")
-    await store.begin_run("r1", request, started_at=datetime(2026, 1, 1, tzinfo=UTC), lease_s=3_000)
+    await store.runs.begin("r1", request, started_at=datetime(2026, 1, 1, tzinfo=UTC), lease_s=3_000)
 
 
 def _expire(house: House) -> None:

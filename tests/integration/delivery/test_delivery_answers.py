@@ -242,6 +242,6 @@ async def test_a_run_ends_at_its_deadline(house: House) -> None:
         assert sent + unsent == 30
         assert 1 <= sent <= 9
         assert [who for _, who in arrivals(house.slack)] == [f"a{number:04d}" for number in range(sent)]
-        standings = await desk.app.store.standings(record.month, record.source_uri)
+        standings = await desk.app.store.recording.standings(record.month, record.source_uri)
     statuses = [standing.status for standing in standings.values()]
     assert statuses.count(DeliveryStatus.PENDING) == unsent

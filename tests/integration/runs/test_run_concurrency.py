@@ -62,7 +62,7 @@ async def test_a_waiting_run_ends_when_the_service_stops(house: House) -> None:
         (result,) = await asyncio.gather(second, return_exceptions=True)
         assert isinstance(result, InterruptedRunError)
         assert result.run_id is not None
-        record = await desk.app.store.get_run(result.run_id)
+        record = await desk.app.store.history.get_run(result.run_id)
         assert record.status is RunStatus.FAILED
         with pytest.raises(InterruptedRunError):
             await first

@@ -12,22 +12,28 @@ import structlog
 from mock_slack.script import Step
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
 from service.domain.run import RunStatus
-from service.store import DatabaseBusyError, DatabaseUnavailableError, Store
+from service.store.database.failures import DatabaseBusyError, DatabaseUnavailableError
+from service.store.history import History
+from service.store.outbox.record import Recording
+from service.store.outbox.send import Outbox
+from service.store.runs.leases import Runs
 from service.telemetry.events import AlertSettled, Event, Events
 from tests.support.clocks import ScaledClock
 from tests.support.house import AMER, EMEA, House
 from tests.support.rows import account, accounts
 from tests.support.waiting import PATIENCE_S, until
 
+PARTS = {"runs": Runs, "recording": Recording, "outbox": Outbox, "history": History}
 WRITING_VERBS = (
-    "begin_run",
-    "acquire_month",
-    "note_evaluation",
-    "record_alerts",
-    "settle_and_claim",
-    "end_lane",
-    "finish_run",
+    "runs.begin",
+    "runs.acquire_month",
+    "runs.note_evaluation",
+    "recording.record",
+    "outbox.settle_and_claim",
+    "outbox.end_lane",
+    "runs.finish",
 )
+READING_VERBS = ("outbox.pending", "outbox.undelivered", "history.get_run")
 
 
 async def test_a_database_locked_in_mid_run_is_waited_for(house: House) -> None:
@@ -63,7 +69,7 @@ async def test_every_write_of_a_run_has_patience(
     assert house.slack.stats().channels[AMER].requests == 5
 
 
-@pytest.mark.parametrize("verb", [*WRITING_VERBS[1:], "pending", "undelivered", "get_run"])
+@pytest.mark.parametrize("verb", [*WRITING_VERBS[1:], *READING_VERBS])
 async def test_a_run_waits_for_a_database_that_is_away(
     house: House, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
@@ -87,7 +93,7 @@ async def test_a_run_that_has_not_begun_does_not_wait_for_the_database(
 ) -> None:
     """Who asks for a run while the server is away is told so at once."""
     away = DatabaseUnavailableError("the database cannot be used: its server cannot be reached")
-    _fails(monkeypatch, "begin_run", away, times=1)
+    _fails(monkeypatch, "runs.begin", away, times=1)
     async with house.open() as desk:
         with pytest.raises(DatabaseUnavailableError):
             await desk.run(house.source(accounts(1)))
@@ -95,14 +101,14 @@ async def test_a_run_that_has_not_begun_does_not_wait_for_the_database(
 
 async def test_a_dry_run_has_patience_too(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its one write waits for a busy database."""
-    _fails(monkeypatch, "record_dry_run", DatabaseBusyError("the database is busy"), times=2)
+    _fails(monkeypatch, "recording.record_dry_run", DatabaseBusyError("the database is busy"), times=2)
     async with house.open() as desk:
         assert (await desk.run(house.source(accounts(2)), dry_run=True)).counts.would_send == 2
 
 
 async def test_missed_heartbeats_do_not_end_a_run(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as nobody has taken the month over, a run goes on without them."""
-    _fails(monkeypatch, "keep_alive", RuntimeError("no pulse"), times=1_000)
+    _fails(monkeypatch, "runs.keep_alive", RuntimeError("no pulse"), times=1_000)
     slower = replace(house, clock=ScaledClock(10))
     async with slower.open(slack_messages_per_second=1, lease_s=90) as desk:
         record = await desk.run(house.source(accounts(40)))
@@ -114,21 +120,21 @@ async def test_a_heartbeat_that_meets_the_end_does_not_undo_it(
 ) -> None:
     """A run that has just closed itself is not taken for one that somebody else has closed."""
     beaten = asyncio.Event()
-    keep_alive, finish_run = Store.keep_alive, Store.finish_run
+    keep_alive, finish = Runs.keep_alive, Runs.finish
 
-    async def finish_before_a_beat(store: Store, *args: Any, **kwargs: Any) -> None:
-        await finish_run(store, *args, **kwargs)
+    async def finish_before_a_beat(runs: Runs, *args: Any, **kwargs: Any) -> None:
+        await finish(runs, *args, **kwargs)
         await asyncio.wait_for(beaten.wait(), PATIENCE_S)
 
-    async def beat_after_the_end(store: Store, run_id: str, **kwargs: Any) -> None:
+    async def beat_after_the_end(runs: Runs, run_id: str, **kwargs: Any) -> None:
         try:
-            await keep_alive(store, run_id, **kwargs)
+            await keep_alive(runs, run_id, **kwargs)
         except OvertakenError:
             beaten.set()
             raise
 
-    monkeypatch.setattr(Store, "finish_run", finish_before_a_beat)
-    monkeypatch.setattr(Store, "keep_alive", beat_after_the_end)
+    monkeypatch.setattr(Runs, "finish", finish_before_a_beat)
+    monkeypatch.setattr(Runs, "keep_alive", beat_after_the_end)
     slower = replace(house, clock=ScaledClock(10))
     async with slower.open(lease_s=90) as desk:
         record = await desk.run(house.source(accounts(3)))
@@ -142,12 +148,12 @@ async def test_what_slack_answered_survives_a_failing_write(
     house.slack.script(AMER, Step(delay_s=0.2, times=4))
     failure = DatabaseUnusableError("the database cannot be used: its disk is full")
     # The first write claims, the second has the answers to write.
-    _fails(monkeypatch, "settle_and_claim", failure, times=1, after=1)
+    _fails(monkeypatch, "outbox.settle_and_claim", failure, times=1, after=1)
     source = house.source(accounts(10))
     async with house.open(slack_concurrency=4) as desk:
         with pytest.raises(DatabaseUnusableError) as raised:
             await desk.run(source)
-        failed = await desk.app.store.get_run(raised.value.run_id or "")
+        failed = await desk.app.store.history.get_run(raised.value.run_id or "")
         assert failed.status is RunStatus.FAILED
         assert failed.error is not None
         assert failed.error.code == "database_unusable"
@@ -200,14 +206,14 @@ async def test_a_stop_in_mid_delivery_leaves_the_rest_for_the_next_run(house: Ho
         with pytest.raises(InterruptedRunError) as raised:
             await run
         run_id = raised.value.run_id or ""
-        left = (await desk.app.store.get_run(run_id)).counts
+        left = (await desk.app.store.history.get_run(run_id)).counts
         sent = left.alerts_sent
         assert sent == house.slack.stats().total.requests < 10
         assert left.unknown == 0
     async with house.open() as desk:
         again = await desk.run(source)
         assert (again.counts.alerts_sent, again.counts.skipped_replay) == (10 - sent, sent)
-        closed = await desk.app.store.get_run(run_id)
+        closed = await desk.app.store.history.get_run(run_id)
         assert (closed.status, closed.counts.unsent) == (RunStatus.FAILED, 10 - sent)
     assert house.slack.stats().total.duplicates == {}
 
@@ -231,7 +237,9 @@ def _fails(
     monkeypatch: pytest.MonkeyPatch, verb: str, error: Exception, *, times: int, after: int = 0
 ) -> None:
     """Let a verb of the store fail `times` times, once it has worked `after` times."""
-    works = getattr(Store, verb)
+    part, _, name = verb.partition(".")
+    owner = PARTS[part]
+    works = getattr(owner, name)
     calls = 0
 
     async def sometimes(*args: Any, **kwargs: Any) -> Any:
@@ -241,7 +249,7 @@ def _fails(
             raise error
         return await works(*args, **kwargs)
 
-    monkeypatch.setattr(Store, verb, sometimes)
+    monkeypatch.setattr(owner, name, sometimes)
 
 
 async def test_a_run_that_cannot_even_be_closed_is_told_to_the_log(house: House) -> None:

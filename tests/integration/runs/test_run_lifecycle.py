@@ -10,7 +10,7 @@ from mock_slack.script import Step
 from service.domain.errors import CancelledRunError, InterruptedRunError, RunFinishedError, RunNotFoundError
 from service.domain.progress import Phase
 from service.domain.run import RunRecord, RunStatus
-from service.store import Store
+from service.store.runs.leases import Runs
 from tests.support.house import AMER, Desk, House, assert_balanced, warning_codes
 from tests.support.rows import account, accounts
 from tests.support.waiting import until
@@ -24,7 +24,7 @@ async def stopped_after(house: House, requests: int, source: str, **settings: An
         desk.app.stop()
         with pytest.raises(InterruptedRunError) as raised:
             await run
-        released = await desk.app.store.get_run(raised.value.run_id or "")
+        released = await desk.app.store.history.get_run(raised.value.run_id or "")
         assert released.status is RunStatus.RUNNING
         return released.run_id
 
@@ -32,7 +32,7 @@ async def stopped_after(house: House, requests: int, source: str, **settings: An
 async def ended(desk: Desk, run_id: str) -> RunRecord:
     """Wait until a run has ended, and return its record."""
     for _ in range(10_000):
-        record = await desk.app.store.get_run(run_id)
+        record = await desk.app.store.history.get_run(run_id)
         if record.status is not RunStatus.RUNNING:
             return record
         await desk.app.clock.sleep(1)
@@ -85,7 +85,7 @@ async def test_who_cannot_send_does_not_resume(house: House) -> None:
     run_id = await stopped_after(house, 2, house.source(accounts(6)))
     async with house.open(resumes=True, slack_webhook_base_url=None, lease_s=100) as desk:
         await desk.app.clock.sleep(200)
-        assert (await desk.app.store.get_run(run_id)).status is RunStatus.RUNNING
+        assert (await desk.app.store.history.get_run(run_id)).status is RunStatus.RUNNING
     async with house.open(resumes=True) as desk:
         assert (await ended(desk, run_id)).counts.alerts_sent == 6
 
@@ -108,19 +108,19 @@ async def test_support_is_told_once_of_a_run_that_was_resumed_after_the_notice(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What had been told before the stop is not told again."""
-    finish_run = Store.finish_run
+    finish = Runs.finish
 
     async def stopped(*_: object, **__: object) -> None:
         raise InterruptedRunError("stopped just before the end")
 
-    monkeypatch.setattr(Store, "finish_run", stopped)
+    monkeypatch.setattr(Runs, "finish", stopped)
     async with house.open() as desk:
         with pytest.raises(InterruptedRunError) as raised:
             await desk.run(house.source([account("lost", account_region="MARS")]))
     (notice,) = (house.folder / "support_notices").iterdir()
     assert message_from_bytes(notice.read_bytes())["To"]
     notice.unlink()
-    monkeypatch.setattr(Store, "finish_run", finish_run)
+    monkeypatch.setattr(Runs, "finish", finish)
     async with house.open(resumes=True) as desk:
         record = await ended(desk, raised.value.run_id or "")
     assert record.status is RunStatus.SUCCEEDED
@@ -139,7 +139,7 @@ async def test_a_cancelled_run_lets_nothing_more_leave(house: House) -> None:
         with pytest.raises(CancelledRunError) as raised:
             await run
         assert raised.value.run_id == run_id
-        record = await desk.app.store.get_run(run_id)
+        record = await desk.app.store.history.get_run(run_id)
         assert record.error is not None
         assert (record.status, record.error.code) == (RunStatus.FAILED, "cancelled")
         sent = record.counts.alerts_sent
@@ -148,7 +148,7 @@ async def test_a_cancelled_run_lets_nothing_more_leave(house: House) -> None:
         with pytest.raises(RunFinishedError):
             await desk.app.cancel_run(run_id)
     async with house.open(resumes=True) as desk:
-        assert await desk.app.store.resumable_runs(since=record.started_at) == []
+        assert await desk.app.store.rescue.resumable(since=record.started_at) == []
         again = await desk.run(source)
     assert (again.counts.alerts_sent, again.counts.skipped_replay) == (20 - sent, sent)
 
@@ -164,7 +164,7 @@ async def test_a_run_is_cancelled_from_another_process(house: House) -> None:
         await other.app.cancel_run(run_id)
         with pytest.raises(CancelledRunError):
             await run
-        assert (await other.app.store.get_run(run_id)).counts.unsent > 0
+        assert (await other.app.store.history.get_run(run_id)).counts.unsent > 0
 
 
 async def test_a_run_that_waits_for_its_month_can_be_cancelled(house: House) -> None:
@@ -195,7 +195,7 @@ async def test_a_dead_run_is_cancelled_at_once(house: House) -> None:
     run_id = await stopped_after(house, 2, house.source(accounts(6)))
     async with house.open() as desk:
         await desk.app.cancel_run(run_id)
-        record = await desk.app.store.get_run(run_id)
+        record = await desk.app.store.history.get_run(run_id)
         assert record.error is not None
         assert (record.status, record.error.code) == (RunStatus.FAILED, "cancelled")
 
@@ -219,5 +219,5 @@ async def test_a_stop_does_not_wait_for_slack_beyond_its_grace(house: House) -> 
         with pytest.raises(InterruptedRunError) as raised:
             await run
         assert house.clock.monotonic() - began < 200
-        counts = (await desk.app.store.get_run(raised.value.run_id or "")).counts
+        counts = (await desk.app.store.history.get_run(raised.value.run_id or "")).counts
     assert (counts.unknown, counts.alerts_sent) == (2, 0)

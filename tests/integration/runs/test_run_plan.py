@@ -88,11 +88,11 @@ async def test_a_plan_that_has_changed_is_refused(
         with pytest.raises(PlanChangedError) as refusal:
             await applied(desk, source, plan, dry_run=dry_run)
         assert refusal.value.run_id is not None
-        record = await desk.app.store.get_run(refusal.value.run_id)
+        record = await desk.app.store.history.get_run(refusal.value.run_id)
         assert (record.status, record.error and record.error.code) == (RunStatus.FAILED, "plan_changed")
         assert record.plan_digest == (await previewed(desk, source)).plan_digest != plan.plan_digest
         assert str(record.plan_digest) in refusal.value.detail
-        assert await desk.app.store.standings(Month.parse(MONTH), source) == {}
+        assert await desk.app.store.recording.standings(Month.parse(MONTH), source) == {}
         assert await desk.alerts(record) == []
         # The month is free again at once, and an unconditional run does what there is to do.
         assert (await desk.run(source)).counts.alerts_sent == record.counts.alerts

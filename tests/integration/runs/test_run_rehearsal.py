@@ -84,4 +84,4 @@ async def test_a_preview_writes_nothing_at_all(house: House) -> None:
     source = house.source(accounts(2))
     async with house.open() as desk:
         await _previewed(desk, source)
-        assert (await desk.app.store.list_runs(limit=5)).items == ()
+        assert (await desk.app.store.history.list_runs(limit=5)).items == ()

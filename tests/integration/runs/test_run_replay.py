@@ -41,7 +41,7 @@ async def test_what_failed_before_is_tried_again(house: House) -> None:
         assert (first.counts.failed_deliveries, first.counts.alerts_sent) == (1, 2)
         second = await desk.run(source)
         assert (second.counts.alerts_sent, second.counts.skipped_replay) == (1, 2)
-        assert await desk.app.store.get_run(first.run_id) == first
+        assert await desk.app.store.history.get_run(first.run_id) == first
     assert house.slack.stats().total.duplicates == {}
 
 
@@ -148,7 +148,7 @@ async def test_at_most_ten_errors_are_shown(house: House) -> None:
         record = await desk.run(house.source(accounts(15)))
         assert len(record.sample_errors) == len(record.sample_alerts) == 10
         assert record.counts.failed_deliveries == 15
-        failed = await desk.app.store.list_alerts(record.run_id, limit=100, outcome=Outcome.FAILED)
+        failed = await desk.app.store.history.list_alerts(record.run_id, limit=100, outcome=Outcome.FAILED)
     assert len(failed.items) == 15
     assert {error.error_message for error in record.sample_errors} == {"HTTP 400: invalid_blocks"}
 

@@ -38,7 +38,7 @@ async def test_five_changes_among_a_thousand_have_five_effects(house: House) -> 
         rehearsed = await desk.run(source, dry_run=True)
         second = await desk.run(source)
         alerts = await desk.alerts(second)
-        withdrawn = await desk.app.store.list_withdrawn(second.run_id, limit=100)
+        withdrawn = await desk.app.store.history.list_withdrawn(second.run_id, limit=100)
         again = await desk.run(source)
     assert [account_of(record.payload) for record in house.slack.records()[999:]] == ["new"]
     counts = second.counts

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from service.domain.delivery_status import AmbiguousSends
 from service.domain.errors import DatabaseUnusableError
-from service.store import DatabaseBusyError, Store, open_store
 from service.store.database import database, sqlite
+from service.store.database.failures import DatabaseBusyError
+from service.store.store import Store, open_store
 from tests.support.given import NOW, Given, routed
 
 
@@ -102,7 +103,7 @@ async def test_a_read_only_database_can_be_looked_at_and_is_unhealthy(path: Path
     async with open_store(f"sqlite:///{path}") as store:
         await Given(store).a_run("r1")
     async with open_store(f"sqlite:///file:{path}?mode=ro&uri=true") as store:
-        assert (await store.get_run("r1")).run_id == "r1"
+        assert (await store.history.get_run("r1")).run_id == "r1"
         with pytest.raises(DatabaseUnusableError, match=r"^the database cannot be used: it is read-only$"):
             await Given(store).a_run("r2")
         with pytest.raises(DatabaseUnusableError, match="it is read-only"):
@@ -126,7 +127,7 @@ async def test_a_full_database_is_unusable_and_loses_nothing(
         given = Given(store)
         lease = await given.a_lease("r1")
         with pytest.raises(DatabaseUnusableError, match=r"it, or the disk that it is on, is full") as full:
-            await store.record_alerts(
+            await store.recording.record(
                 lease, routed(*(f"a{n}" for n in range(500))), ambiguous=AmbiguousSends.HOLD, now=NOW
             )
         assert "Name of" not in str(full.value)
@@ -138,7 +139,7 @@ async def test_a_full_database_is_unusable_and_loses_nothing(
 FULL_DISK = """
 import asyncio, resource, signal, sys
 from service.domain.errors import DatabaseUnusableError
-from service.store import open_store
+from service.store.store import open_store
 
 async def main():
     async with open_store(sys.argv[1]) as store:

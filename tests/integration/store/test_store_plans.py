@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, SettleAs
 from service.domain.month import Month
-from service.store import Store, open_store
 from service.store.database.sqlite import SqliteDatabase
+from service.store.store import Store, open_store
 from tests.support.given import CHANNELS, LEASE_S, MONTH, NOW, SOURCE, Given, an_alert, routed, the_answer
 
 GROWING = {"alert_outcomes", "run_outcomes", "attempts", "run_withdrawals", "decisions"}
@@ -42,38 +42,38 @@ async def _use_every_hot_verb(given: Given) -> None:
     items = routed(*(f"a{number}" for number in range(8))) + routed("b", channel=None)
     await given.recorded(lease, items)
     entries = await given.pending(lease)
-    await store.settle_and_claim(lease, [], entries[:4], now=NOW, lease_s=LEASE_S)
+    await store.outbox.settle_and_claim(lease, [], entries[:4], now=NOW, lease_s=LEASE_S)
     answers = [
         the_answer(entries[0]),
         the_answer(entries[1], DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST),
     ]
-    await store.settle_and_claim(lease, answers, entries[4:6], now=NOW, lease_s=LEASE_S)
-    await store.keep_alive("r1", lease_s=LEASE_S, progress={})
-    await store.get_run("r1")
-    await store.list_alerts("r1", limit=3, outcome=Outcome.SENT)
-    await store.end_lane(
+    await store.outbox.settle_and_claim(lease, answers, entries[4:6], now=NOW, lease_s=LEASE_S)
+    await store.runs.keep_alive("r1", lease_s=LEASE_S, progress={})
+    await store.history.get_run("r1")
+    await store.history.list_alerts("r1", limit=3, outcome=Outcome.SENT)
+    await store.outbox.end_lane(
         lease, CHANNELS, status=DeliveryStatus.FAILED, reason=Reason.DEADLINE, message="", now=NOW
     )
-    await store.undelivered()
+    await store.outbox.undelivered()
     await given.finished("r1", alerts=9)
     again = await given.a_lease("r2")
     await given.recorded(again, items[:2], resend=True)
     await given.expired("r2")
-    await store.rescue_runs(now=NOW)
-    await store.standings(MONTH, SOURCE)
-    await store.list_runs(limit=3)
+    await store.rescue.close_dead(now=NOW)
+    await store.recording.standings(MONTH, SOURCE)
+    await store.history.list_runs(limit=3)
     await _use_what_people_use(given, [item.alert.alert_id for item in items])
 
 
 async def _use_what_people_use(given: Given, alert_ids: list[str]) -> None:
     store = given.store
-    await store.get_alert(alert_ids[0])
-    await store.settle_doubts("r1", SettleAs.RESEND, by="ann", note=None, now=NOW)
+    await store.history.get_alert(alert_ids[0])
+    await store.doubts.settle_run("r1", SettleAs.RESEND, by="ann", note=None, now=NOW)
     await given.recorded(await given.a_lease("r3"), routed("b"))
-    await store.withdrawable(MONTH, alert_ids)
-    page = await store.list_withdrawn("r3", limit=1)
-    await store.list_withdrawn("r3", limit=1, cursor=page.next_cursor)
-    await store.list_alerts("r3", limit=3, restated=True)
+    await store.recording.withdrawable(MONTH, alert_ids)
+    page = await store.history.list_withdrawn("r3", limit=1)
+    await store.history.list_withdrawn("r3", limit=1, cursor=page.next_cursor)
+    await store.history.list_alerts("r3", limit=3, restated=True)
 
 
 async def test_no_verb_scans_a_growing_table(store: Store) -> None:

@@ -1,0 +1,76 @@
+"""The store: every part of what is written down, over one database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Literal
+
+import sqlalchemy as sa
+
+from service.store.database.database import Database
+from service.store.database.failures import DatabaseBusyError
+from service.store.history import History
+from service.store.outbox.doubts import Doubts
+from service.store.outbox.record import Recording
+from service.store.outbox.send import Outbox
+from service.store.runs.idempotency import Requests
+from service.store.runs.leases import Runs
+from service.store.runs.rescue import Rescue
+from service.store.schema.tables import health_probe
+from service.store.schema.upgrade import open_database
+
+PROBE_PATIENCE_S: Final = 2.0
+_BALLAST_BYTES: Final = 64 * 1024
+"""A database with less room than this left is as good as full."""
+
+
+class Store:
+    """Everything that is written down; whole transactions only, and every one to its end."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.runs = Runs(database)
+        self.rescue = Rescue(database)
+        self.requests = Requests(database)
+        self.recording = Recording(database)
+        self.outbox = Outbox(database)
+        self.doubts = Doubts(database)
+        self.history = History(database)
+        self._probe: asyncio.Task[None] | None = None
+
+    async def health(self) -> Literal["ok", "busy"]:
+        """Prove that the database can be read and written; raises DatabaseUnusableError when it cannot.
+
+        `busy` means that somebody else has been writing for as long as a probe can wait, which is no illness.
+        """
+
+        def probe(connection: sa.Connection) -> None:
+            # Only a real write shows a read-only or full database: SQLite begins IMMEDIATE on both.
+            connection.execute(health_probe.delete())
+            connection.execute(health_probe.insert().values(id=1, ballast=bytes(_BALLAST_BYTES)))
+            connection.execute(health_probe.delete().where(health_probe.c.id == sa.literal(1)))
+
+        # One probe at a time, and none is cut short: a transaction always runs to its end.
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.ensure_future(self._database.write(probe))
+        try:
+            await asyncio.wait_for(asyncio.shield(self._probe), PROBE_PATIENCE_S)
+        except (DatabaseBusyError, TimeoutError):
+            return "busy"
+        return "ok"
+
+    async def close(self) -> None:
+        """Close all connections, after a probe that is still at work."""
+        if self._probe is not None:
+            await asyncio.gather(self._probe, return_exceptions=True)
+        await self._database.close()
+
+
+@asynccontextmanager
+async def open_store(database_url: str) -> AsyncIterator[Store]:
+    """Open the store, bringing its schema up to date; raises DatabaseUnusableError."""
+    store = Store(await open_database(database_url))
+    try:
+        yield store
+    finally:
+        await store.close()
