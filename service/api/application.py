@@ -10,8 +10,7 @@ from service.api.context import Context
 from service.api.errors import install_error_handlers
 from service.api.middleware import TracingMiddleware
 from service.api.openapi import document_examples
-from service.api.routes.alerts import router as alert_router
-from service.api.routes.runs import router
+from service.api.routes import alerts, health, preview, runs
 from service.settings import Settings
 from service.telemetry.redaction import Redactor
 from service.wiring import App, open_app
@@ -38,7 +37,7 @@ def create_app(
     )
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     install_error_handlers(api, Redactor(settings.secrets()))
-    routers = (router, alert_router)
+    routers = (runs.router, preview.router, alerts.router, health.router)
     for each in routers:
         api.include_router(each)
     document = api.openapi

@@ -6,9 +6,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.api.limits import Places
-from service.api.schemas.run import ProgressOut
+from service.api.schemas.run import ProgressOut, RunIn, RunOut
 from service.api.time_left import TimeLeft
-from service.domain.run import RunRecord, RunStatus
+from service.domain.month import Month
+from service.domain.run import RunRecord, RunRequest, RunStatus
 from service.wiring import App
 
 
@@ -38,6 +39,24 @@ class Context:
         seen = ProgressOut.of(progress)
         seconds = self.time_left.seconds(record.run_id, seen, now=self.app.clock.monotonic())
         return seen.model_copy(update={"seconds_left": seconds})
+
+    def run_out(self, record: RunRecord) -> RunOut:
+        """Return a run as the API says it, with its progress as of now."""
+        return RunOut.of(record).model_copy(update={"progress": self.progress_of(record)})
+
+    def month(self, text: str) -> Month:
+        """Read a month as of today, UTC; raises BadMonthError."""
+        return Month.resolve(text, today=self.app.clock.now().date())
+
+    def request(self, body: RunIn, idempotency_key: str | None = None) -> RunRequest:
+        """Return what a body asks for; raises BadMonthError."""
+        return RunRequest(
+            source_uri=body.source_uri,
+            month=self.month(body.month),
+            dry_run=body.dry_run,
+            plan_digest=body.plan_digest,
+            idempotency_key=idempotency_key,
+        )
 
 
 def _context(request: Request) -> Context:

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from service.api.schemas.run import ErrorOut
+from service.api.schemas.error import ErrorOut
 from service.domain.errors import BadMonthError, RefusedError, RiskAlertsError, UsageError
 from service.telemetry.redaction import Redactor
 

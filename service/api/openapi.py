@@ -3,15 +3,20 @@
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 from service.api import examples
 from service.api.errors import error_headers
-from service.api.schemas.run import ErrorOut
+from service.api.schemas.error import ErrorOut
 from service.domain.errors import Kind, RiskAlertsError, errors_by_code
+
+REFUSALS: Final = ("bad_month", "bad_source_uri", "invalid_request", "body_too_large", "source_not_allowed")
+"""What a request about a source can be refused for."""
+SOURCE_FAILURES: Final = tuple(code for code, error in errors_by_code().items() if error.kind is Kind.SOURCE)
+STORE_FAILURES: Final = ("database_unusable", "internal_error")
 
 
 def answers(

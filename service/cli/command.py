@@ -12,7 +12,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
-from service.api.schemas.run import ErrorOut
+from service.api.schemas.error import ErrorOut
 from service.cli.exit_codes import RUN_FAILED, USAGE
 from service.domain.errors import RiskAlertsError
 from service.settings import Settings

@@ -1,6 +1,6 @@
 """`runs`, `runs show` and `cancel`: what the database tells, and the one word to a run at work."""
 
-from service.api.schemas.run import ProgressOut, RunOut, RunsOut
+from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import print_json, with_flow
 from service.cli.exit_codes import OK
 from service.domain.month import Month
@@ -61,7 +61,7 @@ def cancel_run(run_id: str, *, as_json: bool) -> int:
 
 
 def _tell(record: RunRecord, *, as_json: bool) -> None:
-    answer = RunOut.of(record, None if record.progress is None else ProgressOut.of(record.progress))
+    answer = RunOut.of(record)
     if as_json:
         print_json(answer)
     else:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import structlog
 
-from service.api.schemas.run import PreviewOut, RunOut
+from service.api.schemas.preview import PreviewOut
+from service.api.schemas.run import RunOut
 from service.cli.bars import shown
 from service.cli.command import print_json, source_uri, with_flow
 from service.cli.exit_codes import NOT_ALL_SENT, OK

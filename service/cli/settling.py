@@ -2,7 +2,7 @@
 
 import getpass
 
-from service.api.schemas.doubt import AlertOut, SettledOut
+from service.api.schemas.alert import AlertOut, SettledOut
 from service.cli.command import print_json, with_flow
 from service.cli.exit_codes import OK
 from service.domain.delivery_status import SettleAs

@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.api.schemas.alert import AlertFactsOut, RestatementOut, WithdrawnOut
-from service.api.schemas.doubt import AlertOut
-from service.api.schemas.run import CountsOut, LedgerOut, PreviewOut, RunOut, RunsOut, WarningOut
+from service.api.schemas.alert import AlertFactsOut, AlertOut, RestatementOut, WithdrawnOut
+from service.api.schemas.evaluation import CountsOut, LedgerOut, WarningOut
+from service.api.schemas.preview import PreviewOut
+from service.api.schemas.run import RunOut, RunsOut
 
 _WIDTH_OF_A_PIPE: Final = 200
 _LONGEST_VALUE: Final = 40

@@ -1,4 +1,4 @@
-"""The routes of a single alert: what has become of it, and a person's word on one in doubt."""
+"""Alerts: what has become of one over all runs, and a person's decision on one in doubt."""
 
 from typing import Annotated, Final
 
@@ -7,11 +7,10 @@ from fastapi import APIRouter, Path
 from service.api import examples
 from service.api.context import Opened
 from service.api.errors import MAX_BODY_BYTES
-from service.api.openapi import answers
-from service.api.schemas.doubt import AlertOut, SettleIn
+from service.api.openapi import STORE_FAILURES, answers
+from service.api.schemas.alert import AlertOut, SettleIn
 from service.runs.settle_doubt import settle_alert
 
-STORE_FAILURES: Final = ("database_unusable", "internal_error")
 NOBODY: Final = "api"
 """Who decided, where the request does not say."""
 
@@ -22,12 +21,12 @@ AlertId = Annotated[str, Path(max_length=100, examples=[examples.ACCOUNT["alert_
 
 @router.get(
     "/alerts/{alert_id}",
-    summary="Tell what has become of an alert over all runs",
+    summary="Show what has become of an alert over all runs",
     tags=["alerts"],
     responses=answers({"alert": examples.ALERT}, "alert_not_found", "invalid_request", *STORE_FAILURES),
 )
 async def get_alert(context: Opened, alert_id: AlertId) -> AlertOut:
-    """Tell where an alert stands, and who decided what about it and when."""
+    """Show where an alert stands, and who decided what about it and when."""
     return AlertOut.of(await context.app.store.history.get_alert(alert_id))
 
 

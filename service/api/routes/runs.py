@@ -1,8 +1,8 @@
-"""The routes: each asks a flow or the store, and says the answer in the API's words."""
+"""Runs: start one, follow it, list what it did, cancel it."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Final
+from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,52 +11,23 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.api import csv_alerts, examples
 from service.api.context import Context, Opened
-from service.api.errors import MAX_BODY_BYTES, UnhealthyError, error_response
+from service.api.errors import MAX_BODY_BYTES, error_response
 from service.api.events import run_events
-from service.api.openapi import answers
-from service.api.parameters import AlertsQuery, IdempotencyKey, PreviewQuery, RunId, RunsQuery, WithdrawnQuery
-from service.api.schemas.alert import WithdrawalsOut
-from service.api.schemas.run import (
-    AlertsOut,
-    HealthOut,
-    PreviewOut,
-    RunIn,
-    RunOut,
-    RunsOut,
-    RunStartedOut,
-    UnhealthyOut,
-)
-from service.domain.errors import DatabaseUnusableError, Kind, RiskAlertsError, errors_by_code
-from service.domain.month import Month
+from service.api.openapi import REFUSALS, SOURCE_FAILURES, STORE_FAILURES, answers
+from service.api.parameters import AlertsQuery, IdempotencyKey, RunId, RunsQuery, WithdrawnQuery
+from service.api.schemas.alert import AlertsOut, WithdrawalsOut
+from service.api.schemas.run import RunIn, RunOut, RunsOut, RunStartedOut
+from service.domain.errors import RiskAlertsError, errors_by_code
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest
 from service.runs.execute import execute_run, new_run_id
 from service.runs.idempotent_request import end_of_run
-from service.runs.preview import preview
 from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
 from service.store.runs.idempotency import RequestedBeforeError
 
-REFUSALS: Final = ("bad_month", "bad_source_uri", "invalid_request", "body_too_large", "source_not_allowed")
-SOURCE_FAILURES: Final = tuple(code for code, error in errors_by_code().items() if error.kind is Kind.SOURCE)
-STORE_FAILURES: Final = ("database_unusable", "internal_error")
-
 # Limited here: a limit of the whole application would lie outside the middleware that gives it our shape.
 router = APIRouter(max_body_size=MAX_BODY_BYTES)
-
-
-def _month(context: Context, text: str) -> Month:
-    return Month.resolve(text, today=context.app.clock.now().date())
-
-
-def _request(context: Context, body: RunIn, idempotency_key: str | None = None) -> RunRequest:
-    return RunRequest(
-        source_uri=body.source_uri,
-        month=_month(context, body.month),
-        dry_run=body.dry_run,
-        plan_digest=body.plan_digest,
-        idempotency_key=idempotency_key,
-    )
 
 
 @router.post(
@@ -88,7 +59,7 @@ async def start_run(
     The run goes on if the client goes away. Running the same month again sends nothing twice.
     """
     app = context.app
-    request = _request(context, body, idempotency_key)
+    request = context.request(body, idempotency_key)
     earlier = await retry_while_unavailable(
         app.clock, lambda: app.store.requests.run_of(request), retry_on=DatabaseBusyError
     )
@@ -129,7 +100,7 @@ async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> Ru
     page = await context.app.store.history.list_runs(
         limit=query.limit,
         cursor=query.cursor,
-        month=None if query.month is None else _month(context, query.month),
+        month=None if query.month is None else context.month(query.month),
         status=query.status,
     )
     return RunsOut.of(page)
@@ -137,14 +108,14 @@ async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> Ru
 
 @router.get(
     "/runs/{run_id}",
-    summary="Tell everything about a run",
+    summary="Show a run",
     tags=["runs"],
     responses=answers({"run": examples.RUN}, "run_not_found", "invalid_request", *STORE_FAILURES),
 )
 async def get_run(context: Opened, run_id: RunId) -> RunOut:
-    """Tell what a run was asked, how far it has come, and what it did."""
+    """Show what a run was asked, how far it has come, and what it did."""
     record = await context.app.store.history.get_run(run_id)
-    return RunOut.of(record, context.progress_of(record))
+    return context.run_out(record)
 
 
 @router.get(
@@ -190,7 +161,7 @@ async def list_alerts(
 
 @router.post(
     "/runs/{run_id}/cancel",
-    summary="Let nothing more of a run leave",
+    summary="Cancel a run",
     tags=["runs"],
     responses=answers(
         {"run": examples.RUN_BEING_CANCELLED},
@@ -201,19 +172,19 @@ async def list_alerts(
     ),
 )
 async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
-    """Ask a run to end, wherever it runs: from this answer on none of its alerts is claimed any more.
+    """Cancel a run, wherever it runs: from this answer on none of its alerts is claimed any more.
 
-    It ends as `failed: cancelled` as soon as what is on its way has been answered, and is never resumed. What
-    had not left stays in the outbox for the next run of the month.
+    It ends as `failed: cancelled` as soon as the requests in flight have been answered, and is never resumed.
+    Undelivered alerts stay in the outbox for the next run of the month.
     """
     await context.app.cancel_run(run_id)
     record = await context.app.store.history.get_run(run_id)
-    return RunOut.of(record, context.progress_of(record))
+    return context.run_out(record)
 
 
 @router.get(
     "/runs/{run_id}/withdrawn",
-    summary="List what earlier runs had as alerts and this run has no more",
+    summary="List the alerts of earlier runs that are no longer in the data",
     tags=["runs"],
     responses=answers(
         {"withdrawn": examples.WITHDRAWALS}, "run_not_found", "bad_cursor", "invalid_request", *STORE_FAILURES
@@ -222,7 +193,7 @@ async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
 async def list_withdrawn(
     context: Opened, run_id: RunId, query: Annotated[WithdrawnQuery, Query()]
 ) -> WithdrawalsOut:
-    """List the alerts last recorded from the same source and month that its data no longer give."""
+    """List the alerts last recorded from the same source and month that are no longer in its data."""
     page = await context.app.store.history.list_withdrawn(run_id, limit=query.limit, cursor=query.cursor)
     return WithdrawalsOut.of(page)
 
@@ -254,50 +225,3 @@ async def follow_run(
     """
     async for event in run_events(context, record):
         yield event
-
-
-@router.post(
-    "/preview",
-    summary="Tell what a run would do, without doing it",
-    tags=["preview"],
-    responses=answers(
-        {"preview": examples.PREVIEW},
-        *REFUSALS,
-        *SOURCE_FAILURES,
-        "too_many_runs",
-        "ledger_imbalance",
-        *STORE_FAILURES,
-    ),
-)
-async def preview_run(context: Opened, body: RunIn, query: Annotated[PreviewQuery, Query()]) -> PreviewOut:
-    """Tell what a run would send, in its order; nothing is sent, claimed or written."""
-    request = _request(context, body)
-    context.previews.take()
-    try:
-        answer = await preview(context.app, request, limit=query.limit, progress=Progress())
-    finally:
-        context.previews.leave()
-    return PreviewOut.of(answer)
-
-
-@router.get(
-    "/health",
-    summary="Tell whether the service can do its job",
-    tags=["health"],
-    responses={
-        200: {"content": {"application/json": {"examples": {"healthy": {"value": examples.HEALTHY}}}}},
-        503: {
-            "model": UnhealthyOut,
-            "description": "The database is unreadable, read-only or full.",
-            "content": {"application/json": {"examples": {"unhealthy": {"value": examples.UNHEALTHY}}}},
-        },
-    },
-    response_model=HealthOut,
-)
-async def health(context: Opened) -> HealthOut | JSONResponse:
-    """Tell whether the database can be read and written; a database that is merely busy is healthy."""
-    try:
-        return HealthOut(database=await context.app.store.health())
-    except DatabaseUnusableError as problem:
-        answer = UnhealthyOut(detail=problem.detail, run_id=None)
-        return JSONResponse(answer.model_dump(), status_code=UnhealthyError.http_status)

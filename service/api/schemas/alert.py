@@ -1,23 +1,19 @@
-"""How the API says an alert: what it is about, and what a run did or would do about it."""
+"""The alert: what it is about, what a run did about it, and what has become of it over all runs."""
 
-from datetime import date
-from typing import Any, Self
+from datetime import date, datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from service.domain.alert import Alert
-from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
-from service.domain.run import Action, Page, PreviewAlert, Restatement, RunAlert, WithdrawnAlert
-
-
-class Out(BaseModel):
-    """Base of the answers."""
-
-    model_config = ConfigDict(frozen=True)
+from service.api import examples
+from service.api.schemas.answer import FirstDay, NextCursor, Out, flattened
+from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, SettleAs
 
 
 class AlertFactsOut(Out):
     """What an alert is about, wherever it is listed."""
+
+    model_config = ConfigDict(alias_generator=flattened("alert"))
 
     alert_id: str = Field(description="The same for the same account and month in every run.")
     account_id: str
@@ -26,30 +22,13 @@ class AlertFactsOut(Out):
     channel: str | None = Field(
         description="Where it went or may have gone, else where it goes; null: no channel for the region."
     )
-    month: date
+    month: FirstDay
     duration_months: int = Field(ge=1)
     duration_is_minimum: bool = Field(description="The streak reached the edge of history.")
-    risk_start_month: date
+    risk_start_month: FirstDay
     arr: int | None = Field(description="null: unknown.")
     renewal_date: date | None
     account_owner: str | None
-
-
-def facts_of(alert: Alert) -> dict[str, Any]:
-    """Return the facts of an alert as the API says them; its channel is known elsewhere."""
-    return {
-        "alert_id": alert.alert_id,
-        "account_id": alert.account_id,
-        "account_name": alert.account_name,
-        "account_region": alert.account_region,
-        "month": alert.month.first_day,
-        "duration_months": alert.duration_months,
-        "duration_is_minimum": alert.duration_is_minimum,
-        "risk_start_month": alert.risk_start_month.first_day,
-        "arr": alert.arr,
-        "renewal_date": alert.renewal_date,
-        "account_owner": alert.account_owner,
-    }
 
 
 class RestatementOut(Out):
@@ -58,13 +37,13 @@ class RestatementOut(Out):
     arr: tuple[int | None, int | None] | None = Field(description="[before, now]; null: the same.")
     duration_months: tuple[int, int] | None = Field(description="[before, now]; null: the same.")
 
-    @classmethod
-    def of(cls, restated: Restatement) -> Self:
-        """Return the restatement as the API says it."""
-        return cls.model_validate(restated, from_attributes=True)
 
-
-_RESTATED = "It was sent by an earlier run, with another ARR or duration, and is not posted again."
+Restated = Annotated[
+    RestatementOut | None,
+    Field(
+        description="It was sent by an earlier run, with another ARR or duration, and is not posted again."
+    ),
+]
 
 
 class RunAlertOut(AlertFactsOut):
@@ -75,21 +54,7 @@ class RunAlertOut(AlertFactsOut):
     error_message: str | None
     http_status: int | None = Field(description="Of the last answer in this run.")
     attempts: int = Field(description="POSTs of this run.")
-    restated: RestatementOut | None = Field(description=_RESTATED)
-
-    @classmethod
-    def of(cls, row: RunAlert) -> Self:
-        """Return the alert as the API says it."""
-        return cls(
-            **facts_of(row.alert),
-            channel=row.channel,
-            outcome=row.outcome,
-            reason=row.reason,
-            error_message=row.error_message,
-            http_status=row.http_status,
-            attempts=row.attempts,
-            restated=row.restated and RestatementOut.of(row.restated),
-        )
+    restated: Restated
 
 
 class WithdrawnOut(AlertFactsOut):
@@ -100,42 +65,63 @@ class WithdrawnOut(AlertFactsOut):
         "sent any more; what was `sent`, or may have been (`unknown`), is only reported."
     )
 
-    @classmethod
-    def of(cls, row: WithdrawnAlert) -> Self:
-        """Return the alert as the API says it."""
-        return cls(**facts_of(row.alert), channel=row.channel, status=row.status)
-
 
 class WithdrawalsOut(Out):
     """What a run's evaluation no longer has, by account id."""
 
-    withdrawn: list[WithdrawnOut]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for what follows; null at the end.")
-
-    @classmethod
-    def of(cls, page: Page[WithdrawnAlert]) -> Self:
-        """Return a page of withdrawn alerts as the API says it."""
-        return cls(withdrawn=[WithdrawnOut.of(row) for row in page.items], next_cursor=page.next_cursor)
+    withdrawn: list[WithdrawnOut] = Field(validation_alias=AliasChoices("items", "withdrawn"))
+    next_cursor: NextCursor
 
 
-class PreviewAlertOut(AlertFactsOut):
-    """An alert, what a run would do about it, and the message as it would look."""
+class AlertsOut(Out):
+    """Alerts of a run, in the order in which they are sent."""
 
-    details_url: str
-    action: Action
+    alerts: list[RunAlertOut] = Field(validation_alias=AliasChoices("items", "alerts"))
+    next_cursor: NextCursor
+
+
+class SettleIn(BaseModel):
+    """How a person settles whether Slack has an alert."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [examples.SETTLE_IN]})
+
+    settle_as: SettleAs = Field(
+        alias="as",
+        description="`sent`: Slack has it, and nobody posts it; `resend`: the month's next run sends it.",
+    )
+    note: str | None = Field(default=None, max_length=2000, description="Why; kept with the decision.")
+    by: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Who decided; `api` where nobody says."
+    )
+
+
+class SettledDoubtOut(Out):
+    """What a person decided about the alert when it was in doubt."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    settled_as: SettleAs = Field(alias="as")
+    by: str
+    at: datetime
+    note: str | None
+    run_id: str = Field(description="The run that left it in doubt.")
+
+
+class AlertOut(AlertFactsOut):
+    """What has become of an alert over all runs."""
+
+    run_id: str = Field(description="The run that it was sent by, or last evaluated by.")
+    status: DeliveryStatus
     reason: Reason | None
-    message: dict[str, Any] = Field(description="The payload that would be posted: `text` and `blocks`.")
-    restated: RestatementOut | None = Field(description=_RESTATED)
+    error_message: str | None
+    http_status: int | None = Field(description="Of the last answer.")
+    claimed_at: datetime | None = Field(description="When it was last about to be posted.")
+    sent_at: datetime | None
+    updated_at: datetime
+    settled: list[SettledDoubtOut] = Field(description="What people decided about it, oldest first.")
 
-    @classmethod
-    def of(cls, row: PreviewAlert) -> Self:
-        """Return the alert as the API says it."""
-        return cls(
-            **facts_of(row.alert),
-            channel=row.channel,
-            details_url=row.details_url,
-            action=row.action,
-            reason=row.reason,
-            message=row.message,
-            restated=row.restated and RestatementOut.of(row.restated),
-        )
+
+class SettledOut(Out):
+    """The alerts of a run that were settled at once; only the command line does that."""
+
+    settled: list[AlertOut]

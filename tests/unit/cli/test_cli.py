@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from service.api import examples
-from service.api.schemas.run import PreviewOut, RunOut, RunsOut
+from service.api.schemas.preview import PreviewOut
+from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import source_uri
 from service.cli.exit_codes import EXIT_CODES_HELP
 from service.cli.tables import print_preview, print_run, print_runs
@@ -160,7 +161,7 @@ def test_a_preview_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_runs_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """One line a run, and where the list goes on."""
-    page = RunsOut(runs=[_run()], next_cursor="next")
+    page = RunsOut.of({"runs": [_run()], "next_cursor": "next"})
     text = _printed(capsys, lambda: print_runs(page))
     assert examples.RUN_ID in text
     assert "--cursor next" in text

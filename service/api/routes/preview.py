@@ -1,0 +1,41 @@
+"""The preview: what a run would send."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from service.api import examples
+from service.api.context import Opened
+from service.api.errors import MAX_BODY_BYTES
+from service.api.openapi import REFUSALS, SOURCE_FAILURES, STORE_FAILURES, answers
+from service.api.parameters import PreviewQuery
+from service.api.schemas.preview import PreviewOut
+from service.api.schemas.run import RunIn
+from service.domain.progress import Progress
+from service.runs.preview import preview
+
+router = APIRouter(max_body_size=MAX_BODY_BYTES)
+
+
+@router.post(
+    "/preview",
+    summary="Show what a run would send",
+    tags=["preview"],
+    responses=answers(
+        {"preview": examples.PREVIEW},
+        *REFUSALS,
+        *SOURCE_FAILURES,
+        "too_many_runs",
+        "ledger_imbalance",
+        *STORE_FAILURES,
+    ),
+)
+async def preview_run(context: Opened, body: RunIn, query: Annotated[PreviewQuery, Query()]) -> PreviewOut:
+    """Show what a run would send, in its order; nothing is sent, claimed or written."""
+    request = context.request(body)
+    context.previews.take()
+    try:
+        answer = await preview(context.app, request, limit=query.limit, progress=Progress())
+    finally:
+        context.previews.leave()
+    return PreviewOut.of(answer)

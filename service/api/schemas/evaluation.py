@@ -1,0 +1,66 @@
+"""What an evaluation found: its counts, its ledger, and what a person should look at."""
+
+from pydantic import ConfigDict, Field
+
+from service.api.schemas.answer import Out, flattened
+from service.domain.delivery_status import Outcome
+from service.domain.ledger import InvalidRow
+
+
+class CountsOut(Out):
+    """The numbers that a person asks for at nine in the morning."""
+
+    rows_scanned: int
+    duplicates: int
+    alerts: int
+    alerts_sent: int
+    would_send: int = Field(description="Only in dry runs and previews.")
+    skipped_replay: int = Field(description="Sent by an earlier run.")
+    failed_deliveries: int = Field(description="Includes `unknown_region`.")
+    unknown_region: int = Field(description="No channel for the account's region; retried by later runs.")
+    unknown: int = Field(description="Slack may or may not have them; held for a person.")
+    unsent: int = Field(description="Still pending when the run ended; they go out with the next run.")
+    withdrawn: int = Field(
+        description="Alerts of earlier runs over the same source that are alerts no more; not among `alerts`."
+    )
+    restated: int = Field(description="Of `skipped_replay`: sent with another ARR or duration.")
+
+
+class LedgerOut(Out):
+    """What became of every row and of every alert.
+
+    `rows_in_source = outside_window + rows_scanned`;
+    `rows_scanned = sum(invalid) + duplicates + account_months`;
+    `at_risk = below_threshold + unknown_arr + alerts`; `alerts = sum(outcomes)`.
+    """
+
+    model_config = ConfigDict(alias_generator=flattened("rows"))
+
+    rows_in_source: int
+    outside_window: int
+    rows_scanned: int
+    invalid: dict[InvalidRow, int]
+    duplicates: int
+    account_months: int
+    at_risk: int
+    below_threshold: int
+    unknown_arr: int
+    alerts: int
+    outcomes: dict[Outcome, int]
+
+
+class WarningOut(Out):
+    """Something a person should look at although the run went on."""
+
+    code: str
+    count: int
+    detail: str
+
+
+class InvalidSampleOut(Out):
+    """One row that could not be used."""
+
+    reason: InvalidRow
+    file: str
+    account_id: str | None
+    month: str | None = Field(description="As it stands in the source.")
