@@ -6,6 +6,7 @@ They are copied from one that was migrated once.
 import asyncio
 import fcntl
 import shutil
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from service.store.store import open_store
+from tests.support.waiting import wait_until
 
 _numbers = count(1)
 
@@ -47,7 +49,8 @@ class PostgresqlServer:
                 get_server,
             )
 
-            self._server = get_server(folder, cleanup_mode="stop")
+            self._server = get_server(folder, cleanup_mode="stop", start=False)
+            self._start()
         # Nothing here outlives the test run: it need not survive a power cut.
         self._server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
         migrate(self._create("migrated", template="template0"))
@@ -69,11 +72,22 @@ class PostgresqlServer:
     def restart(self) -> None:
         """Stop the server and start it again."""
         self._server.stop()
-        self._server.start()
+        self._start()
 
     def stop(self) -> None:
         """Stop the server."""
         self._server.cleanup()
+
+    def _start(self) -> None:
+        def started() -> bool:
+            try:
+                self._server.start()
+            except (subprocess.TimeoutExpired, AssertionError):
+                # A busy machine needs longer than the library waits for; it goes on starting meanwhile.
+                return False
+            return True
+
+        wait_until(started, what="PostgreSQL is ready")
 
 
 @contextmanager
