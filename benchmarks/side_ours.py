@@ -20,7 +20,9 @@ def load(formulation: str) -> Work:
     from service.domain.evaluation import Evaluation  # noqa: PLC0415
     from service.domain.month import Month  # noqa: PLC0415
     from service.domain.progress import Progress  # noqa: PLC0415
-    from service.sources.opening import SourceUri, StorageAccess, open_source  # noqa: PLC0415
+    from service.domain.source_uri import SourceUri  # noqa: PLC0415
+    from service.sources.opening import open_source  # noqa: PLC0415
+    from service.sources.source import StorageAccess  # noqa: PLC0415
 
     def answer(evaluation: Evaluation) -> Answer:
         alerts = [

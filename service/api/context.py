@@ -10,6 +10,9 @@ from service.api.schemas.run import ProgressOut, RunIn, RunOut
 from service.api.time_left import TimeLeft
 from service.domain.month import Month
 from service.domain.run import RunRecord, RunRequest, RunStatus
+from service.domain.source_uri import SourceUri
+from service.runs.context import storage_access
+from service.sources.opening import check_allowed
 from service.wiring import App
 
 
@@ -49,14 +52,18 @@ class Context:
         return Month.resolve(text, today=self.app.clock.now().date())
 
     def request(self, body: RunIn, idempotency_key: str | None = None) -> RunRequest:
-        """Return what a body asks for; raises BadMonthError."""
+        """Return what a body asks for; raises BadSourceUriError and BadMonthError."""
         return RunRequest(
-            source_uri=body.source_uri,
+            source=SourceUri.parse(body.source_uri),
             month=self.month(body.month),
             dry_run=body.dry_run,
             plan_digest=body.plan_digest,
             idempotency_key=idempotency_key,
         )
+
+    async def check_source(self, request: RunRequest) -> None:
+        """Check a request's source against ALLOWED_SOURCES; raises SourceNotAllowedError."""
+        await check_allowed(request.source, storage_access(self.app.settings))
 
 
 def _context(request: Request) -> Context:

@@ -15,6 +15,7 @@ from pydantic_settings import SettingsError
 from service.api.schemas.error import ErrorOut
 from service.cli.exit_codes import RUN_FAILED, USAGE
 from service.domain.errors import RiskAlertsError
+from service.domain.source_uri import SourceUri
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
 from service.telemetry.redaction import Redactor
@@ -78,15 +79,15 @@ def print_json(answer: BaseModel) -> None:
     sys.stdout.flush()
 
 
-def source_uri(source: str) -> str:
-    """Return the URI of SOURCE: a URI stays as it is, a path becomes absolute."""
+def parsed_source(source: str) -> SourceUri:
+    """Return what SOURCE, a URI or a path, means; raises BadSourceUriError."""
     if "://" in source:
-        return source
+        return SourceUri.parse(source)
     path = os.path.abspath(source)  # noqa: PTH100  # Path.absolute keeps `..`
     if source.endswith("/") and not path.endswith("/"):
         path += "/"
     # A file that is really called so is not a glob.
-    return "file://" + quote(path, safe="/" if Path(path).exists() else "/*?[]")
+    return SourceUri.parse("file://" + quote(path, safe="/" if Path(path).exists() else "/*?[]"))
 
 
 def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

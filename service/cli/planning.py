@@ -5,7 +5,7 @@ import sys
 import orjson
 
 from service.account_risk.evaluate import plan
-from service.cli.command import source_uri, with_flow
+from service.cli.command import parsed_source, with_flow
 from service.cli.exit_codes import OK
 from service.domain.month import Month
 from service.runs.context import configured
@@ -18,7 +18,7 @@ def print_plan(*, source: str, month: str, as_json: bool) -> int:
 
     async def flow(settings: Settings) -> int:
         today = SystemClock().now().date()
-        asked = configured(settings, source_uri(source), Month.resolve(month, today=today))
+        asked = configured(settings, parsed_source(source), Month.resolve(month, today=today))
         with asked.reopen() as files:
             planned = await plan(files, asked.criteria, options=asked.options)
         if as_json:

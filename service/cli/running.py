@@ -11,15 +11,17 @@ import structlog
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut
 from service.cli.bars import shown
-from service.cli.command import print_json, source_uri, with_flow
+from service.cli.command import parsed_source, print_json, with_flow
 from service.cli.exit_codes import NOT_ALL_SENT, OK
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest
+from service.runs.context import storage_access
 from service.runs.execute import execute_run, new_run_id
 from service.runs.preview import preview
 from service.runtime.clock import SystemClock
 from service.settings import Settings
+from service.sources.opening import check_allowed
 from service.wiring import App, open_app
 
 
@@ -27,7 +29,7 @@ def run_month(*, source: str, month: str, dry_run: bool, plan_digest: str | None
     """Run a month and return the exit code."""
 
     async def flow(settings: Settings) -> int:
-        request = replace(_request(source, month), dry_run=dry_run, plan_digest=plan_digest)
+        request = replace(await _request(settings, source, month), dry_run=dry_run, plan_digest=plan_digest)
         async with open_app(settings) as app:
             record = await _run(app, request)
         answer = RunOut.of(record)
@@ -46,7 +48,7 @@ def preview_month(*, source: str, month: str, limit: int, as_json: bool) -> int:
     """Preview a month and return the exit code."""
 
     async def flow(settings: Settings) -> int:
-        request = _request(source, month)
+        request = await _request(settings, source, month)
         async with open_app(settings) as app:
             progress = Progress()
             async with shown(progress):
@@ -62,9 +64,11 @@ def preview_month(*, source: str, month: str, limit: int, as_json: bool) -> int:
     return with_flow(flow, as_json=as_json)
 
 
-def _request(source: str, month: str) -> RunRequest:
+async def _request(settings: Settings, source: str, month: str) -> RunRequest:
     today = SystemClock().now().date()
-    return RunRequest(source_uri=source_uri(source), month=Month.resolve(month, today=today))
+    request = RunRequest(source=parsed_source(source), month=Month.resolve(month, today=today))
+    await check_allowed(request.source, storage_access(settings))
+    return request
 
 
 async def _run(app: App, request: RunRequest) -> RunRecord:

@@ -10,6 +10,7 @@ from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.evaluation import InvalidSample, RunWarning
 from service.domain.ledger import Ledger
 from service.domain.month import Month
+from service.domain.source_uri import SourceUri
 
 T = TypeVar("T")
 
@@ -35,13 +36,18 @@ class Action(StrEnum):
 class RunRequest:
     """What a caller asks for."""
 
-    source_uri: str
+    source: SourceUri
     month: Month
     dry_run: bool = False
     plan_digest: str | None = None
     """The plan that the caller has seen: the run refuses to do any other."""
     idempotency_key: str | None = None
     """The caller's name for this request: made again, it is the same run."""
+
+    @property
+    def source_uri(self) -> str:
+        """The source as the caller wrote it."""
+        return self.source.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

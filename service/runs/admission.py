@@ -3,17 +3,15 @@
 from service.domain.errors import DatabaseNotDurableError, RoutingNotConfiguredError, SlackNotConfiguredError
 from service.domain.run import RunRequest
 from service.runs.context import App
-from service.sources.opening import SourceUri, check_allowed
 
 
 def check_request(app: App, request: RunRequest) -> None:
     """Refuse what cannot be run at all, before anything is read or recorded.
 
-    Raises BadSourceUriError, SourceNotAllowedError, RoutingNotConfiguredError, and for real runs
+    Its source was checked by the door. Raises RoutingNotConfiguredError, and for real runs
     SlackNotConfiguredError and DatabaseNotDurableError.
     """
     settings = app.settings
-    check_allowed(SourceUri.parse(request.source_uri), settings.allowed_sources)
     if not app.channels.by_region:
         raise RoutingNotConfiguredError("the map from region to channel is empty: set REGION_CHANNELS")
     if request.dry_run:

@@ -20,10 +20,12 @@ from service.domain.evaluation import Evaluation
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
+from service.domain.source_uri import SourceUri
 from service.runtime.clock import Clock
 from service.runtime.first_of import first_of
 from service.settings import Settings
-from service.sources.opening import Source, SourceUri, StorageAccess, open_source
+from service.sources.opening import open_source
+from service.sources.source import Source, StorageAccess
 from service.store.store import Store
 from service.telemetry.events import Events, RunRescued
 
@@ -91,7 +93,7 @@ class App:
 
         Raises SourceError.
         """
-        asked = configured(self.settings, request.source_uri, request.month)
+        asked = configured(self.settings, request.source, request.month)
         with asked.reopen() as source:
             return await evaluate(source, asked.criteria, options=asked.options, progress=progress)
 
@@ -120,10 +122,10 @@ class Configured:
     """Opens the source; picklable, so that the workers of a cluster can do the same."""
 
 
-def configured(settings: Settings, source_uri: str, month: Month) -> Configured:
-    """Put the settings to use on one source and month; raises BadSourceUriError."""
+def storage_access(settings: Settings) -> StorageAccess:
+    """Return how, and how far, this process may reach into storage."""
     token = settings.gcs_token
-    access = StorageAccess(
+    return StorageAccess(
         gcs_token=token.get_secret_value() if token else None,
         gcs_endpoint_url=settings.gcs_endpoint_url,
         s3_endpoint_url=settings.s3_endpoint_url,
@@ -131,7 +133,11 @@ def configured(settings: Settings, source_uri: str, month: Month) -> Configured:
         timeout_s=settings.storage_timeout_s,
         allowed_sources=settings.allowed_sources,
     )
-    reopen = partial(open_source, SourceUri.parse(source_uri), access)
+
+
+def configured(settings: Settings, source: SourceUri, month: Month) -> Configured:
+    """Put the settings to use on one source and month."""
+    reopen = partial(open_source, source, storage_access(settings))
     return Configured(
         criteria=Criteria(
             month=month,

@@ -95,7 +95,7 @@ async def resume_run(app: App, run_id: str, *, progress: Progress) -> RunRecord 
     if resumed is None:
         return None
     app.events.emit(RunResumed(run_id=run_id, in_doubt=resumed.in_doubt, to_send=resumed.to_send))
-    return await _supervise(_Run(app, resumed.request, run_id, progress, resumed=resumed))
+    return await _supervise(_Run(app, resumed, run_id, progress))
 
 
 async def _supervise(run: "_Run") -> RunRecord:
@@ -125,17 +125,15 @@ class _Run:
     def __init__(
         self,
         app: App,
-        request: RunRequest,
+        asked: RunRequest | ResumedRun,
         run_id: str,
         progress: Progress,
-        *,
-        resumed: ResumedRun | None = None,
     ) -> None:
         self.app = app
         self.run_id = run_id
         self.progress = progress
-        self._request = request
-        self._resumed = resumed
+        self._asked = asked
+        self._resumed = resumed = asked if isinstance(asked, ResumedRun) else None
         self._lease = resumed.lease if resumed else None
         self._is_recorded = resumed is not None
         self.halt = asyncio.Event()
@@ -170,13 +168,14 @@ class _Run:
             raise unforeseen from problem
 
     async def _work(self) -> None:
-        if self._request.dry_run:
-            await self._rehearse()
-        elif self._resumed is not None:
-            self.progress.alerts_queued = self._resumed.to_send
-            await self._dispatch(self._resumed.lease)
+        asked = self._asked
+        if isinstance(asked, ResumedRun):
+            self.progress.alerts_queued = asked.to_send
+            await self._dispatch(asked.lease)
+        elif asked.dry_run:
+            await self._rehearse(asked)
         else:
-            await self._deliver()
+            await self._deliver(asked)
 
     async def _release(self) -> None:
         """Leave the run to be resumed; where not even that can be written, its lease runs out by itself."""
@@ -198,21 +197,21 @@ class _Run:
         except RiskAlertsError:
             self.app.events.emit(RunNotClosed(run_id=self.run_id, error=error))
 
-    async def _rehearse(self) -> None:
+    async def _rehearse(self, request: RunRequest) -> None:
         """Say what a run would do."""
-        routed = await self._evaluate()
+        routed = await self._evaluate(request)
         decisions = await self._retry_while_unavailable(
             lambda: self.app.store.recording.record_dry_run(
-                self.run_id, self._request.month, routed, ambiguous=self.app.settings.ambiguous_sends
+                self.run_id, request.month, routed, ambiguous=self.app.settings.ambiguous_sends
             )
         )
         await self._report_decided(routed, decisions, sends=Outcome.WOULD_SEND)
 
-    async def _deliver(self) -> None:
+    async def _deliver(self, request: RunRequest) -> None:
         """Evaluate, record, send, and tell support what had no channel."""
         app = self.app
         lease = self._lease = await self._take_month()
-        routed = await self._evaluate()
+        routed = await self._evaluate(request)
         self.progress.phase = Phase.RECORDING
         decisions = await self._retry_while_unavailable(
             lambda: app.store.recording.record(
@@ -246,7 +245,7 @@ class _Run:
 
     async def _take_month(self) -> MonthLease:
         """Wait until the month is this run's."""
-        app, month = self.app, self._request.month
+        app, month = self.app, self._asked.month
         self.progress.phase = Phase.WAITING
         is_reported = False
         while True:
@@ -260,9 +259,9 @@ class _Run:
                 is_reported = True
             await app.unless_stopped(app.clock.sleep(LEASE_POLL_S), halt=self.halt)
 
-    async def _evaluate(self) -> list[RoutedAlert]:
+    async def _evaluate(self, request: RunRequest) -> list[RoutedAlert]:
         app, base_url = self.app, self.app.settings.details_base_url
-        found = await app.unless_stopped(app.evaluate(self._request, self.progress), halt=self.halt)
+        found = await app.unless_stopped(app.evaluate(request, self.progress), halt=self.halt)
         digest = await run_in_daemon_thread(
             lambda: plan_digest(found, app.channels, details_base_url=base_url)
         )
@@ -271,7 +270,7 @@ class _Run:
         await self._retry_while_unavailable(
             lambda: app.store.runs.note_evaluation(self.run_id, evaluation, plan_digest=digest)
         )
-        if self._request.plan_digest not in {None, digest}:
+        if request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
         return await run_in_daemon_thread(
             lambda: list(route(evaluation.alerts, app.channels, details_base_url=base_url))
@@ -310,7 +309,7 @@ class _Run:
             return
         if await app.notice.tell(
             run_id=self.run_id,
-            month=self._request.month,
+            month=self._asked.month,
             alerts=nowhere,
             undelivered=await self._retry_while_unavailable(app.store.outbox.undelivered),
             clock=app.clock,

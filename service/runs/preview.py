@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 
@@ -25,7 +26,7 @@ async def preview(app: App, request: RunRequest, *, limit: int, progress: Progre
 
     Raises what `check_request` raises for a dry run, SourceError, and DatabaseUnusableError.
     """
-    request = RunRequest(source_uri=request.source_uri, month=request.month, dry_run=True)
+    request = replace(request, dry_run=True)
     check_request(app, request)
     with rare_collections():
         evaluation = await app.unless_stopped(app.evaluate(request, progress))

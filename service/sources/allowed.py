@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from service.domain.errors import BadSourceUriError, SourceNotAllowedError
-from service.sources.uri import Scheme, SourceUri
+from service.domain.source_uri import Scheme, SourceUri
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,6 @@ class AllowedSources:
         raise SourceNotAllowedError(
             f"{uri.text} is outside of, or leads outside of, what ALLOWED_SOURCES allows to read"
         )
-
-
-def check_allowed(uri: SourceUri, prefixes: Sequence[str] | None) -> None:
-    """Raise SourceNotAllowedError unless `uri` lies inside one of the URI `prefixes` (None: any place)."""
-    AllowedSources.parse(prefixes).check(uri)
 
 
 def _place(uri: SourceUri) -> str:

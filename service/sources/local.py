@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,9 +17,10 @@ from service.domain.errors import (
     StorageAccessRefusedError,
     StorageUnreachableError,
 )
+from service.domain.source_uri import SourceUri
 from service.sources.allowed import AllowedSources
-from service.sources.source import Source, SourceFile, SourceReader, nothing_found
-from service.sources.uri import SourceUri
+from service.sources.pattern import FileKind, SourcePattern
+from service.sources.source import Source, SourceFile, SourceReader, StorageAccess, nothing_found
 
 _MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 """What could not be there however often it is tried; the rest may be a disk's bad day."""
@@ -28,20 +30,20 @@ _REFUSALS = frozenset({errno.EACCES, errno.EPERM})
 class LocalSource(Source):
     """Files below a `file://` URI. Links are followed, and wherever they lead must be allowed."""
 
-    def __init__(self, uri: SourceUri, allowed: AllowedSources) -> None:
+    def __init__(self, uri: SourceUri, access: StorageAccess) -> None:
         self.uri = uri.text
         self._uri = uri
-        self._allowed = allowed
+        self._access = access
 
-    def files(self) -> tuple[SourceFile, ...]:
+    def files(self, kind: FileKind) -> tuple[SourceFile, ...]:
         """List the files, sorted by path."""
         self._allowed.check(self._uri)
         try:
-            found = sorted(self._find())
+            found = sorted(self._find(SourcePattern(self._uri.segments, kind)))
         except OSError as error:
             raise _translated(error, self.uri) from error
         if not found:
-            raise SourceNotFoundError(nothing_found(self._uri))
+            raise SourceNotFoundError(nothing_found(self._uri, kind))
         return tuple(found)
 
     def open(self, file: SourceFile) -> SourceReader:
@@ -56,20 +58,24 @@ class LocalSource(Source):
     def close(self) -> None:
         """Do nothing: there is no connection."""
 
-    def _find(self) -> Iterator[SourceFile]:
+    @cached_property
+    def _allowed(self) -> AllowedSources:
+        # Not before a worker asks: the links in the prefixes are resolved.
+        return AllowedSources.parse(self._access.allowed_sources)
+
+    def _find(self, pattern: SourcePattern) -> Iterator[SourceFile]:
         base = Path(self._uri.base)
         status = base.stat()
         single = not self._uri.is_glob and not self._uri.is_folder
         if stat.S_ISDIR(status.st_mode):
-            yield from self._walk(base)
+            yield from self._walk(base, pattern)
         elif single and stat.S_ISREG(status.st_mode):
             yield SourceFile(self._uri.base, status.st_size, base.name, _version(status))
         else:
             # Reading a pipe or a device could wait, or go on, for ever.
             raise SourceNotFoundError(f"{self.uri} is neither a file nor a folder of files")
 
-    def _walk(self, base: Path) -> Iterator[SourceFile]:
-        pattern = self._uri.pattern
+    def _walk(self, base: Path, pattern: SourcePattern) -> Iterator[SourceFile]:
         ahead = [(base, pattern.start(), frozenset[str]())]
         while ahead:
             folder, reached, above = ahead.pop()
@@ -96,30 +102,30 @@ class _LocalReader(SourceReader):
     # Not memory-mapped: mapped pages count as memory of this process.
 
     def __init__(self, real: str, file: SourceFile) -> None:
-        self._file = file
+        self._listed = file
         self._real = Path(real)
         # Before it is opened, because opening a pipe that has come in its place would wait for ever.
         self._verify(self._real.stat())
-        self.parquet_input = pa.OSFile(real)
+        self.file = pa.OSFile(real)
         # The name may lead elsewhere by now: what was opened is asked, too.
-        self._verify(os.fstat(self.parquet_input.fileno()))
+        self._verify(os.fstat(self.file.fileno()))
 
     def prefetch(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Do nothing: the kernel reads ahead."""
 
     def close(self) -> None:
-        if self.parquet_input.closed:
+        if self.file.closed:
             return
-        status = os.fstat(self.parquet_input.fileno())
-        self.parquet_input.close()
+        status = os.fstat(self.file.fileno())
+        self.file.close()
         self._verify(status)
         # A file that was removed is no mixture: what was read through the open handle was whole.
         with suppress(FileNotFoundError):
             self._verify(self._real.stat())
 
     def _verify(self, status: os.stat_result) -> None:
-        if not stat.S_ISREG(status.st_mode) or _version(status) != self._file.version:
-            raise SourceChangedError(f"{self._file.name} was replaced while it was being read; run again")
+        if not stat.S_ISREG(status.st_mode) or _version(status) != self._listed.version:
+            raise SourceChangedError(f"{self._listed.name} was replaced while it was being read; run again")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

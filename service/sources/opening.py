@@ -1,36 +1,41 @@
-"""The source: where rows come from, one small interface over disk, Google Cloud Storage and S3."""
+"""Opening: from a source's URI to the disk or the bucket behind it."""
 
 from typing import TYPE_CHECKING
 
-from service.sources.allowed import AllowedSources, check_allowed
+from service.domain.errors import StorageUnreachableError
+from service.domain.source_uri import SourceUri
+from service.runtime.daemon_thread import run_in_daemon_thread
+from service.sources.allowed import AllowedSources
 from service.sources.local import LocalSource
-from service.sources.source import Source, SourceFile, SourceReader
-from service.sources.storage_access import StorageAccess
-from service.sources.uri import SourceUri
+from service.sources.source import Source, StorageAccess
 
 if TYPE_CHECKING:
     from service.sources.buckets.bucket import Bucket
 
-__all__ = [
-    "Source",
-    "SourceFile",
-    "SourceReader",
-    "SourceUri",
-    "StorageAccess",
-    "check_allowed",
-    "open_source",
-]
+
+async def check_allowed(uri: SourceUri, access: StorageAccess) -> None:
+    """Check, for a door, that `uri` lies inside `ALLOWED_SOURCES`; whatever it leads to is checked again.
+
+    Raises SourceNotAllowedError, and StorageUnreachableError when a disk does not answer in time.
+    """
+
+    def check() -> None:
+        AllowedSources.parse(access.allowed_sources).check(uri)
+
+    try:
+        # In a thread, because a path's links are resolved.
+        await run_in_daemon_thread(check, timeout_s=access.timeout_s)
+    except TimeoutError:
+        raise StorageUnreachableError(f"{uri.text}: no answer within {access.timeout_s:g} s") from None
 
 
 def open_source(uri: SourceUri, access: StorageAccess) -> Source:
     """Open the source behind `uri`; nothing is touched before its files are asked for.
 
-    Raises SourceNotAllowedError. Close it, or use it as a context manager.
+    Close it, or use it as a context manager.
     """
-    allowed = AllowedSources.parse(access.allowed_sources)
-    allowed.check(uri)
     if uri.scheme == "file":
-        return LocalSource(uri, allowed)
+        return LocalSource(uri, access)
     # The clients of the clouds take most of a second to import: only those pay who read from there.
     from service.sources.buckets.object_source import ObjectSource  # noqa: PLC0415 - see above
 
@@ -43,4 +48,4 @@ def open_source(uri: SourceUri, access: StorageAccess) -> Source:
 
         return S3Bucket(uri.bucket, access)
 
-    return ObjectSource(uri, access, allowed, bucket)
+    return ObjectSource(uri, access, bucket)

@@ -8,17 +8,28 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
+from service.domain.source_uri import WILDCARDS
+
 _ANY_DEPTH: Final = "**"
-_WILDCARDS: Final = "*?["
 _HIDDEN: Final = ("_", ".")
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """Which files of a folder count: those of one format, by how their names end."""
+
+    suffix: str
+
+    def takes(self, name: str) -> bool:
+        """Whether the file called `name` is of this kind."""
+        return name.endswith(self.suffix)
+
+    def __str__(self) -> str:
+        return f"*{self.suffix}"
+
 
 Reached: TypeAlias = frozenset[int]
 """How many segments a folder's path may have used up; none at all: nothing below it is meant."""
-
-
-def has_wildcard(text: str) -> bool:
-    """Tell whether `text` means more than the one name it spells."""
-    return any(wildcard in text for wildcard in _WILDCARDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +37,13 @@ class SourcePattern:
     """Segments of a glob, to be walked folder by folder from the folder that they are relative to.
 
     In a segment, `*`, `?`, `[abc]` and `[!abc]` never match a `/`, and match a leading `_` or `.` only if the
-    segment spells it; `**` is any number of folders. A glob that ends in a wildcard takes `*.parquet` only;
-    one that ends in text takes what it spells. A folder that the whole glob matches is read as any folder
-    is: every `*.parquet` below it, hidden ones and those in hidden folders excepted. No segments: a folder.
+    segment spells it; `**` is any number of folders. A glob that ends in a wildcard takes files of `kind`;
+    one that ends in text takes what it spells. A folder that the whole glob matches is read as any folder is:
+    every file of `kind` below it, hidden ones and those in hidden folders excepted. No segments: a folder.
     """
 
-    segments: tuple[str, ...] = ()
+    segments: tuple[str, ...]
+    kind: FileKind
 
     def start(self) -> Reached:
         """Return where a walk stands in the folder that the pattern is relative to."""
@@ -40,7 +52,7 @@ class SourcePattern:
     def literal_start(self) -> str:
         """Return the text that every name begins with that can match, so that a listing may be narrowed."""
         first = self.segments[0] if self.segments else ""
-        return first[: min((first.find(wildcard) for wildcard in _WILDCARDS if wildcard in first), default=0)]
+        return first[: min((first.find(wildcard) for wildcard in WILDCARDS if wildcard in first), default=0)]
 
     def into(self, reached: Reached, folder: str) -> Reached:
         """Return where a walk stands after it went from `reached` into `folder` (a name)."""
@@ -55,14 +67,14 @@ class SourcePattern:
 
     def takes(self, reached: Reached, file: str) -> bool:
         """Tell whether the file named `file`, in a folder where the walk stands at `reached`, is meant."""
-        is_parquet = file.endswith(".parquet")
+        is_of_kind = self.kind.takes(file)
         for index in reached:
             if index == len(self.segments):
-                if is_parquet and not file.startswith(_HIDDEN):
+                if is_of_kind and not file.startswith(_HIDDEN):
                     return True
             elif index + 1 == len(self.segments) and _matches(self.segments[index], file):
                 ends_in_wildcard = self.segments[index][-1] in "*?]"
-                if is_parquet or not ends_in_wildcard:
+                if is_of_kind or not ends_in_wildcard:
                     return True
         return False
 
@@ -76,6 +88,6 @@ class SourcePattern:
 
 
 def _matches(segment: str, name: str) -> bool:
-    if segment == _ANY_DEPTH or (name.startswith(_HIDDEN) and segment[0] in _WILDCARDS):
+    if segment == _ANY_DEPTH or (name.startswith(_HIDDEN) and segment[0] in WILDCARDS):
         return False
     return fnmatchcase(name, segment)

@@ -1,14 +1,33 @@
-"""The source reader: the small interface behind which every kind of storage looks the same."""
+"""The source: files on a disk or in a bucket, listed, pinned and read by range, whatever their format."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
 
-from service.sources.uri import SourceUri
+from service.domain.source_uri import SourceUri
+from service.sources.pattern import FileKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageAccess:
+    """What opening a source needs besides its URI."""
+
+    gcs_token: str | None = field(default=None, repr=False)
+    """Secret. None: application default credentials; `anon`: none; else a key file's path or a token."""
+    gcs_endpoint_url: str | None = None
+    """Another endpoint for gs://, such as an emulator."""
+    s3_endpoint_url: str | None = None
+    """Another endpoint for s3://, such as an emulator or MinIO."""
+    s3_anon: bool = False
+    """Read s3:// without credentials; otherwise the standard AWS variables and files are honoured."""
+    timeout_s: float = 15.0
+    """Limit of one operation on the storage, in seconds."""
+    allowed_sources: tuple[str, ...] | None = None
+    """URI prefixes that may be read; None: any. Every file is checked again before it is opened."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -18,7 +37,7 @@ class SourceFile:
     path: str
     """Absolute on disk, `bucket/key` for objects; links are kept, so that `key=value` shows."""
     size: int
-    """In bytes; a file of 0 bytes is listed, and turns out not to be Parquet when it is read."""
+    """In bytes; a file of 0 bytes is listed, too."""
     name: str
     """Path inside the source, for people: relative to the folder, or to what precedes the first wildcard."""
     version: str
@@ -28,8 +47,8 @@ class SourceFile:
 class SourceReader(ABC):
     """One open file, a context manager; for one thread at a time, though Arrow may read from several."""
 
-    parquet_input: pa.NativeFile
-    """For `pyarrow.parquet.ParquetFile`; pass `pre_buffer=False`, since `prefetch` knows better."""
+    file: pa.NativeFile
+    """For Arrow's readers; have them buffer nothing ahead (`pre_buffer=False`): `prefetch` knows better."""
 
     @abstractmethod
     def prefetch(self, ranges: Sequence[tuple[int, int]]) -> None:
@@ -63,8 +82,8 @@ class Source(ABC):
     """As it was asked for; holds no credentials."""
 
     @abstractmethod
-    def files(self) -> tuple[SourceFile, ...]:
-        """List the files, sorted by path; never empty.
+    def files(self, kind: FileKind) -> tuple[SourceFile, ...]:
+        """List the files, sorted by path; never empty. In folders only those of `kind` count.
 
         Raises SourceNotFoundError, SourceNotAllowedError, StorageUnreachableError, StorageAccessRefusedError.
         """
@@ -90,8 +109,8 @@ class Source(ABC):
         self.close()
 
 
-def nothing_found(uri: SourceUri) -> str:
+def nothing_found(uri: SourceUri, kind: FileKind) -> str:
     """Return the sentence that says that `uri` exists, or may, but means no file."""
     if uri.is_glob:
-        return f"{uri.text} matches no file (a glob that ends in a wildcard takes *.parquet only)"
-    return f"{uri.text} is a folder without any *.parquet file (names that begin with _ or . are not read)"
+        return f"{uri.text} matches no file (a glob that ends in a wildcard takes {kind} only)"
+    return f"{uri.text} is a folder without any {kind} file (names that begin with _ or . are not read)"

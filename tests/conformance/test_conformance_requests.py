@@ -8,11 +8,14 @@ import pytest
 from service.domain.errors import IdempotencyKeyReusedError, RunNotFoundError
 from service.domain.month import Month
 from service.domain.run import RunError, RunRequest
+from service.domain.source_uri import SourceUri
 from service.store.runs.idempotency import RequestedBeforeError, RunEnd
 from service.store.store import Store
 from tests.support.given import LEASE_S, MONTH, NOW, Given
 
-REQUEST = RunRequest(source_uri="file:///january.parquet", month=MONTH, idempotency_key="monday's run")
+REQUEST = RunRequest(
+    source=SourceUri.parse("file:///january.parquet"), month=MONTH, idempotency_key="monday's run"
+)
 DAY_S = 24 * 3600
 
 
@@ -47,7 +50,7 @@ async def test_of_many_at_once_one_begins(given: Given) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        replace(REQUEST, source_uri="file:///february.parquet"),
+        replace(REQUEST, source=SourceUri.parse("file:///february.parquet")),
         replace(REQUEST, month=Month.parse("2026-02-01")),
         replace(REQUEST, dry_run=True),
         replace(REQUEST, plan_digest="0" * 64),

@@ -15,6 +15,7 @@ from service.domain.errors import DatabaseUnusableError
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
+from service.domain.source_uri import SourceUri
 from service.runs.execute import execute_run, new_run_id
 from service.settings import Settings
 from service.store.database.database import BUSY_TIMEOUT_S
@@ -83,7 +84,7 @@ async def test_a_database_that_reaches_its_limit(
         pass
     with closing(sqlite3.connect(site.database)) as ledger:
         (pages,) = ledger.execute("PRAGMA page_count").fetchone()
-    request = RunRequest(source_uri=site.source, month=Month.parse(MONTH))
+    request = RunRequest(source=SourceUri.parse(site.source), month=Month.parse(MONTH))
     with _limited(monkeypatch, pages + 5):
         async with open_app(settings) as app:
             with pytest.raises(DatabaseUnusableError, match="full"):

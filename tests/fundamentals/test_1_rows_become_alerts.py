@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import Preview, RunRequest
+from service.domain.source_uri import SourceUri
 from service.runs.preview import preview
 from tests.support.house import House
 from tests.support.rows import account
@@ -19,7 +20,7 @@ OCTOBER = "2025-10-01"
 
 async def previewed(house: House, rows: list[dict[str, object]]) -> Preview:
     """Ask what a run of January would do, without doing it."""
-    request = RunRequest(source_uri=house.source(rows), month=Month.parse(JANUARY))
+    request = RunRequest(source=SourceUri.parse(house.source(rows)), month=Month.parse(JANUARY))
     async with house.open() as desk:
         return await preview(desk.app, request, limit=100, progress=Progress())
 

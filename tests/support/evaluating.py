@@ -13,7 +13,9 @@ from service.domain.alert import Criteria
 from service.domain.evaluation import Evaluation
 from service.domain.month import Month
 from service.domain.progress import Progress
-from service.sources.opening import SourceUri, StorageAccess, open_source
+from service.domain.source_uri import SourceUri
+from service.sources.opening import open_source
+from service.sources.source import StorageAccess
 from tests.support.histories import table
 
 JANUARY = Criteria(month=Month.parse("2026-01-01"))

@@ -76,8 +76,10 @@ def _serve() -> None:
     from service.delivery.routing import route  # noqa: PLC0415 - as above
     from service.domain.errors import RiskAlertsError  # noqa: PLC0415 - as above
     from service.domain.progress import Progress  # noqa: PLC0415 - as above
+    from service.domain.source_uri import SourceUri  # noqa: PLC0415 - as above
     from service.runs.plan_digest import plan_digest  # noqa: PLC0415 - as above
-    from service.sources.opening import SourceUri, StorageAccess, open_source  # noqa: PLC0415 - as above
+    from service.sources.opening import open_source  # noqa: PLC0415 - as above
+    from service.sources.source import StorageAccess  # noqa: PLC0415 - as above
     from tests.support.evaluating import JANUARY  # noqa: PLC0415 - as above
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

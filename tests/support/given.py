@@ -14,6 +14,7 @@ from service.domain.ledger import RowLedger
 from service.domain.month import Month
 from service.domain.replay import Decision, RoutedAlert
 from service.domain.run import RunAlert, RunError, RunRequest
+from service.domain.source_uri import SourceUri
 from service.store.outbox.send import OutboxEntry, Settlement
 from service.store.runs.state import MonthLease
 from service.store.store import Store
@@ -78,7 +79,7 @@ class Given:
         number = int("".join(filter(str.isdigit, run_id)) or 0)
         await self.store.runs.begin(
             run_id,
-            RunRequest(source_uri=source, month=month, dry_run=dry_run),
+            RunRequest(source=SourceUri.parse(source), month=month, dry_run=dry_run),
             started_at=NOW + timedelta(seconds=number),
             lease_s=LEASE_S,
         )

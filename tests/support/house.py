@@ -14,6 +14,7 @@ from service.domain.delivery_status import Outcome
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunAlert, RunRecord, RunRequest, RunStatus
+from service.domain.source_uri import SourceUri
 from service.runs.execute import execute_run, new_run_id
 from service.runtime.clock import Clock
 from service.settings import Settings
@@ -86,7 +87,7 @@ class Desk:
 
     async def run(self, source_uri: str, *, month: str = MONTH, dry_run: bool = False) -> RunRecord:
         """Run a month to its end; whatever it did, its books must balance."""
-        request = RunRequest(source_uri=source_uri, month=Month.parse(month), dry_run=dry_run)
+        request = RunRequest(source=SourceUri.parse(source_uri), month=Month.parse(month), dry_run=dry_run)
         run_id = new_run_id(self.app.clock.now())
         record = await execute_run(self.app, request, run_id=run_id, progress=Progress())
         assert record.status is RunStatus.SUCCEEDED

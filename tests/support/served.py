@@ -26,6 +26,7 @@ from service.api.application import app_of, create_app
 from service.cli.sample_data import SCHEMA
 from service.domain.month import Month
 from service.domain.run import RunError, RunRequest
+from service.domain.source_uri import SourceUri
 from service.settings import Settings
 from service.store.store import Store, open_store
 from service.telemetry.logs import configure_logging
@@ -121,7 +122,7 @@ def month_held_elsewhere(folder: Path) -> Iterator[None]:
             await step(store)
 
     async def take(store: Store) -> None:
-        request = RunRequest(source_uri="file:///elsewhere.parquet", month=Month.parse(MONTH))
+        request = RunRequest(source=SourceUri.parse("file:///elsewhere.parquet"), month=Month.parse(MONTH))
         await store.runs.begin("elsewhere", request, started_at=datetime.now(UTC), lease_s=3_600)
         await store.runs.acquire_month("elsewhere", request.month, now=datetime.now(UTC))
 

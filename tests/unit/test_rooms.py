@@ -17,7 +17,7 @@ _PURE: Final = """
     account_risk.fold account_risk.partial_fold account_risk.row_validation account_risk.scan_plan
     account_risk.schema account_risk.window
     delivery.channels delivery.lane delivery.message delivery.routing delivery.send_result
-    sources.allowed sources.pattern sources.uri
+    sources.allowed sources.pattern
     sources.parquet.batch sources.parquet.columns sources.parquet.footer sources.parquet.footer_validation
     sources.parquet.hive sources.parquet.schema sources.parquet.text
 """

@@ -35,6 +35,7 @@ async def preview_run(context: Opened, body: RunIn, query: Annotated[PreviewQuer
     request = context.request(body)
     context.previews.take()
     try:
+        await context.check_source(request)
         answer = await preview(context.app, request, limit=query.limit, progress=Progress())
     finally:
         context.previews.leave()

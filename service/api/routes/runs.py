@@ -79,6 +79,11 @@ async def start_run(
 async def _run(context: Context, request: RunRequest) -> str:
     app = context.app
     context.runs.take()
+    try:
+        await context.check_source(request)
+    except BaseException:
+        context.runs.leave()
+        raise
     run_id = new_run_id(app.clock.now())
     with structlog.contextvars.bound_contextvars(run_id=run_id):
         run = app.spawn(execute_run(app, request, run_id=run_id, progress=Progress()))

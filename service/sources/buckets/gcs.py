@@ -16,7 +16,7 @@ from google.oauth2.credentials import Credentials
 
 from service.sources.buckets.bucket import Bucket, Page, StoredObject, verify_range
 from service.sources.buckets.failure import FailureKind, StorageFailureError, connection_reason
-from service.sources.storage_access import StorageAccess
+from service.sources.source import StorageAccess
 
 _METHODS: Final = frozenset({"anon", "google_default", "cloud", "cache"})
 _FIELDS: Final = "name,size,generation"

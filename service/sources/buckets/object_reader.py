@@ -39,7 +39,7 @@ class ObjectReader(SourceReader):
         self._tail = tail
         self._on_tail = on_tail
         self._closed = False
-        self.parquet_input = pa.PythonFile(_RangeFile(self, size), mode="r")
+        self.file = pa.PythonFile(_RangeFile(self, size), mode="r")
 
     def prefetch(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Begin to fetch `(offset, length)` ranges together; return at once."""
@@ -56,7 +56,7 @@ class ObjectReader(SourceReader):
                 held.future.cancel()
             self._held = []
             self._tail = b""
-        self.parquet_input.close()
+        self.file.close()
 
     def read_range(self, start: int, end: int) -> memoryview:
         """Return the bytes `start` to `end` (exclusive), which lie inside the file."""

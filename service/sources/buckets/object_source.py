@@ -7,18 +7,19 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from service.domain.errors import SourceNotFoundError, StorageUnreachableError
+from service.domain.source_uri import SourceUri
 from service.sources.allowed import AllowedSources
 from service.sources.buckets.bucket import Bucket, Page, StoredObject
 from service.sources.buckets.failure import FailureKind, StorageFailureError
 from service.sources.buckets.loop import StorageLoop
 from service.sources.buckets.object_reader import ObjectReader
-from service.sources.source import Source, SourceFile, SourceReader, nothing_found
-from service.sources.storage_access import StorageAccess
-from service.sources.uri import SourceUri
+from service.sources.pattern import FileKind, SourcePattern
+from service.sources.source import Source, SourceFile, SourceReader, StorageAccess, nothing_found
 
 _RETRY_DELAYS_S: Final = (0.1, 0.4, 1.6)
 """After a failure that may pass; all tries together stay within the time limit."""
@@ -39,12 +40,10 @@ class ObjectSource(Source):
     off. Finding credentials counts as the first request.
     """
 
-    def __init__(
-        self, uri: SourceUri, access: StorageAccess, allowed: AllowedSources, bucket: Callable[[], Bucket]
-    ) -> None:
+    def __init__(self, uri: SourceUri, access: StorageAccess, bucket: Callable[[], Bucket]) -> None:
         self.uri = uri.text
         self._uri = uri
-        self._allowed = allowed
+        self._access = access
         self._timeout_s = access.timeout_s
         self._endpoint = _shown_endpoint(uri, access)
         self._make_bucket = bucket
@@ -58,7 +57,7 @@ class ObjectSource(Source):
         self._last_sign_of_life = time.monotonic()
         self._closed = False
 
-    def files(self) -> tuple[SourceFile, ...]:
+    def files(self, kind: FileKind) -> tuple[SourceFile, ...]:
         """List the objects, sorted by path: one request for a single file, else one for each 1,000 keys."""
         self._allowed.check(self._uri)
         if not self._uri.is_glob and not self._uri.is_folder:
@@ -68,22 +67,23 @@ class ObjectSource(Source):
         folder = f"{self._uri.base}/" if self._uri.base else ""
         found: list[SourceFile] = []
         is_empty = True
-        reached = {"": self._uri.pattern.start()}
-        for page in self._pages(folder + self._uri.pattern.literal_start()):
+        pattern = SourcePattern(self._uri.segments, kind)
+        reached = {"": pattern.start()}
+        for page in self._pages(folder + pattern.literal_start()):
             for stored in page.objects:
                 is_empty = False
                 name = stored.key[len(folder) :]
                 above, _, last = name.rpartition("/")
                 if above not in reached:
-                    reached[above] = self._uri.pattern.start()
+                    reached[above] = pattern.start()
                     for part in above.split("/"):
-                        reached[above] = self._uri.pattern.into(reached[above], part)
-                if self._uri.pattern.takes(reached[above], last):
+                        reached[above] = pattern.into(reached[above], part)
+                if pattern.takes(reached[above], last):
                     found.append(self._file(stored, name))
         if not found:
             no_such = f"{self.uri} does not exist"
             raise SourceNotFoundError(
-                no_such if is_empty and not self._uri.is_glob else nothing_found(self._uri)
+                no_such if is_empty and not self._uri.is_glob else nothing_found(self._uri, kind)
             )
         return tuple(sorted(found))
 
@@ -122,6 +122,11 @@ class ObjectSource(Source):
             if not self._closed:
                 self._closed = True
                 self._loop.submit(close_and_stop()).add_done_callback(lambda _: self._loop.close())
+
+    @cached_property
+    def _allowed(self) -> AllowedSources:
+        # Not before a worker asks: the links in the prefixes are resolved.
+        return AllowedSources.parse(self._access.allowed_sources)
 
     def _stat(self, key: str) -> StoredObject | None:
         async def stat(bucket: Bucket) -> StoredObject | None:

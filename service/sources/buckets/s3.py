@@ -10,7 +10,7 @@ from s3fs.core import S3FileSystem
 
 from service.sources.buckets.bucket import Bucket, Page, StoredObject, verify_range
 from service.sources.buckets.failure import FailureKind, StorageFailureError, connection_reason
-from service.sources.storage_access import StorageAccess
+from service.sources.source import StorageAccess
 
 
 class S3Bucket(Bucket):

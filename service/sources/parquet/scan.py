@@ -22,6 +22,7 @@ from service.domain.errors import (
 )
 from service.sources.buckets.object_reader import TAIL
 from service.sources.parquet.batch import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES, Batch
+from service.sources.parquet.file_kind import PARQUET
 from service.sources.parquet.footer import Footer, RowGroup
 from service.sources.parquet.footer_validation import check_footer
 from service.sources.parquet.hive import partition_keys, with_keys
@@ -56,7 +57,7 @@ class Scan:
 
     def footers(self) -> list[Footer]:
         """Read the footers of all files; raises SourceError, naming every column that does not fit."""
-        self._files = dict(enumerate(self._source.files()))
+        self._files = dict(enumerate(self._source.files(PARQUET)))
         self._in_threads(range(len(self._files)), self._read_footer, min(_FOOTER_THREADS, len(self._files)))
         return [self._footers[place] for place in range(len(self._files))]
 
@@ -82,7 +83,7 @@ class Scan:
 
     def _check_unchanged(self) -> None:
         try:
-            now = set(self._source.files() if self._files else ())
+            now = set(self._source.files(PARQUET) if self._files else ())
         except SourceNotFoundError:
             now = set()
         for file in self._files.values():
@@ -140,7 +141,7 @@ class Scan:
         with self._source.open(file) as reader, _translated(file):
             if not file.size:
                 raise SourceNotParquetError(f"{file.name} is empty, so it is not a Parquet file")
-            end = _end(reader.parquet_input, file.size)
+            end = _end(reader.file, file.size)
             parquet = pq.ParquetFile(pa.BufferReader(_MAGIC + end), pre_buffer=False)
             wanted = self._schema
             places = wanted.places(parquet.schema)
@@ -175,7 +176,7 @@ class Scan:
         file, footer = self._files[group.file], self._footers[group.file]
         with _translated(file):
             parquet = pq.ParquetFile(
-                reader.parquet_input,
+                reader.file,
                 metadata=footer.metadata,
                 read_dictionary=group.dictionaries,
                 buffer_size=READ_BYTES,

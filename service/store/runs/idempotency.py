@@ -1,7 +1,7 @@
 """Requests that are made again: for a day, a key that the caller chose names one run."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -110,5 +110,12 @@ def _run_of_key(connection: sa.Connection, request: RunRequest) -> str | None:
 
 def _hash(request: RunRequest) -> str:
     """Return a hash over everything that is asked for; two spellings of one month ask for the same."""
-    asked = asdict(request) | {"month": str(request.month), "idempotency_key": None}
+    # These words, in data that older versions have written as well.
+    asked = {
+        "source_uri": request.source_uri,
+        "month": str(request.month),
+        "dry_run": request.dry_run,
+        "plan_digest": request.plan_digest,
+        "idempotency_key": None,
+    }
     return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()

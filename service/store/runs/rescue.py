@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from service.domain.delivery_status import DeliveryStatus
 from service.domain.month import Month
-from service.domain.run import RunRequest, RunStatus
+from service.domain.run import RunStatus
 from service.store.database.database import Database, DatabaseClock
 from service.store.runs.state import (
     WAITS_FOR_THE_NEXT_RUN,
@@ -34,7 +34,7 @@ class ResumedRun:
     """A run that another process began and this one brings to its end; `in_doubt` alerts may have arrived."""
 
     lease: MonthLease
-    request: RunRequest
+    month: Month
     in_doubt: int
     to_send: int
     """Alerts that are still in the outbox."""
@@ -88,7 +88,7 @@ class Rescue:
             )
             return ResumedRun(
                 lease=lease,
-                request=RunRequest(source_uri=row.source_uri, month=month),
+                month=month,
                 in_doubt=in_doubt,
                 to_send=connection.scalar(to_send) or 0,
                 support_notified=row.noticed_at is not None,

@@ -19,7 +19,9 @@ from service.domain.errors import (
 )
 from service.domain.ledger import InvalidRow
 from service.domain.progress import Progress
-from service.sources.opening import SourceUri, StorageAccess, open_source
+from service.domain.source_uri import SourceUri
+from service.sources.opening import open_source
+from service.sources.source import StorageAccess
 from tests.support.evaluating import JANUARY, evaluated, row, write
 from tests.support.histories import COLUMNS, table
 from tests.support.waiting import until

@@ -23,10 +23,12 @@ from service.domain.errors import MonthNotInSourceError, SchemaMismatchError, St
 from service.domain.evaluation import Evaluation
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
+from service.domain.source_uri import SourceUri
 from service.runs.plan_digest import plan_digest
 from service.runs.preview import preview
 from service.settings import Settings
-from service.sources.opening import SourceUri, StorageAccess, open_source
+from service.sources.opening import open_source
+from service.sources.source import StorageAccess
 from service.wiring import open_app
 from tests.support import evaluating
 from tests.support.evaluating import JANUARY, evaluated, row
@@ -120,7 +122,7 @@ def test_a_killed_worker_changes_nothing(cluster: Any, tmp_path: Path) -> None:
 async def test_evaluate_on_moves_a_preview_to_the_cluster(cluster: Any, tmp_path: Path) -> None:
     """With EVALUATE_ON set the flows above evaluate say the same, and do not know where it ran."""
     source = f"file://{many_rows(tmp_path / 'many.parquet')}"
-    asked = RunRequest(source_uri=source, month=JANUARY.month)
+    asked = RunRequest(source=SourceUri.parse(source), month=JANUARY.month)
     told = []
     for evaluate_on in (None, cluster.scheduler_address):
         settings = Settings(

@@ -13,7 +13,9 @@ from service.account_risk.evaluate import evaluate
 from service.domain.errors import MonthNotInSourceError
 from service.domain.evaluation import Evaluation
 from service.domain.progress import Progress
-from service.sources.opening import SourceUri, StorageAccess, open_source
+from service.domain.source_uri import SourceUri
+from service.sources.opening import open_source
+from service.sources.source import StorageAccess
 from tests.support import oracle
 from tests.support.histories import History, Layout, histories, layouts, write
 

@@ -15,7 +15,10 @@ from service.account_risk.evaluate import evaluate
 from service.domain.errors import SourceChangedError
 from service.domain.evaluation import Evaluation
 from service.domain.progress import Progress
-from service.sources.opening import Source, SourceFile, SourceReader, SourceUri, StorageAccess, open_source
+from service.domain.source_uri import SourceUri
+from service.sources.opening import open_source
+from service.sources.pattern import FileKind
+from service.sources.source import Source, SourceFile, SourceReader, StorageAccess
 from tests.support.emulators import Emulator, running_gcs, running_s3
 from tests.support.evaluating import JANUARY, row, write
 from tests.support.histories import table
@@ -39,11 +42,11 @@ class Meddled(Source):
         self._files = files
         self.meddled = 0
 
-    def files(self) -> tuple[SourceFile, ...]:
+    def files(self, kind: FileKind) -> tuple[SourceFile, ...]:
         """List the files; the second time is after the rows."""
         self._listed += 1
         self._at("after the rows", self._listed == 2)
-        return self._source.files()
+        return self._source.files(kind)
 
     def open(self, file: SourceFile) -> SourceReader:
         """Open a file: first once for each footer, then for each row group."""

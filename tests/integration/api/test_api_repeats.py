@@ -16,6 +16,7 @@ from mock_slack.running import RunningMock
 from service.domain.errors import InterruptedRunError
 from service.domain.month import Month
 from service.domain.run import RunRequest
+from service.domain.source_uri import SourceUri
 from service.runs.idempotent_request import end_of_run
 from service.wiring import open_app
 from tests.support.clocks import ScaledClock
@@ -176,7 +177,9 @@ async def test_whoever_waits_is_let_go_when_the_service_stops(house: House) -> N
 
 
 async def _begun(store: Any) -> None:
-    request = RunRequest(source_uri="file:///x", month=Month.of(date(2026, 1, 1)), idempotency_key="k")
+    request = RunRequest(
+        source=SourceUri.parse("file:///x"), month=Month.of(date(2026, 1, 1)), idempotency_key="k"
+    )
     await store.runs.begin("r1", request, started_at=datetime(2026, 1, 1, tzinfo=UTC), lease_s=3_000)
 
 

@@ -11,6 +11,7 @@ from service.domain.errors import PlanChangedError
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import Preview, RunRecord, RunRequest, RunStatus
+from service.domain.source_uri import SourceUri
 from service.runs.execute import execute_run, new_run_id
 from service.runs.preview import preview
 from tests.support.house import Desk, House
@@ -19,14 +20,17 @@ from tests.support.rows import MONTH, account, accounts
 
 async def previewed(desk: Desk, source: str) -> Preview:
     """Preview the month, showing no alert: the digest is over all of them."""
-    request = RunRequest(source_uri=source, month=Month.parse(MONTH))
+    request = RunRequest(source=SourceUri.parse(source), month=Month.parse(MONTH))
     return await preview(desk.app, request, limit=0, progress=Progress())
 
 
 async def applied(desk: Desk, source: str, plan: Preview, *, dry_run: bool = False) -> RunRecord:
     """Run the month as it was planned."""
     request = RunRequest(
-        source_uri=source, month=Month.parse(MONTH), dry_run=dry_run, plan_digest=plan.plan_digest
+        source=SourceUri.parse(source),
+        month=Month.parse(MONTH),
+        dry_run=dry_run,
+        plan_digest=plan.plan_digest,
     )
     run_id = new_run_id(desk.app.clock.now())
     return await execute_run(desk.app, request, run_id=run_id, progress=Progress())

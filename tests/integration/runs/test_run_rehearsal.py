@@ -8,6 +8,7 @@ from service.domain.delivery_status import Outcome
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import Action, RunRequest
+from service.domain.source_uri import SourceUri
 from service.runs.preview import preview
 from tests.support.house import AMER, Desk, House
 from tests.support.rows import MONTH, account, accounts
@@ -28,7 +29,7 @@ def _outbox(house: House) -> list[Any]:
 
 
 async def _previewed(desk: Desk, source: str) -> list[tuple[str, str | None, Action]]:
-    request = RunRequest(source_uri=source, month=Month.parse(MONTH))
+    request = RunRequest(source=SourceUri.parse(source), month=Month.parse(MONTH))
     told = await preview(desk.app, request, limit=500, progress=Progress())
     assert told.total == len(told.alerts)
     return [(row.alert.account_id, row.channel, row.action) for row in told.alerts]

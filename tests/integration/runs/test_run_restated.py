@@ -7,13 +7,14 @@ from service.domain.delivery_status import Outcome
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import Preview, Restatement, RunRequest, WithdrawnAlert
+from service.domain.source_uri import SourceUri
 from service.runs.preview import preview
 from tests.support.house import AMER, EMEA, Desk, House, account_of, arrivals
 from tests.support.rows import MONTH, account, accounts
 
 
 async def _previewed(desk: Desk, source: str) -> Preview:
-    request = RunRequest(source_uri=source, month=Month.parse(MONTH))
+    request = RunRequest(source=SourceUri.parse(source), month=Month.parse(MONTH))
     return await preview(desk.app, request, limit=10_000, progress=Progress())
 
 
@@ -94,7 +95,7 @@ async def test_a_preview_lists_as_many_as_are_asked_for(house: House, limit: int
     async with house.open() as desk:
         await desk.run(source)
         house.source([account("b")])
-        request = RunRequest(source_uri=source, month=Month.parse(MONTH))
+        request = RunRequest(source=SourceUri.parse(source), month=Month.parse(MONTH))
         told = await preview(desk.app, request, limit=limit, progress=Progress())
     assert told.counts.withdrawn == 3
     assert [row.alert.account_id for row in told.withdrawn] == ["a0000", "a0001", "a0002"][:limit]

@@ -9,11 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.domain.errors import SchemaMismatchError
-from service.sources.opening import SourceUri, StorageAccess, open_source
+from service.domain.source_uri import SourceUri
+from service.sources.opening import open_source
 from service.sources.parquet.batch import BATCH_ROWS, Batch
 from service.sources.parquet.footer import row_groups
 from service.sources.parquet.scan import Scan
 from service.sources.parquet.schema import Kind, SourceSchema
+from service.sources.source import StorageAccess
 
 INVOICES = SourceSchema(
     kinds={"customer": Kind.TEXT, "due": Kind.DAY, "amount": Kind.NUMBER, "note": Kind.TEXT},

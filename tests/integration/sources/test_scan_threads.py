@@ -11,10 +11,12 @@ from service.account_risk.scan_plan import plan_scan
 from service.account_risk.schema import ACCOUNT_ROWS
 from service.domain.alert import Criteria
 from service.domain.month import Month
-from service.sources.opening import SourceUri, StorageAccess, open_source
+from service.domain.source_uri import SourceUri
+from service.sources.opening import open_source
 from service.sources.parquet.batch import BATCH_ROWS, Batch
 from service.sources.parquet.scan import Scan
 from service.sources.parquet.schema import Kind
+from service.sources.source import StorageAccess
 
 TYPES = {
     Kind.TEXT: pa.string(),

@@ -10,7 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from service.domain.errors import SourceChangedError
-from service.sources.opening import Source, SourceUri, StorageAccess, open_source
+from service.domain.source_uri import SourceUri
+from service.sources.opening import open_source
+from service.sources.parquet.file_kind import PARQUET
+from service.sources.source import Source, StorageAccess
 
 CONTENT = bytes(1000)
 PAGES = 3
@@ -77,7 +80,7 @@ def source(store: type[_Store]) -> Iterator[Source]:
 
 def test_listings_of_several_pages_are_followed(source: Source) -> None:
     """The objects of every page are listed."""
-    assert [file.name for file in source.files()] == [
+    assert [file.name for file in source.files(PARQUET)] == [
         f"{page}-{number}.parquet" for page in range(PAGES) for number in range(2)
     ]
 
@@ -87,9 +90,9 @@ def test_an_object_replaced_by_one_of_the_same_size_is_noticed(
     source: Source, store: type[_Store], how: str
 ) -> None:
     """A new generation shows, by the precondition or by what the answer says it is."""
-    file = source.files()[0]
+    file = source.files(PARQUET)[0]
     with source.open(file) as reader:
-        assert reader.parquet_input.read(10) == CONTENT[:10]
+        assert reader.file.read(10) == CONTENT[:10]
         store.replaced = how
         with pytest.raises(SourceChangedError, match="replaced"):
-            reader.parquet_input.read(10)
+            reader.file.read(10)

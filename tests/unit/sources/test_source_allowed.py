@@ -8,7 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.domain.errors import BadSourceUriError, SourceNotAllowedError
-from service.sources.opening import SourceUri, StorageAccess, check_allowed, open_source
+from service.domain.source_uri import SourceUri
+from service.sources.opening import check_allowed, open_source
+from service.sources.parquet.file_kind import PARQUET
+from service.sources.source import StorageAccess
+
+
+def allowing(prefixes: Sequence[str] | None) -> StorageAccess:
+    """Allow what lies inside these prefixes."""
+    return StorageAccess(allowed_sources=None if prefixes is None else tuple(prefixes))
 
 
 @pytest.mark.parametrize(
@@ -27,9 +35,9 @@ from service.sources.opening import SourceUri, StorageAccess, check_allowed, ope
         ("file:///nowhere/a.parquet", ["file:///"]),
     ],
 )
-def test_what_lies_inside_a_prefix_is_allowed(uri: str, prefixes: Sequence[str] | None) -> None:
+async def test_what_lies_inside_a_prefix_is_allowed(uri: str, prefixes: Sequence[str] | None) -> None:
     """A source inside one of the prefixes passes, and any source where there are none."""
-    check_allowed(SourceUri.parse(uri), prefixes)
+    await check_allowed(SourceUri.parse(uri), allowing(prefixes))
 
 
 @pytest.mark.parametrize(
@@ -48,18 +56,21 @@ def test_what_lies_inside_a_prefix_is_allowed(uri: str, prefixes: Sequence[str] 
         ("file:///*/a.parquet", ["file:///data"]),
     ],
 )
-def test_what_lies_outside_of_every_prefix_is_refused(uri: str, prefixes: Sequence[str]) -> None:
+async def test_what_lies_outside_of_every_prefix_is_refused(uri: str, prefixes: Sequence[str]) -> None:
     """A source outside is refused, through `..` and next door too, and no source passes an empty list."""
     with pytest.raises(SourceNotAllowedError, match="ALLOWED_SOURCES"):
-        check_allowed(SourceUri.parse(uri), prefixes)
-    with pytest.raises(SourceNotAllowedError):
-        open_source(SourceUri.parse(uri), StorageAccess(allowed_sources=tuple(prefixes)))
+        await check_allowed(SourceUri.parse(uri), allowing(prefixes))
+    with (
+        pytest.raises(SourceNotAllowedError),
+        open_source(SourceUri.parse(uri), allowing(prefixes)) as source,
+    ):
+        source.files(PARQUET)
 
 
-def test_a_prefix_must_be_plain() -> None:
+async def test_a_prefix_must_be_plain() -> None:
     """A wildcard in a prefix is a mistake that is said, not one that allows nothing."""
     with pytest.raises(BadSourceUriError, match="without wildcards"):
-        check_allowed(SourceUri.parse("gs://bucket/x"), ["gs://bucket/*"])
+        await check_allowed(SourceUri.parse("gs://bucket/x"), allowing(["gs://bucket/*"]))
 
 
 @pytest.fixture
@@ -83,7 +94,7 @@ def test_links_that_lead_outside_are_refused(fenced: Path, link: str, rest: str)
         pytest.raises(SourceNotAllowedError),
         open_source(SourceUri.parse((fenced / "inside").as_uri() + rest), access) as source,
     ):
-        source.files()
+        source.files(PARQUET)
 
 
 def test_a_link_to_the_allowed_folder_is_allowed(fenced: Path) -> None:
@@ -91,14 +102,14 @@ def test_a_link_to_the_allowed_folder_is_allowed(fenced: Path) -> None:
     (fenced / "alias").symlink_to(fenced / "inside")
     access = StorageAccess(allowed_sources=((fenced / "alias").as_uri(),))
     with open_source(SourceUri.parse((fenced / "inside").as_uri()), access) as source:
-        assert [file.name for file in source.files()] == ["inside.parquet"]
+        assert [file.name for file in source.files(PARQUET)] == ["inside.parquet"]
 
 
 def test_a_file_that_becomes_a_link_after_it_was_listed_is_refused(fenced: Path) -> None:
     """Every file is checked again when it is opened."""
     access = StorageAccess(allowed_sources=((fenced / "inside").as_uri(),))
     with open_source(SourceUri.parse((fenced / "inside").as_uri()), access) as source:
-        (file,) = source.files()
+        (file,) = source.files(PARQUET)
         Path(file.path).unlink()
         Path(file.path).symlink_to(fenced / "outside" / "outside.parquet")
         with pytest.raises(SourceNotAllowedError):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.sources.parquet.file_kind import PARQUET
 from service.sources.pattern import SourcePattern
 
 FILES = (
@@ -22,7 +23,7 @@ FILES = (
 
 def taken(*segments: str) -> set[str]:
     """Walk all files with a pattern."""
-    pattern = SourcePattern(segments)
+    pattern = SourcePattern(segments, PARQUET)
     found = set()
     for file in FILES:
         *folders, name = file.split("/")
@@ -71,14 +72,14 @@ def test_a_pattern_takes_what_its_rules_say(segments: tuple[str, ...], files: se
 
 def test_a_listing_is_narrowed_by_what_is_literal() -> None:
     """The text before the first wildcard is what all names begin with."""
-    assert SourcePattern(("month=2026-*", "x")).literal_start() == "month=2026-"
-    assert SourcePattern(("[ab]*",)).literal_start() == ""
-    assert SourcePattern(()).literal_start() == ""
+    assert SourcePattern(("month=2026-*", "x"), PARQUET).literal_start() == "month=2026-"
+    assert SourcePattern(("[ab]*",), PARQUET).literal_start() == ""
+    assert SourcePattern((), PARQUET).literal_start() == ""
 
 
 def test_many_wildcards_do_not_make_a_walk_slow() -> None:
     """A glob made to be slow is walked in time that does not grow with its possibilities."""
-    pattern = SourcePattern(("**", "a*a*a*a*a*a*b") * 12)
+    pattern = SourcePattern(("**", "a*a*a*a*a*a*b") * 12, PARQUET)
     reached = pattern.start()
     for _ in range(300):
         reached = pattern.into(reached, "a" * 120)

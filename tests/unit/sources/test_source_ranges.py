@@ -84,8 +84,8 @@ def test_any_reads_give_the_right_bytes(
     reader.prefetch(first)
     reader.prefetch(then)
     for offset, length in reads:
-        reader.parquet_input.seek(offset)
-        assert reader.parquet_input.read(length) == CONTENT[offset : offset + length]
+        reader.file.seek(offset)
+        assert reader.file.read(length) == CONTENT[offset : offset + length]
     reader.close()
 
 
@@ -133,5 +133,5 @@ def test_a_small_file_is_one_request() -> None:
     pq.write_table(pa.table({"a": list(range(1000)), "b": ["x"] * 1000}), sink, row_group_size=100)
     store = Store(sink.getvalue())
     with store.reader() as reader:
-        assert pq.ParquetFile(reader.parquet_input, pre_buffer=False).read().num_rows == 1000
+        assert pq.ParquetFile(reader.file, pre_buffer=False).read().num_rows == 1000
     assert store.fetched == [(0, len(store.content))]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.domain.errors import BadSourceUriError
-from service.sources.uri import SourceUri
+from service.domain.source_uri import SourceUri
 
 SECRET = "hunter2SECRET"
 
@@ -32,7 +32,7 @@ def test_file_uris_are_decoded_once_and_split_at_the_first_wildcard(
 ) -> None:
     """A file URI gives an absolute path, percent-decoded, and the segments of its glob."""
     uri = SourceUri.parse(text)
-    assert (uri.scheme, uri.bucket, uri.base, uri.pattern.segments, uri.is_folder) == (
+    assert (uri.scheme, uri.bucket, uri.base, uri.segments, uri.is_folder) == (
         "file",
         "",
         base,
@@ -61,7 +61,7 @@ def test_object_uris_keep_their_keys_as_they_stand(
 ) -> None:
     """An object URI gives a bucket and a key that is not decoded, with its dots resolved."""
     uri = SourceUri.parse(text)
-    assert (uri.bucket, uri.base, uri.pattern.segments, uri.is_folder) == (bucket, base, segments, is_folder)
+    assert (uri.bucket, uri.base, uri.segments, uri.is_folder) == (bucket, base, segments, is_folder)
 
 
 @pytest.mark.parametrize(
@@ -144,5 +144,5 @@ def test_any_text_is_either_parsed_or_refused(text: str) -> None:
     except BadSourceUriError:
         return
     assert uri.scheme != "file" or uri.base.startswith("/")
-    assert ".." not in uri.pattern.segments
+    assert ".." not in uri.segments
     assert uri.scheme == "file" or not any(part in {".", ".."} for part in uri.base.split("/"))

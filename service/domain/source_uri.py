@@ -7,10 +7,10 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote
 
 from service.domain.errors import BadSourceUriError
-from service.sources.pattern import SourcePattern, has_wildcard
 
 Scheme: TypeAlias = Literal["file", "gs", "s3"]
 
+WILDCARDS: Final = "*?["
 _LONGEST: Final = 4096
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30})://")
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]")
@@ -38,15 +38,15 @@ class SourceUri:
     """Empty for files."""
     base: str
     """The path before any wildcard: absolute for files, a key for objects; no slash at the end."""
-    pattern: SourcePattern
-    """What is meant below `base`; without segments, `base` itself is the file or the folder."""
+    segments: tuple[str, ...]
+    """Of the glob below `base`, one for each level; none: `base` itself is the file or the folder."""
     is_folder: bool
     """Whether the URI ends with a slash, so that it cannot be a single file."""
 
     @property
     def is_glob(self) -> bool:
         """Whether the URI holds a wildcard."""
-        return bool(self.pattern.segments)
+        return bool(self.segments)
 
     @classmethod
     def parse(cls, text: str) -> "SourceUri":
@@ -89,7 +89,7 @@ class SourceUri:
         _refuse_unprintable(base + "".join(globs))
         if any("/" in segment for segment in globs):
             raise BadSourceUriError("an encoded slash (%2F) cannot follow a wildcard in source_uri")
-        return cls(text, "file", "", "/" + base.strip("/"), SourcePattern(globs), path.endswith("/"))
+        return cls(text, "file", "", "/" + base.strip("/"), globs, path.endswith("/"))
 
     @classmethod
     def _parse_object(cls, text: str, scheme: Scheme, rest: str) -> "SourceUri":
@@ -101,14 +101,18 @@ class SourceUri:
         literal, segments = _split(_resolve_dots(key))
         # A folder's name may end with slashes that are part of its key; only the last one is the separator.
         base = literal.removesuffix("/")
-        return cls(text, scheme, bucket, base, SourcePattern(segments), key.endswith("/") or not key)
+        return cls(text, scheme, bucket, base, segments, key.endswith("/") or not key)
+
+
+def _has_wildcard(text: str) -> bool:
+    return any(wildcard in text for wildcard in WILDCARDS)
 
 
 def _split(path: str) -> tuple[str, tuple[str, ...]]:
     """Split before the first segment with a wildcard: what is literal, and the segments of the glob."""
     parts = path.split("/")
     for index, part in enumerate(parts):
-        if has_wildcard(part):
+        if _has_wildcard(part):
             return "/".join(parts[:index]), tuple(
                 segment for segment in parts[index:] if segment not in {"", "."}
             )
@@ -121,7 +125,7 @@ def _resolve_dots(key: str) -> str:
         if segment == "..":
             if not kept:
                 raise BadSourceUriError("source_uri leaves its bucket with '..'")
-            if has_wildcard(kept.pop()):
+            if _has_wildcard(kept.pop()):
                 raise BadSourceUriError("'..' cannot follow a wildcard in source_uri")
         elif segment != ".":
             kept.append(segment)
