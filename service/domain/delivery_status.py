@@ -1,31 +1,12 @@
-"""The delivery: what becomes of an alert, and why.
+"""The delivery: what becomes of an alert, by which steps, and why."""
 
-State of an alert in the outbox (`alert_outcomes.status`), who leaves it and when:
-
-| state     | left to                | by whom, when                                                       |
-|-----------|------------------------|---------------------------------------------------------------------|
-| pending   | sending                | the dispatcher's claim, when its lane's turn has come               |
-|           | failed                 | the dispatcher, when its lane's destination is given up             |
-|           | withdrawn              | a later run over the same source that no longer has the alert       |
-|           | sent                   | a late `ok` of a claim that had been given up for lost              |
-| sending   | sent, failed, unknown  | the settle after the POST                                           |
-|           | pending                | the settle after a 429, a retry, or a POST that certainly never left|
-|           | unknown                | the rescue of a run whose process died                              |
-| failed    | pending                | the next run of the month that still has the alert                  |
-|           | withdrawn              | a later run over the same source that no longer has it              |
-|           | sent                   | a late `ok` of a claim that had been given up for lost              |
-| unknown   | sent                   | a late `ok` of the same attempt; a person who settles the doubt so  |
-|           | pending                | the next run, under `AMBIGUOUS_SENDS=resend`; a person likewise     |
-| withdrawn | pending, failed        | a later run whose evaluation has the alert again                    |
-|           | sent                   | a late `ok` of a claim that had been given up for lost              |
-| sent      | nothing                | nobody: `sent` has no exit                                          |
-"""
-
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class DeliveryStatus(StrEnum):
-    """What has become of an alert, over all runs."""
+    """What has become of an alert, over all runs; `TRANSITIONS` says how it gets there."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -33,6 +14,83 @@ class DeliveryStatus(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     WITHDRAWN = "withdrawn"
+
+
+class Step(StrEnum):
+    """What takes an alert from one status to another; each is part of one verb of the store."""
+
+    RECORD = "record"
+    """A run whose evaluation has the alert puts it into the outbox, or renews it there."""
+    WITHDRAW = "withdraw"
+    """A run over the same source whose evaluation no longer has it."""
+    CLAIM = "claim"
+    """The dispatcher, when its lane's turn has come and a sender is free: durable before the POST."""
+    SETTLE = "settle"
+    """The dispatcher, with what came of the claim."""
+    SETTLE_LATE = "settle_late"
+    """The same, with an `ok` to a claim that had been given up for lost, whatever became of it since."""
+    END_LANE = "end_lane"
+    """The dispatcher, when a destination is given up."""
+    LOSE = "lose"
+    """The end of a run, or of its process, while the request was on its way."""
+    SETTLE_DOUBT = "settle_doubt"
+    """A person who says whether Slack has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A way from one status to another."""
+
+    step: Step
+    start: DeliveryStatus | None
+    """None: the alert was not in the outbox."""
+    end: DeliveryStatus
+    when: str
+
+
+def _transitions() -> tuple[Transition, ...]:
+    pending, sending, sent = DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.SENT
+    failed, unknown, withdrawn = DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN, DeliveryStatus.WITHDRAWN
+    return (
+        Transition(Step.RECORD, None, pending, "it is new"),
+        Transition(Step.RECORD, None, failed, "it is new, and its route leads to no channel"),
+        Transition(Step.RECORD, pending, failed, "its route leads to no channel any more"),
+        Transition(Step.RECORD, failed, pending, "it is tried again"),
+        Transition(Step.RECORD, unknown, pending, "AMBIGUOUS_SENDS=resend"),
+        Transition(Step.RECORD, withdrawn, pending, "the data have it again"),
+        Transition(Step.RECORD, withdrawn, failed, "the data have it again, without a channel"),
+        Transition(Step.WITHDRAW, pending, withdrawn, "the data no longer have it"),
+        Transition(Step.WITHDRAW, failed, withdrawn, "the data no longer have it"),
+        Transition(Step.CLAIM, pending, sending, "its lane's turn has come"),
+        Transition(Step.SETTLE, sending, sent, "Slack took it"),
+        Transition(Step.SETTLE, sending, failed, "Slack rejected it, or its retries are used up"),
+        Transition(Step.SETTLE, sending, pending, "a 429, a retry, or it certainly never left"),
+        Transition(Step.SETTLE, sending, unknown, "no complete answer came"),
+        Transition(Step.SETTLE_LATE, pending, sent, "Slack had taken it"),
+        Transition(Step.SETTLE_LATE, failed, sent, "Slack had taken it"),
+        Transition(Step.SETTLE_LATE, unknown, sent, "Slack had taken it"),
+        Transition(Step.SETTLE_LATE, withdrawn, sent, "Slack had taken it"),
+        Transition(Step.END_LANE, pending, failed, "its destination refuses connections"),
+        Transition(Step.LOSE, sending, unknown, "nobody saw the answer"),
+        Transition(Step.SETTLE_DOUBT, unknown, sent, "Slack has it"),
+        Transition(Step.SETTLE_DOUBT, unknown, pending, "it is to be sent again"),
+    )
+
+
+TRANSITIONS: Final = _transitions()
+"""The whole state machine of an alert: what is not here does not happen. `sent` has no exit."""
+_ALLOWED: Final = frozenset((way.step, way.start, way.end) for way in TRANSITIONS)
+
+
+def check_transition(step: Step, start: DeliveryStatus | None, end: DeliveryStatus) -> None:
+    """Raise ValueError where a step may not lead from `start` to `end`; to stay is always allowed."""
+    if start is not end and (step, start, end) not in _ALLOWED:
+        raise ValueError(f"{step} must not take an alert from {start} to {end}")
+
+
+def starts_of(step: Step) -> frozenset[DeliveryStatus]:
+    """Return the statuses that a step takes alerts from."""
+    return frozenset(way.start for way in TRANSITIONS if way.step is step and way.start is not None)
 
 
 class Outcome(StrEnum):

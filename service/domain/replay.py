@@ -11,9 +11,6 @@ from service.domain.alert import Alert
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Outcome, Reason
 from service.domain.run import Action, Restatement
 
-WITHDRAWABLE: Final = frozenset({DeliveryStatus.PENDING, DeliveryStatus.FAILED})
-"""What never left can be taken back; of what did, or may have, it can only be said."""
-
 _NOTHING: Final = Restatement()
 _OUTCOME_UNSENT: Final = {
     Action.SKIP_REPLAY: Outcome.SKIPPED_REPLAY,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.domain.delivery_status import DeliveryStatus, Reason
+from service.domain.delivery_status import TRANSITIONS, DeliveryStatus, Reason, Step
 from service.store.outbox.send import OutboxEntry
 from service.store.runs.state import MonthLease
 from tests.support.given import LEASE_S, NOW, Given, routed, the_answer
@@ -213,7 +213,7 @@ async def test_an_answer_belongs_to_its_own_claim(given: Given) -> None:
     assert await given.status_of("a") == "sending"
 
 
-@pytest.mark.parametrize("status", list(DeliveryStatus))
+@pytest.mark.parametrize("status", [way.end for way in TRANSITIONS if way.step is Step.SETTLE])
 async def test_sent_has_no_exit(given: Given, status: DeliveryStatus) -> None:
     """Nothing that is said of a sent alert afterwards changes its row."""
     lease, entry = await _one_claimed(given)
@@ -224,6 +224,14 @@ async def test_sent_has_no_exit(given: Given, status: DeliveryStatus) -> None:
         lease, ["amer"], status=DeliveryStatus.FAILED, reason=Reason.DEADLINE, message="late", now=NOW
     )
     assert await given.row_of("a") == row
+
+
+async def test_an_answer_that_cannot_be_is_refused(given: Given) -> None:
+    """No answer withdraws an alert: the verb refuses to write that down, and nothing has changed."""
+    lease, entry = await _one_claimed(given)
+    with pytest.raises(ValueError, match="settle must not"):
+        await given.settled(lease, the_answer(entry, DeliveryStatus.WITHDRAWN))
+    assert await given.status_of("a") == "sending"
 
 
 async def test_a_lane_that_is_given_up_fails_what_it_did_not_come_to(given: Given) -> None:

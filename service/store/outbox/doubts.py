@@ -6,7 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from service.domain.alert_record import AlertRecord, SettledDoubt
-from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, SettleAs
+from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, SettleAs, Step, starts_of
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.domain.month import Month
 from service.store.database.database import Database
@@ -78,7 +78,7 @@ def _settle(
     table = alert_outcomes.c
     settled = connection.execute(
         alert_outcomes.update()
-        .where(table.id == _clean(alert_id), table.status == DeliveryStatus.UNKNOWN)
+        .where(table.id == _clean(alert_id), table.status.in_(starts_of(Step.SETTLE_DOUBT)))
         .values(
             status=_STATUS[settle_as],
             error=None,

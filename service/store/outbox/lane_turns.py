@@ -12,35 +12,9 @@ import orjson
 import sqlalchemy as sa
 
 from service.domain.pace import Pace
-from service.store.database.json_rows import json_rows, over_rows
+from service.store.sql import NamedSql, json_rows
 
-STANDING_SQL: Final = {
-    "sqlite": """
-        (SELECT json_group_array(json_array(lane, next_turn, paused_until)) FROM lanes
-         WHERE lane IN (SELECT value FROM json_each(:lanes)))""",
-    "postgresql": """
-        (SELECT json_agg(json_build_array(lane, next_turn, paused_until))::text FROM lanes
-         WHERE lane IN (SELECT json_array_elements_text(CAST(:lanes AS json))))""",
-}
-"""How the lanes of the parameter `:lanes` stand, as part of a statement that is made anyway: one more for
-each claim would cost a tenth of the alerts that leave in a second where there is no pace."""
-
-_ADVANCE: Final = over_rows(
-    """
-    INSERT INTO lanes (lane, next_turn) SELECT r.lane, r.next_turn FROM {rows} WHERE true
-    ON CONFLICT (lane) DO UPDATE SET next_turn = excluded.next_turn
-    """,
-    {"lane": "text", "next_turn": "double precision"},
-)
-
-_PAUSE: Final = over_rows(
-    """
-    INSERT INTO lanes (lane, paused_until) SELECT r.lane, {clock} + max(r.pause_s) FROM {rows} GROUP BY r.lane
-    ON CONFLICT (lane) DO UPDATE SET paused_until = excluded.paused_until
-    WHERE lanes.paused_until < excluded.paused_until
-    """,
-    {"lane": "text", "pause_s": "double precision"},
-)
+_SQL: Final = NamedSql(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +46,7 @@ def take_turns(
 ) -> dict[str, Turns]:
     """Book as many of the turns `wanted` of each lane, by its key, as have come by the database's clock.
 
-    `standing` is what `STANDING_SQL` said.
+    `standing` is how they stand: JSON rows of key, next turn and end of the pause.
     """
     known = {key: times for key, *times in orjson.loads(standing or "[]")}
     taken: dict[str, Turns] = {}
@@ -93,11 +67,11 @@ def take_turns(
         if turns.granted and lane.interval:
             advanced.append({"lane": key, "next_turn": pace.next_turn})
     if advanced:
-        connection.execute(_ADVANCE[connection.dialect.name], {"rows": json_rows(advanced)})
+        _SQL.execute(connection, "advance", {"rows": json_rows(advanced)})
     return taken
 
 
 def pause_lanes(connection: sa.Connection, pauses: Sequence[tuple[str, float]]) -> None:
     """Let nothing leave the lanes named for so many seconds from now; a longer pause stays as it is."""
     rows = [{"lane": key, "pause_s": pause_s} for key, pause_s in pauses]
-    connection.execute(_PAUSE[connection.dialect.name], {"rows": json_rows(rows)})
+    _SQL.execute(connection, "pause", {"rows": json_rows(rows)})

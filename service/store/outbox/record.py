@@ -9,15 +9,25 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from service.domain.alert import RISK_ALERT
-from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Outcome, Reason
+from service.domain.delivery_status import (
+    AmbiguousSends,
+    DeliveryStatus,
+    Outcome,
+    Reason,
+    Step,
+    check_transition,
+    starts_of,
+)
 from service.domain.month import Month
-from service.domain.replay import WITHDRAWABLE, Decision, Replay, RoutedAlert, Standing, decide_replay
+from service.domain.replay import Decision, Replay, RoutedAlert, Standing, decide_replay
 from service.domain.run import Action, WithdrawnAlert
 from service.store.database.database import Database
 from service.store.rows import facts_row, restated_text, withdrawn_alert
 from service.store.runs.state import MonthLease, check_holds, check_running
 from service.store.schema.tables import FACTS, alert_outcomes, run_outcomes, run_withdrawals, runs
 
+_STATUS: Final = {Action.SEND: DeliveryStatus.PENDING, Action.FAIL: DeliveryStatus.FAILED}
+"""Of the alerts that a run puts into the outbox, or renews there."""
 _BATCH: Final = 500
 """Rows per statement: over a network the event loop gets its turn in between."""
 
@@ -154,7 +164,7 @@ def _upsert(
     fresh: list[_Open] = []
     known: list[_Open] = []
     for position, (item, decision) in enumerate(zip(routed, decisions, strict=True)):
-        if decision.action in {Action.SEND, Action.FAIL}:
+        if decision.action in _STATUS:
             one = (item.alert.alert_id, position, item, decision)
             (known if one[0] in standings else fresh).append(one)
     new = {"month": str(lease.month), "alert_type": RISK_ALERT, "created_at": now}
@@ -164,6 +174,8 @@ def _upsert(
     )
     for batch in _batches(new_rows):
         connection.execute(alert_outcomes.insert(), batch)
+    for one in known:
+        check_transition(Step.RECORD, standings[one[0]].status, _STATUS[one[3].action])
     renewed_rows = ({**_outbox_row(one, lease.run_id, now), "b_id": one[0]} for one in known)
     renew = alert_outcomes.update().where(alert_outcomes.c.id == sa.bindparam("b_id"))
     for batch in _batches(renewed_rows):
@@ -179,7 +191,7 @@ def _outbox_row(one: _Open, run_id: str, now: datetime) -> dict[str, Any]:
         "channel": item.channel,
         "position": position,
         "payload": item.payload if sends else None,
-        "status": DeliveryStatus.PENDING if sends else DeliveryStatus.FAILED,
+        "status": _STATUS[decision.action],
         "error": decision.reason,
         "error_message": None if sends else unknown_region_text(item.alert.account_region),
         "http_status": None,
@@ -191,11 +203,11 @@ def _outbox_row(one: _Open, run_id: str, now: datetime) -> dict[str, Any]:
 
 
 def _withdraw(connection: sa.Connection, replay: Replay, now: datetime) -> None:
-    """Take back what never left and is no alert any more."""
+    """Take back what never left and is no alert any more; of what did, or may have, it can only be said."""
     for batch in _batches(iter(replay.withdrawn)):
         connection.execute(
             alert_outcomes.update()
-            .where(alert_outcomes.c.id.in_(batch), alert_outcomes.c.status.in_(WITHDRAWABLE))
+            .where(alert_outcomes.c.id.in_(batch), alert_outcomes.c.status.in_(starts_of(Step.WITHDRAW)))
             .values(status=DeliveryStatus.WITHDRAWN, error=None, error_message=None, updated_at=now)
         )
 

@@ -15,103 +15,14 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 
-from service.domain.delivery_status import DeliveryStatus, Reason
-from service.store.database.database import CLOCK_SQL, Database
-from service.store.database.json_rows import json_rows, over_rows
-from service.store.outbox.lane_turns import STANDING_SQL, SharedLane, Turns, pause_lanes, take_turns
+from service.domain.delivery_status import DeliveryStatus, Reason, Step, check_transition
+from service.store.database.database import Database
+from service.store.outbox.lane_turns import SharedLane, Turns, pause_lanes, take_turns
 from service.store.runs.state import WAITS_FOR_THE_NEXT_RUN, MonthLease, check_holds
-from service.store.schema.tables import IS_OPEN, UtcTimestamp, alert_outcomes
+from service.store.schema.tables import alert_outcomes
+from service.store.sql import NamedSql, json_rows
 
-_SETTLED: Final = {
-    "alert_id": "text",
-    "claim": "integer",
-    "status": "text",
-    "error": "text",
-    "error_message": "text",
-    "http_status": "integer",
-    "retry_after_s": "double precision",
-    "posted": "boolean",
-    "claimed_at": "timestamptz",
-    "settled_at": "timestamptz",
-    "sent_at": "timestamptz",
-    "retries": "integer",
-    "rate_limits": "integer",
-    "not_before": "timestamptz",
-}
-_CLAIMED: Final = {"id": "text", "claims": "integer"}
-
-# An answer belongs to the claim under which its POST was made. An `ok` that comes late, after that claim was
-# given up for lost, is believed whatever has become of the row, unless it was claimed again; another late
-# answer changes nothing.
-_SETTLE = over_rows(
-    """
-    UPDATE alert_outcomes
-    SET status = r.status, error = r.error, error_message = r.error_message, http_status = r.http_status,
-        sent_at = r.sent_at, retries = r.retries, rate_limits = r.rate_limits, not_before = r.not_before,
-        updated_at = r.settled_at
-    FROM {rows}
-    WHERE alert_outcomes.id = r.alert_id AND alert_outcomes.claims = r.claim
-      AND alert_outcomes.status <> 'sent' AND (alert_outcomes.status = 'sending' OR r.status = 'sent')
-    RETURNING alert_outcomes.id
-    """,
-    _SETTLED,
-)
-
-# An answer that changes nothing is in the ledger all the same where it was written before, in a transaction
-# whose end nobody heard.
-_STANDS = over_rows(
-    """
-    SELECT alert_outcomes.id FROM alert_outcomes, {rows}
-    WHERE alert_outcomes.id = r.alert_id AND alert_outcomes.claims = r.claim
-      AND alert_outcomes.status = r.status
-    """,
-    _SETTLED,
-)
-
-_RECORD_ATTEMPT = over_rows(
-    """
-    INSERT INTO attempts (alert_id, claim, run_id, claimed_at, settled_at, http_status, retry_after_s,
-                          status, error, error_message)
-    SELECT r.alert_id, r.claim, :run_id, r.claimed_at, r.settled_at, r.http_status, r.retry_after_s,
-           r.status, r.error, r.error_message
-    FROM {rows} WHERE r.posted
-    ON CONFLICT (alert_id, claim) DO UPDATE
-    SET settled_at = excluded.settled_at, http_status = excluded.http_status, status = excluded.status,
-        error = NULL, error_message = NULL
-    WHERE excluded.status = 'sent'
-    """,
-    _SETTLED,
-)
-
-_RENEW = {
-    dialect: sa.text(f"""
-        UPDATE runs
-        SET expires_at = {clock} + :lease_s,
-            delivery_left_s = CASE WHEN delivery_left_s < :left_s THEN delivery_left_s ELSE :left_s END
-        WHERE run_id = :run_id AND status = 'running' AND epoch = :epoch AND cancelled_at IS NULL
-        RETURNING {clock} AS now, delivery_left_s, {STANDING_SQL[dialect]} AS lanes
-    """)  # noqa: S608  # constants
-    for dialect, clock in CLOCK_SQL.items()
-}
-
-# SQLite would search for the plain run_id through all rows of the run: measured 15 times slower than by the
-# ids alone, at 12,000 rows.
-_CLAIM = {
-    dialect: statement.bindparams(sa.bindparam("now", type_=UtcTimestamp))
-    for dialect, statement in over_rows(
-        """
-        UPDATE alert_outcomes
-        SET status = 'sending', claims = alert_outcomes.claims + 1, claimed_at = :now, updated_at = :now
-        FROM {rows}
-        WHERE alert_outcomes.id = r.id AND alert_outcomes.claims = r.claims
-          AND alert_outcomes.run_id || '' = :run_id AND alert_outcomes.status = 'pending'
-        RETURNING alert_outcomes.id
-        """,
-        _CLAIMED,
-    ).items()
-}
-
-_COUNT_OPEN = sa.text(f"SELECT status, count(*) FROM alert_outcomes WHERE {IS_OPEN} GROUP BY status")  # noqa: S608  # a constant
+_SQL: Final = NamedSql(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,26 +161,25 @@ class Outbox:
         ]
 
         def work(connection: sa.Connection) -> Claimed:
-            dialect = connection.dialect.name
             written: set[str] = set()
             if settlements:
                 settled = {"rows": json_rows(map(_settled, settlements))}
-                written = set(connection.execute(_SETTLE[dialect], settled).scalars())
+                written = set(_SQL.execute(connection, "settle", settled).scalars())
                 if len(written) < len(settlements):
-                    written.update(connection.execute(_STANDS[dialect], settled).scalars())
-                connection.execute(_RECORD_ATTEMPT[dialect], {**settled, "run_id": lease.run_id})
+                    written.update(_SQL.execute(connection, "stands", settled).scalars())
+                _SQL.execute(connection, "record_attempts", {**settled, "run_id": lease.run_id})
             if pauses:
                 pause_lanes(connection, pauses)
             if not claims:
                 return Claimed(settled=written)
-            renewed = connection.execute(_RENEW[dialect], renewal).one_or_none()
+            renewed = _SQL.execute(connection, "renew", renewal).one_or_none()
             if renewed is None:
                 return Claimed(settled=written, is_overtaken=True)
             turns = take_turns(connection, wanted, now=renewed.now, standing=renewed.lanes)
             due, waits = _sorted_out(claims, lanes, turns)
             batch = json_rows({"id": item.alert_id, "claims": item.claims} for item in due)
             claiming = {"rows": batch, "run_id": lease.run_id, "now": now}
-            granted = connection.execute(_CLAIM[dialect], claiming).scalars() if due else ()
+            granted = _SQL.execute(connection, "claim", claiming).scalars() if due else ()
             left_s = renewed.delivery_left_s
             return Claimed(settled=written, alert_ids=set(granted), waits=waits, left_s=left_s)
 
@@ -290,6 +200,7 @@ class Outbox:
         `status` is `failed` where the destination was given up, `pending` where only time ran out. Raises
         OvertakenError when the lease is lost.
         """
+        check_transition(Step.END_LANE, DeliveryStatus.PENDING, status)
         table = alert_outcomes.c
         rest = (
             alert_outcomes.update()
@@ -315,7 +226,8 @@ class Outbox:
         """Count the alerts of all months that have not gone out, by status."""
 
         def work(connection: sa.Connection) -> dict[str, int]:
-            counts: dict[str, int] = dict(connection.execute(_COUNT_OPEN).all())
+            found = _SQL.execute(connection, "undelivered")
+            counts: dict[str, int] = {row.status: row.alerts for row in found}
             counts.pop(DeliveryStatus.SENDING, None)  # on its way is neither
             return counts
 
@@ -354,6 +266,7 @@ def _sorted_out(
 
 
 def _settled(item: Settlement) -> dict[str, Any]:
+    check_transition(Step.SETTLE, DeliveryStatus.SENDING, item.status)
     settled_at = _text(item.settled_at)
     return {
         "alert_id": item.alert_id,

@@ -5,39 +5,22 @@ Functions over a connection, each inside the transaction of the verb that calls 
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import sqlalchemy as sa
 
-from service.domain.delivery_status import Reason, SettleAs
+from service.domain.delivery_status import DeliveryStatus, Reason, SettleAs, Step, starts_of
 from service.domain.errors import CancelledRunError, InterruptedRunError, OvertakenError
 from service.domain.month import Month
 from service.domain.run import RunStatus
 from service.store.database.database import DatabaseClock
 from service.store.schema.tables import alert_outcomes, decisions, month_leases, run_outcomes, runs
+from service.store.sql import NamedSql
 
-_CLOSE_OUTCOMES = sa.text("""
-    UPDATE run_outcomes SET
-        outcome = CASE a.status WHEN 'sent' THEN 'sent' WHEN 'failed' THEN 'failed'
-                                WHEN 'unknown' THEN 'unknown' ELSE 'unsent' END,
-        reason = CASE a.status WHEN 'sent' THEN NULL ELSE a.error END,
-        error_message = CASE a.status WHEN 'sent' THEN NULL ELSE a.error_message END,
-        http_status = a.http_status,
-        attempts = (SELECT count(*) FROM attempts t WHERE t.alert_id = a.id AND t.run_id = :run_id)
-    FROM alert_outcomes a
-    WHERE run_outcomes.run_id = :run_id AND run_outcomes.outcome = 'pending' AND a.id = run_outcomes.alert_id
-""")
-
-# The POSTs that were on their way when the run ended: nobody saw their answers.
-_RECORD_LOST_ATTEMPTS = sa.text("""
-    INSERT INTO attempts (alert_id, claim, run_id, claimed_at, settled_at, status, error, error_message)
-    SELECT id, claims, run_id, claimed_at, :now, 'unknown', 'interrupted', :message
-    FROM alert_outcomes WHERE run_id = :run_id AND status = 'sending'
-""").bindparams(sa.bindparam("now", type_=alert_outcomes.c.updated_at.type))
-
-_DIED = "the process that ran it stopped before it had finished"
-_LOST = "the run ended while the request was on its way"
+_SQL: Final = NamedSql(__name__)
+_DIED: Final = "the process that ran it stopped before it had finished"
+_LOST: Final = "the run ended while the request was on its way"
 
 
 WAITS_FOR_THE_NEXT_RUN = sa.exists().where(
@@ -140,18 +123,18 @@ def close_dead(connection: sa.Connection, run_id: str, now: datetime) -> int:
 
 def lose_what_is_on_its_way(connection: sa.Connection, run_id: str, now: datetime) -> int:
     """Turn what a run was sending to `unknown`: Slack may or may not have it."""
-    connection.execute(_RECORD_LOST_ATTEMPTS, {"run_id": run_id, "now": now, "message": _LOST})
+    _SQL.execute(connection, "record_lost_attempts", {"run_id": run_id, "now": now, "message": _LOST})
     lost = connection.execute(
         alert_outcomes.update()
-        .where(alert_outcomes.c.run_id == run_id, alert_outcomes.c.status == "sending")
-        .values(status="unknown", error=Reason.INTERRUPTED, error_message=_LOST, updated_at=now)
+        .where(alert_outcomes.c.run_id == run_id, alert_outcomes.c.status.in_(starts_of(Step.LOSE)))
+        .values(status=DeliveryStatus.UNKNOWN, error=Reason.INTERRUPTED, error_message=_LOST, updated_at=now)
     )
     return lost.rowcount
 
 
 def close_outcomes(connection: sa.Connection, run_id: str) -> dict[str, int]:
     """Decide every outcome that the outbox has decided, and count them as `count_outcomes` does."""
-    connection.execute(_CLOSE_OUTCOMES, {"run_id": run_id})
+    _SQL.execute(connection, "close_outcomes", {"run_id": run_id})
     return count_outcomes(connection, run_id)
 
 

@@ -1,63 +1,84 @@
-"""The states of a delivery: what their table says agrees with itself and with the lane's verdicts."""
+"""The states of a delivery: their table agrees with itself, with the drawing and with the lane's verdicts."""
 
 import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 
 from service.delivery.lane import LaneState, Tries, judge
 from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
 from service.domain import delivery_status as delivery
-from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
+from service.domain.delivery_status import (
+    TRANSITIONS,
+    DeliveryStatus,
+    Outcome,
+    Reason,
+    Step,
+    check_transition,
+)
 from service.domain.replay import Standing, decide_action
 from service.domain.run import Action
 from tests.support.alerts import made_alert
 
-
-def documented_exits() -> dict[str, set[str]]:
-    """Return, for each state in the table of the module's docstring, the states that it is left to."""
-    exits: dict[str, set[str]] = {}
-    state = ""
-    for row in re.findall(r"^\|(.+)\|$", delivery.__doc__ or "", re.MULTILINE)[2:]:
-        name, targets, by_whom = (cell.strip() for cell in row.split("|"))
-        state = name or state
-        assert by_whom
-        exits.setdefault(state, set()).update(target.strip() for target in targets.split(","))
-    return exits
+DRAWING = Path(__file__).parents[3] / "docs" / "architecture.md"
 
 
-def test_the_table_names_every_state() -> None:
-    """Each state has its row, and each is left only to states that there are."""
-    exits = documented_exits()
-    assert set(exits) == set(DeliveryStatus)
-    assert set().union(*exits.values()) - {"nothing"} <= set(DeliveryStatus)
+def exits(state: DeliveryStatus | None) -> set[DeliveryStatus]:
+    """Return what a state is left to; None stands for an alert that is not in the outbox."""
+    return {way.end for way in TRANSITIONS if way.start is state}
+
+
+def test_the_drawing_shows_every_transition_and_no_other() -> None:
+    """The diagram in docs/architecture.md has an arrow for each way in the table."""
+    (diagram,) = [
+        part for part in DRAWING.read_text().split("```") if "stateDiagram" in part and "withdrawn" in part
+    ]
+    drawn = set(re.findall(r"^ *(\S+) --> ([^\s:]+)", diagram, re.MULTILINE))
+    final = ("sent", "[*]")
+    assert drawn == {(str(way.start or "[*]"), str(way.end)) for way in TRANSITIONS} | {final}
+
+
+def test_every_transition_is_named_once() -> None:
+    """No way stands twice in the table, and every step has one."""
+    assert len({(way.step, way.start, way.end) for way in TRANSITIONS}) == len(TRANSITIONS)
+    assert {way.step for way in TRANSITIONS} == set(Step)
 
 
 def test_sent_has_no_exit() -> None:
     """What Slack took stays so, and it is the only state without an exit."""
-    exits = documented_exits()
-    assert [state for state, targets in exits.items() if targets == {"nothing"}] == ["sent"]
-    assert not any("nothing" in targets for state, targets in exits.items() if state != "sent")
+    assert [state for state in DeliveryStatus if not exits(state)] == [DeliveryStatus.SENT]
 
 
 def test_sending_is_entered_by_a_claim_only() -> None:
     """Only a pending alert becomes `sending`, so that nothing is posted that was not claimed."""
-    assert [state for state, targets in documented_exits().items() if "sending" in targets] == ["pending"]
+    ways = [(way.step, way.start) for way in TRANSITIONS if way.end is DeliveryStatus.SENDING]
+    assert ways == [(Step.CLAIM, DeliveryStatus.PENDING)]
 
 
 def test_every_state_is_reached_and_leads_to_sent() -> None:
-    """From `pending` every state can be reached, and from every state `sent`: nothing is lost for good."""
-    exits = documented_exits()
+    """From nothing every state can be reached, and from every state `sent`: nothing is lost for good."""
 
-    def reached_from(start: str) -> set[str]:
-        seen = {start}
-        while more := set().union(*(exits[state] for state in seen)) - seen - {"nothing"}:
+    def reached_from(start: DeliveryStatus | None) -> set[DeliveryStatus]:
+        seen = exits(start)
+        while more := set[DeliveryStatus]().union(*(exits(state) for state in seen)) - seen:
             seen |= more
         return seen
 
-    assert reached_from("pending") == set(DeliveryStatus)
+    assert reached_from(None) == set(DeliveryStatus)
     for state in DeliveryStatus:
-        assert "sent" in reached_from(state)
+        assert DeliveryStatus.SENT in reached_from(state) | {state}
+
+
+def test_a_step_that_is_not_in_the_table_is_refused() -> None:
+    """Over all steps and states: what the table has passes, staying passes, everything else raises."""
+    allowed = {(way.step, way.start, way.end) for way in TRANSITIONS}
+    for step, start, end in product(Step, (None, *DeliveryStatus), DeliveryStatus):
+        if start is end or (step, start, end) in allowed:
+            check_transition(step, start, end)
+        else:
+            with pytest.raises(ValueError, match=f"{step} must not"):
+                check_transition(step, start, end)
 
 
 ANSWERS: list[SendResult] = [
@@ -72,7 +93,7 @@ ANSWERS: list[SendResult] = [
 
 
 def test_the_settle_leads_where_the_table_says() -> None:
-    """Over every answer, early and late, the verdicts are exactly the documented exits of `sending`."""
+    """Over every answer, with and without patience left, the verdicts are exactly where a settle may lead."""
     verdicts = {
         judge(
             answer,
@@ -81,16 +102,15 @@ def test_the_settle_leads_where_the_table_says() -> None:
             now=0,
             max_retries=3,
             jitter=0,
-        ).status.value
+        ).status
         for answer, spent in product(ANSWERS, (0, 9))
     }
-    assert verdicts == documented_exits()["sending"]
+    assert verdicts == {way.end for way in TRANSITIONS if way.step is Step.SETTLE}
 
 
 @pytest.mark.parametrize("policy", delivery.AmbiguousSends)
 def test_what_is_sent_again_may_become_pending(policy: delivery.AmbiguousSends) -> None:
-    """Wherever a run decides to send, the table allows the way to `pending`, or the alert is there."""
-    exits = documented_exits()
+    """Wherever a run decides to send, the table allows the way to `pending`."""
     for status in DeliveryStatus:
         alert = made_alert()
         standing = Standing(
@@ -102,8 +122,9 @@ def test_what_is_sent_again_may_become_pending(policy: delivery.AmbiguousSends) 
             same_source=True,
         )
         decision = decide_action(standing, alert, "channel", policy)
-        if decision.action is Action.SEND and status not in {DeliveryStatus.PENDING, DeliveryStatus.SENDING}:
-            assert "pending" in exits[status]
+        # None is `sending` then: the rescue of a dead run comes before the recording of the next.
+        if decision.action is Action.SEND and status is not DeliveryStatus.SENDING:
+            check_transition(Step.RECORD, status, DeliveryStatus.PENDING)
 
 
 @pytest.mark.parametrize(

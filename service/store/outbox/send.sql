@@ -1,0 +1,70 @@
+-- What has been answered is settled and what leaves next is claimed, a batch each, in one transaction.
+
+-- name: settle
+-- An answer belongs to the claim under which its POST was made. An `ok` that comes late, after that claim was
+-- given up for lost, is believed whatever has become of the row, unless it was claimed again; another late
+-- answer changes nothing.
+-- rows: alert_id text, claim integer, status text, error text, error_message text, http_status integer, retries integer, rate_limits integer, sent_at timestamptz, not_before timestamptz, settled_at timestamptz
+UPDATE alert_outcomes
+SET status = r.status, error = r.error, error_message = r.error_message, http_status = r.http_status,
+    sent_at = r.sent_at, retries = r.retries, rate_limits = r.rate_limits, not_before = r.not_before,
+    updated_at = r.settled_at
+FROM {rows}
+WHERE alert_outcomes.id = r.alert_id AND alert_outcomes.claims = r.claim
+  AND alert_outcomes.status <> 'sent' AND (alert_outcomes.status = 'sending' OR r.status = 'sent')
+RETURNING alert_outcomes.id;
+
+-- name: stands
+-- An answer that changes nothing is in the ledger all the same where it was written before, in a transaction
+-- whose end nobody heard.
+-- rows: alert_id text, claim integer, status text
+SELECT alert_outcomes.id FROM alert_outcomes, {rows}
+WHERE alert_outcomes.id = r.alert_id AND alert_outcomes.claims = r.claim AND alert_outcomes.status = r.status;
+
+-- name: record_attempts
+-- rows: alert_id text, claim integer, claimed_at timestamptz, settled_at timestamptz, http_status integer, retry_after_s double precision, status text, error text, error_message text, posted boolean
+INSERT INTO attempts (alert_id, claim, run_id, claimed_at, settled_at, http_status, retry_after_s,
+                      status, error, error_message)
+SELECT r.alert_id, r.claim, :run_id, r.claimed_at, r.settled_at, r.http_status, r.retry_after_s,
+       r.status, r.error, r.error_message
+FROM {rows} WHERE r.posted
+ON CONFLICT (alert_id, claim) DO UPDATE
+SET settled_at = excluded.settled_at, http_status = excluded.http_status, status = excluded.status,
+    error = NULL, error_message = NULL
+WHERE excluded.status = 'sent';
+
+-- name: renew (sqlite)
+-- The lanes are looked up here because this statement is made anyway: one more for each claim would cost a
+-- tenth of the alerts that leave in a second where there is no pace.
+UPDATE runs
+SET expires_at = {clock} + :lease_s,
+    delivery_left_s = CASE WHEN delivery_left_s < :left_s THEN delivery_left_s ELSE :left_s END
+WHERE run_id = :run_id AND status = 'running' AND epoch = :epoch AND cancelled_at IS NULL
+RETURNING {clock} AS now, delivery_left_s,
+    (SELECT json_group_array(json_array(lane, next_turn, paused_until)) FROM lanes
+     WHERE lane IN (SELECT value FROM json_each(:lanes))) AS lanes;
+
+-- name: renew (postgresql)
+UPDATE runs
+SET expires_at = {clock} + :lease_s,
+    delivery_left_s = CASE WHEN delivery_left_s < :left_s THEN delivery_left_s ELSE :left_s END
+WHERE run_id = :run_id AND status = 'running' AND epoch = :epoch AND cancelled_at IS NULL
+RETURNING {clock} AS now, delivery_left_s,
+    (SELECT json_agg(json_build_array(lane, next_turn, paused_until))::text FROM lanes
+     WHERE lane IN (SELECT json_array_elements_text(CAST(:lanes AS json)))) AS lanes;
+
+-- name: claim
+-- SQLite would search for the plain run_id through all rows of the run: measured 15 times slower than by the
+-- ids alone, at 12,000 rows.
+-- rows: id text, claims integer
+UPDATE alert_outcomes
+SET status = 'sending', claims = alert_outcomes.claims + 1, claimed_at = :now, updated_at = :now
+FROM {rows}
+WHERE alert_outcomes.id = r.id AND alert_outcomes.claims = r.claims
+  AND alert_outcomes.run_id || '' = :run_id AND alert_outcomes.status = 'pending'
+RETURNING alert_outcomes.id;
+
+-- name: undelivered
+-- In the words of the index over what is open: SQLite uses it for no others.
+SELECT status, count(*) AS alerts FROM alert_outcomes
+WHERE status IN ('pending', 'sending', 'failed', 'unknown') GROUP BY status;
