@@ -28,9 +28,9 @@ load: $(VENV)/.installed ## thousands of alerts through the mock Slack, with and
 bench: .venv-bench/.installed ## benchmarks against DuckDB, Polars and pandas (SIZE=full, ONLY="evaluate start")
 	@.venv-bench/bin/python -m benchmarks --size $(SIZE) $(if $(ONLY),--only $(ONLY))
 
-examples: $(VENV)/.installed ## docs/examples/ from a real file: make examples SOURCE=/path/to/file.parquet
+examples: $(VENV)/.installed ## the examples of the API from a real file: make examples SOURCE=/path/to/file.parquet
 	@test -n "$(SOURCE)" || { echo "make examples SOURCE=/path/to/monthly_account_status.parquet"; exit 1; }
-	@$(BIN)/python -m mock_slack.examples "$(SOURCE)" docs/examples
+	@$(BIN)/python -m mock_slack.examples "$(SOURCE)" service/api/examples
 
 lint: $(VENV)/.installed ## ruff, and the layers that imports must respect
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache

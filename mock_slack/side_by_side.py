@@ -31,7 +31,7 @@ def get(url: str) -> Any:
         return json.load(answer)
 
 
-def post(url: str, body: dict[str, Any]) -> Any:
+def post(url: str, body: object) -> Any:
     """Return the JSON that a URL of this machine answers a POST with; raises OSError."""
     request = urllib.request.Request(  # noqa: S310  # http to this machine
         url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from service.api.context import Context
 from service.api.errors import install_error_handlers
 from service.api.middleware import TracingMiddleware
-from service.api.openapi import document_examples
+from service.api.openapi import fill_in_examples
 from service.api.routes import alerts, health, preview, runs
 from service.settings import Settings
 from service.telemetry.redaction import Redactor
@@ -37,12 +37,11 @@ def create_app(
     )
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     install_error_handlers(api, Redactor(settings.secrets()))
-    routers = (runs.router, preview.router, alerts.router, health.router)
-    for each in routers:
-        api.include_router(each)
+    for each in (runs, preview, alerts, health):
+        api.include_router(each.router)
     document = api.openapi
     # FastAPI's documented way to extend the document is to replace this method; it is computed once.
-    api.openapi = lambda: document_examples(document(), routers)  # type: ignore[method-assign]
+    api.openapi = lambda: fill_in_examples(document())  # type: ignore[method-assign]
     return api
 
 

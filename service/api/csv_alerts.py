@@ -8,7 +8,6 @@ from typing import Any, Final
 import orjson
 from fastapi.responses import StreamingResponse
 
-from service.api import examples
 from service.api.parameters import AlertsQuery
 from service.api.schemas.alert import RunAlertOut
 from service.domain.run import Page, RunAlert
@@ -95,8 +94,3 @@ def _quality(accept: str, media_type: str) -> float:
         except ValueError:
             ranked[name] = 0.0
     return next((ranked[name] for name in (media_type, f"{family}/*", "*/*") if name in ranked), 0.0)
-
-
-EXAMPLE: Final = _lines([list(RunAlertOut.model_fields)]) + csv_rows(
-    map(RunAlertOut.model_validate, examples.ALERTS["alerts"])
-)

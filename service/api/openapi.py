@@ -1,16 +1,14 @@
 """What OpenAPI says of a route's answers: an example of each, errors grouped by their status."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from copy import deepcopy
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import APIRouter
-from fastapi.routing import APIRoute
-
-from service.api import examples
-from service.api.errors import error_headers
+from service.api.errors import UnhealthyError, error_headers
+from service.api.examples import examples
 from service.api.schemas.error import ErrorOut
+from service.api.schemas.health import UnhealthyOut
 from service.domain.errors import Kind, RiskAlertsError, errors_by_code
 
 REFUSALS: Final = ("bad_month", "bad_source_uri", "invalid_request", "body_too_large", "source_not_allowed")
@@ -20,19 +18,21 @@ STORE_FAILURES: Final = ("database_unusable", "internal_error")
 
 
 def answers(
-    success: Mapping[str, Any] | None, *codes: str, csv: str | None = None
+    *codes: str, examples: Sequence[str] = (), media_type: str = "application/json", csv: str | None = None
 ) -> dict[int | str, dict[str, Any]]:
-    """Return a route's `responses`: the examples of its 200, and those of each error code it can give.
+    """Return a route's `responses`: its 200 in `media_type`, and each error code that it can give.
 
-    `csv` is an example of the CSV that a route gives to those who would rather have it.
+    They name their examples, which `fill_in_examples` knows; `csv` is the name of one in CSV, for a route
+    that gives it to those who would rather have it.
     """
-    responses: dict[int | str, dict[str, Any]] = {}
-    if success is not None:
-        named = {name: {"value": value} for name, value in success.items()}
-        responses[200] = {"content": {"application/json": {"examples": named}}}
-        if csv is not None:
-            text = {"schema": {"type": "string"}, "examples": {"csv": {"value": csv}}}
-            responses[200]["content"]["text/csv"] = text
+    responses: dict[int | str, dict[str, Any]] = {
+        HTTPStatus.OK: {"content": {media_type: {"examples": {name: {} for name in examples}}}}
+    }
+    if csv is not None:
+        responses[HTTPStatus.OK]["content"]["text/csv"] = {
+            "schema": {"type": "string"},
+            "examples": {csv: {}},
+        }
     table = errors_by_code()
     for error in (table[code] for code in codes):
         answer = responses.setdefault(
@@ -49,28 +49,33 @@ def answers(
                 },
             },
         )
-        answer["content"]["application/json"]["examples"][error.code] = {"value": _example(error)}
+        answer["content"]["application/json"]["examples"][error.code] = {}
         for name, value in error_headers(error).items():
             answer["headers"] = {name: {"schema": {"type": "string"}, "example": value}}
     return responses
 
 
-def document_examples(document: dict[str, Any], routers: Iterable[APIRouter]) -> dict[str, Any]:
-    """Return the OpenAPI `document` with the examples of the routes as they were declared.
+def fill_in_examples(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI `document` with the value of every example that is named in it.
 
-    FastAPI leaves out what is null, so that an example would lack fields which its schema requires.
+    Here and not where routes are declared: FastAPI leaves out what is null, so that an example would lack
+    fields which its schema requires.
     """
-    for route in (route for router in routers for route in router.routes):
-        if not isinstance(route, APIRoute):
-            continue
-        for method in route.methods or ():
-            documented = document["paths"][route.path][method.lower()]["responses"]
-            for status, response in route.responses.items():
-                for media_type, content in response["content"].items():
-                    documented[str(status)]["content"][media_type]["examples"] = deepcopy(content["examples"])
+    values = examples() | {code: _example(error) for code, error in errors_by_code().items()}
+    for operation in (each for item in document["paths"].values() for each in item.values()):
+        for response in operation["responses"].values():
+            # FastAPI announces errors as event streams, too, where that is what a route answers.
+            response["content"] = {
+                name: each for name, each in response["content"].items() if "examples" in each
+            }
+            for content in response["content"].values():
+                named = content["examples"]
+                content["examples"] = {name: {"value": deepcopy(values[name])} for name in named}
     return document
 
 
 def _example(error: type[RiskAlertsError]) -> dict[str, Any]:
-    run_id = examples.RUN_ID if error.kind in {Kind.SOURCE, Kind.RUN} else None
+    run_id = examples()["run_id"] if error.kind in {Kind.SOURCE, Kind.RUN} else None
+    if error is UnhealthyError:
+        return UnhealthyOut(detail=error.example, run_id=run_id).model_dump()
     return ErrorOut(error=error.code, detail=error.example, run_id=run_id).model_dump()

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.api import examples
+from service.api.examples import with_example
 from service.domain.delivery_status import Outcome
 from service.domain.run import RunStatus
 
-RunId = Annotated[str, Path(max_length=100, examples=[examples.RUN_ID])]
+RunId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("run_id"))]
 IdempotencyKey = Annotated[
     str | None,
     Header(

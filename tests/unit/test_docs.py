@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from fastapi.routing import APIRoute
 
 from service.api.application import create_app
+from service.api.examples import examples
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.errors import Kind, errors_by_code
 from service.settings import Settings
@@ -113,6 +115,15 @@ def test_the_image_is_fenced_locked_and_without_rights() -> None:
     assert "gcc" not in final_stage
 
 
+def test_what_the_service_reads_of_its_own_is_installed_with_it() -> None:
+    """Every file of the package that is no module is named in the package data, so that a wheel has it."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        patterns = tomllib.load(file)["tool"]["setuptools"]["package-data"]["service"]
+    listed = {path for pattern in patterns for path in (ROOT / "service").glob(pattern)}
+    others = {path for path in (ROOT / "service").rglob("*") if path.is_file()}
+    assert {path for path in others if path.suffix not in {".py", ".pyc"}} == listed
+
+
 @pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements*.lock")), ids=lambda path: path.name)
 def test_lock_files_hold_hashes_and_no_addresses(lock: Path) -> None:
     """Every locked package has hashes, and no index is named."""
@@ -126,9 +137,16 @@ def test_lock_files_hold_hashes_and_no_addresses(lock: Path) -> None:
 def test_the_examples_agree_with_each_other() -> None:
     """The committed preview and run are about the same rows and the same alerts."""
     preview = json.loads((ROOT / "docs/examples/preview.json").read_text(encoding="utf-8"))
-    run = json.loads((ROOT / "docs/examples/run.json").read_text(encoding="utf-8"))
+    run = examples()["run"]
     assert preview["ledger"]["rows_in_source"] == run["ledger"]["rows_in_source"] == 10_587
     assert preview["ledger"]["duplicates"] == run["ledger"]["duplicates"] == 308
     assert preview["total"] == run["counts"]["alerts"] == len(preview["alerts"])
     sample = [alert["account_id"] for alert in run["sample_alerts"]]
     assert [alert["account_id"] for alert in preview["alerts"]][: len(sample)] == sample
+
+
+def test_the_readme_shows_the_examples_that_are_shipped() -> None:
+    """Whoever makes the examples again brings the README's ids along."""
+    assert set(re.findall(r"\b20\d{6}T\d{6}Z-[0-9a-f]{8}\b", README)) == {examples()["run_id"]}
+    assert set(re.findall(r"\b[0-9a-f]{64}\b", README)) == {examples()["run"]["plan_digest"]}
+    assert set(re.findall(r"\b[0-9a-f]{32}\b", README)) == {examples()["alert_id"]}

@@ -4,9 +4,9 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
 
-from service.api import examples
 from service.api.context import Opened
 from service.api.errors import MAX_BODY_BYTES
+from service.api.examples import with_example
 from service.api.openapi import STORE_FAILURES, answers
 from service.api.schemas.alert import AlertOut, SettleIn
 from service.runs.settle_doubt import settle_alert
@@ -16,14 +16,14 @@ NOBODY: Final = "api"
 
 router = APIRouter(max_body_size=MAX_BODY_BYTES)
 
-AlertId = Annotated[str, Path(max_length=100, examples=[examples.ACCOUNT["alert_id"]])]
+AlertId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("alert_id"))]
 
 
 @router.get(
     "/alerts/{alert_id}",
     summary="Show what has become of an alert over all runs",
     tags=["alerts"],
-    responses=answers({"alert": examples.ALERT}, "alert_not_found", "invalid_request", *STORE_FAILURES),
+    responses=answers("alert_not_found", "invalid_request", *STORE_FAILURES, examples=["alert"]),
 )
 async def get_alert(context: Opened, alert_id: AlertId) -> AlertOut:
     """Show where an alert stands, and who decided what about it and when."""
@@ -35,12 +35,12 @@ async def get_alert(context: Opened, alert_id: AlertId) -> AlertOut:
     summary="Settle whether Slack has an alert in doubt",
     tags=["alerts"],
     responses=answers(
-        {"settled": examples.ALERT},
         "alert_not_found",
         "not_in_doubt",
         "invalid_request",
         "body_too_large",
         *STORE_FAILURES,
+        examples=["alert"],
     ),
 )
 async def settle(context: Opened, alert_id: AlertId, body: SettleIn) -> AlertOut:

@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from service.api import examples
 from service.api.context import Opened
 from service.api.errors import UnhealthyError
+from service.api.openapi import answers
 from service.api.schemas.health import HealthOut, UnhealthyOut
 from service.domain.errors import DatabaseUnusableError
 
@@ -16,13 +16,13 @@ router = APIRouter()
     "/health",
     summary="Say whether the service can do its job",
     tags=["health"],
-    responses={
-        200: {"content": {"application/json": {"examples": {"healthy": {"value": examples.HEALTHY}}}}},
-        503: {
+    responses=answers(examples=["healthy"])
+    | {
+        UnhealthyError.http_status: {
             "model": UnhealthyOut,
             "description": "The database is unreadable, read-only or full.",
-            "content": {"application/json": {"examples": {"unhealthy": {"value": examples.UNHEALTHY}}}},
-        },
+            "content": {"application/json": {"examples": {UnhealthyError.code: {}}}},
+        }
     },
     response_model=HealthOut,
 )

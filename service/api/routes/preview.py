@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from service.api import examples
 from service.api.context import Opened
 from service.api.errors import MAX_BODY_BYTES
 from service.api.openapi import REFUSALS, SOURCE_FAILURES, STORE_FAILURES, answers
@@ -22,12 +21,12 @@ router = APIRouter(max_body_size=MAX_BODY_BYTES)
     summary="Show what a run would send",
     tags=["preview"],
     responses=answers(
-        {"preview": examples.PREVIEW},
         *REFUSALS,
         *SOURCE_FAILURES,
         "too_many_runs",
         "ledger_imbalance",
         *STORE_FAILURES,
+        examples=["preview"],
     ),
 )
 async def preview_run(context: Opened, body: RunIn, query: Annotated[PreviewQuery, Query()]) -> PreviewOut:

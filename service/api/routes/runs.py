@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from service.api import csv_alerts, examples
+from service.api import csv_alerts
 from service.api.context import Context, Opened
 from service.api.errors import MAX_BODY_BYTES, error_response
 from service.api.events import run_events
@@ -35,7 +35,6 @@ router = APIRouter(max_body_size=MAX_BODY_BYTES)
     summary="Run a month and wait until its alerts have been delivered",
     tags=["runs"],
     responses=answers(
-        {"finished": examples.RUN_STARTED},
         *REFUSALS,
         *SOURCE_FAILURES,
         "plan_changed",
@@ -48,6 +47,7 @@ router = APIRouter(max_body_size=MAX_BODY_BYTES)
         "cancelled",
         "ledger_imbalance",
         *STORE_FAILURES,
+        examples=["run_started"],
     ),
     response_model=RunStartedOut,
 )
@@ -98,7 +98,7 @@ async def _run(context: Context, request: RunRequest) -> str:
     "/runs",
     summary="List runs, newest first",
     tags=["runs"],
-    responses=answers({"runs": examples.RUNS}, "bad_month", "bad_cursor", "invalid_request", *STORE_FAILURES),
+    responses=answers("bad_month", "bad_cursor", "invalid_request", *STORE_FAILURES, examples=["runs"]),
 )
 async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> RunsOut:
     """List the runs of all processes that share the database."""
@@ -115,7 +115,7 @@ async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> Ru
     "/runs/{run_id}",
     summary="Show a run",
     tags=["runs"],
-    responses=answers({"run": examples.RUN}, "run_not_found", "invalid_request", *STORE_FAILURES),
+    responses=answers("run_not_found", "invalid_request", *STORE_FAILURES, examples=["run", "running"]),
 )
 async def get_run(context: Opened, run_id: RunId) -> RunOut:
     """Show what a run was asked, how far it has come, and what it did."""
@@ -128,12 +128,12 @@ async def get_run(context: Opened, run_id: RunId) -> RunOut:
     summary="List the alerts of a run and what became of each",
     tags=["runs"],
     responses=answers(
-        {"alerts": examples.ALERTS, "restated": examples.REPLAYED},
         "run_not_found",
         "bad_cursor",
         "invalid_request",
         *STORE_FAILURES,
-        csv=csv_alerts.EXAMPLE,
+        examples=["alerts", "restated"],
+        csv="alerts_csv",
     ),
     response_model=AlertsOut,
 )
@@ -169,11 +169,7 @@ async def list_alerts(
     summary="Cancel a run",
     tags=["runs"],
     responses=answers(
-        {"run": examples.RUN_BEING_CANCELLED},
-        "run_not_found",
-        "run_finished",
-        "invalid_request",
-        *STORE_FAILURES,
+        "run_not_found", "run_finished", "invalid_request", *STORE_FAILURES, examples=["running"]
     ),
 )
 async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
@@ -192,7 +188,7 @@ async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
     summary="List the alerts of earlier runs that are no longer in the data",
     tags=["runs"],
     responses=answers(
-        {"withdrawn": examples.WITHDRAWALS}, "run_not_found", "bad_cursor", "invalid_request", *STORE_FAILURES
+        "run_not_found", "bad_cursor", "invalid_request", *STORE_FAILURES, examples=["withdrawn"]
     ),
 )
 async def list_withdrawn(
@@ -213,13 +209,14 @@ async def _known_run(context: Opened, run_id: RunId) -> RunRecord:
     summary="Follow a run as server-sent events",
     tags=["runs"],
     response_class=EventSourceResponse,
-    responses={
-        200: {
-            "description": "Events until the run has finished.",
-            "content": {"text/event-stream": {"examples": {"events": {"value": examples.EVENTS}}}},
-        },
-        **answers(None, "run_not_found", "invalid_request", *STORE_FAILURES),
-    },
+    response_description="Events until the run has finished.",
+    responses=answers(
+        "run_not_found",
+        "invalid_request",
+        *STORE_FAILURES,
+        examples=["events"],
+        media_type="text/event-stream",
+    ),
 )
 async def follow_run(
     context: Opened, record: Annotated[RunRecord, Depends(_known_run)]

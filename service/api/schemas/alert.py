@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from service.api import examples
+from service.api.examples import with_example
 from service.api.schemas.answer import FirstDay, NextCursor, Out, flattened
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, SettleAs
 
@@ -83,7 +83,7 @@ class AlertsOut(Out):
 class SettleIn(BaseModel):
     """How a person settles whether Slack has an alert."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [examples.SETTLE_IN]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra=with_example("settle_in"))
 
     settle_as: SettleAs = Field(
         alias="as",

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StrictBool
 
-from service.api import examples
+from service.api.examples import with_example
 from service.api.schemas.alert import RunAlertOut, WithdrawnOut
 from service.api.schemas.answer import FirstDay, NextCursor, Out
 from service.api.schemas.evaluation import CountsOut, InvalidSampleOut, LedgerOut, WarningOut
@@ -16,7 +16,7 @@ from service.domain.run import RunStatus
 class RunIn(BaseModel):
     """What to run or to preview; fields that are not listed here are refused."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [examples.RUN_IN]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra=with_example("run_in"))
 
     source_uri: str = Field(
         max_length=4096,
@@ -53,7 +53,7 @@ class RunErrorOut(Out):
 class ProgressOut(Out):
     """How far a running run has come."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [examples.PROGRESS]})
+    model_config = ConfigDict(frozen=True, json_schema_extra=with_example("progress"))
 
     phase: Phase
     row_groups_done: int = 0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api import examples
-from service.api.csv_alerts import EXAMPLE, FORMULAS, csv_rows, prefers_csv
+from service.api.csv_alerts import FORMULAS, csv_rows, prefers_csv
+from service.api.examples import examples
 from service.api.schemas.alert import RunAlertOut
 
 ANYTHING = st.text(st.characters(exclude_categories=["Cs"])) | st.builds(
@@ -19,7 +19,7 @@ ANYTHING = st.text(st.characters(exclude_categories=["Cs"])) | st.builds(
 
 def cells(**changes: Any) -> dict[str, str]:
     """Return the cells of an alert, read back."""
-    alert = RunAlertOut.model_validate(examples.SENT_ALERT | changes)
+    alert = RunAlertOut.model_validate(examples()["alerts"]["alerts"][0] | changes)
     [row] = csv.reader(io.StringIO(csv_rows([alert]), newline=""), strict=True)
     return dict(zip(RunAlertOut.model_fields, row, strict=True))
 
@@ -79,7 +79,7 @@ def test_values_are_those_of_the_json() -> None:
 
 def test_lines_are_those_of_the_standard() -> None:
     """RFC 4180: a header row, and CRLF at the end of every line."""
-    header, *lines = EXAMPLE.split("\r\n")
+    header, *lines = examples()["alerts_csv"].split("\r\n")
     assert header.split(",") == list(RunAlertOut.model_fields)
     assert len(lines) == 3
     assert lines[-1] == ""

@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
-from service.api import examples
+from service.api.examples import examples
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import parsed_source
 from service.cli.exit_codes import EXIT_CODES_HELP
 from service.cli.tables import print_preview, print_run, print_runs
 
+RUN = examples()["run"]
+PREVIEW = examples()["preview"]
+[RESTATED] = examples()["restated"]["alerts"]
+WITHDRAWN = examples()["withdrawn"]["withdrawn"][0]
 HEAVY = ("aiohttp", "fastapi", "fsspec", "numpy", "pyarrow", "pydantic", "rich", "sqlalchemy", "structlog")
 
 
@@ -76,7 +80,7 @@ def test_a_path_becomes_a_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def _run(**changes: Any) -> RunOut:
-    return RunOut.model_validate(examples.RUN | changes)
+    return RunOut.model_validate(RUN | changes)
 
 
 def _printed(capsys: pytest.CaptureFixture[str], print_it: Callable[[], None]) -> str:
@@ -90,12 +94,12 @@ def test_a_run_is_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     """What it was asked, the counts, the ledger, the warnings, what did not arrive, what did."""
     text = _printed(capsys, lambda: print_run(_run()))
     for expected in (
-        f"Run {examples.RUN_ID}: succeeded, 2026-01-01, 42.8 s",
+        f"Run {RUN['run_id']}: succeeded, 2026-01-01, ",
         "10,587 rows = 0 outside the window + 10,587 scanned",
-        "42 alerts = 41 sent + 1 failed",
-        "warning: unknown_region (1)",
+        "141 alerts = 137 sent + 4 failed",
+        "warning: unknown_region (4)",
         "none for region null",
-        "a00636",
+        "a00669",
     ):
         assert expected in text
 
@@ -109,10 +113,11 @@ def test_a_failed_run_says_why(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_running_run_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     """From its last heartbeat."""
-    run = _run(status="running", finished_at=None, progress=examples.PROGRESS)
+    seen = examples()["progress"]
+    run = _run(status="running", finished_at=None, progress=seen)
     text = _printed(capsys, lambda: print_run(run))
     assert "not finished" in text
-    assert "delivering: rows 10,587 of 10,587, alerts 17 of 42" in text
+    assert f"delivering: rows {seen['rows_done']:,} of {seen['rows_total']:,}, alerts " in text
 
 
 def test_a_run_tells_of_restated_data_where_there_is_any(capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,9 +127,9 @@ def test_a_run_tells_of_restated_data_where_there_is_any(capsys: pytest.CaptureF
     assert "Restated" not in quiet
     both = {"arr": [None, 10_211], "duration_months": [2, 3]}
     changes = {
-        "counts": examples.COUNTS | {"withdrawn": 12, "restated": 1},
-        "sample_withdrawn": [examples.WITHDRAWN | {"account_id": "gone", "status": "sent"}],
-        "sample_restated": [examples.RESTATED_ALERT | {"restated": both}],
+        "counts": RUN["counts"] | {"withdrawn": 12, "restated": 1},
+        "sample_withdrawn": [WITHDRAWN | {"account_id": "gone", "status": "sent"}],
+        "sample_restated": [RESTATED | {"restated": both}],
     }
     text = _printed(capsys, lambda: print_run(_run(**changes)))
     for expected in (
@@ -140,22 +145,22 @@ def test_a_run_tells_of_restated_data_where_there_is_any(capsys: pytest.CaptureF
 
 def test_a_preview_tells_of_restated_data(capsys: pytest.CaptureFixture[str]) -> None:
     """What would be withdrawn is a table of its own, what was sent otherwise stands beside its alert."""
-    [alert] = examples.PREVIEW["alerts"]
+    alert = PREVIEW["alerts"][0]
     changes = {
-        "counts": examples.PREVIEW["counts"] | {"withdrawn": 1, "restated": 1},
-        "alerts": [alert | {"action": "skip_replay", "restated": examples.RESTATED_ALERT["restated"]}],
-        "withdrawn": [examples.WITHDRAWN],
+        "counts": PREVIEW["counts"] | {"withdrawn": 1, "restated": 1},
+        "alerts": [alert | {"action": "skip_replay", "restated": RESTATED["restated"]}],
+        "withdrawn": [WITHDRAWN],
     }
-    told = PreviewOut.model_validate(examples.PREVIEW | changes)
+    told = PreviewOut.model_validate(PREVIEW | changes)
     text = _printed(capsys, lambda: print_preview(told))
-    for expected in ("sent as ARR 9,890", "No alerts any more", "failed"):
+    for expected in ("sent as ARR 96,778", "No alerts any more", "failed"):
         assert expected in text
 
 
 def test_a_preview_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """The alerts, how many more there are, and how long it would take."""
-    text = _printed(capsys, lambda: print_preview(PreviewOut.model_validate(examples.PREVIEW)))
-    for expected in ("Preview of 2026-01-01: 42 alerts", "10,211", "… and 41 more", "about 20 s"):
+    text = _printed(capsys, lambda: print_preview(PreviewOut.model_validate(PREVIEW)))
+    for expected in ("Preview of 2026-01-01: 141 alerts", "96,778", "… and 139 more", "about 2 s"):
         assert expected in text
 
 
@@ -163,13 +168,13 @@ def test_runs_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """One line a run, and where the list goes on."""
     page = RunsOut.of({"runs": [_run()], "next_cursor": "next"})
     text = _printed(capsys, lambda: print_runs(page))
-    assert examples.RUN_ID in text
+    assert RUN["run_id"] in text
     assert "--cursor next" in text
 
 
 def test_names_cannot_play_with_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Escape sequences and markup in data are shown, not obeyed; long names do not push the rest away."""
-    alert = examples.SENT_ALERT | {"account_name": "\x1b[31m[bold]x[/bold]\r\n" + "y" * 70_000}
+    alert = RUN["sample_alerts"][0] | {"account_name": "\x1b[31m[bold]x[/bold]\r\n" + "y" * 70_000}
     text = _printed(capsys, lambda: print_run(_run(sample_alerts=[alert])))
     assert "\x1b" not in text
     assert "[bold]x[/bold]" in text
@@ -180,4 +185,4 @@ def test_dates_are_what_the_api_says() -> None:
     """The tables and `--json` come from the same answer."""
     run = _run()
     assert (run.month, run.started_at.tzinfo) == (date(2026, 1, 1), UTC)
-    assert run.started_at == datetime(2026, 2, 1, 6, 0, 0, 120_000, tzinfo=UTC)
+    assert run.started_at == datetime.fromisoformat(RUN["started_at"])

@@ -1,0 +1,50 @@
+"""The examples that OpenAPI shows: what the API answered about a real source, written by `make examples`.
+
+They are read when somebody asks for the document, not when the service starts.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_HERE = Path(__file__).parent
+
+
+@cache
+def examples() -> dict[str, Any]:
+    """Return every example by its name; raises OSError where this package was installed without them."""
+    run, restated, running, alert, preview, healthy = (
+        orjson.loads((_HERE / f"{name}.json").read_bytes())
+        for name in ("run", "restated", "running", "alert", "preview", "healthy")
+    )
+    events = {"progress": running["progress"], "run": run}
+    return {
+        "healthy": healthy,
+        "run": run,
+        "run_id": run["run_id"],
+        "run_in": {name: run[name] for name in ("source_uri", "month", "dry_run", "plan_digest")},
+        "run_started": {"run_id": run["run_id"]},
+        "running": running,
+        "progress": running["progress"],
+        "runs": {"runs": [running, run], "next_cursor": None},
+        "events": "".join(
+            f"event: {name}\ndata: {orjson.dumps(data).decode()}\n\n" for name, data in events.items()
+        ),
+        "alerts": {"alerts": [run["sample_alerts"][0], run["sample_errors"][0]], "next_cursor": None},
+        "alerts_csv": (_HERE / "alerts.csv").read_bytes().decode(),
+        "restated": {"alerts": restated["sample_restated"], "next_cursor": None},
+        "withdrawn": {"withdrawn": restated["sample_withdrawn"], "next_cursor": None},
+        "alert": alert,
+        "alert_id": alert["alert_id"],
+        "settle_in": {name: alert["settled"][0][name] for name in ("as", "note", "by")},
+        # The file has all of them, which is more than anybody scrolls through.
+        "preview": preview | {"alerts": preview["alerts"][:2]},
+    }
+
+
+def with_example(name: str) -> Callable[[dict[str, Any]], None]:
+    """Return what adds an example to a JSON schema (pydantic's `json_schema_extra`)."""
+    return lambda schema: schema.update(examples=[examples()[name]])
