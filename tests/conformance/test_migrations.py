@@ -125,7 +125,7 @@ async def _old_ledger(url: str, old_version: pytest.MonkeyPatch) -> Rows:
                 connection.execute(table.insert().values(row))
 
     async with open_store(url) as store:
-        await store._database.write(write)
+        await store._database.write(write, repeatable=True)
         rows = await _rows(Given(store))
     old_version.undo()
     assert "recorded_at" not in rows["runs"][0], "this is not the first version"

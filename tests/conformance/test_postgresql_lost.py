@@ -75,6 +75,20 @@ async def test_a_claim_that_is_lost_can_be_made_again(given: Given, proxy: Proxy
     assert await given.claimed(lease, entries) == {entries[0].alert_id}
 
 
+async def test_processes_leave_no_rows_behind_for_ever(given: Given, proxy: Proxy) -> None:
+    """Each process has one row for its last commit; who writes first deletes those of a day ago, or ahead."""
+    for number in range(3):
+        await given.a_run(f"r{number}")
+    day_s = 24 * 3600
+    for age in (-2 * day_s, -day_s / 2, day_s / 2, 2 * day_s):
+        moment = f"extract(epoch from clock_timestamp()) + {age}"
+        await given.sql(f"INSERT INTO last_commits VALUES ('{age}', 1, {moment})")  # noqa: S608  # numbers
+    assert len(await given.sql("SELECT 1 FROM last_commits")) == 1 + 4
+    async with open_store(proxy.url) as other:
+        await Given(other).a_run("r3")
+        assert len(await given.sql("SELECT 1 FROM last_commits")) == 2 + 2
+
+
 @pytest.mark.parametrize("loses", ["answer", "commit"])
 async def test_what_nobody_can_find_out_is_not_tried_again(
     given: Given, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, loses: Literal["answer", "commit"]

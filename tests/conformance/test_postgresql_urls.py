@@ -75,6 +75,20 @@ async def test_a_writer_that_froze_does_not_hold_the_lock_for_ever(url: str) -> 
             assert await given.sql(f"SHOW {setting}") == [{setting: "10s"}]
 
 
+async def test_no_setting_of_others_makes_commits_less_durable(url: str) -> None:
+    """Whether server, database, role or URL ask not to wait for the disk: a commit waits for it."""
+    async with open_store(url) as store:
+        await Given(store).sql("ALTER DATABASE addresses SET synchronous_commit = off")
+        await Given(store).sql("ALTER ROLE postgres SET synchronous_commit = off")
+    try:
+        async with open_store(f"{url}&synchronous_commit=off&options=-csynchronous_commit%3Doff") as store:
+            assert await Given(store).sql("SHOW synchronous_commit") == [{"synchronous_commit": "on"}]
+    finally:
+        async with open_store(url) as store:
+            await Given(store).sql("ALTER DATABASE addresses RESET synchronous_commit")
+            await Given(store).sql("ALTER ROLE postgres RESET synchronous_commit")
+
+
 async def test_a_connection_that_was_lost_is_replaced(url: str) -> None:
     """After the server has dropped its connections the next verb works."""
     async with open_store(url) as store:

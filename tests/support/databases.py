@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from service.store.store import open_store
 from tests.support.waiting import wait_until
@@ -51,8 +52,8 @@ class PostgresqlServer:
 
             self._server = get_server(folder, cleanup_mode="stop", start=False)
             self._start()
-        # Nothing here outlives the test run: it need not survive a power cut.
-        self._server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+        # Nothing here outlives the test run: it need not survive a power cut, only a kill.
+        self.configure(fsync="off")
         migrate(self._create("migrated", template="template0"))
 
     def new(self, name: str | None = None, *, empty: bool = False) -> str:
@@ -63,6 +64,12 @@ class PostgresqlServer:
         self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
         return self._server.get_uri(name)
 
+    def configure(self, **settings: str) -> None:
+        """Change settings of the whole server."""
+        for name, value in settings.items():
+            self._server.psql(f"ALTER SYSTEM SET {name} = '{value}';")
+        self._server.psql("SELECT pg_reload_conf();")
+
     def drop_connections(self) -> None:
         """End every connection of the service, whatever it is doing."""
         self._server.psql(
@@ -72,6 +79,16 @@ class PostgresqlServer:
     def restart(self) -> None:
         """Stop the server and start it again."""
         self._server.stop()
+        self._start()
+
+    def crash(self) -> None:
+        """Kill every process of the server, as the end of its machine would, and start it again."""
+        postmaster: Any = self._server.get_postmaster_info().process
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
         self._start()
 
     def stop(self) -> None:

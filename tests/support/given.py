@@ -156,7 +156,8 @@ class Given:
             result = connection.execute(sa.text(statement), values)
             return [dict(row) for row in result.mappings()] if result.returns_rows else []
 
-        return await self.store._database.write(work)
+        # Repeatable, so that it works on schemas that do not number their transactions yet.
+        return await self.store._database.write(work, repeatable=True)
 
 
 def the_answer(

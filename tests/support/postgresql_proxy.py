@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
@@ -21,6 +21,8 @@ class Proxy:
         """Leads through the proxy."""
         self.loses: Literal["commit", "answer"] | None = None
         """What of the next commit does not arrive; its connection breaks."""
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        """What happens with that commit on its way, before its connection breaks."""
         self.then_is_gone = False
         """Whether after that commit no connection works any more."""
         self.lost = 0
@@ -50,7 +52,10 @@ class Proxy:
         if self.loses == "answer":
             request.write(data)
             await server.read(65536)
-        self.loses, self.lost = None, self.lost + 1
+        self.loses = None
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        self.lost += 1
         if self.then_is_gone:
             for client in self._clients:
                 client.close()

@@ -115,9 +115,11 @@ def records_in(log: Path) -> list[Record]:
     return [Record(**orjson.loads(line)) for line in log.read_bytes().splitlines()]
 
 
-def post_run(service: Running, source: str, *, timeout_s: float = PATIENCE_S) -> httpx2.Response:
+def post_run(
+    service: Running, source: str, *, month: str = MONTH, timeout_s: float = PATIENCE_S
+) -> httpx2.Response:
     """POST /runs and wait for the answer."""
-    body = {"source_uri": source, "month": MONTH}
+    body = {"source_uri": source, "month": month}
     return httpx2.post(f"{service.url}/runs", json=body, timeout=timeout_s)
 
 

@@ -26,10 +26,12 @@ class Database(Protocol):
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent snapshot; raises DatabaseUnusableError and whatever `work` raises."""
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, repeatable: bool = False) -> T:
         """Run `work` as the only writer and commit, durably; nothing of it stays when it raises.
 
-        Raises DatabaseBusyError, DatabaseUnusableError, and whatever `work` raises.
+        `repeatable` work does no harm when it is done again: should the answer to its commit be lost,
+        DatabaseUnavailableError is raised whether it was made or not. Raises DatabaseBusyError,
+        DatabaseUnusableError, and whatever `work` raises.
         """
 
     async def open(self) -> None:

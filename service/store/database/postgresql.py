@@ -5,15 +5,17 @@ databases alike, and no transaction ever has to be tried again.
 """
 
 import asyncio
+import uuid
 from collections.abc import Coroutine
 from functools import partial
+from itertools import count
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service.domain.errors import DatabaseUnusableError
 from service.store.database import database
@@ -32,9 +34,17 @@ _COPY_TIMEOUT_S: Final = 600.0
 COMMIT_PATIENCE_S: Final = 30.0
 """Longer than the server itself keeps a transaction in which nothing happens."""
 _COMMIT_POLL_S: Final = 0.2
-# The transaction's number is what its fate can be asked by, should the answer to its commit be lost.
-_BEGIN_WRITING: Final = sa.text("SELECT pg_current_xact_id()::text FROM pg_advisory_xact_lock(:lock)")
-_FATE: Final = sa.text("SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8))")
+_LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(:lock)").bindparams(lock=_WRITER_LOCK)
+# In one statement with the lock, so that it costs no round trip of its own.
+_LOCK_AND_NUMBER: Final = sa.text(f"""
+    INSERT INTO last_commits (process, number, made_at)
+    SELECT :process, :number, {database.CLOCK_SQL["postgresql"]} FROM pg_advisory_xact_lock(:lock)
+    ON CONFLICT (process) DO UPDATE SET number = excluded.number, made_at = excluded.made_at
+""").bindparams(lock=_WRITER_LOCK)  # noqa: S608  # a constant
+_FORGET_THE_DEAD: Final = sa.text(f"""
+    DELETE FROM last_commits WHERE abs(made_at - {database.CLOCK_SQL["postgresql"]}) > :kept_s
+""").bindparams(kept_s=24 * 3600.0)  # noqa: S608  # a constant
+_LAST_COMMIT: Final = sa.text("SELECT number FROM last_commits WHERE process = :process")
 FAILURES: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _NOT_FOR_ASYNCPG: Final = {"channel_binding", "connect_timeout", "gssencmode", "sslcompression", "sslsni"}
 """What libpq's URLs may carry and asyncpg would pass on to the server, which does not know it."""
@@ -47,6 +57,8 @@ class PostgresqlDatabase:
 
     def __init__(self, url: str) -> None:
         self._writing = asyncio.Lock()
+        self._process = uuid.uuid4().hex
+        self._numbers = count(1)
         connect = _connecting(url, answer_s=_COMMAND_TIMEOUT_S, idle_s=database.BUSY_TIMEOUT_S)
         # Repeatable read gives readers what SQLite gives them: one snapshot for all that they ask. The writer
         # has to see what was committed while it waited for the lock.
@@ -68,23 +80,38 @@ class PostgresqlDatabase:
 
         return await _result(transaction())
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, repeatable: bool = False) -> T:
         """Run `work` as the only writer and commit; see `Database.write`."""
 
         async def transaction() -> T:
-            async with self._writing, self._writer.connect() as connection:
-                number = (await connection.execute(_BEGIN_WRITING, {"lock": _WRITER_LOCK})).scalar_one()
-                result = await connection.run_sync(work)
-                try:
-                    await connection.commit()
-                except FAILURES:
-                    if not await self._was_committed(number):
-                        raise
+            async with self._writing:
+                number = None if repeatable else next(self._numbers)
+                async with self._writer.connect() as connection:
+                    await self._begin_writing(connection, number)
+                    result = await connection.run_sync(work)
+                    try:
+                        await connection.commit()
+                    except FAILURES as problem:
+                        lost = problem
+                    else:
+                        return result
+                if number is None or not await self._was_committed(number):
+                    raise lost
                 return result
 
         return await _result(transaction())
 
-    async def _was_committed(self, number: str) -> bool:
+    async def _begin_writing(self, connection: AsyncConnection, number: int | None) -> None:
+        """Take the writer's lock, and leave the transaction's number in it."""
+        if number is None:
+            await connection.execute(_LOCK)
+            return
+        await connection.execute(_LOCK_AND_NUMBER, {"process": self._process, "number": number})
+        if number == 1:
+            # Each process adds one row: as they come, the rows of those that are gone go.
+            await connection.execute(_FORGET_THE_DEAD)
+
+    async def _was_committed(self, number: int) -> bool:
         """Find out what became of a transaction whose commit was asked for and not answered.
 
         A claim that is taken for made when it was not could be posted by two, and one that was made unseen
@@ -94,14 +121,13 @@ class PostgresqlDatabase:
         give_up_at = loop.time() + COMMIT_PATIENCE_S
         while loop.time() < give_up_at:
             try:
-                async with self._readers.connect() as connection:
-                    fate = (await connection.execute(_FATE, {"number": number})).scalar_one()
+                async with self._writer.connect() as connection:
+                    # The transaction held this lock: once it is free, nothing of it is under way any more.
+                    await connection.execute(_LOCK)
+                    last = await connection.scalar(_LAST_COMMIT, {"process": self._process})
+                    return bool(last == number)
             except FAILURES:
-                fate = None
-            if fate in {"committed", "aborted"}:
-                return bool(fate == "committed")
-            # Still under way, or the server cannot be asked just now.
-            await asyncio.sleep(_COMMIT_POLL_S)
+                await asyncio.sleep(_COMMIT_POLL_S)
         raise DatabaseUnusableError(
             "the database cannot be used: the connection was lost at a commit, and whether that was made "
             "cannot be found out"
@@ -141,7 +167,7 @@ def lone_engine(url: str, *, writes: bool) -> AsyncEngine:
 
 
 def _lock_out_writers(connection: sa.Connection) -> None:
-    connection.execute(_BEGIN_WRITING, {"lock": _WRITER_LOCK})
+    connection.execute(_LOCK)
 
 
 def _connecting(url: str, *, answer_s: float, idle_s: float) -> Any:
@@ -155,6 +181,8 @@ def _connecting(url: str, *, answer_s: float, idle_s: float) -> Any:
             "lock_timeout": f"{database.BUSY_TIMEOUT_S * 1000:.0f}",
             # A process that froze in mid-transaction must not hold the writer's lock for ever.
             "idle_in_transaction_session_timeout": f"{idle_s * 1000:.0f}",
+            # Whatever the server or the role is set to: a claim must be on the disk before its POST.
+            "synchronous_commit": "on",
             "timezone": "UTC",
         },
     )

@@ -93,7 +93,7 @@ class SqliteDatabase:
 
         return await _result(asyncio.ensure_future(transaction()))
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, repeatable: bool = False) -> T:  # noqa: ARG002  # no answer is lost
         """Run `work` as the only writer and commit; see `Database.write`."""
 
         def transaction() -> T:

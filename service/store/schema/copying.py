@@ -17,7 +17,7 @@ from service.domain.errors import DatabaseUnusableError
 from service.store.database import sqlite
 from service.store.database.database import DatabaseClock
 from service.store.database.failures import translated
-from service.store.schema.tables import metadata, runs
+from service.store.schema.tables import LEDGER, runs
 from service.store.schema.upgrade import is_outdated, parsed_url, postgresql_backend, upgrade_schema
 
 _BATCH: Final = 500
@@ -42,8 +42,8 @@ def _copy(source: sa.Connection, target: sa.Connection) -> dict[str, int]:
     _check_source(source)
     _check_target(target)
     upgrade_schema(target)
-    counts = {table.name: _copy_table(table, source, target) for table in metadata.sorted_tables}
-    for table in metadata.sorted_tables:
+    counts = {table.name: _copy_table(table, source, target) for table in LEDGER}
+    for table in LEDGER:
         _compare(table, source, target)
     return counts
 
@@ -60,7 +60,7 @@ def _check_source(source: sa.Connection) -> None:
 
 def _check_target(target: sa.Connection) -> None:
     there = set(sa.inspect(target).get_table_names())
-    for table in metadata.sorted_tables:
+    for table in LEDGER:
         if table.name in there and target.scalar(sa.select(sa.literal(1)).select_from(table).limit(1)):
             raise DatabaseUnusableError(f"TO is not empty: {table.name} has rows")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0003"
+NEWEST_REVISION = "0004"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -222,3 +222,17 @@ health_probe = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("ballast", sa.LargeBinary, nullable=False),
 )
+
+last_commits = sa.Table(
+    "last_commits",
+    metadata,
+    # A name that each process makes up. Rows of processes that have not written for a day are deleted.
+    sa.Column("process", sa.String(32), primary_key=True),
+    # Counts the process's transactions: written by each, so that the last one committed is the one seen here.
+    sa.Column("number", sa.BigInteger, nullable=False),
+    # Seconds since 1970 by the database's clock.
+    sa.Column("made_at", sa.Double, nullable=False),
+)
+
+LEDGER = tuple(table for table in metadata.sorted_tables if table is not last_commits)
+"""What moves to another database; the rest is about the server that it is on."""

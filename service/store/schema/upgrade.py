@@ -58,7 +58,7 @@ def parsed_url(url: str, *, name: str = "DATABASE_URL") -> sa.URL:
 
 async def _bring_up_to_date(database: Database) -> None:
     if await database.read(is_outdated):
-        await database.write(upgrade_schema)
+        await database.write(upgrade_schema, repeatable=True)
 
 
 def upgrade_schema(connection: sa.Connection) -> None:
