@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 from urllib.parse import unquote
@@ -12,12 +13,14 @@ Scheme: TypeAlias = Literal["file", "gs", "s3"]
 
 WILDCARDS: Final = "*?["
 _LONGEST: Final = 4096
+"""Characters; no path that Linux opens is longer."""
+_DEEPEST: Final = 64
+"""Levels of folders that a glob may spell out; each costs time in every folder that is walked."""
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,30})://")
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,220}[A-Za-z0-9]")
 _QUERY: Final = re.compile(r"\?[^/?#=]*=")
-_CREDENTIAL: Final = re.compile(
-    r"[?&#;][^/=&]*(signature|credential|token|secret|passw|access_?-?key|api_?-?key|\bsig|\bsv)[^/=&]*=",
-    re.IGNORECASE,
+_SECRET: Final = re.compile(
+    r"signature|credential|token|secret|passw|access_?-?key|api_?-?key|\bsig|\bsv", re.IGNORECASE
 )
 _ENCODED_WILDCARD: Final = re.compile(r"%(2A|3F|5B)", re.IGNORECASE)
 
@@ -51,9 +54,10 @@ class SourceUri:
     @classmethod
     def parse(cls, text: str) -> "SourceUri":
         """Read a source URI; raises BadSourceUriError, whose detail never repeats a credential."""
-        _refuse_unprintable(text)
+        # First, as all that follows takes time in proportion.
         if len(text) > _LONGEST:
             raise BadSourceUriError(f"source_uri is longer than {_LONGEST} characters")
+        _refuse_unprintable(text)
         if text.lower().startswith("file:"):
             return cls._parse_file(text)
         match = _SCHEME.match(text)
@@ -113,9 +117,12 @@ def _split(path: str) -> tuple[str, tuple[str, ...]]:
     parts = path.split("/")
     for index, part in enumerate(parts):
         if _has_wildcard(part):
-            return "/".join(parts[:index]), tuple(
-                segment for segment in parts[index:] if segment not in {"", "."}
-            )
+            segments = tuple(segment for segment in parts[index:] if segment not in {"", "."})
+            if len(segments) > _DEEPEST:
+                raise BadSourceUriError(
+                    f"source_uri has more than {_DEEPEST} levels after its first wildcard"
+                )
+            return "/".join(parts[:index]), segments
     return path, ()
 
 
@@ -137,8 +144,16 @@ def _refuse_unprintable(text: str) -> None:
         raise BadSourceUriError("source_uri must not contain NUL, other control characters or broken UTF-8")
 
 
+def _parameter_names(text: str) -> Iterator[str]:
+    """Yield what stands before each `=` as the name of a parameter, as in `?name=value` or `;name=value`."""
+    for part in text.split("/"):
+        for name in part.split("=")[:-1]:
+            _, ampersand, last = name.rpartition("&")
+            yield last if ampersand else name.replace("#", "?").replace(";", "?").partition("?")[2]
+
+
 def _refuse_credentials(text: str, authority: str) -> None:
-    if "@" in authority or _CREDENTIAL.search(text):
+    if "@" in authority or any(map(_SECRET.search, _parameter_names(text))):
         raise BadSourceUriError(
             "source_uri must not carry credentials; the service reads GCS_TOKEN or the AWS variables"
         )

@@ -1,5 +1,7 @@
 """The source URI: what is taken, what is refused, and that a refusal never repeats a secret."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,7 +93,9 @@ def test_object_uris_keep_their_keys_as_they_stand(
         ("gs://bucket/*/../a", "'..'"),
         ("s3://bucket/a?versionId=1", "query string"),
         ("file:///data/a?x=1", "query string"),
-        ("gs://bucket/" + "a" * 5000, "longer than"),
+        ("gs://bucket/" + "a" * 4085, "longer than"),
+        ("\x00" * 5000, "longer than"),
+        ("gs://bucket/" + "*/" * 65, "levels"),
     ],
 )
 def test_other_uris_are_refused_with_a_sentence_that_says_why(text: str, says: str) -> None:
@@ -126,6 +130,27 @@ def test_credentials_in_a_uri_are_refused_and_never_repeated(text: str) -> None:
         SourceUri.parse(text)
     assert SECRET not in refusal.value.detail
     assert SECRET.lower() not in refusal.value.detail.lower()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from([*"?&#;=/a_-", "sig", "SV", "token", "api_key", "xsig"]), max_size=14).map(
+        "".join
+    )
+)
+def test_a_secret_is_found_wherever_a_parameter_names_it(path: str) -> None:
+    """Just those names count that stand before a `=` and after one of `?&#;`, as in any kind of URL."""
+    spelled = r"[?&#;][^/=&]*(token|api_?-?key|\bsig|\bsv)[^/=&]*="
+    refused = "credentials" in _refusal(f"gs://bucket/{path}")
+    assert refused == bool(re.search(spelled, path, re.IGNORECASE))
+
+
+def _refusal(text: str) -> str:
+    try:
+        SourceUri.parse(text)
+    except BadSourceUriError as refusal:
+        return refusal.detail
+    return ""
 
 
 @settings(deadline=None)

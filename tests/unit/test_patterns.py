@@ -1,0 +1,152 @@
+"""Every pattern that sees input takes time in proportion to it: no text freezes the service."""
+
+import ast
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import product
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+
+from service import settings
+from service.delivery import slack
+from service.domain import month, source_uri
+from service.domain.errors import BadSourceUriError
+from service.domain.source_uri import SourceUri
+from service.sources.parquet import text as parquet_text
+from service.sources.parquet.file_kind import PARQUET
+from service.sources.pattern import SourcePattern
+from service.store import sql
+from service.telemetry import logs
+from service.telemetry.redaction import Redactor
+
+ROOT: Final = Path(__file__).parents[2] / "service"
+SHORT: Final = 2_000
+"""Characters; the long texts are eight times as long: a quadratic pattern takes 64 times the time."""
+FACTOR: Final = 8
+TOO_MANY_TIMES: Final = 32
+QUICK_S: Final = 0.002
+"""What takes no longer over 16,000 characters is not measured against anything."""
+
+
+class Attack(NamedTuple):
+    """What a pattern is fed with: all texts of these pieces, as a run between a beginning and an end."""
+
+    apply: Callable[[str], Any]
+    pieces: tuple[str, ...]
+    begins: tuple[str, ...] = ("",)
+    ends: tuple[str, ...] = ("", "\n", "!")
+    short: int = SHORT
+    at_once: int = 3
+
+    def texts(self, length: int) -> Iterator[str]:
+        """Yield texts of about this length: each repeats a few pieces, and all that are possible occur."""
+        pumps = {
+            "".join(pump)
+            for count in range(1, self.at_once + 1)
+            for pump in product(self.pieces, repeat=count)
+        }
+        for begin, pump, end in product(self.begins, sorted(pumps), self.ends):
+            yield begin + pump * (length // len(pump)) + end
+
+
+def _parsed(text: str) -> None:
+    with suppress(BadSourceUriError):
+        SourceUri.parse(text)
+
+
+def _walked(text: str) -> None:
+    SourcePattern(("**", "a*a*a*b", "[!b]*?*b"), PARQUET).takes(frozenset({1, 2}), text)
+
+
+REGISTERED: Final = {
+    "delivery.slack:_SECONDS": Attack(slack._SECONDS.fullmatch, ("1", ".", "x"), ("", "1", ".")),
+    "delivery.slack:_SLACK_ERROR": Attack(slack._SLACK_ERROR.fullmatch, ("a", "_", "A")),
+    "domain.month:_SPELLING": Attack(month._SPELLING.fullmatch, ("2", "-", "01")),
+    "domain.source_uri:_SCHEME": Attack(source_uri._SCHEME.match, ("a", "+", ":", "/")),
+    "domain.source_uri:_BUCKET": Attack(source_uri._BUCKET.fullmatch, ("a", ".", "-", "/")),
+    "domain.source_uri:_QUERY": Attack(source_uri._QUERY.search, ("?", "a", "#", "/")),
+    "domain.source_uri:_SECRET": Attack(source_uri._SECRET.search, ("sv", "sig", "access_", "-", "api")),
+    "domain.source_uri:_ENCODED_WILDCARD": Attack(source_uri._ENCODED_WILDCARD.search, ("%", "2", "A")),
+    "settings:_HTTP_URL": Attack(
+        settings._HTTP_URL.fullmatch, ("a", "/", "@", " "), ("https://", "http://a")
+    ),
+    "settings:_SMTP_URL": Attack(
+        settings._SMTP_URL.fullmatch, ("a", "@", ":", "[", "1"), ("smtp://", "smtps://[")
+    ),
+    "sources.parquet.text:_LOOKS_ESCAPED": Attack(parquet_text._LOOKS_ESCAPED.search, ("\\", "x", "0")),
+    "sources.pattern:fnmatchcase": Attack(_walked, ("a", "b", "c", "\n"), ends=("", "!", "b")),
+    "store.sql:_NAME": Attack(sql._NAME.split, ("-- name: ", "a", " (sqlite)", "\n")),
+    "store.sql:_ROWS": Attack(sql._ROWS.search, ("-- rows: ", "a", "\n")),
+    "store.sql:_COMMENT": Attack(lambda text: sql._COMMENT.sub("", text), ("--", "a", "\n")),
+    "telemetry.logs:_TRACEPARENT": Attack(logs._TRACEPARENT.fullmatch, ("0", "f", "-")),
+    "telemetry.logs:_CLOUD_TRACE": Attack(logs._CLOUD_TRACE.fullmatch, ("0", "/", ";o=1")),
+    "telemetry.redaction:_pattern": Attack(
+        Redactor(["a secret of many words"]),
+        ("a", "://", "@", "xoxb-", "x", "bearer ", "hooks.slack.com/", "."),
+    ),
+}
+PARSER: Final = Attack(
+    _parsed,
+    (";", "sv", "=", "/", "..", "*", "[", "%2A"),
+    begins=("file:///", "gs://bucket/", "s3://"),
+    ends=("", "="),
+    short=500,
+    at_once=2,
+)
+
+
+def _patterns() -> Iterator[str]:
+    """Yield where the service makes or uses a pattern: `module:name`."""
+    for path in sorted(ROOT.rglob("*.py")):
+        where = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case (
+                    ast.Assign(targets=[target], value=ast.Call(func=called))
+                    | ast.AnnAssign(target=target, value=ast.Call(func=called))
+                ) if ast.unparse(called) == "re.compile":
+                    yield f"{where}:{ast.unparse(target).removeprefix('self.')}"
+                case ast.Call(func=called) if ast.unparse(called).startswith(("fnmatch", "glob.", "re.")):
+                    # One that is compiled is met as what it is assigned to.
+                    if ast.unparse(called) not in {"re.compile", "re.escape"}:
+                        yield f"{where}:{ast.unparse(called)}"
+
+
+def test_every_pattern_of_the_service_is_attacked_here() -> None:
+    """A pattern that is new must be registered above, with what could be slow about it."""
+    assert set(_patterns()) == set(REGISTERED)
+
+
+def test_no_pattern_is_compiled_where_it_has_no_name() -> None:
+    """So that none slips by the test above."""
+    compiled = sum(path.read_text(encoding="utf-8").count("re.compile(") for path in ROOT.rglob("*.py"))
+    assert compiled == sum(":fnmatch" not in name for name in REGISTERED)
+
+
+def test_the_patterns_of_schemas_are_left_to_an_engine_without_backtracking() -> None:
+    """Pydantic's default engine is linear by design, unless somebody asks for Python's."""
+    assert not [path for path in ROOT.rglob("*.py") if "regex_engine" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("attack", [*REGISTERED.values(), PARSER], ids=[*REGISTERED, "SourceUri.parse"])
+def test_input_takes_time_in_proportion_to_its_length(attack: Attack) -> None:
+    """Eight times the text takes about eight times the time, whatever it repeats."""
+    for short, long in zip(attack.texts(attack.short), attack.texts(attack.short * FACTOR), strict=True):
+        taken = _least_s(attack.apply, long, until=QUICK_S)
+        if taken > QUICK_S:
+            assert taken < TOO_MANY_TIMES * _least_s(attack.apply, short, until=0), short[:80]
+
+
+def _least_s(apply: Callable[[str], Any], text: str, *, until: float) -> float:
+    """Return the least CPU time of a few tries, as other work on the machine can only add to it."""
+    least = float("inf")
+    for _ in range(5):
+        began = time.thread_time()
+        apply(text)
+        least = min(least, time.thread_time() - began)
+        if least <= until:
+            break
+    return least
