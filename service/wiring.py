@@ -1,24 +1,34 @@
-"""The wiring: every resource of one process is opened and closed here."""
+"""The wiring: every resource of one process is opened and closed here, and policies are made of settings."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
-import structlog
-
+from service.account_risk.engine import EvaluationOptions
+from service.account_risk.evaluate import evaluate
 from service.delivery.channels import Channels
+from service.delivery.dispatch import DeliveryPolicy
 from service.delivery.slack import open_slack
 from service.delivery.support_notice import NOTICE_FOLDER, SupportNotice
-from service.domain.errors import DatabaseUnusableError, RiskAlertsError
+from service.domain.alert import Criteria
+from service.domain.evaluation import Evaluation
+from service.domain.month import Month
 from service.domain.progress import Progress
-from service.runs.context import App
-from service.runs.execute import resume_run
+from service.domain.run import RunRequest
+from service.domain.source_uri import SourceUri
+from service.runs.context import App, Evaluate, RunPolicy
+from service.runs.sweep import keep_sweeping
 from service.runtime.clock import Clock, SystemClock
-from service.runtime.first_of import first_of
 from service.settings import Settings
+from service.sources.opening import open_source
+from service.sources.source import Source, StorageAccess
 from service.store.store import open_store
-from service.telemetry.events import Events, SweepFailed
+from service.telemetry.events import Events
 
 __all__ = ["App", "open_app"]
 
@@ -44,7 +54,6 @@ async def open_app(
             )
         )
         app = App(
-            settings=settings,
             channels=Channels(
                 by_region=settings.channels_by_region(),
                 webhook_base_url=base.get_secret_value() if base else None,
@@ -53,11 +62,15 @@ async def open_app(
             store=store,
             sender=sender,
             notice=support_notice(settings),
+            storage=storage_access(settings),
+            evaluate=evaluator(settings),
             clock=clock,
             events=events or Events(),
+            policy=_run_policy(settings),
+            delivery=_delivery_policy(settings),
         )
         stack.push_async_callback(_finish, app)
-        stack.push_async_callback(_end, asyncio.create_task(_sweep(app, resumes=resumes)))
+        stack.push_async_callback(_end, asyncio.create_task(keep_sweeping(app, resumes=resumes)))
         yield app
 
 
@@ -74,44 +87,92 @@ def support_notice(settings: Settings) -> SupportNotice:
     )
 
 
+def evaluator(settings: Settings) -> Evaluate:
+    """Return what evaluates the sources of runs and previews alike."""
+
+    async def evaluate_request(request: RunRequest, progress: Progress) -> Evaluation:
+        question = configured(settings, request.source, request.month)
+        with question.reopen() as source:
+            return await evaluate(source, question.criteria, options=question.options, progress=progress)
+
+    return evaluate_request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question to a source, as this process's settings put it."""
+
+    criteria: Criteria
+    options: EvaluationOptions
+    reopen: Callable[[], Source]
+    """Opens the source; picklable, so that the workers of a cluster can do the same."""
+
+
+def storage_access(settings: Settings) -> StorageAccess:
+    """Return how, and how far, this process may reach into storage."""
+    token = settings.gcs_token
+    return StorageAccess(
+        gcs_token=token.get_secret_value() if token else None,
+        gcs_endpoint_url=settings.gcs_endpoint_url,
+        s3_endpoint_url=settings.s3_endpoint_url,
+        s3_anon=settings.s3_anon,
+        timeout_s=settings.storage_timeout_s,
+        allowed_sources=settings.allowed_sources,
+    )
+
+
+def configured(settings: Settings, source: SourceUri, month: Month) -> Question:
+    """Put the settings to use on one source and month."""
+    reopen = partial(open_source, source, storage_access(settings))
+    return Question(
+        criteria=Criteria(
+            month=month,
+            arr_threshold=settings.arr_threshold,
+            alert_on_unknown_arr=settings.alert_on_unknown_arr,
+            history_months=settings.history_months,
+        ),
+        options=EvaluationOptions(
+            threads=settings.scan_threads or os.cpu_count() or 1,
+            memory_limit_mb=settings.memory_limit_mb,
+            cluster=settings.evaluate_on,
+            reopen=reopen,
+        ),
+        reopen=reopen,
+    )
+
+
+def _run_policy(settings: Settings) -> RunPolicy:
+    in_container = settings.k_service is not None or settings.cloud_run_job is not None
+    on_sqlite = settings.database_url.get_secret_value().startswith("sqlite")
+    return RunPolicy(
+        database_is_durable=settings.allow_ephemeral_database or not (in_container and on_sqlite),
+        lease_s=settings.lease_s,
+        resume_within=timedelta(hours=settings.resume_within_h),
+        ambiguous_sends=settings.ambiguous_sends,
+        details_base_url=settings.details_base_url,
+    )
+
+
+def _delivery_policy(settings: Settings) -> DeliveryPolicy:
+    return DeliveryPolicy(
+        messages_per_second=settings.slack_messages_per_second,
+        concurrency=settings.slack_concurrency,
+        timeout_s=settings.slack_timeout_s,
+        max_retries=settings.slack_max_retries,
+        deadline_s=settings.delivery_deadline_s,
+        lease_s=settings.lease_s,
+        shutdown_grace_s=settings.shutdown_grace_s,
+    )
+
+
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 async def _finish(app: App) -> None:
-    """Give the runs that are still at work their grace: they know that the process is stopping."""
-    app.stop()
-    if app.tasks:
-        # What has not even been released by then is found when its lease has run out.
-        await first_of(asyncio.wait(app.tasks), app.clock.sleep(app.settings.shutdown_grace_s))
-        for task in app.tasks:
-            task.cancel()
-        await asyncio.gather(*app.tasks, return_exceptions=True)
+    """Give the runs that are still at work their grace.
 
-
-async def _sweep(app: App, *, resumes: bool) -> None:
-    """Look after runs whose process died, again and again: none stays `running`."""
-    while True:
-        try:
-            await app.rescue_runs()
-            if resumes:
-                await _resume_runs(app)
-        except DatabaseUnusableError as problem:
-            app.events.emit(SweepFailed(error=problem))
-        await app.clock.sleep(app.settings.lease_s / 2)
-
-
-async def _resume_runs(app: App) -> None:
-    if not app.channels.is_configured:
-        return  # it could not send; a process that can may yet come
-    for run_id in await app.store.rescue.resumable(since=app.resumable_since()):
-        if run_id not in app.running:
-            with structlog.contextvars.bound_contextvars(run_id=run_id):
-                app.spawn(_resume(app, run_id))
-
-
-async def _resume(app: App, run_id: str) -> None:
-    # Nobody waits for its answer: what failed is in the run's record, and in the log.
-    with suppress(RiskAlertsError):
-        await resume_run(app, run_id, progress=Progress())
+    What has not even been released by then is found when its lease has run out.
+    """
+    await app.at_work.close(app.clock, grace_s=app.delivery.shutdown_grace_s)

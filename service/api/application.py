@@ -24,7 +24,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         async with opened(settings) as app:
-            api.state.context = Context(app)
+            api.state.context = Context(app, settings.max_concurrent_runs)
             yield
 
     api = FastAPI(

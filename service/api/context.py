@@ -11,7 +11,6 @@ from service.api.time_left import TimeLeft
 from service.domain.month import Month
 from service.domain.run import RunRecord, RunRequest, RunStatus
 from service.domain.source_uri import SourceUri
-from service.runs.context import storage_access
 from service.sources.opening import check_allowed
 from service.wiring import App
 
@@ -21,22 +20,23 @@ class Context:
     """The process behind one API."""
 
     app: App
+    max_concurrent: int
     time_left: TimeLeft = field(default_factory=TimeLeft)
     runs: Places = field(init=False)
     previews: Places = field(init=False)
     """Counted apart: a look is not refused because runs are waiting for Slack."""
 
     def __post_init__(self) -> None:
-        limit = self.app.settings.max_concurrent_runs
-        object.__setattr__(self, "runs", Places(limit, of="runs"))
-        object.__setattr__(self, "previews", Places(limit, of="previews"))
+        object.__setattr__(self, "runs", Places(self.max_concurrent, of="runs"))
+        object.__setattr__(self, "previews", Places(self.max_concurrent, of="previews"))
 
     def progress_of(self, record: RunRecord) -> ProgressOut | None:
         """Return how far a run has come, wherever it runs; None once it has finished."""
         if record.status is not RunStatus.RUNNING:
             return None
         # The heartbeat of a run in another process is some seconds old; a run of this one is seen live.
-        progress = self.app.running.get(record.run_id) or record.progress
+        at_work = self.app.at_work.runs.get(record.run_id)
+        progress = at_work.progress if at_work else record.progress
         if progress is None:
             return None
         seen = ProgressOut.of(progress)
@@ -63,7 +63,7 @@ class Context:
 
     async def check_source(self, request: RunRequest) -> None:
         """Check a request's source against ALLOWED_SOURCES; raises SourceNotAllowedError."""
-        await check_allowed(request.source, storage_access(self.app.settings))
+        await check_allowed(request.source, self.app.storage)
 
 
 def _context(request: Request) -> Context:

@@ -26,10 +26,10 @@ async def run_events(context: Context, record: RunRecord) -> AsyncIterator[Serve
         if progress is not None and progress != told:
             yield ServerSentEvent(event="progress", data=progress)
             told = progress
-        if app.stopping.is_set():
+        if app.at_work.stopping.is_set():
             return
-        live = record.run_id in app.running
+        live = record.run_id in app.at_work.runs
         await app.clock.sleep(LIVE_INTERVAL_S if live else HEARTBEAT_INTERVAL_S)
-        if not live or record.run_id not in app.running:
+        if not live or record.run_id not in app.at_work.runs:
             record = await app.store.history.get_run(record.run_id)
     yield ServerSentEvent(event="run", data=RunOut.of(record))

@@ -5,6 +5,7 @@ from service.cli.command import print_json, with_flow
 from service.cli.exit_codes import OK
 from service.domain.month import Month
 from service.domain.run import RunRecord, RunStatus
+from service.runs.cancel import cancel_run as cancel
 from service.runtime.clock import SystemClock
 from service.settings import Settings
 from service.wiring import open_app
@@ -53,7 +54,7 @@ def cancel_run(run_id: str, *, as_json: bool) -> int:
 
     async def flow(settings: Settings) -> int:
         async with open_app(settings) as app:
-            await app.cancel_run(run_id)
+            await cancel(app, run_id)
             _tell(await app.store.history.get_run(run_id), as_json=as_json)
         return OK
 

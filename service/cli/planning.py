@@ -8,9 +8,9 @@ from service.account_risk.evaluate import plan
 from service.cli.command import parsed_source, with_flow
 from service.cli.exit_codes import OK
 from service.domain.month import Month
-from service.runs.context import configured
 from service.runtime.clock import SystemClock
 from service.settings import Settings
+from service.wiring import configured
 
 
 def print_plan(*, source: str, month: str, as_json: bool) -> int:

@@ -16,13 +16,12 @@ from service.cli.exit_codes import NOT_ALL_SENT, OK
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest
-from service.runs.context import storage_access
 from service.runs.execute import execute_run, new_run_id
 from service.runs.preview import preview
 from service.runtime.clock import SystemClock
 from service.settings import Settings
 from service.sources.opening import check_allowed
-from service.wiring import App, open_app
+from service.wiring import App, open_app, storage_access
 
 
 def run_month(*, source: str, month: str, dry_run: bool, plan_digest: str | None, as_json: bool) -> int:
@@ -76,7 +75,7 @@ async def _run(app: App, request: RunRequest) -> RunRecord:
     progress = Progress()
     with structlog.contextvars.bound_contextvars(run_id=run_id), _stopped_by_signals(app):
         async with shown(progress):
-            return await app.spawn(execute_run(app, request, run_id=run_id, progress=progress))
+            return await app.at_work.spawn(execute_run(app, request, run_id=run_id, progress=progress))
 
 
 @contextmanager
@@ -88,7 +87,7 @@ def _stopped_by_signals(app: App) -> Iterator[None]:
     def stop() -> None:
         for one in signals:
             loop.remove_signal_handler(one)
-        app.stop()
+        app.at_work.stop()
 
     for one in signals:
         loop.add_signal_handler(one, stop)

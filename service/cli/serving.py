@@ -62,7 +62,7 @@ async def _serve(settings: Settings, *, host: str, port: int) -> int:
             timeout_graceful_shutdown=math.ceil(settings.shutdown_grace_s),
         )
         try:
-            await DrainingServer(config, stop=app.stop).serve()
+            await DrainingServer(config, stop=app.at_work.stop).serve()
         except SystemExit:
             # How uvicorn says that the port is taken; it has logged so.
             return RUN_FAILED

@@ -11,16 +11,13 @@ def check_request(app: App, request: RunRequest) -> None:
     Its source was checked by the door. Raises RoutingNotConfiguredError, and for real runs
     SlackNotConfiguredError and DatabaseNotDurableError.
     """
-    settings = app.settings
     if not app.channels.by_region:
         raise RoutingNotConfiguredError("the map from region to channel is empty: set REGION_CHANNELS")
     if request.dry_run:
         return
     if not app.channels.is_configured:
         raise SlackNotConfiguredError("set SLACK_WEBHOOK_BASE_URL or SLACK_WEBHOOK_URL to send alerts")
-    in_container = settings.k_service is not None or settings.cloud_run_job is not None
-    on_sqlite = settings.database_url.get_secret_value().startswith("sqlite")
-    if in_container and on_sqlite and not settings.allow_ephemeral_database:
+    if not app.policy.database_is_durable:
         raise DatabaseNotDurableError(
             "the SQLite database dies with this container, and the next run would send everything again: "
             "set DATABASE_URL to PostgreSQL, or ALLOW_EPHEMERAL_DATABASE=true"

@@ -1,4 +1,4 @@
-"""The run: evaluate, record, dispatch until drained, tell support, finish.
+"""The run: evaluate, record, dispatch until drained, notify support, finish.
 
 A run holds the lease of its month from before it reads the source until it has finished, so that what it
 sends is what the newest evaluation says. A dry run takes no lease and touches no alert.
@@ -28,9 +28,12 @@ from service.domain.progress import Phase, Progress
 from service.domain.replay import Decision, RoutedAlert
 from service.domain.run import Action, RunError, RunRecord, RunRequest
 from service.runs.admission import check_request
+from service.runs.at_work import RunAtWork
 from service.runs.context import App
-from service.runs.heartbeat import keep_alive_while
+from service.runs.heartbeat import Heartbeat, heartbeat
+from service.runs.notify_support import notify_support
 from service.runs.plan_digest import plan_digest
+from service.runs.warnings import nothing_arrived, undelivered_alerts
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
@@ -67,92 +70,89 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
     Whatever fails after the run was recorded is recorded with it, and raised with its `run_id`.
     """
     check_request(app, request)
-    await retry_while_unavailable(
-        app.clock,
-        lambda: app.store.runs.begin(
-            run_id, request, started_at=app.clock.now(), lease_s=app.settings.lease_s
-        ),
-        # Who has no run yet is better told at once that the database is away.
-        retry_on=DatabaseBusyError,
-    )
-    app.events.emit(
-        RunStarted(run_id=run_id, source_uri=request.source_uri, month=request.month, dry_run=request.dry_run)
-    )
-    return await _supervise(_Run(app, request, run_id, progress))
+    with app.at_work.entered(run_id, progress) as at_work:
+        await retry_while_unavailable(
+            app.clock,
+            lambda: app.store.runs.begin(
+                run_id, request, started_at=app.clock.now(), lease_s=app.policy.lease_s
+            ),
+            # A caller who has no run yet hears at once that the database is away.
+            retry_on=DatabaseBusyError,
+        )
+        app.events.emit(
+            RunStarted(
+                run_id=run_id, source_uri=request.source_uri, month=request.month, dry_run=request.dry_run
+            )
+        )
+        return await _supervise(app, run_id, at_work, request)
 
 
-async def resume_run(app: App, run_id: str, *, progress: Progress) -> RunRecord | None:
-    """Bring a run to its end that another process had to leave; None when somebody else was faster.
+async def resume_run(app: App, run_id: str, *, since: datetime, progress: Progress) -> RunRecord | None:
+    """Bring a run to its end that another process had to leave, if it began `since` then.
 
-    Its source is not read again: what it recorded is what it sends. Raises as `execute_run` does.
+    Its source is not read again: what it recorded is what it sends. Returns None when somebody else was
+    faster, and raises as `execute_run` does.
     """
-    resumed = await retry_while_unavailable(
-        app.clock,
-        lambda: app.store.rescue.resume(
-            run_id, since=app.resumable_since(), now=app.clock.now(), lease_s=app.settings.lease_s
-        ),
-    )
-    if resumed is None:
-        return None
-    app.events.emit(RunResumed(run_id=run_id, in_doubt=resumed.in_doubt, to_send=resumed.to_send))
-    return await _supervise(_Run(app, resumed, run_id, progress))
+    with app.at_work.entered(run_id, progress) as at_work:
+        resumed = await retry_while_unavailable(
+            app.clock,
+            lambda: app.store.rescue.resume(
+                run_id, since=since, now=app.clock.now(), lease_s=app.policy.lease_s
+            ),
+        )
+        if resumed is None:
+            return None
+        app.events.emit(RunResumed(run_id=run_id, in_doubt=resumed.in_doubt, to_send=resumed.to_send))
+        return await _supervise(app, run_id, at_work, resumed)
 
 
-async def _supervise(run: "_Run") -> RunRecord:
-    app = run.app
-    app.running[run.run_id] = run.progress
-    app.halts[run.run_id] = run.halt
-    if app.stopping.is_set():
-        run.halt.set()
+async def _supervise(app: App, run_id: str, at_work: RunAtWork, asked: RunRequest | ResumedRun) -> RunRecord:
     try:
-        await keep_alive_while(run)
+        async with heartbeat(app, run_id, at_work) as beat:
+            return await _Run(app, run_id, at_work, beat, asked).execute()
     except RiskAlertsError as error:
-        error.run_id = run.run_id
+        error.run_id = run_id
         raise
-    finally:
-        app.running.pop(run.run_id, None)
-        app.halts.pop(run.run_id, None)
-        run.progress.phase = Phase.FINISHED
-    return await retry_while_unavailable(app.clock, lambda: app.store.history.get_run(run.run_id))
 
 
 class _Run:
     """One run under way."""
 
-    is_closing = False
-    """From here on the run closes itself, so that to find it closed is no sign of somebody else."""
+    _warnings: tuple[RunWarning, ...] = ()
 
     def __init__(
         self,
         app: App,
-        asked: RunRequest | ResumedRun,
         run_id: str,
-        progress: Progress,
+        at_work: RunAtWork,
+        beat: Heartbeat,
+        asked: RunRequest | ResumedRun,
     ) -> None:
-        self.app = app
-        self.run_id = run_id
-        self.progress = progress
+        self._app = app
+        self._run_id = run_id
+        self._progress = at_work.progress
+        self._halt = at_work.halt
+        self._beat = beat
         self._asked = asked
         self._resumed = resumed = asked if isinstance(asked, ResumedRun) else None
-        self._lease = resumed.lease if resumed else None
+        self._lease: MonthLease | None = None
         self._is_recorded = resumed is not None
-        self.halt = asyncio.Event()
-        self._warnings: tuple[RunWarning, ...] = ()
+        if resumed is not None:
+            self._hold(resumed.lease)
 
-    @property
-    def epoch(self) -> int | None:
-        """Under which the run holds its month, once it does."""
-        return self._lease.epoch if self._lease else None
+    def _hold(self, lease: MonthLease) -> None:
+        self._lease = lease
+        self._beat.epoch = lease.epoch
 
-    async def execute(self) -> None:
+    async def execute(self) -> RunRecord:
         """Do the work, and close the run whatever became of it, or leave it to be resumed."""
         try:
             await self._work()
-            await self._finish(None)
+            return await self._finish(None)
         except InterruptedRunError as error:
             # A cancelled run is halted, and refused its claims just as an overtaken one is.
-            if await self.app.store.runs.is_cancelled(self.run_id):
-                why = cancelled(self.run_id)
+            if await self._retry_while_unavailable(lambda: self._app.store.runs.is_cancelled(self._run_id)):
+                why = cancelled(self._run_id)
                 await self._fail(why)
                 raise why from error
             if not isinstance(error, OvertakenError):  # else another process has closed or resumed it
@@ -162,7 +162,7 @@ class _Run:
             await self._fail(error)
             raise
         except Exception as problem:
-            self.app.events.emit(RunFailed(run_id=self.run_id, error=problem))
+            self._app.events.emit(RunFailed(run_id=self._run_id, error=problem))
             unforeseen = RiskAlertsError("the run failed for a reason that nobody foresaw; the log has it")
             await self._fail(unforeseen)
             raise unforeseen from problem
@@ -170,7 +170,7 @@ class _Run:
     async def _work(self) -> None:
         asked = self._asked
         if isinstance(asked, ResumedRun):
-            self.progress.alerts_queued = asked.to_send
+            self._progress.alerts_queued = asked.to_send
             await self._dispatch(asked.lease)
         elif asked.dry_run:
             await self._rehearse(asked)
@@ -179,96 +179,100 @@ class _Run:
 
     async def _release(self) -> None:
         """Leave the run to be resumed; where not even that can be written, its lease runs out by itself."""
-        self.is_closing = True
+        self._beat.is_closing = True
         try:
             if self._lease is not None:
-                await self.app.store.runs.release(self._lease, now=self.app.clock.now())
+                await self._app.store.runs.release(self._lease, now=self._app.clock.now())
         except RiskAlertsError as problem:
-            self.app.events.emit(RunNotReleased(run_id=self.run_id, error=problem))
+            self._app.events.emit(RunNotReleased(run_id=self._run_id, error=problem))
         else:
-            self.app.events.emit(RunReleased(run_id=self.run_id))
+            self._app.events.emit(RunReleased(run_id=self._run_id))
 
     async def _fail(self, error: RiskAlertsError) -> None:
-        """Close the run as failed; where not even that can be written, the log is told, and why it failed."""
+        """Close the run as failed; where not even that can be written, log why it failed."""
         try:
             await self._finish(RunError(code=error.code, detail=error.detail))
         except OvertakenError:
             raise
         except RiskAlertsError:
-            self.app.events.emit(RunNotClosed(run_id=self.run_id, error=error))
+            self._app.events.emit(RunNotClosed(run_id=self._run_id, error=error))
 
     async def _rehearse(self, request: RunRequest) -> None:
         """Say what a run would do."""
         routed = await self._evaluate(request)
         decisions = await self._retry_while_unavailable(
-            lambda: self.app.store.recording.record_dry_run(
-                self.run_id, request.month, routed, ambiguous=self.app.settings.ambiguous_sends
+            lambda: self._app.store.recording.record_dry_run(
+                self._run_id, request.month, routed, ambiguous=self._app.policy.ambiguous_sends
             )
         )
         await self._report_decided(routed, decisions, sends=Outcome.WOULD_SEND)
 
     async def _deliver(self, request: RunRequest) -> None:
-        """Evaluate, record, send, and tell support what had no channel."""
-        app = self.app
-        lease = self._lease = await self._take_month()
+        """Evaluate, record, send, and notify support of what has no channel."""
+        app = self._app
+        lease = await self._take_month()
+        self._hold(lease)
         routed = await self._evaluate(request)
-        self.progress.phase = Phase.RECORDING
+        self._progress.phase = Phase.RECORDING
         decisions = await self._retry_while_unavailable(
             lambda: app.store.recording.record(
-                lease, routed, ambiguous=app.settings.ambiguous_sends, now=app.clock.now()
+                lease, routed, ambiguous=app.policy.ambiguous_sends, now=app.clock.now()
             )
         )
         self._is_recorded = True
         await self._report_decided(routed, decisions, sends=Outcome.PENDING)
-        self.progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
+        self._progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
         await self._dispatch(lease)
 
     async def _dispatch(self, lease: MonthLease) -> None:
-        """Send what is in the outbox, and tell support what had no channel."""
-        app = self.app
-        self.progress.phase = Phase.DELIVERING
-        if self.progress.alerts_queued:
+        """Send what is in the outbox, and notify support of what has no channel."""
+        app = self._app
+        self._progress.phase = Phase.DELIVERING
+        if self._progress.alerts_queued:
             await Dispatch(
                 outbox=app.store.outbox,
                 sender=app.sender,
                 channels=app.channels,
                 lease=lease,
-                policy=app.delivery_policy,
+                policy=app.delivery,
                 clock=app.clock,
                 events=app.events,
-                progress=self.progress,
-                halt=self.halt,
-                stopping=app.stopping,
+                progress=self._progress,
+                halt=self._halt,
+                stopping=app.at_work.stopping,
             ).until_drained()
-            self._warnings += _nothing_arrived(self.progress)
-        await app.unless_stopped(self._tell_support(), halt=self.halt)
+            self._warnings += nothing_arrived(self._progress)
+        is_notified = self._resumed is not None and self._resumed.support_notified
+        self._warnings += await app.at_work.unless_stopped(
+            notify_support(app, self._run_id, self._asked.month, is_notified=is_notified), halt=self._halt
+        )
 
     async def _take_month(self) -> MonthLease:
         """Wait until the month is this run's."""
-        app, month = self.app, self._asked.month
-        self.progress.phase = Phase.WAITING
+        app, month = self._app, self._asked.month
+        self._progress.phase = Phase.WAITING
         is_reported = False
         while True:
             lease = await self._retry_while_unavailable(
-                lambda: app.store.runs.acquire_month(self.run_id, month, now=app.clock.now())
+                lambda: app.store.runs.acquire_month(self._run_id, month, now=app.clock.now())
             )
             if isinstance(lease, MonthLease):
                 return lease
             if not is_reported:
-                app.events.emit(RunWaiting(run_id=self.run_id, month=month, holder_run_id=lease))
+                app.events.emit(RunWaiting(run_id=self._run_id, month=month, holder_run_id=lease))
                 is_reported = True
-            await app.unless_stopped(app.clock.sleep(LEASE_POLL_S), halt=self.halt)
+            await app.at_work.unless_stopped(app.clock.sleep(LEASE_POLL_S), halt=self._halt)
 
     async def _evaluate(self, request: RunRequest) -> list[RoutedAlert]:
-        app, base_url = self.app, self.app.settings.details_base_url
-        found = await app.unless_stopped(app.evaluate(request, self.progress), halt=self.halt)
+        app, base_url = self._app, self._app.policy.details_base_url
+        found = await app.at_work.unless_stopped(app.evaluate(request, self._progress), halt=self._halt)
         digest = await run_in_daemon_thread(
             lambda: plan_digest(found, app.channels, details_base_url=base_url)
         )
         warnings = found.warnings + region_warnings(found.alerts, app.channels)
         evaluation = replace(found, warnings=warnings)
         await self._retry_while_unavailable(
-            lambda: app.store.runs.note_evaluation(self.run_id, evaluation, plan_digest=digest)
+            lambda: app.store.runs.note_evaluation(self._run_id, evaluation, plan_digest=digest)
         )
         if request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
@@ -285,9 +289,9 @@ class _Run:
                 await asyncio.sleep(0)  # a replay of many alerts must not hold up everybody else
             outcome = decision.outcome(sends=sends)
             if outcome is not Outcome.PENDING:
-                self.app.events.emit(
+                self._app.events.emit(
                     AlertSettled(
-                        run_id=self.run_id,
+                        run_id=self._run_id,
                         account_id=item.alert.account_id,
                         alert_id=item.alert.alert_id,
                         channel=decision.channel,
@@ -298,60 +302,22 @@ class _Run:
                     )
                 )
 
-    async def _tell_support(self) -> None:
-        app = self.app
-        nowhere = await app.store.history.alerts_without_channel(self.run_id)
-        if not nowhere:
-            return
-        detail = f"{len(nowhere)} alerts have a region that leads to no channel"
-        self._warnings += (RunWarning(code="unknown_region", count=len(nowhere), detail=detail),)
-        if self._resumed is not None and self._resumed.support_notified:
-            return
-        if await app.notice.tell(
-            run_id=self.run_id,
-            month=self._asked.month,
-            alerts=nowhere,
-            undelivered=await self._retry_while_unavailable(app.store.outbox.undelivered),
-            clock=app.clock,
-            events=app.events,
-        ):
-            await self._retry_while_unavailable(
-                lambda: app.store.runs.note_support_notified(self.run_id, now=app.clock.now())
-            )
-        else:
-            detail = "the support notice about accounts without a channel could not be delivered"
-            self._warnings += (RunWarning(code="support_notice_failed", count=len(nowhere), detail=detail),)
-
-    async def _finish(self, error: RunError | None) -> None:
-        app = self.app
-        self.is_closing = True
+    async def _finish(self, error: RunError | None) -> RunRecord:
+        app = self._app
+        self._beat.is_closing = True
         undelivered = await self._retry_while_unavailable(app.store.outbox.undelivered)
         await self._retry_while_unavailable(
             lambda: app.store.runs.finish(
-                self.run_id,
+                self._run_id,
                 now=app.clock.now(),
                 error=error,
-                warnings=self._warnings + _undelivered_warnings(undelivered),
-                epoch=self.epoch,
+                warnings=self._warnings + undelivered_alerts(undelivered),
+                epoch=self._beat.epoch,
             )
         )
-        record = await self._retry_while_unavailable(lambda: app.store.history.get_run(self.run_id))
+        record = await self._retry_while_unavailable(lambda: app.store.history.get_run(self._run_id))
         app.events.emit(RunFinished(record=record, undelivered=undelivered))
+        return record
 
     async def _retry_while_unavailable(self, verb: Callable[[], Awaitable[T]]) -> T:
-        return await retry_while_unavailable(self.app.clock, verb)
-
-
-def _nothing_arrived(progress: Progress) -> tuple[RunWarning, ...]:
-    if progress.alerts_failed < progress.alerts_queued:
-        return ()
-    detail = f"every one of the {progress.alerts_queued} deliveries of this run failed"
-    return (RunWarning(code="all_deliveries_failed", count=progress.alerts_queued, detail=detail),)
-
-
-def _undelivered_warnings(undelivered: dict[str, int]) -> tuple[RunWarning, ...]:
-    if not undelivered:
-        return ()
-    states = ", ".join(f"{count} {status}" for status, count in sorted(undelivered.items()))
-    detail = f"alerts of all months that have not gone out: {states}"
-    return (RunWarning(code="undelivered_alerts", count=sum(undelivered.values()), detail=detail),)
+        return await retry_while_unavailable(self._app.clock, verb)

@@ -1,70 +1,70 @@
-"""The heartbeat: a run at work tells the database that it lives, and hears there whether it still may."""
+"""The heartbeat: a run at work writes down that it lives, and hears there whether it still may."""
 
 import asyncio
-from typing import Protocol
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from service.domain.errors import OvertakenError
-from service.domain.progress import Progress
+from service.runs.at_work import RunAtWork
 from service.runs.context import App
 from service.telemetry.events import HeartbeatFailed
 
 
-class Living(Protocol):
-    """What a heartbeat needs to know of a run."""
+@dataclass(slots=True)
+class Heartbeat:
+    """What a heartbeat needs to hear of its run."""
 
-    app: App
-    run_id: str
-    progress: Progress
-    halt: asyncio.Event
-    is_closing: bool
-
-    @property
-    def epoch(self) -> int | None:
-        """Under which the run holds its month, once it does."""
-        ...
-
-    async def execute(self) -> None:
-        """Do all the work."""
-        ...
+    epoch: int | None = None
+    """Under which the run holds its month, once it does."""
+    is_closing: bool = False
+    """From here on the run closes itself, so that to find it closed is no sign of somebody else."""
 
 
-async def keep_alive_while(run: Living) -> None:
-    """Bring a run to its end and tell the database that it lives.
+@asynccontextmanager
+async def heartbeat(app: App, run_id: str, run: RunAtWork) -> AsyncIterator[Heartbeat]:
+    """Beat until the block is left, and let the run halt when it was cancelled in another process.
 
-    Raises OvertakenError when it was closed or resumed elsewhere, and whatever ended the run.
+    Once the run was closed or resumed elsewhere the block is cancelled and OvertakenError raised.
     """
-    app = run.app
+    beat = Heartbeat()
+    beating = asyncio.create_task(_keep_beating(app, run_id, run, beat))
+    block = asyncio.current_task()
+    is_overtaken = False
 
-    async def beat() -> None:
-        pause_s = regular_s = app.settings.lease_s / 3
-        while True:
-            await app.clock.sleep(pause_s)
-            pause_s = regular_s
-            try:
-                if await app.store.runs.keep_alive(
-                    run.run_id,
-                    lease_s=app.settings.lease_s,
-                    progress=run.progress.snapshot(),
-                    epoch=run.epoch,
-                ):
-                    run.halt.set()  # cancelled, in another process
-            except OvertakenError:
-                if run.is_closing:
-                    return  # most likely closed by itself, a moment ago; if not, closing it raises the same
-                raise
-            except Exception as problem:  # noqa: BLE001  # a run must not die of a missed heartbeat
-                app.events.emit(HeartbeatFailed(run_id=run.run_id, error=problem))
-                pause_s = regular_s / 5
+    def cancel_block(_: asyncio.Task[None]) -> None:
+        nonlocal is_overtaken
+        if block is not None and not beating.cancelled() and beating.exception() is not None:
+            is_overtaken = True
+            block.cancel()
 
-    working, beating = asyncio.ensure_future(run.execute()), asyncio.ensure_future(beat())
+    beating.add_done_callback(cancel_block)
     try:
-        await asyncio.wait([working, beating], return_when=asyncio.FIRST_COMPLETED)
-        if not working.done() and beating.exception() is not None:
-            working.cancel()
-            await asyncio.wait([working])
+        yield beat
+    except asyncio.CancelledError:
+        if is_overtaken and block is not None and not block.uncancel():
             beating.result()  # raises why it ended
-        await working
+        raise
     finally:
-        working.cancel()
+        beating.remove_done_callback(cancel_block)
         beating.cancel()
-        await asyncio.gather(working, beating, return_exceptions=True)
+        await asyncio.gather(beating, return_exceptions=True)
+
+
+async def _keep_beating(app: App, run_id: str, run: RunAtWork, beat: Heartbeat) -> None:
+    pause_s = regular_s = app.policy.lease_s / 3
+    while True:
+        await app.clock.sleep(pause_s)
+        pause_s = regular_s
+        try:
+            if await app.store.runs.keep_alive(
+                run_id, lease_s=app.policy.lease_s, progress=run.progress.snapshot(), epoch=beat.epoch
+            ):
+                run.halt.set()  # cancelled, in another process
+        except OvertakenError:
+            if beat.is_closing:
+                return  # most likely closed by itself, a moment ago; if not, closing it raises the same
+            raise
+        except Exception as problem:  # noqa: BLE001  # a run must not die of a missed heartbeat
+            app.events.emit(HeartbeatFailed(run_id=run_id, error=problem))
+            pause_s = regular_s / 5

@@ -20,8 +20,7 @@ async def end_of_run(app: App, run_id: str) -> RunError | None:
         while True:
             end = await retry_while_unavailable(app.clock, lambda: app.store.requests.end_of(run_id))
             if end is not None:
-                return end.error
-            await app.unless_stopped(app.clock.sleep(_POLL_S))
+                await app.at_work.unless_stopped(app.clock.sleep(_POLL_S))
     except InterruptedRunError as stopped:
         stopped.run_id = run_id
         raise

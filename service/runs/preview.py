@@ -1,4 +1,4 @@
-"""The preview: what a run would do, told without sending, claiming or writing anything."""
+"""The preview: what a run would send, shown without sending, claiming or writing anything."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,25 +22,25 @@ from service.runtime.garbage import rare_collections
 
 
 async def preview(app: App, request: RunRequest, *, limit: int, progress: Progress) -> Preview:
-    """Say what a run would do now: the same set in the same order; the first `limit` alerts are shown.
+    """Show what a run would send now: the same set in the same order; the first `limit` alerts are shown.
 
     Raises what `check_request` raises for a dry run, SourceError, and DatabaseUnusableError.
     """
     request = replace(request, dry_run=True)
     check_request(app, request)
     with rare_collections():
-        evaluation = await app.unless_stopped(app.evaluate(request, progress))
+        evaluation = await app.at_work.unless_stopped(app.evaluate(request, progress))
         standings = await app.store.recording.standings(request.month, request.source_uri)
         routed = ((alert, app.channels.of(alert.account_region)) for alert in evaluation.alerts)
         # Tens of thousands of alerts are looked at here: not on the event loop.
-        replay = await run_in_daemon_thread(decide_replay, standings, routed, app.settings.ambiguous_sends)
+        replay = await run_in_daemon_thread(decide_replay, standings, routed, app.policy.ambiguous_sends)
         withdrawn = await app.store.recording.withdrawable(request.month, replay.withdrawn)
-        told = await run_in_daemon_thread(_told, app, request, evaluation, replay, withdrawn[:limit], limit)
+        shown = await run_in_daemon_thread(_shown, app, request, evaluation, replay, withdrawn[:limit], limit)
     progress.phase = Phase.FINISHED
-    return told
+    return shown
 
 
-def _told(
+def _shown(
     app: App,
     request: RunRequest,
     evaluation: Evaluation,
@@ -49,7 +49,7 @@ def _told(
     limit: int,
 ) -> Preview:
     decisions = replay.decisions
-    base_url = app.settings.details_base_url
+    base_url = app.policy.details_base_url
     shown = route(evaluation.alerts[:limit], app.channels, details_base_url=base_url)
     outcomes = Counter(decision.outcome(sends=Outcome.WOULD_SEND) for decision in decisions)
     ledger = Ledger(rows=evaluation.rows, outcomes=dict(outcomes))
@@ -100,7 +100,7 @@ def _counts(evaluation: Evaluation, outcomes: Counter[Outcome], replay: Replay) 
 
 def _seconds_by_channel(app: App, evaluation: Evaluation, decisions: list[Decision]) -> dict[str, float]:
     """Say how long the sends need at the configured pace; channels that share one lane share its pace."""
-    rate = app.settings.slack_messages_per_second
+    rate = app.delivery.messages_per_second
     sends = Counter(
         app.channels.of(alert.account_region)
         for alert, decision in zip(evaluation.alerts, decisions, strict=True)

@@ -20,6 +20,7 @@ from service.api.schemas.run import RunIn, RunOut, RunsOut, RunStartedOut
 from service.domain.errors import RiskAlertsError, errors_by_code
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest
+from service.runs.cancel import cancel_run as cancel
 from service.runs.execute import execute_run, new_run_id
 from service.runs.idempotent_request import end_of_run
 from service.store.database.failures import DatabaseBusyError
@@ -86,7 +87,7 @@ async def _run(context: Context, request: RunRequest) -> str:
         raise
     run_id = new_run_id(app.clock.now())
     with structlog.contextvars.bound_contextvars(run_id=run_id):
-        run = app.spawn(execute_run(app, request, run_id=run_id, progress=Progress()))
+        run = app.at_work.spawn(execute_run(app, request, run_id=run_id, progress=Progress()))
     # Left by the run, which goes on when this request is cancelled.
     run.add_done_callback(lambda _: context.runs.leave())
     # Shielded: what cancels this request must not cancel the run.
@@ -178,7 +179,7 @@ async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
     It ends as `failed: cancelled` as soon as the requests in flight have been answered, and is never resumed.
     Undelivered alerts stay in the outbox for the next run of the month.
     """
-    await context.app.cancel_run(run_id)
+    await cancel(context.app, run_id)
     record = await context.app.store.history.get_run(run_id)
     return context.run_out(record)
 

@@ -93,7 +93,7 @@ def test_a_run_can_be_followed(service: RunningService, run: str) -> None:
 
 def test_a_run_of_another_process_can_be_followed(service: RunningService, run: str, tmp_path: Path) -> None:
     """What it does is seen through the database that both share."""
-    assert service.app.running
+    assert service.app.at_work.runs
     with running_service(settings(tmp_path)) as other:
         events = list(_events(other.client, run))
     assert (events[-1][0], events[-1][1]["status"]) == ("run", "succeeded")

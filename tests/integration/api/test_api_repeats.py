@@ -18,6 +18,7 @@ from service.domain.month import Month
 from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
 from service.runs.idempotent_request import end_of_run
+from service.runs.sweep import rescue_runs
 from service.wiring import open_app
 from tests.support.clocks import ScaledClock
 from tests.support.house import House
@@ -158,7 +159,7 @@ async def test_whoever_waits_hears_of_a_run_whose_process_died(house: House) -> 
         await desk.app.clock.sleep(5)
         assert not waiting.done()
         _expire(house)
-        await desk.app.rescue_runs()
+        await rescue_runs(desk.app)
         error = await waiting
     assert error is not None
     assert error.code == "interrupted"
@@ -170,7 +171,7 @@ async def test_whoever_waits_is_let_go_when_the_service_stops(house: House) -> N
         await _begun(desk.app.store)
         waiting = asyncio.create_task(end_of_run(desk.app, "r1"))
         await desk.app.clock.sleep(5)
-        desk.app.stop()
+        desk.app.at_work.stop()
         with pytest.raises(InterruptedRunError) as stopped:
             await waiting
     assert stopped.value.run_id == "r1"

@@ -57,8 +57,8 @@ async def test_a_waiting_run_ends_when_the_service_stops(house: House) -> None:
         first = asyncio.create_task(desk.run(source))
         await until(lambda: house.slack.stats().total.requests, what="the first run is under way")
         second = asyncio.create_task(desk.run(source))
-        await until(lambda: len(desk.app.running) == 2, what="the second waits")
-        desk.app.stop()
+        await until(lambda: len(desk.app.at_work.runs) == 2, what="the second waits")
+        desk.app.at_work.stop()
         (result,) = await asyncio.gather(second, return_exceptions=True)
         assert isinstance(result, InterruptedRunError)
         assert result.run_id is not None

@@ -176,7 +176,7 @@ async def test_the_log_says_what_the_ledger_has(house: House, monkeypatch: pytes
                 standing.append((event.outcome, rows.fetchone()[0]))
 
     # Every write of answers fails at first.
-    _fails(monkeypatch, "settle_and_claim", DatabaseBusyError("the database is busy"), times=2, after=1)
+    _fails(monkeypatch, "outbox.settle_and_claim", DatabaseBusyError("it is busy"), times=2, after=1)
     house.slack.script(AMER, Step(status=410, times=1))
     async with house.open(slack_concurrency=2, events=Events(compare)) as desk:
         await desk.run(house.source(accounts(5)))
@@ -202,7 +202,7 @@ async def test_a_stop_in_mid_delivery_leaves_the_rest_for_the_next_run(house: Ho
     async with house.open(slack_concurrency=2) as desk:
         run = asyncio.create_task(desk.run(source))
         await until(lambda: house.slack.stats().total.requests >= 3, what="some have left")
-        desk.app.stop()
+        desk.app.at_work.stop()
         with pytest.raises(InterruptedRunError) as raised:
             await run
         run_id = raised.value.run_id or ""
@@ -227,7 +227,7 @@ async def test_a_stop_ends_pauses_and_retries_at_once(house: House) -> None:
         run = asyncio.create_task(desk.run(source))
         await until(lambda: house.slack.stats().total.requests >= 2, what="both lanes have begun")
         before = house.clock.monotonic()
-        desk.app.stop()
+        desk.app.at_work.stop()
         with pytest.raises(InterruptedRunError):
             await run
         assert house.clock.monotonic() - before < 400

@@ -10,6 +10,7 @@ from mock_slack.script import Step
 from service.domain.errors import CancelledRunError, InterruptedRunError, RunFinishedError, RunNotFoundError
 from service.domain.progress import Phase
 from service.domain.run import RunRecord, RunStatus
+from service.runs.cancel import cancel_run
 from service.store.runs.leases import Runs
 from tests.support.house import AMER, Desk, House, assert_balanced, warning_codes
 from tests.support.rows import account, accounts
@@ -21,7 +22,7 @@ async def stopped_after(house: House, requests: int, source: str, **settings: An
     async with house.open(slack_concurrency=2, **settings) as desk:
         run = asyncio.create_task(desk.run(source))
         await until(lambda: house.slack.stats().total.requests >= requests, what="some have left")
-        desk.app.stop()
+        desk.app.at_work.stop()
         with pytest.raises(InterruptedRunError) as raised:
             await run
         released = await desk.app.store.history.get_run(raised.value.run_id or "")
@@ -134,8 +135,8 @@ async def test_a_cancelled_run_lets_nothing_more_leave(house: House) -> None:
     async with house.open(slack_concurrency=2) as desk:
         run = asyncio.create_task(desk.run(source))
         await until(lambda: house.slack.stats().total.requests >= 3, what="some have left")
-        (run_id,) = desk.app.running
-        await desk.app.cancel_run(run_id)
+        (run_id,) = desk.app.at_work.runs
+        await cancel_run(desk.app, run_id)
         with pytest.raises(CancelledRunError) as raised:
             await run
         assert raised.value.run_id == run_id
@@ -146,7 +147,7 @@ async def test_a_cancelled_run_lets_nothing_more_leave(house: House) -> None:
         assert sent == house.slack.stats().total.accepted < 20
         assert (record.counts.unknown, record.counts.unsent) == (0, 20 - sent)
         with pytest.raises(RunFinishedError):
-            await desk.app.cancel_run(run_id)
+            await cancel_run(desk.app, run_id)
     async with house.open(resumes=True) as desk:
         assert await desk.app.store.rescue.resumable(since=record.started_at) == []
         again = await desk.run(source)
@@ -160,8 +161,8 @@ async def test_a_run_is_cancelled_from_another_process(house: House) -> None:
     async with house.open(slack_concurrency=2) as desk, house.open() as other:
         run = asyncio.create_task(desk.run(source))
         await until(lambda: house.slack.stats().total.requests >= 3, what="some have left")
-        (run_id,) = desk.app.running
-        await other.app.cancel_run(run_id)
+        (run_id,) = desk.app.at_work.runs
+        await cancel_run(other.app, run_id)
         with pytest.raises(CancelledRunError):
             await run
         assert (await other.app.store.history.get_run(run_id)).counts.unsent > 0
@@ -174,16 +175,14 @@ async def test_a_run_that_waits_for_its_month_can_be_cancelled(house: House) -> 
     async with house.open(slack_concurrency=1) as desk:
         first = asyncio.create_task(desk.run(source))
         await until(lambda: house.slack.stats().total.requests, what="the first run is under way")
-        (holder,) = desk.app.running
+        (holder,) = desk.app.at_work.runs
         second = asyncio.create_task(desk.run(source))
         await until(
-            lambda: any(
-                progress.phase is Phase.WAITING for run, progress in desk.app.running.items() if run != holder
-            ),
+            lambda: any(run.progress.phase is Phase.WAITING for run in desk.app.at_work.runs.values()),
             what="the second waits",
         )
-        (waiter,) = desk.app.running.keys() - {holder}
-        await desk.app.cancel_run(waiter)
+        (waiter,) = desk.app.at_work.runs.keys() - {holder}
+        await cancel_run(desk.app, waiter)
         with pytest.raises(CancelledRunError):
             await second
         assert (await first).counts.alerts_sent == 4
@@ -194,7 +193,7 @@ async def test_a_dead_run_is_cancelled_at_once(house: House) -> None:
     house.slack.script(AMER, Step(delay_s=0.2, times=6))
     run_id = await stopped_after(house, 2, house.source(accounts(6)))
     async with house.open() as desk:
-        await desk.app.cancel_run(run_id)
+        await cancel_run(desk.app, run_id)
         record = await desk.app.store.history.get_run(run_id)
         assert record.error is not None
         assert (record.status, record.error.code) == (RunStatus.FAILED, "cancelled")
@@ -205,7 +204,7 @@ async def test_only_what_there_is_can_be_cancelled(house: House) -> None:
     async with house.open() as desk:
         for nothing in ("no such run", "nul\0"):
             with pytest.raises(RunNotFoundError):
-                await desk.app.cancel_run(nothing)
+                await cancel_run(desk.app, nothing)
 
 
 async def test_a_stop_does_not_wait_for_slack_beyond_its_grace(house: House) -> None:
@@ -215,7 +214,7 @@ async def test_a_stop_does_not_wait_for_slack_beyond_its_grace(house: House) -> 
         run = asyncio.create_task(desk.run(house.source(accounts(5))))
         await until(lambda: house.slack.stats().total.requests == 2, what="two are on their way")
         began = house.clock.monotonic()
-        desk.app.stop()
+        desk.app.at_work.stop()
         with pytest.raises(InterruptedRunError) as raised:
             await run
         assert house.clock.monotonic() - began < 200

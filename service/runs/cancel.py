@@ -1,0 +1,9 @@
+"""Cancelling: nothing more of a run is claimed, wherever it runs."""
+
+from service.runs.context import App
+
+
+async def cancel_run(app: App, run_id: str) -> None:
+    """Cancel a run; raises RunNotFoundError, RunFinishedError and DatabaseUnusableError."""
+    await app.store.runs.cancel(run_id, now=app.clock.now())
+    app.at_work.halt(run_id)

@@ -1,0 +1,35 @@
+"""The support notice of a run: who has no channel hears of it from people."""
+
+from service.domain.evaluation import RunWarning
+from service.domain.month import Month
+from service.runs.context import App
+from service.store.patience import retry_while_unavailable
+
+
+async def notify_support(app: App, run_id: str, month: Month, *, is_notified: bool) -> tuple[RunWarning, ...]:
+    """Notify support of a run's alerts without a channel, unless it `is_notified`; return what to warn of.
+
+    Raises OvertakenError and DatabaseUnusableError, but nothing for a mail server.
+    """
+    store = app.store
+    nowhere = await retry_while_unavailable(app.clock, lambda: store.history.alerts_without_channel(run_id))
+    if not nowhere:
+        return ()
+    detail = f"{len(nowhere)} alerts have a region without a channel"
+    warning = RunWarning(code="unknown_region", count=len(nowhere), detail=detail)
+    if is_notified:
+        return (warning,)
+    if await app.notice.tell(
+        run_id=run_id,
+        month=month,
+        alerts=nowhere,
+        undelivered=await retry_while_unavailable(app.clock, store.outbox.undelivered),
+        clock=app.clock,
+        events=app.events,
+    ):
+        await retry_while_unavailable(
+            app.clock, lambda: store.runs.note_support_notified(run_id, now=app.clock.now())
+        )
+        return (warning,)
+    detail = "the support notice about accounts without a channel could not be delivered"
+    return (warning, RunWarning(code="support_notice_failed", count=len(nowhere), detail=detail))

@@ -1,0 +1,51 @@
+"""The sweep: runs whose process has died are closed, or resumed here."""
+
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+
+from service.domain.errors import DatabaseUnusableError, RiskAlertsError
+from service.domain.progress import Progress
+from service.runs.context import App
+from service.runs.execute import resume_run
+from service.telemetry.events import RunRescued, SweepFailed
+
+
+async def keep_sweeping(app: App, *, resumes: bool) -> None:
+    """Sweep again and again, so that no run stays `running` for ever; with `resumes`, resume runs too."""
+    while True:
+        try:
+            await rescue_runs(app)
+            if resumes:
+                await _resume_runs(app)
+        except DatabaseUnusableError as problem:
+            app.events.emit(SweepFailed(error=problem))
+        await app.clock.sleep(app.policy.lease_s / 2)
+
+
+async def rescue_runs(app: App) -> None:
+    """Close the runs whose process has died, but for those to resume; raises DatabaseUnusableError."""
+    for rescued in await app.store.rescue.close_dead(
+        now=app.clock.now(), resumable_since=_resumable_since(app)
+    ):
+        app.events.emit(RunRescued(run_id=rescued.run_id, in_doubt=rescued.in_doubt))
+
+
+async def _resume_runs(app: App) -> None:
+    if not app.channels.is_configured:
+        return  # it could not send; a process that can may yet come
+    for run_id in await app.store.rescue.resumable(since=_resumable_since(app)):
+        if run_id not in app.at_work.runs:
+            with structlog.contextvars.bound_contextvars(run_id=run_id):
+                app.at_work.spawn(_resume(app, run_id))
+
+
+async def _resume(app: App, run_id: str) -> None:
+    # Nobody waits for its answer: what failed is in the run's record, and in the log.
+    with suppress(RiskAlertsError):
+        await resume_run(app, run_id, since=_resumable_since(app), progress=Progress())
+
+
+def _resumable_since(app: App) -> datetime:
+    return app.clock.now() - app.policy.resume_within
