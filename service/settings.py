@@ -20,6 +20,8 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
+    TypeAdapter,
+    ValidationError,
     field_validator,
     model_validator,
 )
@@ -111,6 +113,32 @@ class _ConfigFile(BaseModel):
     regions: dict[str, Channel]
 
 
+_WEBHOOKS = TypeAdapter(dict[Channel, WebhookUrl], config=ConfigDict(hide_input_in_errors=True))
+
+
+def _webhooks_in(path: Path) -> dict[str, SecretStr]:
+    try:
+        return _WEBHOOKS.validate_json(path.read_bytes())
+    except OSError as problem:
+        raise ValueError(f"SLACK_WEBHOOKS_FILE {path} cannot be read: {problem.strerror}") from problem
+    except ValidationError:
+        # Not from the error: it would repeat what is in the file.
+        raise ValueError(f"SLACK_WEBHOOKS_FILE {path} must hold JSON: {{channel: https URL}}") from None
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """Yield a secret, whole and in the parts that give it away."""
+    yield secret
+    if "://" not in secret:
+        return
+    url = urlsplit(secret)
+    if url.password:
+        yield url.password
+    # HTTP clients name the path alone in some of their messages, and a webhook's path is its secret.
+    if url.scheme in {"http", "https"} and len(url.path) >= _LONG_ENOUGH_PATH:
+        yield url.path
+
+
 class Settings(BaseSettings):
     """The settings of one process. Raises pydantic.ValidationError (without the values) when one is wrong."""
 
@@ -120,10 +148,16 @@ class Settings(BaseSettings):
 
     # Slack
     slack_webhook_base_url: WebhookBaseUrl | None = Field(
-        None, description="Alerts are posted to `{base}/{channel}`; wins over `SLACK_WEBHOOK_URL`."
+        None, description="The mock's way: alerts are posted to `{base}/{channel}`; wins over the two below."
+    )
+    slack_webhooks: dict[Channel, WebhookUrl] | None = Field(
+        None, description='The webhook of each channel, as JSON: `{"amer-risk-alerts": "https://…"}`.'
+    )
+    slack_webhooks_file: Path | None = Field(
+        None, description="A JSON file with the same, read when `SLACK_WEBHOOKS` is unset."
     )
     slack_webhook_url: WebhookUrl | None = Field(
-        None, description="One webhook for all alerts; the message then names its channel."
+        None, description="One webhook, and so one channel, for all alerts; the message then names its own."
     )
     slack_auth_token: SecretStr | None = Field(
         None, description="Sent as `X-Mock-Slack-Token`, for a mock that asks for it."
@@ -259,27 +293,32 @@ class Settings(BaseSettings):
         return sources
 
     @model_validator(mode="after")
-    def _config_file_is_read(self) -> Self:
-        if self.config_file is not None:
-            self.channels_by_region()
+    def _files_are_read(self) -> Self:
+        channels, webhooks = self.channels_by_region(), self.webhooks_by_channel()
+        if webhooks and self.slack_webhook_base_url is None:
+            missing = sorted(set(channels.values()) - set(webhooks))
+            if missing:
+                raise ValueError(f"SLACK_WEBHOOKS has no webhook for {', '.join(missing)}")
         return self
 
     def secrets(self) -> Iterator[str]:
         """Yield every secret that is set, whole and in its telling parts, for the redactor."""
         for name in type(self).model_fields:
             value = getattr(self, name)
-            if not isinstance(value, SecretStr):
-                continue
-            secret = value.get_secret_value()
-            yield secret
-            if "://" not in secret:
-                continue
-            url = urlsplit(secret)
-            if url.password:
-                yield url.password
-            # HTTP clients name the path alone in some of their messages, and a webhook's path is its secret.
-            if url.scheme in {"http", "https"} and len(url.path) >= _LONG_ENOUGH_PATH:
-                yield url.path
+            if isinstance(value, SecretStr):
+                yield from _parts(value.get_secret_value())
+        for webhook in self.webhooks_by_channel().values():
+            yield from _parts(webhook)
+
+    def webhooks_by_channel(self) -> dict[str, str]:
+        """Return the webhook of each channel; empty when there are none.
+
+        Raises ValueError when `SLACK_WEBHOOKS_FILE` cannot be read or is not of its form.
+        """
+        webhooks = self.slack_webhooks
+        if webhooks is None and self.slack_webhooks_file is not None:
+            webhooks = _webhooks_in(self.slack_webhooks_file)
+        return {channel.lstrip("#"): url.get_secret_value() for channel, url in (webhooks or {}).items()}
 
     def channels_by_region(self) -> dict[str, str]:
         """Return the channel of each region; empty when an empty map was configured on purpose.

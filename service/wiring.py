@@ -43,7 +43,6 @@ async def open_app(
     """
     clock = clock or SystemClock()
     token = settings.slack_auth_token
-    base, single = settings.slack_webhook_base_url, settings.slack_webhook_url
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
         sender = await stack.enter_async_context(
@@ -54,11 +53,7 @@ async def open_app(
             )
         )
         app = App(
-            channels=Channels(
-                by_region=settings.channels_by_region(),
-                webhook_base_url=base.get_secret_value() if base else None,
-                webhook_url=single.get_secret_value() if single else None,
-            ),
+            channels=channels_of(settings),
             store=store,
             sender=sender,
             notice=support_notice(settings),
@@ -72,6 +67,17 @@ async def open_app(
         stack.push_async_callback(_finish, app)
         stack.push_async_callback(_end, asyncio.create_task(keep_sweeping(app, resumes=resumes)))
         yield app
+
+
+def channels_of(settings: Settings) -> Channels:
+    """Return where alerts go; raises ValueError for a bad CONFIG_FILE or SLACK_WEBHOOKS_FILE."""
+    base, single = settings.slack_webhook_base_url, settings.slack_webhook_url
+    return Channels(
+        by_region=settings.channels_by_region(),
+        webhook_base_url=base.get_secret_value() if base else None,
+        webhooks=settings.webhooks_by_channel(),
+        webhook_url=single.get_secret_value() if single else None,
+    )
 
 
 def support_notice(settings: Settings) -> SupportNotice:

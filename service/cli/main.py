@@ -27,6 +27,8 @@ commands = typer.Typer(
 )
 _runs = typer.Typer(help="List the runs, or show one of them.", rich_markup_mode=None)
 commands.add_typer(_runs, name="runs")
+_routes = typer.Typer(help="Look after the routes to Slack.", rich_markup_mode=None, no_args_is_help=True)
+commands.add_typer(_routes, name="routes")
 _db = typer.Typer(help="Look after the database.", rich_markup_mode=None, no_args_is_help=True)
 commands.add_typer(_db, name="db")
 
@@ -134,6 +136,25 @@ def show(
     from service.cli.listing import show_run  # noqa: PLC0415  # cold start
 
     raise typer.Exit(show_run(run_id, as_json=json))
+
+
+@_routes.callback()
+def routes() -> None:
+    """Look after the routes to Slack."""
+
+
+@_routes.command()
+def check(
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Tell live webhooks from dead ones; nothing is posted that a person sees.
+
+    Every channel's webhook is sent a body that is no JSON: a live one answers `invalid_payload`, a dead one
+    403, 404 or 410. Exit code 0: all are live; 2: some are not.
+    """
+    from service.cli.routes import print_route_check  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(print_route_check(as_json=json))
 
 
 @_db.command()

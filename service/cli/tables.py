@@ -12,6 +12,8 @@ from service.api.schemas.alert import AlertFactsOut, AlertOut, RestatementOut, W
 from service.api.schemas.evaluation import CountsOut, LedgerOut, WarningOut
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
+from service.delivery.channels import Destination
+from service.delivery.route_check import CheckedRoute
 
 _WIDTH_OF_A_PIPE: Final = 200
 _LONGEST_VALUE: Final = 40
@@ -66,6 +68,15 @@ def print_run(run: RunOut) -> None:
         for row in run.sample_alerts:
             _add(table, *_facts(row), row.channel or "none", row.outcome)
         out.print(table)
+
+
+def print_routes(destination: Destination, routes: Sequence[CheckedRoute]) -> None:
+    """Print what the webhook of each channel answered."""
+    out = _console()
+    table = _table(f"Routes by {destination}", "Channel", "Regions", "Status", "Answer")
+    for route in routes:
+        _add(table, route.channel, ", ".join(route.regions), route.status, route.answer)
+    out.print(table)
 
 
 def print_preview(preview: PreviewOut) -> None:

@@ -1,12 +1,22 @@
 """Channels: which channel hears of which region, and which lane leads there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
 
 SINGLE_LANE: Final = "webhook"
 """Name of the one lane there is when a single webhook serves all channels."""
+
+
+class Destination(StrEnum):
+    """How channels are reached; where several are configured, the first of these is in use."""
+
+    BASE_URL = "SLACK_WEBHOOK_BASE_URL"
+    """`{base}/{channel}`: the mock's way; Slack itself has no such address."""
+    PER_CHANNEL = "SLACK_WEBHOOKS"
+    SINGLE = "SLACK_WEBHOOK_URL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +26,10 @@ class Channels:
     by_region: Mapping[str, str]
     webhook_base_url: str | None = None
     """Without a trailing slash; a secret: it never leaves this process but as a request."""
+    webhooks: Mapping[str, str] = field(default_factory=dict)
+    """The webhook of each channel, used when there is no base URL: secrets too."""
     webhook_url: str | None = None
-    """Used when there is no base URL; a secret too."""
+    """Used when there is neither; a secret too."""
 
     def __repr__(self) -> str:
         return f"Channels(by_region={dict(self.by_region)!r})"
@@ -32,14 +44,23 @@ class Channels:
         return tuple(dict.fromkeys(self.by_region.values()))
 
     @property
+    def destination(self) -> Destination | None:
+        """How channels are reached; None where nothing is configured."""
+        if self.webhook_base_url is not None:
+            return Destination.BASE_URL
+        if self.webhooks:
+            return Destination.PER_CHANNEL
+        return None if self.webhook_url is None else Destination.SINGLE
+
+    @property
     def is_single_lane(self) -> bool:
         """Whether one webhook serves all channels, so that a message must name its own."""
-        return self.webhook_base_url is None and self.webhook_url is not None
+        return self.destination is Destination.SINGLE
 
     @property
     def is_configured(self) -> bool:
         """Whether there is any webhook to post to."""
-        return self.webhook_base_url is not None or self.webhook_url is not None
+        return self.destination is not None
 
     def lane_of(self, channel: str) -> str:
         """Return the name of the lane that leads to a channel; a lane is one destination URL."""
@@ -49,6 +70,8 @@ class Channels:
         """Return the secret URL that a lane posts to; raises LookupError when no webhook is configured."""
         if self.webhook_base_url is not None:
             return f"{self.webhook_base_url}/{quote(lane, safe='')}"
+        if self.webhooks:
+            return self.webhooks[lane]
         if self.webhook_url is not None:
             return self.webhook_url
         raise LookupError("no webhook is configured")

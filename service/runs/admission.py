@@ -16,7 +16,9 @@ def check_request(app: App, request: RunRequest) -> None:
     if request.dry_run:
         return
     if not app.channels.is_configured:
-        raise SlackNotConfiguredError("set SLACK_WEBHOOK_BASE_URL or SLACK_WEBHOOK_URL to send alerts")
+        raise SlackNotConfiguredError(
+            "set SLACK_WEBHOOKS, SLACK_WEBHOOK_URL or (the mock's way) SLACK_WEBHOOK_BASE_URL to send"
+        )
     if not app.policy.database_is_durable:
         raise DatabaseNotDurableError(
             "the SQLite database dies with this container, and the next run would send everything again: "

@@ -29,6 +29,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "history_months": 120,
     "shutdown_grace_s": 8.0,
     "resume_within_h": 24.0,
+    "slack_webhooks": None,
+    "slack_webhooks_file": None,
     "region_channels": None,
     "config_file": None,
     "details_base_url": "https://app.yourcompany.com/accounts",
@@ -56,6 +58,7 @@ DEFAULTS: Final[dict[str, Any]] = {
 SECRETS: Final = {
     "SLACK_WEBHOOK_BASE_URL": "https://hooks.example.com/services/c4nary-base",
     "SLACK_WEBHOOK_URL": "https://hooks.example.com/services/c4nary-single",
+    "SLACK_WEBHOOKS": '{"amer-risk-alerts": "https://hooks.example.com/services/c4nary-channel"}',
     "SLACK_AUTH_TOKEN": "c4nary-token",
     "SMTP_URL": "smtp://user:c4nary-password@mail.example.com",
     "GCS_TOKEN": "c4nary-gcs",
@@ -170,6 +173,41 @@ def test_a_base_to_which_no_channel_can_be_appended_is_refused(load: Load, end: 
         load(SLACK_WEBHOOK_BASE_URL=f"https://h.example.com/hook{end}")
     assert "c4nary" not in f"{error.value} {error.value!r}"
     assert load(SLACK_WEBHOOK_URL=f"https://h.example.com/hook{end}").slack_webhook_url is not None
+
+
+HOOKS: Final = {
+    channel: f"https://hooks.example.com/services/c4nary-{channel}" for channel in REGIONS.values()
+}
+
+
+def test_each_channel_has_its_webhook_from_json_or_a_file(load: Load, tmp_path: Path) -> None:
+    """`SLACK_WEBHOOKS` and the file hold the same form; a leading # of a channel is not part of its name."""
+    (tmp_path / "hooks.json").write_text(json.dumps({f"#{name}": url for name, url in HOOKS.items()}))
+    assert load(SLACK_WEBHOOKS=json.dumps(HOOKS)).webhooks_by_channel() == HOOKS
+    assert load(SLACK_WEBHOOKS_FILE="hooks.json").webhooks_by_channel() == HOOKS
+
+
+def test_a_channel_without_a_webhook_is_refused_by_name(load: Load) -> None:
+    """A region whose alerts could not go anywhere is found at the start; with a base URL none is needed."""
+    some = json.dumps({"emea-risk-alerts": HOOKS["emea-risk-alerts"]})
+    with pytest.raises(ValidationError, match="amer-risk-alerts, apac-risk-alerts") as error:
+        load(SLACK_WEBHOOKS=some, SLACK_WEBHOOK_URL="https://h.example.com/one")
+    assert "c4nary" not in f"{error.value} {error.value!r}"
+    load(SLACK_WEBHOOKS=some, SLACK_WEBHOOK_BASE_URL="https://h.example.com")
+
+
+@pytest.mark.parametrize(
+    "content", [None, "c4nary", "[]", '{"a b": "https://h/c4nary"}', '{"amer": "ftp://c4nary"}', '{"a": 1}']
+)
+def test_a_bad_file_of_webhooks_is_refused_without_what_is_in_it(
+    load: Load, tmp_path: Path, content: str | None
+) -> None:
+    """The error names the setting and the file, and repeats nothing of it."""
+    if content is not None:
+        (tmp_path / "hooks.json").write_text(content)
+    with pytest.raises(ValidationError, match=r"SLACK_WEBHOOKS_FILE hooks\.json") as error:
+        load(SLACK_WEBHOOKS_FILE="hooks.json")
+    assert "c4nary" not in f"{error.value} {error.value!r}"
 
 
 def test_a_database_url_that_cannot_be_taken_apart_is_refused(load: Load) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.delivery.channels import SINGLE_LANE, Channels
+from service.delivery.channels import SINGLE_LANE, Channels, Destination
 from tests.support.alerts import any_text
 
 MAP = {"AMER": "amer-risk-alerts", "EMEA": "emea-risk-alerts", "APAC": "apac-risk-alerts"}
@@ -70,9 +70,21 @@ def test_a_single_webhook_is_a_single_lane() -> None:
     assert channels.url_of(SINGLE_LANE) == SINGLE
 
 
+HOOKS = {name: f"https://hooks.example.com/services/T0/{name}/s3cr3t" for name in MAP.values()}
+
+
+def test_a_webhook_per_channel_gives_every_channel_a_lane() -> None:
+    """Each channel's webhook is a destination of its own, and the single one is not used."""
+    channels = Channels(by_region=MAP, webhooks=HOOKS, webhook_url=SINGLE)
+    assert channels.destination is Destination.PER_CHANNEL
+    assert not channels.is_single_lane
+    assert {name: channels.url_of(channels.lane_of(name)) for name in channels.names} == HOOKS
+
+
 def test_the_base_url_wins() -> None:
     """If both are set, the base URL is used and messages need not name their channel."""
-    channels = Channels(by_region=MAP, webhook_base_url=BASE, webhook_url=SINGLE)
+    channels = Channels(by_region=MAP, webhook_base_url=BASE, webhooks=HOOKS, webhook_url=SINGLE)
+    assert channels.destination is Destination.BASE_URL
     assert not channels.is_single_lane
     assert channels.url_of(channels.lane_of("amer-risk-alerts")) == f"{BASE}/amer-risk-alerts"
 
@@ -95,6 +107,6 @@ def test_a_channel_is_one_segment_of_the_path() -> None:
 
 def test_the_webhooks_never_print() -> None:
     """A log line about the channels cannot leak the secret URLs."""
-    channels = Channels(by_region=MAP, webhook_base_url=BASE, webhook_url=SINGLE)
+    channels = Channels(by_region=MAP, webhook_base_url=BASE, webhooks=HOOKS, webhook_url=SINGLE)
     assert "s3cr3t" not in f"{channels!r} {channels}"
     assert "amer-risk-alerts" in repr(channels)

@@ -1,0 +1,43 @@
+"""`routes check`: whether each channel's webhook is alive, before a month depends on it."""
+
+import sys
+from dataclasses import asdict
+
+import orjson
+
+from service.cli.command import with_flow
+from service.cli.exit_codes import NOT_ALL_SENT, OK
+from service.delivery.route_check import all_live, check_routes
+from service.delivery.slack import open_slack
+from service.domain.errors import RoutingNotConfiguredError, SlackNotConfiguredError
+from service.runtime.clock import SystemClock
+from service.settings import Settings
+from service.wiring import channels_of
+
+
+def print_route_check(*, as_json: bool) -> int:
+    """Print which channels' webhooks are alive and return the exit code; the database is not needed."""
+
+    async def flow(settings: Settings) -> int:
+        channels = channels_of(settings)
+        if not channels.names:
+            raise RoutingNotConfiguredError("the map from region to channel is empty: set REGION_CHANNELS")
+        if channels.destination is None:
+            raise SlackNotConfiguredError("set SLACK_WEBHOOKS, SLACK_WEBHOOK_URL or SLACK_WEBHOOK_BASE_URL")
+        token = settings.slack_auth_token
+        async with open_slack(
+            concurrency=settings.slack_concurrency,
+            auth_token=token.get_secret_value() if token else None,
+            clock=SystemClock(),
+        ) as sender:
+            routes = await check_routes(channels, sender, timeout_s=settings.slack_timeout_s)
+        if as_json:
+            answer = {"destination": channels.destination, "routes": [asdict(route) for route in routes]}
+            sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
+        else:
+            from service.cli.tables import print_routes  # noqa: PLC0415  # not needed with --json
+
+            print_routes(channels.destination, routes)
+        return OK if all_live(routes) else NOT_ALL_SENT
+
+    return with_flow(flow, as_json=as_json)

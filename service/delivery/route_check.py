@@ -1,0 +1,88 @@
+"""The route check: whether each channel's webhook is alive, without posting anything that a person sees.
+
+A live webhook answers a body that is no JSON with 400 `invalid_payload`; one that was revoked, or whose
+channel is archived, answers 403, 404 or 410
+(docs.slack.dev/messaging/sending-messages-using-incoming-webhooks).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from service.delivery.channels import Channels
+from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
+from service.delivery.slack import SlackSender
+from service.domain.delivery_status import Reason
+
+NOT_JSON: Final = "{"
+_DEAD: Final = frozenset({Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.GONE})
+
+
+class RouteStatus(StrEnum):
+    """What a webhook's answer says of it."""
+
+    LIVE = "live"
+    DEAD = "dead"
+    """Slack knows the webhook no more, or refuses its channel: a message would be lost."""
+    UNREACHABLE = "unreachable"
+    """No connection, or no answer in time."""
+    UNCLEAR = "unclear"
+    """An answer that no webhook of Slack gives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedRoute:
+    """One channel and what its webhook answered."""
+
+    regions: tuple[str, ...]
+    channel: str
+    status: RouteStatus
+    answer: str
+    """For a person; never the webhook itself."""
+
+
+async def check_routes(channels: Channels, sender: SlackSender, *, timeout_s: float) -> list[CheckedRoute]:
+    """Ask the webhook of every channel, each destination once; nothing is posted that a person sees.
+
+    Raises LookupError when no webhook is configured.
+    """
+    lanes = tuple(dict.fromkeys(map(channels.lane_of, channels.names)))
+    results = await asyncio.gather(
+        *(sender.post(channels.url_of(lane), NOT_JSON, timeout_s=timeout_s) for lane in lanes)
+    )
+    answered = dict(zip(lanes, results, strict=True))
+    return [_checked(channels, channel, answered[channels.lane_of(channel)]) for channel in channels.names]
+
+
+def all_live(routes: Sequence[CheckedRoute]) -> bool:
+    """Tell whether every route is live."""
+    return all(route.status is RouteStatus.LIVE for route in routes)
+
+
+def _checked(channels: Channels, channel: str, result: SendResult) -> CheckedRoute:
+    status, answer = classify(result)
+    regions = tuple(region for region, leads_to in channels.by_region.items() if leads_to == channel)
+    return CheckedRoute(regions=regions, channel=channel, status=status, answer=answer)
+
+
+def classify(  # noqa: PLR0911  # one match over a closed family reads best whole
+    result: SendResult,
+) -> tuple[RouteStatus, str]:
+    """Say what the answer to a body that is no JSON means, and repeat it for a person."""
+    match result:
+        case Rejected(reason=reason, message=message) if reason in _DEAD:
+            return RouteStatus.DEAD, message
+        case Rejected(reason=Reason.BAD_REQUEST, message=message) if message.endswith("invalid_payload"):
+            return RouteStatus.LIVE, message
+        case RateLimited():
+            return RouteStatus.LIVE, "HTTP 429: it exists, and asks to wait"
+        case Retry(reason=Reason.SLACK_UNREACHABLE, message=message) | InDoubt(message=message):
+            return RouteStatus.UNREACHABLE, message
+        case Rejected(message=message) | Retry(message=message):
+            return RouteStatus.UNCLEAR, message
+        case Sent():
+            return RouteStatus.UNCLEAR, "it took a body that is no JSON: Slack does not"
+        case NotPosted():
+            return RouteStatus.UNREACHABLE, "nothing was posted"

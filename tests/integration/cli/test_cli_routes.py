@@ -1,0 +1,90 @@
+"""`routes check` against a mock Slack whose webhooks live, are revoked, or do not answer."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock_slack.running import RunningMock
+from mock_slack.script import Step
+from tests.support.served import MONTH, account, command, write_source
+
+CHANNELS = ("amer-risk-alerts", "emea-risk-alerts", "apac-risk-alerts")
+
+
+def webhooks(slack: RunningMock) -> str:
+    """Return the setting that leads each channel to a webhook of its own."""
+    return json.dumps({channel: f"{slack.webhook_base_url}/{channel}" for channel in CHANNELS})
+
+
+def checked(folder: Path, slack: RunningMock, expected_exit: int) -> dict[str, Any]:
+    """Run the check and return its routes by channel."""
+    done = command(folder, "routes", "check", "--json", SLACK_WEBHOOKS=webhooks(slack))
+    assert done.returncode == expected_exit, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["destination"] == "SLACK_WEBHOOKS"
+    assert slack.webhook_base_url not in done.stdout + done.stderr
+    return {route["channel"]: route for route in answer["routes"]}
+
+
+def test_live_webhooks_are_told_from_each_other_without_a_message(tmp_path: Path, slack: RunningMock) -> None:
+    """Each is asked once with a body that is no JSON: nobody in a channel sees anything."""
+    routes = checked(tmp_path, slack, 0)
+    assert {channel: route["status"] for channel, route in routes.items()} == dict.fromkeys(CHANNELS, "live")
+    assert routes["emea-risk-alerts"]["regions"] == ["EMEA"]
+    assert slack.stats().total.accepted == 0
+    assert not list(tmp_path.rglob("*.db"))
+
+
+@pytest.mark.parametrize(
+    ("step", "status"),
+    [
+        (Step(status=404, body="no_service"), "dead"),
+        (Step(status=403, body="action_prohibited"), "dead"),
+        (Step(status=410, body="channel_is_archived"), "dead"),
+        (Step(status=429, headers={"Retry-After": "30"}), "live"),
+        (Step(status=500), "unclear"),
+        (Step(status=200, body="<html>"), "unclear"),
+        (Step(drop="before"), "unreachable"),
+    ],
+)
+def test_a_webhook_that_would_lose_messages_is_named(
+    tmp_path: Path, slack: RunningMock, step: Step, status: str
+) -> None:
+    """A revoked webhook or an archived channel is found before a month depends on it."""
+    slack.script("emea-risk-alerts", step)
+    routes = checked(tmp_path, slack, 0 if status == "live" else 2)
+    assert routes["emea-risk-alerts"]["status"] == status
+    assert routes["amer-risk-alerts"]["status"] == "live"
+
+
+def test_a_person_reads_a_table(tmp_path: Path, slack: RunningMock) -> None:
+    """The table names the setting in use, and each channel with its regions and the answer."""
+    slack.script("apac-risk-alerts", Step(status=404, body="no_service"))
+    done = command(tmp_path, "routes", "check", SLACK_WEBHOOKS=webhooks(slack))
+    assert done.returncode == 2
+    assert "SLACK_WEBHOOKS" in done.stdout
+    row = next(line for line in done.stdout.splitlines() if "apac-risk-alerts" in line)
+    assert "APAC" in row
+    assert "dead" in row
+    assert "no_service" in row
+
+
+def test_without_a_webhook_there_is_nothing_to_check(tmp_path: Path) -> None:
+    """The error says which settings lead to Slack."""
+    done = command(tmp_path, "routes", "check")
+    assert done.returncode != 0
+    assert "slack_not_configured: set SLACK_WEBHOOKS" in done.stderr
+
+
+def test_a_month_goes_out_through_a_webhook_per_channel(tmp_path: Path, slack: RunningMock) -> None:
+    """Each region hears in its own channel, and no message has to name its channel."""
+    source = write_source(tmp_path / "a.parquet", account(1), account(2, account_region="EMEA"))
+    done = command(tmp_path, "run", source, "--month", MONTH, SLACK_WEBHOOKS=webhooks(slack))
+    assert done.returncode == 0, done.stderr
+    stats = slack.stats()
+    assert {name: each.accepted for name, each in stats.channels.items()} == {
+        "amer-risk-alerts": 1,
+        "emea-risk-alerts": 1,
+    }
