@@ -67,18 +67,45 @@ class Running:
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
 
+def environment(**settings: str) -> dict[str, str]:
+    """Return the environment of a process with exactly the settings given."""
+    lent = {name: os.environ[name] for name in _LENT if name in os.environ}
+    return {**lent, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **settings}
+
+
+def unpaced(folder: Path, **settings: str) -> dict[str, str]:
+    """Return the settings of a service or command whose ledger lies in `folder`, unpaced."""
+    return {
+        "DATABASE_URL": f"sqlite:///{folder / 'risk_alerts.db'}",
+        "SLACK_MESSAGES_PER_SECOND": "0",
+        **settings,
+    }
+
+
+def command(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run `risk-alerts` to its end, in `folder` and with its ledger there."""
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        cwd=folder,
+        env=environment(**unpaced(folder, **settings)),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
 @contextmanager
 def started(
     command: Iterable[str], *, folder: Path, env: Mapping[str, str], limits: Callable[[], None] | None = None
 ) -> Iterator[Running]:
     """Run a command of this project in `folder` until the block is left; `limits` is called in the child."""
-    lent = {name: os.environ[name] for name in _LENT if name in os.environ}
     log = folder / f"{time.monotonic_ns()}.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=folder,
-            env={**lent, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **env},
+            env=environment(**env),
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,

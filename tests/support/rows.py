@@ -13,8 +13,9 @@ from service.cli.sample_data import SCHEMA
 MONTH: Final = "2026-01-01"
 
 
-def account(account_id: str, *, month: str = MONTH, **changes: Any) -> dict[str, Any]:
-    """Return the row of an account that is At Risk in `month`, as `changes` have it."""
+def account(which: str | int, *, month: str = MONTH, **changes: Any) -> dict[str, Any]:
+    """Return the row of an account At Risk in `month`, but for `changes`; a number is one of `accounts`."""
+    account_id = which if isinstance(which, str) else f"a{which:04d}"
     row = {
         "account_id": account_id,
         "account_name": f"Account {account_id}",
@@ -23,7 +24,7 @@ def account(account_id: str, *, month: str = MONTH, **changes: Any) -> dict[str,
         "status": "At Risk",
         "renewal_date": date(2026, 9, 1),
         "account_owner": "owner@example.com",
-        "arr": 50_000,
+        "arr": 50_000 if isinstance(which, str) else 1_000_000 - which,
         "updated_at": datetime(2026, 1, 2, tzinfo=UTC),
     }
     assert row.keys() >= changes.keys()

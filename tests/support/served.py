@@ -1,29 +1,22 @@
-"""What the tests of the doors share: a small source, a service that runs, commands that run."""
+"""The API behind a real server in this process, and its logs."""
 
 import asyncio
 import io
 import json
 import logging
-import os
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import httpx2
-import pyarrow as pa
-import pyarrow.parquet as pq
 import structlog
 import uvicorn
 
 from service.api.application import app_of, create_app
-from service.cli.sample_data import SCHEMA
 from service.domain.month import Month
 from service.domain.run import RunError, RunRequest
 from service.domain.source_uri import SourceUri
@@ -31,8 +24,9 @@ from service.settings import Settings
 from service.store.store import Store, open_store
 from service.telemetry.logs import configure_logging
 from service.wiring import App, open_app
+from tests.support.rows import MONTH
+from tests.support.waiting import wait_until
 
-MONTH: Final = "2026-01-01"
 DEADLINE_S: Final = 30.0
 
 CANARY_PATH: Final = "/services/T0CANARY/B0CANARY/canarywebhooksecret"
@@ -59,36 +53,6 @@ def _logs(**how: Any) -> Iterator[None]:
         structlog.reset_defaults()
         root.handlers[:] = handlers
         root.setLevel(level)
-
-
-def account(number: int, **changes: Any) -> dict[str, Any]:
-    """Return the row of an account that is At Risk in the month, as `changes` have it."""
-    row = {
-        "account_id": f"a{number:03d}",
-        "account_name": f"Account {number}",
-        "account_region": "AMER",
-        "month": date.fromisoformat(MONTH),
-        "status": "At Risk",
-        "renewal_date": date(2026, 6, 30),
-        "account_owner": "owner@example.com",
-        "arr": 100_000 - number,
-        "updated_at": datetime(2026, 1, 20, tzinfo=UTC),
-    }
-    return row | changes
-
-
-def write_source(path: Path, *rows: dict[str, Any]) -> str:
-    """Write `rows` and return the file's URI."""
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), path)
-    return path.as_uri()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return once `condition` holds; fail after a deadline that no healthy machine needs."""
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        threading.Event().wait(0.02)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,49 +135,3 @@ def running_service(
         port = server.servers[0].sockets[0].getsockname()[1]
         client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE_S, trust_env=False)
         yield RunningService(stack.enter_context(client), app)
-
-
-def environment(folder: Path, **values: str) -> dict[str, str]:
-    """Return the environment of a command that works in `folder`: nothing of this process's settings."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return (
-        kept
-        | {
-            "PYTHONPATH": str(Path.cwd()),
-            "DATABASE_URL": f"sqlite:///{folder / 'risk_alerts.db'}",
-            "SLACK_MESSAGES_PER_SECOND": "0",
-        }
-        | values
-    )
-
-
-def command(folder: Path, *arguments: str, **values: str) -> subprocess.CompletedProcess[str]:
-    """Run `risk-alerts` to its end, in `folder`, with `values` in its environment."""
-    return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        cwd=folder,
-        env=environment(folder, **values),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-@contextmanager
-def started(folder: Path, *arguments: str, **values: str) -> Iterator[subprocess.Popen[str]]:
-    """Start `risk-alerts` with its output in `folder`/out and `folder`/err; kill what is left at the end."""
-    with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service", *arguments],
-            cwd=folder,
-            env=environment(folder, **values),
-            stdout=out,
-            stderr=err,
-            text=True,
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,8 @@ import httpx2
 import pytest
 
 from service.api import csv_alerts
-from tests.support.served import RunningService, account, running_service, settings, write_source
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[RunningService]:
-    """Return a service with an empty database."""
-    with running_service(settings(tmp_path)) as running:
-        yield running
+from tests.support.rows import account, write_source
+from tests.support.served import RunningService
 
 
 @pytest.fixture
@@ -26,7 +19,7 @@ def path(service: RunningService, tmp_path: Path) -> str:
     rows = [account(number) for number in range(5)]
     rows += [account(5, account_name='=HYPERLINK("x"), "y"', account_owner=None)]
     rows += [account(6, account_region="LATAM", account_name="Zoë\r\nGmbH")]
-    return f"/runs/{service.run(write_source(tmp_path / 'a.parquet', *rows), dry_run=True)['run_id']}/alerts"
+    return f"/runs/{service.run(write_source(tmp_path / 'a.parquet', rows), dry_run=True)['run_id']}/alerts"
 
 
 def fetched(service: RunningService, path: str, **params: Any) -> httpx2.Response:
@@ -64,15 +57,15 @@ def test_filters_hold_and_a_limit_counts_where_it_is_given(
 ) -> None:
     """As in JSON; without a limit there is none."""
     monkeypatch.setattr(csv_alerts, "PAGE", page)
-    assert [row["account_id"] for row in rows(fetched(service, path, outcome="failed"))] == ["a006"]
+    assert [row["account_id"] for row in rows(fetched(service, path, outcome="failed"))] == ["a0006"]
     assert len(rows(fetched(service, path, region="AMER"))) == 6
     assert rows(fetched(service, path, region="nowhere")) == []
-    assert [row["account_id"] for row in rows(fetched(service, path, limit=3))] == ["a000", "a001", "a002"]
+    assert [row["account_id"] for row in rows(fetched(service, path, limit=3))] == ["a0000", "a0001", "a0002"]
     cursor = service.get(path, limit=4)["next_cursor"]
     assert [row["account_id"] for row in rows(fetched(service, path, cursor=cursor))] == [
-        "a004",
-        "a005",
-        "a006",
+        "a0004",
+        "a0005",
+        "a0006",
     ]
 
 

@@ -19,15 +19,8 @@ from service.store.database.database import Database
 from service.store.history import History
 from service.store.store import Store
 from service.wiring import App, open_app
-from tests.support.served import (
-    MONTH,
-    RunningService,
-    account,
-    logged,
-    running_service,
-    settings,
-    write_source,
-)
+from tests.support.rows import MONTH, account, write_source
+from tests.support.served import RunningService, logged, running_service, settings
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +40,7 @@ def service(folder: Path) -> Iterator[RunningService]:
 @pytest.fixture
 def source(folder: Path) -> str:
     """Return a source with one alert."""
-    return write_source(folder / "good.parquet", account(1))
+    return write_source(folder / "good.parquet", [account(1)])
 
 
 def _told(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
@@ -188,7 +181,7 @@ def test_a_source_outside_the_allowed_ones_is_refused(service: RunningService, u
 
 
 def _truncated(path: Path) -> None:
-    write_source(path, account(1))
+    write_source(path, [account(1)])
     path.write_bytes(path.read_bytes()[:-20])
 
 
@@ -197,7 +190,7 @@ def _wrong_columns(path: Path) -> None:
 
 
 def _other_month(path: Path) -> None:
-    write_source(path, account(1, month=account(1)["month"].replace(year=2024)))
+    write_source(path, [account(1, month="2024-01-01")])
 
 
 @pytest.mark.parametrize(
@@ -238,7 +231,7 @@ def test_a_service_that_cannot_deliver_refuses_real_runs(
     tmp_path: Path, changes: dict[str, Any], code: str
 ) -> None:
     """Before anything is read; a preview works without Slack and on any database."""
-    body = {"source_uri": write_source(tmp_path / "a.parquet", account(1)), "month": MONTH}
+    body = {"source_uri": write_source(tmp_path / "a.parquet", [account(1)]), "month": MONTH}
     with running_service(settings(tmp_path, **changes)) as service:
         assert _told(service.client.post("/runs", json=body), 503, code)["run_id"] is None
         assert service.get("/runs")["runs"] == []

@@ -1,7 +1,6 @@
 """Events: a run seen while it works, in this process or in another, and how it ends when the service does."""
 
 import json
-import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,48 +9,25 @@ from typing import Any
 import httpx2
 import pytest
 
-from mock_slack.running import RunningMock, running_mock
+from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.served import (
-    MONTH,
-    RunningService,
-    account,
-    running_service,
-    settings,
-    started,
-    wait_until,
-    write_source,
-)
+from tests.support.processes import service as serving
+from tests.support.processes import unpaced
+from tests.support.rows import MONTH, accounts, write_source
+from tests.support.served import RunningService, running_service, settings
+from tests.support.waiting import wait_until
 
 Event = tuple[str, dict[str, Any]]
 
 
-@pytest.fixture
-def slack() -> Iterator[RunningMock]:
-    """Return a mock Slack that takes its time with the first message."""
-    with running_mock() as slack:
-        slack.script("amer-risk-alerts", Step(delay_s=0.8))
-        yield slack
+pytestmark = pytest.mark.serves(slack_concurrency=1, slack_timeout_s=5, lease_s=7)
 
 
 @pytest.fixture
-def service(tmp_path: Path, slack: RunningMock) -> Iterator[RunningService]:
-    """Return a service that sends one message at a time."""
-    given = settings(
-        tmp_path,
-        slack_webhook_base_url=slack.webhook_base_url,
-        slack_concurrency=1,
-        slack_timeout_s=5,
-        lease_s=7,
-    )
-    with running_service(given) as running:
-        yield running
-
-
-@pytest.fixture
-def run(service: RunningService, tmp_path: Path) -> Iterator[str]:
+def run(service: RunningService, slack: RunningMock, tmp_path: Path) -> Iterator[str]:
     """Start a run that takes about a second, and return its id while it is at work."""
-    source = write_source(tmp_path / "a.parquet", *(account(number) for number in range(5)))
+    slack.script("amer-risk-alerts", Step(delay_s=0.8))
+    source = write_source(tmp_path / "a.parquet", accounts(5))
     posting = threading.Thread(target=service.run, args=(source,))
     posting.start()
     wait_until(lambda: any(run["progress"] for run in _listed(service)))
@@ -110,10 +86,10 @@ def test_a_finished_run_is_told_at_once(service: RunningService, run: str) -> No
 def test_a_signal_stops_deliveries_and_answers_the_caller(tmp_path: Path, slack: RunningMock) -> None:
     """On SIGTERM what is on its way is settled and the caller told; the next process sends the rest."""
     slack.script("amer-risk-alerts", Step(delay_s=0.8, times=5))
-    source = write_source(tmp_path / "a.parquet", *(account(number) for number in range(20)))
-    values = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url, "SLACK_CONCURRENCY": "1"}
-    with started(tmp_path, "serve", "--port", "0", **values) as process:
-        client = httpx2.Client(base_url=_address(tmp_path / "out"), timeout=20, trust_env=False)
+    source = write_source(tmp_path / "a.parquet", accounts(20))
+    env = unpaced(tmp_path, SLACK_WEBHOOK_BASE_URL=slack.webhook_base_url, SLACK_CONCURRENCY="1")
+    with serving(tmp_path, env) as process:
+        client = httpx2.Client(base_url=process.url, timeout=20, trust_env=False)
         answers: list[httpx2.Response] = []
         body = {"source_uri": source, "month": MONTH}
         posting = threading.Thread(target=lambda: answers.append(client.post("/runs", json=body)))
@@ -121,8 +97,8 @@ def test_a_signal_stops_deliveries_and_answers_the_caller(tmp_path: Path, slack:
         # The mock answers late, but it has the request at once.
         wait_until(lambda: bool(client.get("/runs", params={"status": "running"}).json()["runs"]))
         wait_until(lambda: slack.stats().total.requests > 0)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        process.terminate()
+        assert process.exit_code() == 0
         posting.join()
         client.close()
     [answer] = answers
@@ -130,18 +106,8 @@ def test_a_signal_stops_deliveries_and_answers_the_caller(tmp_path: Path, slack:
     told = answer.json()
     assert told["error"] == "interrupted"
     assert 1 <= slack.stats().total.accepted < 20
-    with started(tmp_path, "serve", "--port", "0", **values):
-        _address(tmp_path / "out")
+    with serving(tmp_path, env):
         wait_until(lambda: slack.stats().total.accepted == 20)
         with running_service(settings(tmp_path)) as after:
             wait_until(lambda: after.get(f"/runs/{told['run_id']}")["status"] == "succeeded")
             assert after.get(f"/runs/{told['run_id']}")["counts"]["alerts_sent"] == 20
-
-
-def _address(log: Path) -> str:
-    def told() -> list[str]:
-        return [line for line in log.read_text().splitlines() if "running on http" in line]
-
-    wait_until(lambda: bool(told()))
-    message: str = json.loads(told()[0])["message"]
-    return message.split("running on ")[1].split(" ", maxsplit=1)[0]

@@ -22,7 +22,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.support.served import MONTH, account, running_service, write_source
+from tests.support.rows import MONTH, account, write_source
+from tests.support.served import running_service
 from tests.support.served import settings as service_settings
 
 CHECKS = [
@@ -58,7 +59,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     """Run a service that may read one folder with one source; its Slack is not there."""
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / "sources").mkdir()
-    source = write_source(folder / "sources" / "a.parquet", account(1), account(2, account_region="LATAM"))
+    source = write_source(folder / "sources" / "a.parquet", [account(1), account(2, account_region="LATAM")])
     given = service_settings(folder, allowed_sources=((folder / "sources").as_uri(),), slack_max_retries=0)
     with running_service(given) as service:
         run_id = service.run(source)["run_id"]

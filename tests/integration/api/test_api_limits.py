@@ -11,16 +11,9 @@ import httpx2
 import pytest
 
 from mock_slack.running import RunningMock
-from tests.support.served import (
-    MONTH,
-    RunningService,
-    account,
-    month_held_elsewhere,
-    running_service,
-    settings,
-    wait_until,
-    write_source,
-)
+from tests.support.rows import MONTH, account, write_source
+from tests.support.served import RunningService, month_held_elsewhere, running_service, settings
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -48,7 +41,7 @@ def service(tmp_path: Path, slack: RunningMock, hanging: socket.socket) -> Itera
 @pytest.fixture
 def body(tmp_path: Path) -> dict[str, Any]:
     """Return a request for a run with one alert."""
-    return {"source_uri": write_source(tmp_path / "a.parquet", account(1)), "month": MONTH}
+    return {"source_uri": write_source(tmp_path / "a.parquet", [account(1)]), "month": MONTH}
 
 
 def refused(response: httpx2.Response) -> bool:

@@ -22,16 +22,9 @@ from service.runs.sweep import rescue_runs
 from service.wiring import open_app
 from tests.support.clocks import ScaledClock
 from tests.support.house import House
-from tests.support.served import (
-    MONTH,
-    RunningService,
-    account,
-    month_held_elsewhere,
-    running_service,
-    settings,
-    wait_until,
-    write_source,
-)
+from tests.support.rows import MONTH, account, write_source
+from tests.support.served import RunningService, month_held_elsewhere, running_service, settings
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -47,12 +40,6 @@ def service(tmp_path: Path, slack: RunningMock) -> Iterator[RunningService]:
     )
     with running_service(given, opened=opened) as running:
         yield running
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> str:
-    """Return a source with two alerts."""
-    return write_source(tmp_path / "accounts.parquet", account(1), account(2))
 
 
 def asked(service: RunningService, uri: str, key: str | None, **body: Any) -> httpx2.Response:
@@ -72,7 +59,7 @@ def test_the_same_request_is_the_same_run(service: RunningService, source: str, 
     first, second = asked(service, source, "k"), asked(service, source, "k")
     assert (second.status_code, second.content) == (first.status_code, first.content) == (200, first.content)
     assert run_ids(service) == [first.json()["run_id"]]
-    assert slack.stats().total.requests == 2
+    assert slack.stats().total.requests == 3
     assert asked(service, source, None).json() != first.json()
 
 
@@ -112,7 +99,7 @@ def test_an_error_is_repeated_with_its_run(service: RunningService, tmp_path: Pa
     uri = (tmp_path / "late.parquet").as_uri()
     first = asked(service, uri, "k")
     assert (first.status_code, first.json()["error"]) == (404, "source_not_found")
-    write_source(tmp_path / "late.parquet", account(1))
+    write_source(tmp_path / "late.parquet", [account(1)])
     second = asked(service, uri, "k")
     assert (second.status_code, second.content) == (404, first.content)
     assert run_ids(service) == [first.json()["run_id"]]
@@ -148,7 +135,7 @@ def test_a_request_made_again_while_its_run_goes_on_waits(
             assert not second.done()
         assert (second.result().status_code, second.result().content) == (200, first.result().content)
     assert len(run_ids(service)) == 2
-    assert slack.stats().total.requests == 2
+    assert slack.stats().total.requests == 3
 
 
 async def test_whoever_waits_hears_of_a_run_whose_process_died(house: House) -> None:

@@ -1,7 +1,6 @@
 """Runs over HTTP, against a mock Slack that listens and a database that is a file."""
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +8,9 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.served import (
-    MONTH,
-    RunningService,
-    account,
-    running_service,
-    settings,
-    wait_until,
-    write_source,
-)
-
-
-@pytest.fixture
-def service(tmp_path: Path, slack: RunningMock) -> Iterator[RunningService]:
-    """Return a service with an empty database that sends to the mock."""
-    with running_service(settings(tmp_path, slack_webhook_base_url=slack.webhook_base_url)) as running:
-        yield running
+from tests.support.rows import MONTH, account, accounts, write_source
+from tests.support.served import RunningService
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -32,13 +18,15 @@ def source(tmp_path: Path) -> str:
     """Return a source with three alerts to send and one without a channel."""
     return write_source(
         tmp_path / "accounts.parquet",
-        account(1),
-        account(2, account_region="EMEA"),
-        account(3, account_region="LATAM"),
-        account(4, account_name="<!channel> & Söhne", renewal_date=None, account_owner=None),
-        account(5, status="Healthy"),
-        account(6, arr=9_999),
-        account(7, arr=None),
+        [
+            account(1),
+            account(2, account_region="EMEA"),
+            account(3, account_region="LATAM"),
+            account(4, account_name="<!channel> & Söhne", renewal_date=None, account_owner=None),
+            account(5, status="Healthy"),
+            account(6, arr=9_999),
+            account(7, arr=None),
+        ],
     )
 
 
@@ -72,9 +60,9 @@ def test_a_run_delivers_and_tells_everything(
     }
     assert run["ledger"]["outcomes"] == {"sent": 3, "failed": 1}
     assert run["ledger"]["unknown_arr"] == run["ledger"]["below_threshold"] == 1
-    assert [alert["account_id"] for alert in run["sample_alerts"]] == ["a001", "a002", "a003", "a004"]
+    assert [alert["account_id"] for alert in run["sample_alerts"]] == ["a0001", "a0002", "a0003", "a0004"]
     [error] = run["sample_errors"]
-    assert (error["account_id"], error["channel"], error["reason"]) == ("a003", None, "unknown_region")
+    assert (error["account_id"], error["channel"], error["reason"]) == ("a0003", None, "unknown_region")
     assert (error["http_status"], error["attempts"]) == (None, 0)
     assert len(_sent(slack)) == 3
 
@@ -108,7 +96,7 @@ def test_a_preview_tells_what_the_run_then_does(
     assert slack.records() == []
     assert service.get("/runs")["runs"] == []
     actions = {alert["account_id"]: alert["action"] for alert in preview["alerts"]}
-    assert actions == {"a001": "send", "a002": "send", "a003": "fail", "a004": "send"}
+    assert actions == {"a0001": "send", "a0002": "send", "a0003": "fail", "a0004": "send"}
 
     run = service.run(source)
     alerts = service.get(f"/runs/{run['run_id']}/alerts")["alerts"]
@@ -144,7 +132,7 @@ def test_a_month_may_be_said_in_words(service: RunningService, tmp_path: Path, w
             if month.month == 1
             else month.replace(month=month.month - 1)
         )
-    source = write_source(tmp_path / "now.parquet", account(1, month=month))
+    source = write_source(tmp_path / "now.parquet", [account(1, month=month.isoformat())])
     assert service.run(source, month=word, dry_run=True)["month"] == month.isoformat()
 
 
@@ -193,20 +181,20 @@ def test_runs_are_listed_by_month_and_status(service: RunningService, source: st
 def test_the_alerts_of_a_run_can_be_searched(service: RunningService, source: str) -> None:
     """By outcome, by region, and page by page in the order in which they are sent."""
     path = f"/runs/{service.run(source)['run_id']}/alerts"
-    assert [alert["account_id"] for alert in service.get(path, outcome="failed")["alerts"]] == ["a003"]
-    assert [alert["account_id"] for alert in service.get(path, region="EMEA")["alerts"]] == ["a002"]
+    assert [alert["account_id"] for alert in service.get(path, outcome="failed")["alerts"]] == ["a0003"]
+    assert [alert["account_id"] for alert in service.get(path, region="EMEA")["alerts"]] == ["a0002"]
     first = service.get(path, limit=3)
     rest = service.get(path, limit=3, cursor=first["next_cursor"])
     ids = [alert["account_id"] for alert in first["alerts"] + rest["alerts"]]
-    assert ids == ["a001", "a002", "a003", "a004"]
+    assert ids == ["a0001", "a0002", "a0003", "a0004"]
     assert rest["next_cursor"] is None
 
 
 def test_alerts_have_the_types_that_the_specification_gives(service: RunningService, source: str) -> None:
     """Whole amounts, ISO dates, null for what is unknown."""
     [alert] = service.get(f"/runs/{service.run(source)['run_id']}/alerts", region="AMER", limit=1)["alerts"]
-    assert (alert["arr"], type(alert["arr"])) == (99_999, int)
-    assert (alert["month"], alert["risk_start_month"], alert["renewal_date"]) == (MONTH, MONTH, "2026-06-30")
+    assert (alert["arr"], type(alert["arr"])) == (999_999, int)
+    assert (alert["month"], alert["risk_start_month"], alert["renewal_date"]) == (MONTH, MONTH, "2026-09-01")
     assert (alert["duration_months"], alert["duration_is_minimum"]) == (1, False)
     assert len(alert["alert_id"]) == 32
     assert (alert["outcome"], alert["http_status"], alert["attempts"]) == ("sent", 200, 1)
@@ -214,21 +202,21 @@ def test_alerts_have_the_types_that_the_specification_gives(service: RunningServ
 
 def test_a_restated_alert_is_told(service: RunningService, tmp_path: Path) -> None:
     """The run, its list of alerts and the preview show what was sent, and what it would be now."""
-    source = write_source(tmp_path / "restated.parquet", *(account(number) for number in range(3)))
+    source = write_source(tmp_path / "restated.parquet", accounts(3))
     service.run(source)
-    write_source(tmp_path / "restated.parquet", account(0), account(1, arr=None), account(2, arr=55_555))
+    write_source(tmp_path / "restated.parquet", [account(0), account(1, arr=None), account(2, arr=55_555)])
     body = {"source_uri": source, "month": MONTH}
     told = service.client.post("/preview", json=body).json()
     run = service.run(source)
     assert (run["counts"]["restated"], run["counts"]["withdrawn"], told["counts"]["withdrawn"]) == (1, 1, 1)
     listed = service.get(f"/runs/{run['run_id']}/alerts", restated=True)["alerts"]
-    assert [alert["account_id"] for alert in listed] == ["a002"]
-    restated = {"arr": [99_998, 55_555], "duration_months": None}
+    assert [alert["account_id"] for alert in listed] == ["a0002"]
+    restated = {"arr": [999_998, 55_555], "duration_months": None}
     assert run["sample_restated"] == listed
     assert listed[0]["restated"] == restated
     assert {alert["account_id"]: alert["restated"] for alert in told["alerts"]} == {
-        "a000": None,
-        "a002": restated,
+        "a0000": None,
+        "a0002": restated,
     }
-    assert [gone["account_id"] for gone in told["withdrawn"]] == ["a001"]
+    assert [gone["account_id"] for gone in told["withdrawn"]] == ["a0001"]
     assert len(service.get(f"/runs/{run['run_id']}/alerts")["alerts"]) == 2

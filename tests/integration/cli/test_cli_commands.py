@@ -1,7 +1,6 @@
 """The commands as a person or a scheduler calls them: real processes, a mock Slack, a real database."""
 
 import json
-import signal
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -10,15 +9,9 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.served import MONTH, account, command, started, wait_until, write_source
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> str:
-    """Return the path of a source with three alerts."""
-    path = tmp_path / "accounts.parquet"
-    write_source(path, *(account(number) for number in range(3)))
-    return str(path)
+from tests.support.processes import command, run_command, unpaced
+from tests.support.rows import MONTH, accounts, write_source
+from tests.support.waiting import wait_until
 
 
 def _json(text: str) -> Any:
@@ -28,7 +21,8 @@ def _json(text: str) -> Any:
 
 def test_a_run_tells_a_person_what_it_did(tmp_path: Path, source: str, slack: RunningMock) -> None:
     """A plain path is a source, tables go to stdout, logs to stderr, and 0 says that all is done."""
-    done = command(tmp_path, "run", source, "--month", MONTH, SLACK_WEBHOOK_BASE_URL=slack.webhook_base_url)
+    path = source.removeprefix("file://")
+    done = command(tmp_path, "run", path, "--month", MONTH, SLACK_WEBHOOK_BASE_URL=slack.webhook_base_url)
     assert done.returncode == 0, done.stderr
     assert "3 alerts = 3 sent" in done.stdout
     assert slack.stats().total.accepted == 3
@@ -184,14 +178,15 @@ def test_sample_data_that_cannot_be_written_is_said(
 def test_a_signal_ends_a_run_early_and_in_order(tmp_path: Path, slack: RunningMock) -> None:
     """What is on its way is settled, the rest waits for the next run, and the error says so."""
     source = tmp_path / "many.parquet"
-    write_source(source, *(account(number) for number in range(20)))
+    write_source(source, accounts(20))
     slack.script("amer-risk-alerts", Step(delay_s=0.5, times=20))
     variables = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url, "SLACK_CONCURRENCY": "1"}
-    with started(tmp_path, "run", str(source), "--month", MONTH, "--json", **variables) as process:
+    with run_command(str(source), folder=tmp_path, env=unpaced(tmp_path, **variables)) as running:
         wait_until(lambda: slack.stats().total.requests > 0)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 1
-    told = _json((tmp_path / "out").read_text())
+        running.terminate()
+        assert running.exit_code() == 1
+    # The answer comes last, after the log, and goes over several lines.
+    told = _json("{" + running.log.read_text().rpartition("\n{")[2])
     assert told["error"] == "interrupted"
     sent = slack.stats().total.accepted
     assert 1 <= sent < 20

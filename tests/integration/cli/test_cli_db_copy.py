@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.served import MONTH, account, command, write_source
+from tests.support.processes import command
+from tests.support.rows import MONTH, account, write_source
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> str:
     """Return the URL of a ledger with one run of two alerts."""
     path = tmp_path / "accounts.parquet"
-    write_source(path, account(1), account(2))
+    write_source(path, [account(1), account(2)])
     url = f"sqlite:///{tmp_path}/old.db"
     done = command(tmp_path, "run", str(path), "--month", MONTH, "--dry-run", DATABASE_URL=url)
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,8 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.served import MONTH, account, command, write_source
+from tests.support.processes import command
+from tests.support.rows import MONTH, account, write_source
 
 CHANNELS = ("amer-risk-alerts", "emea-risk-alerts", "apac-risk-alerts")
 
@@ -80,7 +81,7 @@ def test_without_a_webhook_there_is_nothing_to_check(tmp_path: Path) -> None:
 
 def test_a_month_goes_out_through_a_webhook_per_channel(tmp_path: Path, slack: RunningMock) -> None:
     """Each region hears in its own channel, and no message has to name its channel."""
-    source = write_source(tmp_path / "a.parquet", account(1), account(2, account_region="EMEA"))
+    source = write_source(tmp_path / "a.parquet", [account(1), account(2, account_region="EMEA")])
     done = command(tmp_path, "run", source, "--month", MONTH, SLACK_WEBHOOKS=webhooks(slack))
     assert done.returncode == 0, done.stderr
     stats = slack.stats()

@@ -9,17 +9,9 @@ import pytest
 
 from mock_slack.running import RunningMock, running_mock
 from mock_slack.script import Step
-from tests.support.served import (
-    CANARY_PATH,
-    CANARY_SMTP_PASSWORD,
-    CANARY_TOKEN,
-    MONTH,
-    account,
-    command,
-    started,
-    wait_until,
-    write_source,
-)
+from tests.support.processes import command, service, unpaced
+from tests.support.rows import MONTH, account, write_source
+from tests.support.served import CANARY_PATH, CANARY_SMTP_PASSWORD, CANARY_TOKEN
 
 CANARIES = ("canarywebhooksecret", "T0CANARY", CANARY_TOKEN, CANARY_SMTP_PASSWORD)
 
@@ -27,7 +19,7 @@ CANARIES = ("canarywebhooksecret", "T0CANARY", CANARY_TOKEN, CANARY_SMTP_PASSWOR
 @pytest.fixture
 def source(tmp_path: Path) -> str:
     """Return a source with alerts, one of them for support."""
-    return write_source(tmp_path / "a.parquet", account(1), account(2, account_region=None))
+    return write_source(tmp_path / "a.parquet", [account(1), account(2, account_region=None)])
 
 
 @pytest.fixture
@@ -81,22 +73,19 @@ def test_the_service_gives_no_secret_away(tmp_path: Path, source: str, slack: Ru
     slack.script("amer-risk-alerts", Step(status=400, body=f"bad {CANARY_TOKEN}"))
     trace = "0af7651916cd43dd8448eb211c80319c"
     values = _settings(slack, GOOGLE_CLOUD_PROJECT="p1", LOG_FORMAT="json")
-    with started(tmp_path, "serve", "--port", "0", **values) as process:
-        out = tmp_path / "out"
-        wait_until(lambda: "running on http" in out.read_text())
-        address = out.read_text().split("running on ")[1].split(" ")[0]
+    with service(tmp_path, unpaced(tmp_path, **values)) as running:
         headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
-        with httpx2.Client(base_url=address, headers=headers, timeout=20, trust_env=False) as client:
+        with httpx2.Client(base_url=running.url, headers=headers, timeout=20, trust_env=False) as client:
             started_run = client.post("/runs", json={"source_uri": source, "month": MONTH})
             run_id = started_run.json()["run_id"]
             answers = [
                 client.get(path).text
                 for path in (f"/runs/{run_id}", f"/runs/{run_id}/alerts", "/runs", "/openapi.json", "/none")
             ]
-        process.terminate()
-        assert process.wait(15) == 0
+        running.terminate()
+        assert running.exit_code() == 0
     _check(tmp_path, *answers)
-    lines = [json.loads(line) for line in out.read_text().splitlines()]
-    of_run = [line for line in lines if line.get("run_id") == run_id]
+    assert len(running.events()) == len(running.log.read_text().splitlines())
+    of_run = [line for line in running.events() if line.get("run_id") == run_id]
     assert {"run_started", "alert_settled", "run_finished"} <= {line["message"] for line in of_run}
     assert {line["logging.googleapis.com/trace"] for line in of_run} == {f"projects/p1/traces/{trace}"}

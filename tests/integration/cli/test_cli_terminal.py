@@ -5,22 +5,12 @@ import pty
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from mock_slack.running import RunningMock, running_mock
+from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.served import MONTH, account, environment, write_source
-
-
-@pytest.fixture
-def slack() -> Iterator[RunningMock]:
-    """Return a mock Slack that takes its time with the first message."""
-    with running_mock() as slack:
-        slack.script("amer-risk-alerts", Step(delay_s=0.8))
-        yield slack
+from tests.support.processes import environment, unpaced
+from tests.support.rows import MONTH, account, accounts, write_source
 
 
 def _at_a_terminal(folder: Path, *arguments: str, **values: str) -> tuple[str, str, int]:
@@ -39,7 +29,7 @@ def _at_a_terminal(folder: Path, *arguments: str, **values: str) -> tuple[str, s
         process = subprocess.Popen(
             [sys.executable, "-m", "service", *arguments],
             cwd=folder,
-            env=environment(folder, TERM="xterm", COLUMNS="120", **values),
+            env=environment(**unpaced(folder, TERM="xterm", COLUMNS="120", **values)),
             stdout=subprocess.PIPE,
             stderr=theirs,
             text=True,
@@ -56,9 +46,8 @@ def _at_a_terminal(folder: Path, *arguments: str, **values: str) -> tuple[str, s
 
 def test_bars_show_the_delivery(tmp_path: Path, slack: RunningMock) -> None:
     """On stderr, so that stdout can go into a file; the logs say only what deserves attention."""
-    source = write_source(
-        tmp_path / "a.parquet", *(account(number) for number in range(4)), account(9, account_region="LATAM")
-    )
+    slack.script("amer-risk-alerts", Step(delay_s=0.8))
+    source = write_source(tmp_path / "a.parquet", [*accounts(4), account(9, account_region="LATAM")])
     variables = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url}
     out, shown, code = _at_a_terminal(tmp_path, "run", source, "--month", MONTH, **variables)
     assert code == 2
@@ -70,9 +59,8 @@ def test_bars_show_the_delivery(tmp_path: Path, slack: RunningMock) -> None:
     assert "delivering" not in out
 
 
-def test_a_log_level_that_was_asked_for_is_kept(tmp_path: Path, slack: RunningMock) -> None:
+def test_a_log_level_that_was_asked_for_is_kept(tmp_path: Path, source: str, slack: RunningMock) -> None:
     """LOG_LEVEL=INFO at a terminal means INFO."""
-    source = write_source(tmp_path / "a.parquet", account(1))
     values = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url, "LOG_LEVEL": "INFO"}
     _, shown, code = _at_a_terminal(tmp_path, "run", source, "--month", MONTH, **values)
     assert code == 0

@@ -2,7 +2,6 @@
 
 import getpass
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +10,14 @@ import pytest
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from tests.support.house import account_of
-from tests.support.served import (
-    MONTH,
-    RunningService,
-    account,
-    command,
-    logged,
-    running_service,
-    settings,
-    write_source,
-)
+from tests.support.processes import command
+from tests.support.rows import MONTH, account, write_source
+from tests.support.served import RunningService, logged
 
 AMER = "amer-risk-alerts"
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> str:
-    """Return a source with three alerts."""
-    return write_source(tmp_path / "accounts.parquet", *(account(number) for number in range(3)))
-
-
-@pytest.fixture
-def service(tmp_path: Path, slack: RunningMock) -> Iterator[RunningService]:
-    """Return a service with an empty database that sends to the mock, one at a time."""
-    given = settings(tmp_path, slack_webhook_base_url=slack.webhook_base_url, slack_concurrency=1)
-    with running_service(given) as running:
-        yield running
+pytestmark = pytest.mark.serves(slack_concurrency=1)
 
 
 @pytest.fixture
@@ -45,7 +26,7 @@ def doubt(service: RunningService, source: str, slack: RunningMock) -> dict[str,
     slack.script(AMER, Step(drop="after"))
     run = service.run(source)
     (alert,) = service.get(f"/runs/{run['run_id']}/alerts", outcome="unknown")["alerts"]
-    assert (alert["account_id"], run["counts"]["unknown"]) == ("a000", 1)
+    assert (alert["account_id"], run["counts"]["unknown"]) == ("a0000", 1)
     return dict(alert, run_id=run["run_id"])
 
 
@@ -80,10 +61,10 @@ def test_slack_shall_have_it(
     assert [(kept["by"], kept["note"]) for kept in answer["settled"]] == [("api", None)]
     slack.reset()
     moved = account(0, account_region="EMEA", arr=77_777)
-    write_source(Path(source.removeprefix("file://")), moved, *(account(number) for number in (1, 2)))
+    write_source(Path(source.removeprefix("file://")), [moved, *(account(number) for number in (1, 2))])
     assert service.run(source)["counts"]["alerts_sent"] == 1
     (posted,) = slack.records()
-    assert (posted.channel, account_of(posted.payload)) == ("emea-risk-alerts", "a000")
+    assert (posted.channel, account_of(posted.payload)) == ("emea-risk-alerts", "a0000")
     assert "$77,777" in (posted.payload or {})["text"]
     settled = service.get(f"/alerts/{doubt['alert_id']}")
     assert (settled["status"], settled["channel"], settled["arr"]) == ("sent", "emea-risk-alerts", 77_777)
@@ -95,11 +76,11 @@ def test_what_the_data_no_longer_have_is_not_sent_again(
     """An alert to be sent again whose account has recovered is withdrawn instead."""
     _settle(service, doubt["alert_id"], **{"as": "resend"})
     slack.reset()
-    write_source(Path(source.removeprefix("file://")), *(account(number) for number in (1, 2)))
+    write_source(Path(source.removeprefix("file://")), (account(number) for number in (1, 2)))
     run = service.run(source)
     assert (run["counts"]["withdrawn"], slack.records()) == (1, [])
     (gone,) = service.get(f"/runs/{run['run_id']}/withdrawn", limit=1)["withdrawn"]
-    assert (gone["account_id"], gone["status"], gone["channel"]) == ("a000", "pending", AMER)
+    assert (gone["account_id"], gone["status"], gone["channel"]) == ("a0000", "pending", AMER)
     assert run["sample_withdrawn"] == [gone]
     assert service.get(f"/alerts/{doubt['alert_id']}")["status"] == "withdrawn"
 
@@ -120,7 +101,7 @@ def test_a_word_counts_once(service: RunningService, doubt: dict[str, Any]) -> N
             "severity": "INFO",
             "run_id": doubt["run_id"],
             "alert_id": doubt["alert_id"],
-            "account_id": "a000",
+            "account_id": "a0000",
             "channel": AMER,
             "settled_as": "sent",
             "settled_by": "ann",
