@@ -136,9 +136,11 @@ class Reason(StrEnum):
     RESPONSE_LOST = "response_lost"
     """The request may have arrived, but no complete answer came back."""
     INTERRUPTED = "interrupted"
-    """The process died, or was overtaken, while the request was on its way."""
+    """The process died, or was overtaken, while the request was on its way; or it stopped before."""
     DEADLINE = "deadline"
     """The run's delivery deadline came first."""
+    OTHER = "other"
+    """One that another version of the service wrote down and this one does not know."""
 
 
 class AmbiguousSends(StrEnum):

@@ -13,6 +13,8 @@ class InvalidRow(StrEnum):
     MONTH_NULL = "month_null"
     MONTH_NOT_FIRST_OF_MONTH = "month_not_first_of_month"
     ACCOUNT_ID_NULL_OR_EMPTY = "account_id_null_or_empty"
+    OTHER = "other"
+    """One that another version of the service wrote down and this one does not know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,17 @@ from typing import Final
 LATENESS_MADE_UP_S: Final = 0.02
 """A turn taken late by a timer does not delay the turns after it, up to this much."""
 
+CLOCK_SLACK_S: Final = 1.0
+"""A clock that is corrected by less than this is believed all the same."""
+
+
+def due_unless_possible(moment: float, *, now: float, longest_s: float) -> float:
+    """Return a moment that was booked at most `longest_s` ahead; one that lies further ahead is due.
+
+    It was booked before the clock was put back, and would be waited for as long as the clock was put back by.
+    """
+    return moment if moment <= now + longest_s + CLOCK_SLACK_S else -math.inf
+
 
 @dataclass(slots=True, kw_only=True)
 class Pace:

@@ -108,8 +108,10 @@ def decide_action(
             restated = _restated(standing, alert)
             return Decision(action=Action.SKIP_REPLAY, channel=standing.channel, restated=restated)
         in_doubt = standing.status in {DeliveryStatus.UNKNOWN, DeliveryStatus.SENDING}
+        # What another version calls otherwise may be anything but ours to send.
+        held = ambiguous is AmbiguousSends.HOLD or standing.reason is Reason.OTHER
         # Without a channel nothing can be resent, and a failure would forget the doubt.
-        if in_doubt and (ambiguous is AmbiguousSends.HOLD or channel is None):
+        if in_doubt and (held or channel is None):
             reason = standing.reason or Reason.INTERRUPTED
             return Decision(action=Action.HOLD, channel=standing.channel, reason=reason)
     if channel is None:

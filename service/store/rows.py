@@ -1,8 +1,14 @@
-"""Rows to nouns and back: the one place that knows how the tables spell the domain."""
+"""Rows to nouns and back: the one place that knows how the tables spell the domain.
 
+Another version of the service may have written words and fields here that this one does not know: they never
+end a read, and what cannot be named is never taken for something that is to be sent.
+"""
+
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, fields
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import orjson
 
@@ -11,6 +17,7 @@ from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.evaluation import Evaluation, InvalidSample, RunWarning
 from service.domain.ledger import InvalidRow, Ledger, RowLedger
 from service.domain.month import Month
+from service.domain.progress import Phase
 from service.domain.run import (
     Restatement,
     RunAlert,
@@ -21,6 +28,9 @@ from service.domain.run import (
     WithdrawnAlert,
 )
 from service.store.schema.tables import FACTS
+
+T = TypeVar("T")
+Word = TypeVar("Word", bound=StrEnum)
 
 
 def facts_row(alert: Alert) -> dict[str, Any]:
@@ -40,8 +50,8 @@ def run_alert(row: Mapping[str, Any], month: Month) -> RunAlert:
     return RunAlert(
         alert=alert_of(row, month),
         channel=row["channel"],
-        outcome=Outcome(row["outcome"]),
-        reason=_reason(row["reason"]),
+        outcome=_known(Outcome, row["outcome"], otherwise=Outcome.UNKNOWN),
+        reason=reason_of(row["reason"], row["outcome"], known=Outcome),
         error_message=row["error_message"],
         http_status=row["http_status"],
         attempts=row["attempts"],
@@ -51,8 +61,20 @@ def run_alert(row: Mapping[str, Any], month: Month) -> RunAlert:
 
 def withdrawn_alert(row: Mapping[str, Any], month: Month) -> WithdrawnAlert:
     """Read a row of `run_withdrawals`, or of the outbox what would become one."""
-    status = DeliveryStatus(row["status"])
+    status = status_of(row["status"])
     return WithdrawnAlert(alert=alert_of(row, month), channel=row["channel"], status=status)
+
+
+def status_of(text: str) -> DeliveryStatus:
+    """Read what has become of an alert; of what this version cannot name, Slack may or may not have it."""
+    return _known(DeliveryStatus, text, otherwise=DeliveryStatus.UNKNOWN)
+
+
+def reason_of(text: str | None, status: str, *, known: type[StrEnum] = DeliveryStatus) -> Reason | None:
+    """Read why an alert was not delivered; `status` is what became of it, one of `known`."""
+    if status not in set(known):
+        return Reason.OTHER
+    return None if text is None else _known(Reason, text, otherwise=Reason.OTHER)
 
 
 def restated_text(restated: Restatement | None) -> str | None:
@@ -65,7 +87,7 @@ def restated_text(restated: Restatement | None) -> str | None:
 def _restatement(text: str | None) -> Restatement | None:
     if text is None:
         return None
-    return Restatement(**{name: tuple(value) for name, value in orjson.loads(text).items()})
+    return _made(Restatement, {name: tuple(value) for name, value in orjson.loads(text).items()})
 
 
 def evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
@@ -80,7 +102,7 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
 
 def run_warnings(text: str | None) -> tuple[RunWarning, ...]:
     """Read the `warnings` column."""
-    return tuple(RunWarning(**warning) for warning in _loads(text))
+    return tuple(_made(RunWarning, warning) for warning in _loads(text))
 
 
 def warnings_text(warnings: tuple[RunWarning, ...]) -> str:
@@ -99,7 +121,8 @@ def run_record(
 ) -> RunRecord:
     """Read a row of `runs`; `outcomes` counts its alerts per outcome, and those of unknown regions."""
     rows = row_ledger(row["row_ledger"])
-    status = RunStatus(row["status"])
+    ended = RunStatus.RUNNING if row["finished_at"] is None else RunStatus.FAILED
+    status = _known(RunStatus, row["status"], otherwise=ended)
     return RunRecord(
         run_id=row["run_id"],
         source_uri=row["source_uri"],
@@ -115,12 +138,12 @@ def run_record(
         else None,
         warnings=run_warnings(row["warnings"]),
         invalid_samples=tuple(
-            InvalidSample(**{**sample, "reason": InvalidRow(sample["reason"])})
+            _made(InvalidSample, {**sample, "reason": _invalid_row(sample["reason"])})
             for sample in _loads(row["invalid_samples"])
         ),
         plan=orjson.loads(row["plan"]) if row["plan"] else None,
         plan_digest=row["plan_digest"],
-        progress=orjson.loads(row["progress"]) if row["progress"] and status is RunStatus.RUNNING else None,
+        progress=_progress(row["progress"]) if status is RunStatus.RUNNING else None,
         sample_alerts=sample_alerts,
         sample_errors=sample_errors,
         sample_withdrawn=sample_withdrawn,
@@ -149,13 +172,33 @@ def row_ledger(text: str | None) -> RowLedger | None:
     """Read the `row_ledger` column."""
     if text is None:
         return None
-    fields = orjson.loads(text)
-    fields["invalid"] = {InvalidRow(reason): count for reason, count in fields["invalid"].items()}
-    return RowLedger(**fields)
+    ledger = orjson.loads(text)
+    invalid: Counter[InvalidRow] = Counter()
+    for reason, count in ledger["invalid"].items():
+        invalid[_invalid_row(reason)] += count
+    return _made(RowLedger, {**ledger, "invalid": dict(invalid)})
 
 
-def _reason(text: str | None) -> Reason | None:
-    return None if text is None else Reason(text)
+def _invalid_row(text: str) -> InvalidRow:
+    return _known(InvalidRow, text, otherwise=InvalidRow.OTHER)
+
+
+def _progress(text: str | None) -> dict[str, Any] | None:
+    progress = orjson.loads(text or "{}")
+    return progress if progress.get("phase") in set(Phase) else None
+
+
+def _known(words: type[Word], text: str, *, otherwise: Word) -> Word:
+    """Return the word of an enumeration, or `otherwise` where this version has none such."""
+    try:
+        return words(text)
+    except ValueError:
+        return otherwise
+
+
+def _made(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Make a record of those values that this version has fields for."""
+    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})  # type: ignore[arg-type]
 
 
 def _json(value: Any) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.month import Month
-from service.domain.pace import LATENESS_MADE_UP_S
+from service.domain.pace import CLOCK_SLACK_S, LATENESS_MADE_UP_S
 from service.store.outbox.lane_turns import SharedLane
 from service.store.outbox.send import Claimed, OutboxEntry, Settlement
 from service.store.runs.state import MonthLease
@@ -123,13 +123,47 @@ async def test_a_turn_that_nobody_took_is_not_saved_up(given: Given) -> None:
 
 
 async def test_a_clock_that_was_put_back_stops_no_lane(given: Given) -> None:
-    """A turn further ahead than the pace allows comes when the pace says."""
+    """A turn further ahead than the pace allows is taken as due, and the pace goes on from there."""
     lease = await _outbox(given)
-    entries = await given.pending(lease)
-    await _claim(given.store, lease, entries[:1])
-    await _later(given, -1000 * HOUR)
-    claimed = await _claim(given.store, lease, entries[1:2])
-    assert claimed.waits == {entries[1].alert_id: pytest.approx(HOUR)}
+    first, second, third, _ = await given.pending(lease)
+    await _claim(given.store, lease, [first])
+    await _later(given, -2 * HOUR)
+    assert (await _claim(given.store, lease, [second])).alert_ids == {second.alert_id}
+    assert HOUR - 60 < (await _claim(given.store, lease, [third])).waits[third.alert_id] <= HOUR
+
+
+async def test_a_clock_that_is_corrected_a_little_keeps_the_pace(given: Given) -> None:
+    """A turn that lies a few milliseconds further ahead than the pace allows is waited for."""
+    lease = await _outbox(given)
+    first, second, *_ = await given.pending(lease)
+    await _claim(given.store, lease, [first])
+    await given.sql(
+        "UPDATE lanes SET next_turn = (SELECT expires_at FROM runs) - :lease_s + :ahead_s",
+        lease_s=LEASE_S,
+        ahead_s=HOUR + CLOCK_SLACK_S / 2,
+    )
+    assert (await _claim(given.store, lease, [second])).waits.keys() == {second.alert_id}
+
+
+async def test_a_pause_from_before_the_clock_was_put_back_is_over(given: Given) -> None:
+    """A pause that ends further ahead than it was long stops nothing, and a new one takes its place."""
+    lease = await _outbox(given)
+    first, second, third, _ = await given.pending(lease)
+    await _claim(given.store, lease, [], settlements=[_rate_limited(first, 2 * HOUR)])
+    await _later(given, -3 * HOUR)
+    assert (await _claim(given.store, lease, [second], lanes=UNPACED)).alert_ids == {second.alert_id}
+    await _claim(given.store, lease, [], settlements=[_rate_limited(second, HOUR)])
+    claimed = await _claim(given.store, lease, [third], lanes=UNPACED)
+    assert HOUR - 60 < claimed.waits[third.alert_id] <= HOUR
+
+
+async def test_a_pause_of_an_older_version_is_waited_for(given: Given) -> None:
+    """One whose length was not written down is believed."""
+    lease = await _outbox(given)
+    first, second, *_ = await given.pending(lease)
+    await _claim(given.store, lease, [], settlements=[_rate_limited(first, HOUR)])
+    await given.sql("UPDATE lanes SET pause_s = NULL")
+    assert (await _claim(given.store, lease, [second], lanes=UNPACED)).waits.keys() == {second.alert_id}
 
 
 async def test_an_unpaced_lane_books_no_turns(given: Given) -> None:

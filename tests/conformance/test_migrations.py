@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 
-from service.domain.delivery_status import Outcome
+from service.domain.delivery_status import Outcome, Reason
 from service.domain.run import Action
 from service.store.schema import migrations
 from service.store.schema import tables as schema
@@ -33,6 +33,8 @@ FACTS: Final = {
 RUN: Final = {"source_uri": "file:///x.parquet", "month": str(MONTH), "dry_run": False, "started_at": NOW}
 BY_OUTCOME: Final = {"a": "sent", "b": "failed", "c": "unknown", "d": "pending"}
 """Accounts of the old ledger, and what became of each."""
+REASONS: Final = {"b": "server_error", "c": "server_error", "d": "stopped"}
+"""Why; the last is the first version's own word for a run that SIGTERM ended."""
 
 
 def _history() -> dict[sa.Table, list[dict[str, Any]]]:
@@ -62,7 +64,7 @@ def _history() -> dict[sa.Table, list[dict[str, Any]]]:
                 "month": str(MONTH),
                 "channel": "amer",
                 "status": status,
-                "error": None if status in {"sent", "pending"} else "server_error",
+                "error": REASONS.get(account),
                 "sent_at": NOW if status == "sent" else None,
                 "created_at": NOW,
                 "updated_at": NOW,
@@ -81,6 +83,7 @@ def _history() -> dict[sa.Table, list[dict[str, Any]]]:
                 "account_id": account,
                 "channel": "amer",
                 "outcome": "unsent" if status == "pending" else status,
+                "reason": REASONS.get(account),
                 "attempts": 2,
             }
             for position, (account, status) in enumerate(BY_OUTCOME.items())
@@ -148,6 +151,17 @@ def _within(old: Rows, new: Rows) -> Rows:
     }
 
 
+def _as_upgraded(old: Rows) -> Rows:
+    """Return the old rows with the one word that is replaced."""
+    return {
+        table: [
+            {name: "interrupted" if value == "stopped" else value for name, value in row.items()}
+            for row in rows
+        ]
+        for table, rows in old.items()
+    }
+
+
 async def test_a_ledger_of_the_first_version_keeps_every_row(
     backend: Backend, old_version: pytest.MonkeyPatch
 ) -> None:
@@ -158,11 +172,27 @@ async def test_a_ledger_of_the_first_version_keeps_every_row(
         new = await _rows(Given(store))
         (version,) = await Given(store).sql("SELECT version_num FROM alembic_version")
     assert version == {"version_num": schema.NEWEST_REVISION}
-    assert _within(old, new) == old
+    assert _within(old, new) == _as_upgraded(old)
     fresh = {"recorded_at", "cancelled_at", "noticed_at", "plan_digest", "delivery_left_s"}
     assert [{name: row[name] for name in fresh} for row in new["runs"]] == [dict.fromkeys(fresh)] * 2
     assert [(row["withdrawn"], row["restated"]) for row in new["runs"]] == [(0, 0)] * 2
     assert {(row["retries"], row["rate_limits"]) for row in new["alert_outcomes"]} == {(0, 0)}
+
+
+async def test_a_stop_of_the_first_version_can_be_read(
+    backend: Backend, old_version: pytest.MonkeyPatch
+) -> None:
+    """What its word for a run ended by SIGTERM stands at is listed, previewed and shown as interrupted."""
+    url = backend.new(empty=True)
+    await _old_ledger(url, old_version)
+    async with open_store(url) as store:
+        (stopped,) = [
+            item for item in (await store.history.get_run("r1")).sample_alerts if item.outcome == "unsent"
+        ]
+        standings = await store.recording.standings(MONTH, str(RUN["source_uri"]))
+        assert stopped.reason is Reason.INTERRUPTED
+        assert standings[stopped.alert.alert_id].reason is Reason.INTERRUPTED
+        assert (await store.history.get_alert(stopped.alert.alert_id)).reason is Reason.INTERRUPTED
 
 
 async def test_an_upgraded_ledger_is_worked_on(backend: Backend, old_version: pytest.MonkeyPatch) -> None:
@@ -206,7 +236,7 @@ async def test_processes_that_upgrade_at_once_all_succeed(
         await asyncio.to_thread(process.join, 60)
     assert [process.exitcode for process in processes] == [0] * STARTING
     async with open_store(url) as store:
-        assert _within(old, await _rows(Given(store))) == old
+        assert _within(old, await _rows(Given(store))) == _as_upgraded(old)
 
 
 def _start(url: str) -> None:

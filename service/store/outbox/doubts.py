@@ -6,11 +6,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from service.domain.alert_record import AlertRecord, SettledDoubt
-from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, SettleAs, Step, starts_of
+from service.domain.delivery_status import DeliveryStatus, Outcome, SettleAs, Step, starts_of
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.domain.month import Month
 from service.store.database.database import Database
-from service.store.rows import alert_of
+from service.store.rows import alert_of, reason_of, status_of
 from service.store.schema.tables import alert_outcomes, decisions, run_outcomes, runs
 
 _STATUS: Final = {SettleAs.SENT: DeliveryStatus.SENT, SettleAs.RESEND: DeliveryStatus.PENDING}
@@ -132,8 +132,8 @@ def alert_record(connection: sa.Connection, alert_id: str) -> AlertRecord:
         alert=alert_of(row, Month.parse(row["month"])),
         run_id=row["run_id"],
         channel=row["channel"],
-        status=DeliveryStatus(row["status"]),
-        reason=None if row["error"] is None else Reason(row["error"]),
+        status=status_of(row["status"]),
+        reason=reason_of(row["error"], row["status"]),
         error_message=row["error_message"],
         http_status=row["http_status"],
         claimed_at=row["claimed_at"],
@@ -149,6 +149,7 @@ def alert_record(connection: sa.Connection, alert_id: str) -> AlertRecord:
                 claim=decision.claim,
             )
             for decision in connection.execute(of_alert)
+            if decision.decision in set(SettleAs)
         ),
     )
 

@@ -4,6 +4,7 @@ The database's row of a lane is read and advanced inside the transaction that cl
 time, so a turn is granted once, and it costs no commit of its own.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +12,7 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 
-from service.domain.pace import Pace
+from service.domain.pace import CLOCK_SLACK_S, Pace, due_unless_possible
 from service.store.sql import NamedSql, json_rows
 
 _SQL: Final = NamedSql(__name__)
@@ -46,18 +47,19 @@ def take_turns(
 ) -> dict[str, Turns]:
     """Book as many of the turns `wanted` of each lane, by its key, as have come by the database's clock.
 
-    `standing` is how they stand: JSON rows of key, next turn and end of the pause.
+    `standing` is how they stand: JSON rows of key, next turn, end and length of the pause.
     """
     known = {key: times for key, *times in orjson.loads(standing or "[]")}
     taken: dict[str, Turns] = {}
     advanced: list[dict[str, Any]] = []
     for key, (lane, count) in wanted.items():
-        next_turn, paused_until = known.get(key, (0.0, 0.0))
+        next_turn, paused_until, pause_s = known.get(key, (0.0, 0.0, 0.0))
+        longest_s = math.inf if pause_s is None else pause_s
         pace = Pace(
             interval=lane.interval,
-            # No turn lies further ahead than this, unless the clock was put back, or the pace was slower.
-            next_turn=min(next_turn, now + lane.interval),
-            paused_until=paused_until,
+            # A process with a slower pace books turns that are further ahead, too; each keeps to its own.
+            next_turn=due_unless_possible(next_turn, now=now, longest_s=lane.interval),
+            paused_until=due_unless_possible(paused_until, now=now, longest_s=longest_s),
         )
         turns = taken[key] = Turns()
         while turns.granted < count and pace.turn <= now:
@@ -72,6 +74,9 @@ def take_turns(
 
 
 def pause_lanes(connection: sa.Connection, pauses: Sequence[tuple[str, float]]) -> None:
-    """Let nothing leave the lanes named for so many seconds from now; a longer pause stays as it is."""
+    """Let nothing leave the lanes named for so many seconds from now; a longer pause stays as it is.
+
+    Unless it ends further ahead than it was long: that one was booked before the clock was put back.
+    """
     rows = [{"lane": key, "pause_s": pause_s} for key, pause_s in pauses]
-    _SQL.execute(connection, "pause", {"rows": json_rows(rows)})
+    _SQL.execute(connection, "pause", {"rows": json_rows(rows), "slack_s": CLOCK_SLACK_S})

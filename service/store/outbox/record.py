@@ -13,7 +13,6 @@ from service.domain.delivery_status import (
     AmbiguousSends,
     DeliveryStatus,
     Outcome,
-    Reason,
     Step,
     check_transition,
     starts_of,
@@ -22,7 +21,7 @@ from service.domain.month import Month
 from service.domain.replay import Decision, Replay, RoutedAlert, Standing, decide_replay
 from service.domain.run import Action, WithdrawnAlert
 from service.store.database.database import Database
-from service.store.rows import facts_row, restated_text, withdrawn_alert
+from service.store.rows import facts_row, reason_of, restated_text, status_of, withdrawn_alert
 from service.store.runs.state import MonthLease, check_holds, check_running
 from service.store.schema.tables import FACTS, alert_outcomes, run_outcomes, run_withdrawals, runs
 
@@ -127,8 +126,8 @@ def _standings(connection: sa.Connection, month: Month, source_uri: str) -> dict
     )
     return {
         alert_id: Standing(
-            status=DeliveryStatus(status),
-            reason=Reason(error) if error else None,
+            status=status_of(status),
+            reason=reason_of(error, status),
             channel=channel,
             arr=arr,
             duration_months=duration_months,

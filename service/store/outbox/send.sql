@@ -41,7 +41,7 @@ SET expires_at = {clock} + :lease_s,
     delivery_left_s = CASE WHEN delivery_left_s < :left_s THEN delivery_left_s ELSE :left_s END
 WHERE run_id = :run_id AND status = 'running' AND epoch = :epoch AND cancelled_at IS NULL
 RETURNING {clock} AS now, delivery_left_s,
-    (SELECT json_group_array(json_array(lane, next_turn, paused_until)) FROM lanes
+    (SELECT json_group_array(json_array(lane, next_turn, paused_until, pause_s)) FROM lanes
      WHERE lane IN (SELECT value FROM json_each(:lanes))) AS lanes;
 
 -- name: renew (postgresql)
@@ -50,7 +50,7 @@ SET expires_at = {clock} + :lease_s,
     delivery_left_s = CASE WHEN delivery_left_s < :left_s THEN delivery_left_s ELSE :left_s END
 WHERE run_id = :run_id AND status = 'running' AND epoch = :epoch AND cancelled_at IS NULL
 RETURNING {clock} AS now, delivery_left_s,
-    (SELECT json_agg(json_build_array(lane, next_turn, paused_until))::text FROM lanes
+    (SELECT json_agg(json_build_array(lane, next_turn, paused_until, pause_s))::text FROM lanes
      WHERE lane IN (SELECT json_array_elements_text(CAST(:lanes AS json)))) AS lanes;
 
 -- name: claim

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0004"
+NEWEST_REVISION = "0005"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -203,6 +203,8 @@ lanes = sa.Table(
     # Seconds since 1970 by the database's clock: the pace that all processes share.
     sa.Column("next_turn", sa.Double, nullable=False, server_default="0"),
     sa.Column("paused_until", sa.Double, nullable=False, server_default="0"),
+    # How long the pause was: one that ends further ahead than that was booked before the clock was put back.
+    sa.Column("pause_s", sa.Double),
 )
 
 idempotency_keys = sa.Table(
