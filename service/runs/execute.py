@@ -181,8 +181,11 @@ class _Run:
         """Leave the run to be resumed; where not even that can be written, its lease runs out by itself."""
         self._beat.is_closing = True
         try:
-            if self._lease is not None:
-                await self._app.store.runs.release(self._lease, now=self._app.clock.now())
+            if (lease := self._lease) is not None:
+                # For as long as the process has: when its grace is over, this is cancelled.
+                await self._retry_while_unavailable(
+                    lambda: self._app.store.runs.release(lease, now=self._app.clock.now())
+                )
         except RiskAlertsError as problem:
             self._app.events.emit(RunNotReleased(run_id=self._run_id, error=problem))
         else:
@@ -254,7 +257,9 @@ class _Run:
         is_reported = False
         while True:
             lease = await self._retry_while_unavailable(
-                lambda: app.store.runs.acquire_month(self._run_id, month, now=app.clock.now())
+                lambda: app.store.runs.acquire_month(
+                    self._run_id, month, now=app.clock.now(), at_work=app.at_work.runs
+                )
             )
             if isinstance(lease, MonthLease):
                 return lease

@@ -19,6 +19,7 @@ from service.runs.context import App
 from service.runs.plan_digest import plan_digest
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.garbage import rare_collections
+from service.store.patience import retry_while_unavailable
 
 
 async def preview(app: App, request: RunRequest, *, limit: int, progress: Progress) -> Preview:
@@ -30,11 +31,16 @@ async def preview(app: App, request: RunRequest, *, limit: int, progress: Progre
     check_request(app, request)
     with rare_collections():
         evaluation = await app.at_work.unless_stopped(app.evaluate(request, progress))
-        standings = await app.store.recording.standings(request.month, request.source_uri)
+        recording = app.store.recording
+        standings = await retry_while_unavailable(
+            app.clock, lambda: recording.standings(request.month, request.source_uri)
+        )
         routed = ((alert, app.channels.of(alert.account_region)) for alert in evaluation.alerts)
         # Tens of thousands of alerts are looked at here: not on the event loop.
         replay = await run_in_daemon_thread(decide_replay, standings, routed, app.policy.ambiguous_sends)
-        withdrawn = await app.store.recording.withdrawable(request.month, replay.withdrawn)
+        withdrawn = await retry_while_unavailable(
+            app.clock, lambda: recording.withdrawable(request.month, replay.withdrawn)
+        )
         shown = await run_in_daemon_thread(_shown, app, request, evaluation, replay, withdrawn[:limit], limit)
     progress.phase = Phase.FINISHED
     return shown

@@ -27,7 +27,7 @@ async def keep_sweeping(app: App, *, resumes: bool) -> None:
 async def rescue_runs(app: App) -> None:
     """Close the runs whose process has died, but for those to resume; raises DatabaseUnusableError."""
     for rescued in await app.store.rescue.close_dead(
-        now=app.clock.now(), resumable_since=_resumable_since(app)
+        now=app.clock.now(), resumable_since=_resumable_since(app), at_work=app.at_work.runs
     ):
         app.events.emit(RunRescued(run_id=rescued.run_id, in_doubt=rescued.in_doubt))
 

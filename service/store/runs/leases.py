@@ -5,6 +5,7 @@ run named in `month_leases`, for as long as that run is alive and running; every
 and so does whoever resumes a run: what the process before still tries to write is refused.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -86,11 +87,14 @@ class Runs:
             lambda connection: connection.scalar(cancelled_at(run_id)) is not None
         )
 
-    async def acquire_month(self, run_id: str, month: Month, *, now: datetime) -> MonthLease | str:
+    async def acquire_month(
+        self, run_id: str, month: Month, *, now: datetime, at_work: Collection[str] = ()
+    ) -> MonthLease | str:
         """Take the month for a run, closing a holder that has died; else return the id of the living holder.
 
-        Asked again by the holder it is the same lease. Raises OvertakenError when the run itself was closed
-        meanwhile, and CancelledRunError when it was cancelled.
+        A holder that the asking process has `at_work` itself has not died. Asked again by the holder it is
+        the same lease. Raises OvertakenError when the run itself was closed meanwhile, and CancelledRunError
+        when it was cancelled.
         """
 
         def work(connection: sa.Connection) -> MonthLease | str:
@@ -105,7 +109,7 @@ class Runs:
             if lease is not None and lease.run_id == run_id:
                 return MonthLease(run_id=run_id, month=month, epoch=lease.epoch)
             if lease is not None and lease.status == RunStatus.RUNNING:
-                if lease.run_id not in expired(connection):
+                if lease.run_id not in expired(connection, at_work):
                     return str(lease.run_id)
                 close_dead(connection, lease.run_id, now)
             if lease is None:
@@ -141,9 +145,10 @@ class Runs:
 
         await self._database.write(work)
 
-    async def cancel(self, run_id: str, *, now: datetime) -> None:
+    async def cancel(self, run_id: str, *, now: datetime, at_work: Collection[str] = ()) -> None:
         """Let nothing more of a run be claimed; a run whose process has died is closed at once.
 
+        One that the asking process has `at_work` itself has not died, and closes itself.
         Raises RunNotFoundError and RunFinishedError. To cancel twice is to cancel once.
         """
 
@@ -157,7 +162,7 @@ class Runs:
                 raise RunFinishedError(f"run {run_id} has finished: it {status}")
             asked = {"cancelled_at": sa.func.coalesce(runs.c.cancelled_at, now)}
             update_running(connection, run_id, asked)
-            if run_id in expired(connection):
+            if run_id in expired(connection, at_work):
                 close_dead(connection, run_id, now)
 
         await self._database.write(work)

@@ -1,5 +1,6 @@
 """Runs whose process has died, stopped, or is told to stop: closed, resumed, released, cancelled."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,12 +49,17 @@ class Rescue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def close_dead(self, *, now: datetime, resumable_since: datetime | None = None) -> list[RescuedRun]:
-        """Close every run whose process has died, but for those that `resumable` names."""
+    async def close_dead(
+        self, *, now: datetime, resumable_since: datetime | None = None, at_work: Collection[str] = ()
+    ) -> list[RescuedRun]:
+        """Close every run whose process has died, but for those that `resumable` names.
+
+        Those that the asking process has `at_work` itself are left alone.
+        """
 
         def dead(connection: sa.Connection) -> list[str]:
             spared = _resumable(connection, resumable_since) if resumable_since else []
-            return [run_id for run_id in expired(connection) if run_id not in spared]
+            return [run_id for run_id in expired(connection, at_work) if run_id not in spared]
 
         def work(connection: sa.Connection) -> list[RescuedRun]:
             return [

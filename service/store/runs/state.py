@@ -3,6 +3,7 @@
 Functions over a connection, each inside the transaction of the verb that calls it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -97,16 +98,20 @@ def take_month(connection: sa.Connection, run_id: str, month: Month) -> MonthLea
     return MonthLease(run_id=run_id, month=month, epoch=epoch)
 
 
-def expired(connection: sa.Connection) -> list[str]:
-    """Return the running runs that nothing was heard of for longer than their lease."""
+def expired(connection: sa.Connection, at_work: Collection[str] = ()) -> list[str]:
+    """Return the running runs without a heartbeat for longer than their lease.
+
+    Those that the asking process has `at_work` itself are not among them: it knows that they live, even where
+    the database was locked for so long that no heartbeat could be written.
+    """
     silent = sa.select(runs.c.run_id).where(
         runs.c.status == RunStatus.RUNNING, runs.c.expires_at < DatabaseClock()
     )
-    return list(connection.scalars(silent))
+    return [run_id for run_id in connection.scalars(silent) if run_id not in at_work]
 
 
 def close_dead(connection: sa.Connection, run_id: str, now: datetime) -> int:
-    """Close a run that nothing was heard of any more, and return how many of its alerts are in doubt."""
+    """Close a run without a heartbeat, and return how many of its alerts are in doubt."""
     in_doubt = lose_what_is_on_its_way(connection, run_id, now)
     was_cancelled = connection.scalar(cancelled_at(run_id)) is not None
     error = cancelled(run_id) if was_cancelled else InterruptedRunError(_DIED)

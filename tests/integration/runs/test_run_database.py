@@ -4,14 +4,27 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import structlog
 
 from mock_slack.script import Step
-from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
-from service.domain.run import RunStatus
+from service.domain.errors import (
+    CancelledRunError,
+    DatabaseUnusableError,
+    InterruptedRunError,
+    OvertakenError,
+)
+from service.domain.month import Month
+from service.domain.progress import Progress
+from service.domain.run import RunRequest, RunStatus
+from service.domain.source_uri import SourceUri
+from service.runs.cancel import cancel_run
+from service.runs.preview import preview
+from service.runs.sweep import rescue_runs
+from service.store.database import database
 from service.store.database.failures import DatabaseBusyError, DatabaseUnavailableError
 from service.store.history import History
 from service.store.outbox.record import Recording
@@ -20,7 +33,7 @@ from service.store.runs.leases import Runs
 from service.telemetry.events import AlertSettled, Event, Events
 from tests.support.clocks import ScaledClock
 from tests.support.house import AMER, EMEA, House
-from tests.support.rows import account, accounts
+from tests.support.rows import MONTH, account, accounts
 from tests.support.waiting import PATIENCE_S, until
 
 PARTS = {"runs": Runs, "recording": Recording, "outbox": Outbox, "history": History}
@@ -33,7 +46,8 @@ WRITING_VERBS = (
     "outbox.end_lane",
     "runs.finish",
 )
-READING_VERBS = ("outbox.pending", "outbox.undelivered", "history.get_run")
+READING_VERBS = ("outbox.pending", "outbox.undelivered", "history.get_run", "history.alerts_without_channel")
+AWAY = DatabaseUnavailableError("the database cannot be used: its server restarts")
 
 
 async def test_a_database_locked_in_mid_run_is_waited_for(house: House) -> None:
@@ -56,6 +70,75 @@ async def test_a_database_locked_in_mid_run_is_waited_for(house: House) -> None:
     assert house.slack.stats().total.duplicates == {}
 
 
+async def test_a_sweep_leaves_alone_what_its_own_process_has_at_work(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is locked for longer than the lease: when the lock is gone, the run goes on."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.05)
+    house.slack.script(AMER, Step(delay_s=0.2, times=4))
+    source = house.source(accounts(12))
+    slower = replace(house, clock=ScaledClock(10))
+    settings: dict[str, Any] = {
+        "slack_concurrency": 2,
+        "slack_timeout_s": 5,
+        "lease_s": 10,
+        "resume_within_h": 0,
+    }
+    async with slower.open(**settings) as desk:
+        run = asyncio.create_task(desk.run(source))
+        await until(lambda: house.slack.stats().total.requests, what="the first alert has left")
+        with closing(sqlite3.connect(house.database, isolation_level=None, timeout=0)) as other:
+            await until(lambda: _has_locked(other), what="the database is locked")
+            await slower.clock.sleep(15)
+            other.execute("UPDATE runs SET expires_at = 0")
+            other.execute("COMMIT")
+            await rescue_runs(desk.app)
+        record = await run
+    assert record.counts.alerts_sent == 12
+    assert house.slack.stats().total.duplicates == {}
+
+
+def _has_locked(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
+async def test_a_run_waits_for_one_of_its_own_process_that_could_not_beat(house: House) -> None:
+    """The lease of the run before it has run out, but that run is at work: nothing is taken over."""
+    house.slack.script(AMER, Step(delay_s=0.3, times=2))
+    source = house.source(accounts(2))
+    async with house.open(slack_concurrency=1) as desk:
+        first = asyncio.create_task(desk.run(source))
+        await until(lambda: house.slack.stats().total.requests == 2, what="all is claimed")
+        _expire_leases(house)
+        second = asyncio.create_task(desk.run(source))
+        assert (await first).counts.alerts_sent == 2
+        assert (await second).counts.skipped_replay == 2
+
+
+async def test_a_run_that_could_not_beat_closes_itself_when_it_is_cancelled(house: House) -> None:
+    """Whoever cancels it, in its own process, does not take it for dead: its answers are written down."""
+    house.slack.script(AMER, Step(delay_s=0.3))
+    async with house.open(slack_concurrency=1) as desk:
+        run = asyncio.create_task(desk.run(house.source(accounts(2))))
+        await until(lambda: house.slack.stats().total.requests, what="the first alert has left")
+        (run_id,) = desk.app.at_work.runs
+        _expire_leases(house)
+        await cancel_run(desk.app, run_id)
+        with pytest.raises(CancelledRunError):
+            await run
+        counts = (await desk.app.store.history.get_run(run_id)).counts
+        assert (counts.alerts_sent, counts.unsent, counts.unknown) == (1, 1, 0)
+
+
+def _expire_leases(house: House) -> None:
+    with closing(sqlite3.connect(house.database)) as ledger, ledger:
+        ledger.execute("UPDATE runs SET expires_at = 0")
+
+
 @pytest.mark.parametrize("verb", WRITING_VERBS)
 async def test_every_write_of_a_run_has_patience(
     house: House, monkeypatch: pytest.MonkeyPatch, verb: str
@@ -74,12 +157,7 @@ async def test_a_run_waits_for_a_database_that_is_away(
     house: House, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
     """Whichever verb finds the server gone for a moment, the run goes on as if nothing had been."""
-    _fails(
-        monkeypatch,
-        verb,
-        DatabaseUnavailableError("the database cannot be used: its server restarts"),
-        times=3,
-    )
+    _fails(monkeypatch, verb, AWAY, times=3)
     house.slack.script(EMEA, Step(status=429, headers={"Retry-After": "3600"}))
     rows = [*accounts(5), *accounts(2, region="EMEA", prefix="e"), account("nowhere", account_region=None)]
     async with house.open(slack_concurrency=2) as desk:
@@ -88,12 +166,53 @@ async def test_a_run_waits_for_a_database_that_is_away(
     assert house.slack.stats().channels[AMER].requests == 5
 
 
+async def test_a_cancelled_run_waits_for_a_database_that_is_away(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that cannot hear at once that it was cancelled is not left to be resumed."""
+    _fails(monkeypatch, "runs.is_cancelled", AWAY, times=3)
+    house.slack.script(AMER, Step(delay_s=0.2))
+    async with house.open(slack_concurrency=1) as desk:
+        run = asyncio.create_task(desk.run(house.source(accounts(2))))
+        await until(lambda: house.slack.stats().total.requests, what="the first alert has left")
+        (run_id,) = desk.app.at_work.runs
+        await cancel_run(desk.app, run_id)
+        with pytest.raises(CancelledRunError):
+            await run
+
+
+async def test_a_stop_waits_for_a_database_that_is_away(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within its grace a process that stops releases its run: nobody has to wait for the lease to run out."""
+    _fails(monkeypatch, "runs.release", AWAY, times=3)
+    house.slack.script(AMER, Step(delay_s=0.2))
+    async with house.open(slack_concurrency=1) as desk:
+        run = asyncio.create_task(desk.run(house.source(accounts(2))))
+        await until(lambda: house.slack.stats().total.requests, what="the first alert has left")
+        desk.app.at_work.stop()
+        with pytest.raises(InterruptedRunError) as raised:
+            await run
+        resumable = await desk.app.store.rescue.resumable(since=datetime(2000, 1, 1, tzinfo=UTC))
+        assert resumable == [raised.value.run_id]
+
+
+@pytest.mark.parametrize("verb", ["recording.standings", "recording.withdrawable"])
+async def test_a_preview_waits_for_a_database_that_is_away(
+    house: House, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """The source has been read by then."""
+    _fails(monkeypatch, verb, AWAY, times=3)
+    async with house.open() as desk:
+        request = RunRequest(source=SourceUri.parse(house.source(accounts(2))), month=Month.parse(MONTH))
+        assert (await preview(desk.app, request, limit=10, progress=Progress())).counts.would_send == 2
+
+
 async def test_a_run_that_has_not_begun_does_not_wait_for_the_database(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who asks for a run while the server is away is told so at once."""
-    away = DatabaseUnavailableError("the database cannot be used: its server cannot be reached")
-    _fails(monkeypatch, "runs.begin", away, times=1)
+    _fails(monkeypatch, "runs.begin", AWAY, times=1)
     async with house.open() as desk:
         with pytest.raises(DatabaseUnavailableError):
             await desk.run(house.source(accounts(1)))
