@@ -20,7 +20,8 @@ async def end_of_run(app: App, run_id: str) -> RunError | None:
         while True:
             end = await retry_while_unavailable(app.clock, lambda: app.store.requests.end_of(run_id))
             if end is not None:
-                await app.at_work.unless_stopped(app.clock.sleep(_POLL_S))
+                return end.error
+            await app.at_work.unless_stopped(app.clock.sleep(_POLL_S))
     except InterruptedRunError as stopped:
         stopped.run_id = run_id
         raise
