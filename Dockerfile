@@ -33,6 +33,6 @@ WORKDIR /var/lib/risk-alerts
 VOLUME /var/lib/risk-alerts
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
-  CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health', timeout=4)"]
+  CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/live', timeout=4)"]
 # A batch job names its own command: `docker run IMAGE risk-alerts run SOURCE --month current`.
 CMD ["sh", "-c", "exec risk-alerts serve --host 0.0.0.0 --port \"$PORT\""]

@@ -258,10 +258,16 @@ class Settings(BaseSettings):
         SecretStr("sqlite:///data/risk_alerts.db"), description="Where the ledger and the outbox live."
     )
     allow_ephemeral_database: bool = Field(
-        default=False, description="Allow real runs on a SQLite file inside a Cloud Run container."
+        default=False,
+        description="Allow real runs on SQLite inside a Cloud Run, ECS or Lambda container.",
     )
     k_service: str | None = Field(None, description="Set by Cloud Run for services.")
     cloud_run_job: str | None = Field(None, description="Set by Cloud Run for jobs.")
+    ecs_container_metadata_uri_v4: str | None = Field(None, description="Set by ECS, Fargate included.")
+    aws_lambda_function_name: str | None = Field(None, description="Set by Lambda.")
+    kubernetes_service_host: str | None = Field(
+        None, description="Set by Kubernetes, where a volume may or may not outlive the pod: a warning."
+    )
 
     # Logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
@@ -300,6 +306,20 @@ class Settings(BaseSettings):
             if missing:
                 raise ValueError(f"SLACK_WEBHOOKS has no webhook for {', '.join(missing)}")
         return self
+
+    def sqlite_path(self) -> Path | None:
+        """Return the file that the ledger is, as the URL has it; None where it lives on a server."""
+        scheme, _, path = self.database_url.get_secret_value().partition(":///")
+        return Path(path.split("?")[0].removeprefix("file:")) if scheme.startswith("sqlite") else None
+
+    def database_shown(self) -> str:
+        """Return where the ledger lives, for people: a file's whole path, or a server without its secrets."""
+        if path := self.sqlite_path():
+            return str(path.absolute())
+        url = urlsplit(self.database_url.get_secret_value())
+        user = f"{url.username}@" if url.username else ""
+        # A password may stand in the query as well.
+        return f"{url.scheme}://{user}{url.netloc.rpartition('@')[2]}{url.path}"
 
     def secrets(self) -> Iterator[str]:
         """Yield every secret that is set, whole and in its telling parts, for the redactor."""

@@ -28,7 +28,7 @@ from service.settings import Settings
 from service.sources.opening import open_source
 from service.sources.source import Source, StorageAccess
 from service.store.store import open_store
-from service.telemetry.events import Events
+from service.telemetry.events import Events, LedgerMayBeLost, Opened
 
 __all__ = ["App", "open_app"]
 
@@ -64,9 +64,17 @@ async def open_app(
             policy=_run_policy(settings),
             delivery=_delivery_policy(settings),
         )
+        _say_what_was_opened(settings, app)
         stack.push_async_callback(_finish, app)
         stack.push_async_callback(_end, asyncio.create_task(keep_sweeping(app, resumes=resumes)))
         yield app
+
+
+def _say_what_was_opened(settings: Settings, app: App) -> None:
+    database = settings.database_shown()
+    app.events.emit(Opened(database=database, slack=app.channels.destination))
+    if settings.kubernetes_service_host and settings.sqlite_path() and not settings.allow_ephemeral_database:
+        app.events.emit(LedgerMayBeLost(database=database))
 
 
 def channels_of(settings: Settings) -> Channels:
@@ -82,9 +90,8 @@ def channels_of(settings: Settings) -> Channels:
 
 def support_notice(settings: Settings) -> SupportNotice:
     """Return where notices go: the folder is the one that the SQLite database lies in, else `data/`."""
-    scheme, _, path = settings.database_url.get_secret_value().partition(":///")
-    is_sqlite = scheme.startswith("sqlite")
-    beside = Path(path.split("?")[0].removeprefix("file:")).parent if is_sqlite else Path("data")
+    database = settings.sqlite_path()
+    beside = Path("data") if database is None else database.parent
     return SupportNotice(
         recipient=settings.support_email,
         sender=settings.support_email_from,
@@ -148,10 +155,17 @@ def configured(settings: Settings, source: SourceUri, month: Month) -> Question:
 
 
 def _run_policy(settings: Settings) -> RunPolicy:
-    in_container = settings.k_service is not None or settings.cloud_run_job is not None
-    on_sqlite = settings.database_url.get_secret_value().startswith("sqlite")
+    in_container = any(
+        (
+            settings.k_service,
+            settings.cloud_run_job,
+            settings.ecs_container_metadata_uri_v4,
+            settings.aws_lambda_function_name,
+        )
+    )
     return RunPolicy(
-        database_is_durable=settings.allow_ephemeral_database or not (in_container and on_sqlite),
+        database_is_durable=settings.allow_ephemeral_database
+        or not (in_container and settings.sqlite_path()),
         lease_s=settings.lease_s,
         resume_within=timedelta(hours=settings.resume_within_h),
         ambiguous_sends=settings.ambiguous_sends,

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from service.api.context import Context
 from service.api.errors import install_error_handlers
@@ -27,11 +28,13 @@ def create_app(
             api.state.context = Context(app, settings.max_concurrent_runs)
             yield
 
-    api = FastAPI(
+    # The pages under /docs come from a package: FastAPI's own load their scripts from the internet.
+    api = FastAPIOffline(
         title="Risk alerts",
         version=version("risk-alerts"),
         summary="Tells customer-success teams in Slack which accounts are At Risk, once per month.",
         lifespan=lifespan,
+        redoc_url=None,
         # A path is right or wrong; redirecting a POST hides the mistake.
         redirect_slashes=False,
     )

@@ -31,6 +31,30 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opened(Event):
+    """The process has its database, and knows how it reaches Slack."""
+
+    name = "opened"
+    database: str
+    """Its URL without the password."""
+    slack: str | None
+    """The setting that leads to Slack; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerMayBeLost(Event):
+    """SQLite inside a pod: the ledger lasts as long as the volume that it lies on."""
+
+    name = "ledger_may_be_lost"
+    level = logging.WARNING
+    database: str
+    detail: str = (
+        "a SQLite file in a Kubernetes pod is lost with the pod unless it lies on a persistent volume, and "
+        "the next run would then send everything again"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
     """A run was accepted and recorded."""
 

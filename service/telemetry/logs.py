@@ -81,6 +81,17 @@ def configure_logging(
     root.addHandler(_FromStdlib(chain, sink))
     root.setLevel(max(threshold, logging.WARNING))
     logging.getLogger("uvicorn").setLevel(max(threshold, logging.INFO))
+    requests = logging.getLogger("uvicorn.access")
+    requests.removeFilter(_is_no_probe)
+    requests.addFilter(_is_no_probe)
+
+
+def _is_no_probe(record: logging.LogRecord) -> bool:
+    """Whether an access line is worth its place: a probe that was answered well every few seconds is not."""
+    match record.args:
+        case (_, "GET" | "HEAD", str(path), _, 200):
+            return path.partition("?")[0] not in {"/health", "/live"}
+    return True
 
 
 class _Sink:

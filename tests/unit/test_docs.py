@@ -33,7 +33,7 @@ def test_the_readme_names_every_endpoint() -> None:
     """Each route of the API stands in the README with its method."""
     routes = [route for route in create_app(Settings(_env_file=None)).routes if isinstance(route, APIRoute)]
     spoken = re.sub(r"\?[^`\s']*", "", README)
-    for route in routes:
+    for route in (route for route in routes if route.include_in_schema):
         assert any(f"{method} {route.path}" in spoken for method in route.methods or ()), route.path
 
 

@@ -1,4 +1,4 @@
-"""Health: whether the service can do its job."""
+"""Health: whether the process lives, whether it can do its job, and where to read on."""
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -6,10 +6,30 @@ from fastapi.responses import JSONResponse
 from service.api.context import Opened
 from service.api.errors import UnhealthyError
 from service.api.openapi import answers
-from service.api.schemas.health import HealthOut, UnhealthyOut
+from service.api.schemas.health import HealthOut, LiveOut, ServiceOut, UnhealthyOut
 from service.domain.errors import DatabaseUnusableError
 
 router = APIRouter()
+
+
+@router.get("/", summary="Say what this is and where to go", tags=["health"])
+async def what_this_is() -> ServiceOut:
+    """Name the service and its pages."""
+    return ServiceOut()
+
+
+@router.get("/live", summary="Say whether the process lives", tags=["health"])
+async def live() -> LiveOut:
+    """Answer, and nothing else: for liveness probes.
+
+    A process that waits for its database lives; to restart it would not help. Whether it can do its job is
+    `/health`.
+    """
+    return LiveOut()
+
+
+# Probes that ask for the head alone; the document would show each of them twice.
+router.add_api_route("/live", live, methods=["HEAD"], include_in_schema=False)
 
 
 @router.get(
@@ -33,3 +53,6 @@ async def health(context: Opened) -> HealthOut | JSONResponse:
     except DatabaseUnusableError as problem:
         answer = UnhealthyOut(detail=problem.detail, run_id=None)
         return JSONResponse(answer.model_dump(), status_code=UnhealthyError.http_status)
+
+
+router.add_api_route("/health", health, methods=["HEAD"], response_model=HealthOut, include_in_schema=False)

@@ -8,6 +8,24 @@ from service.api.schemas.answer import Out
 from service.api.schemas.error import ErrorOut
 
 
+class ServiceOut(Out):
+    """What this is and where to go."""
+
+    service: Literal["risk-alerts"] = "risk-alerts"
+    summary: str = "Reports in Slack which accounts are At Risk, once per account and month."
+    docs: Literal["/docs"] = "/docs"
+    openapi: Literal["/openapi.json"] = "/openapi.json"
+    health: Literal["/health"] = "/health"
+    runs: Literal["/runs"] = "/runs"
+
+
+class LiveOut(Out):
+    """The process lives."""
+
+    status: Literal["alive"] = "alive"
+    ok: Literal[True] = True
+
+
 class HealthOut(Out):
     """The service can do its job."""
 

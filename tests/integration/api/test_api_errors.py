@@ -1,5 +1,6 @@
 """Every error over HTTP: one shape, the right status, nothing that should not be told."""
 
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -225,6 +226,8 @@ def test_a_source_that_cannot_be_used_is_a_recorded_failure(
         ({"slack_webhook_base_url": None}, "slack_not_configured"),
         ({"region_channels": {}}, "routing_not_configured"),
         ({"k_service": "risk-alerts"}, "database_not_durable"),
+        ({"ecs_container_metadata_uri_v4": "http://169.254.170.2/v4/x"}, "database_not_durable"),
+        ({"aws_lambda_function_name": "risk-alerts"}, "database_not_durable"),
     ],
 )
 def test_a_service_that_cannot_deliver_refuses_real_runs(
@@ -269,6 +272,33 @@ def test_what_nobody_foresaw_tells_nothing(tmp_path: Path) -> None:
     assert (line["message"], line["method"], line["path"]) == ("request_failed", "GET", "/runs/x")
     assert line["stack_trace"].startswith("Traceback")
     assert "a secret that nobody foresaw" in line["stack_trace"]
+
+
+def test_probes_tell_a_living_process_from_one_that_can_work(tmp_path: Path) -> None:
+    """Liveness asks nothing of the database: waiting for it gets nobody restarted. HEAD is answered too."""
+    with running_service(settings(tmp_path), opened=_with_a_broken_store) as service:
+        assert service.get("/live") == {"status": "alive", "ok": True}
+        assert [service.client.head(path).status_code for path in ("/live", "/health")] == [200, 503]
+        assert service.client.head("/health").content == b""
+
+
+def test_the_root_says_where_to_go(service: RunningService) -> None:
+    """Whoever opens the bare address learns what answers there."""
+    answer = service.get("/")
+    assert answer["service"] == "risk-alerts"
+    for page in (answer["docs"], answer["openapi"], answer["health"], answer["runs"]):
+        assert service.client.get(page).status_code == 200
+
+
+def test_the_documentation_needs_no_internet(service: RunningService) -> None:
+    """The page under /docs loads its script and style from the service itself."""
+    page = service.client.get("/docs").text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert loaded
+    for address in loaded:
+        assert address.startswith("/"), address
+        assert service.client.get(address).status_code == 200
+    assert service.client.get("/redoc").status_code == 404
 
 
 def test_a_database_that_cannot_be_written_is_unhealthy(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def test_every_route_of_the_specification_is_there(openapi: dict[str, Any]) -> N
         "GET /alerts/{alert_id}",
         "POST /alerts/{alert_id}/settle",
         "POST /preview",
+        "GET /",
+        "GET /live",
         "GET /health",
     }
 

@@ -26,7 +26,9 @@ def test_a_run_tells_a_person_what_it_did(tmp_path: Path, source: str, slack: Ru
     assert done.returncode == 0, done.stderr
     assert "3 alerts = 3 sent" in done.stdout
     assert slack.stats().total.accepted == 3
-    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    opened, *lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (opened["message"], opened["slack"]) == ("opened", "SLACK_WEBHOOK_BASE_URL")
+    assert opened["database"] == str(tmp_path / "risk_alerts.db")
     assert [line["message"] for line in lines].count("alert_settled") == 3
     assert lines[-1]["message"] == "run_finished"
     assert {line["run_id"] for line in lines} == {lines[0]["run_id"]}

@@ -385,3 +385,22 @@ def test_a_thousand_lines_a_second_are_nothing(lines: Lines) -> None:
         events.emit(_settled(Outcome.SENT))
     assert time.process_time() - start < 0.5
     assert len(lines()) == 1000
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "is_logged"),
+    [
+        ("GET", "/health", 200, False),
+        ("HEAD", "/live?probe=1", 200, False),
+        ("GET", "/health", 503, True),
+        ("GET", "/runs", 200, True),
+        ("POST", "/runs", 200, True),
+    ],
+)
+def test_probes_that_are_well_leave_no_line(
+    lines: Lines, method: str, path: str, status: int, *, is_logged: bool
+) -> None:
+    """A line every few seconds would bury what matters; a failing probe and other requests have theirs."""
+    access = logging.getLogger("uvicorn.access")
+    access.info('%s - "%s %s HTTP/%s" %d', "127.0.0.1:5", method, path, "1.1", status)
+    assert len(lines()) == is_logged
