@@ -16,6 +16,7 @@ from tests.support.databases import Backend, PostgresqlServer, migrate, running_
 from tests.support.house import FAST, House
 from tests.support.rows import accounts, write_source
 from tests.support.served import RunningService, running_service, settings
+from tests.support.site import Site
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +68,12 @@ def house(one_fast_slack: RunningMock, fast_clock: ScaledClock, tmp_path: Path) 
     """Return a house in which nothing has happened yet."""
     one_fast_slack.reset()
     return House(folder=tmp_path, slack=one_fast_slack, clock=fast_clock)
+
+
+@pytest.fixture
+def site(slack: RunningMock, tmp_path: Path) -> Site:
+    """Return a site, for processes that are killed and started again, in which nothing has happened yet."""
+    return Site(folder=tmp_path, webhook_base_url=slack.webhook_base_url)
 
 
 @pytest.fixture(scope="session")

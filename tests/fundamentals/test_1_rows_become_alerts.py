@@ -5,11 +5,7 @@ A source has one row for each account and month. `account(...)` is such a row: A
 
 from datetime import UTC, date, datetime
 
-from service.domain.month import Month
-from service.domain.progress import Progress
-from service.domain.run import Preview, RunRequest
-from service.domain.source_uri import SourceUri
-from service.runs.preview import preview
+from service.domain.run import Preview
 from tests.support.house import House
 from tests.support.rows import account
 
@@ -19,30 +15,29 @@ OCTOBER = "2025-10-01"
 
 
 async def previewed(house: House, rows: list[dict[str, object]]) -> Preview:
-    """Ask what a run of January would do, without doing it."""
-    request = RunRequest(source=SourceUri.parse(house.source(rows)), month=Month.parse(JANUARY))
+    """Show what a run of January would send; nothing is written or sent."""
     async with house.open() as desk:
-        return await preview(desk.app, request, limit=100, progress=Progress())
+        return await desk.preview(house.source(rows), month=JANUARY)
 
 
 async def test_an_account_at_risk_is_an_alert(house: House) -> None:
     """One row, At Risk in the month that is asked for: one alert, for its region's channel."""
-    told = await previewed(house, [account("acme", month=JANUARY)])
-    assert [row.alert.account_id for row in told.alerts] == ["acme"]
-    assert told.alerts[0].channel == "amer-risk-alerts"
+    shown = await previewed(house, [account("acme", month=JANUARY)])
+    assert [row.alert.account_id for row in shown.alerts] == ["acme"]
+    assert shown.alerts[0].channel == "amer-risk-alerts"
 
 
 async def test_a_streak_is_counted_backwards_until_it_breaks(house: House) -> None:
     """January and December are a streak of two; October does not count, because November is missing."""
-    told = await previewed(house, [account("acme", month=month) for month in (OCTOBER, DECEMBER, JANUARY)])
-    alert = told.alerts[0].alert
+    shown = await previewed(house, [account("acme", month=month) for month in (OCTOBER, DECEMBER, JANUARY)])
+    alert = shown.alerts[0].alert
     assert alert.duration_months == 2
     assert str(alert.risk_start_month) == DECEMBER
 
 
 async def test_the_latest_row_of_a_month_counts(house: House) -> None:
     """A later Healthy row overrules At Risk, and the ledger says that one row was a duplicate."""
-    told = await previewed(
+    shown = await previewed(
         house,
         [
             account("acme", updated_at=datetime(2026, 1, 3, tzinfo=UTC)),
@@ -50,20 +45,22 @@ async def test_the_latest_row_of_a_month_counts(house: House) -> None:
             account("other"),
         ],
     )
-    assert [row.alert.account_id for row in told.alerts] == ["other"]
-    assert told.ledger.rows.duplicates == 1
+    assert [row.alert.account_id for row in shown.alerts] == ["other"]
+    assert shown.ledger.rows.duplicates == 1
 
 
 async def test_small_and_unknown_amounts_are_withheld_and_counted(house: House) -> None:
     """Below the threshold is no alert, and an unknown ARR is not zero: each has its own number."""
-    told = await previewed(house, [account("small", arr=9_999), account("unknown", arr=None), account("big")])
-    rows = told.ledger.rows
+    shown = await previewed(
+        house, [account("small", arr=9_999), account("unknown", arr=None), account("big")]
+    )
+    rows = shown.ledger.rows
     assert (rows.at_risk, rows.below_threshold, rows.unknown_arr, rows.alerts) == (3, 1, 1, 1)
 
 
 async def test_a_row_that_makes_no_sense_is_counted_and_shown(house: House) -> None:
     """A month is a first of month; a row of the 15th is invalid, and the answer shows which one it was."""
-    told = await previewed(house, [account("acme"), account("odd", month="2026-01-15")])
-    assert sum(told.ledger.rows.invalid.values()) == 1
-    assert told.invalid_samples[0].account_id == "odd"
-    assert told.invalid_samples[0].month == date(2026, 1, 15).isoformat()
+    shown = await previewed(house, [account("acme"), account("odd", month="2026-01-15")])
+    assert sum(shown.ledger.rows.invalid.values()) == 1
+    assert shown.invalid_samples[0].account_id == "odd"
+    assert shown.invalid_samples[0].month == date(2026, 1, 15).isoformat()

@@ -1,4 +1,4 @@
-"""Lesson 2: a run tells Slack, once, and writes down what became of each alert."""
+"""Lesson 2: a run posts each alert to Slack once, and records what became of it."""
 
 from mock_slack.script import Step
 from service.domain.delivery_status import Outcome, Reason
@@ -37,7 +37,7 @@ async def test_slack_may_ask_to_wait(house: House) -> None:
     assert (alert.outcome, alert.attempts) == (Outcome.SENT, 2)
 
 
-async def test_an_answer_that_never_came_is_a_doubt(house: House) -> None:
+async def test_an_alert_whose_answer_is_lost_is_in_doubt(house: House) -> None:
     """Slack took the message and the connection broke: nobody can know, so it is held and not sent twice."""
     house.slack.script(AMER, Step(drop="after"))
     source = house.source([account("acme")])
@@ -48,8 +48,8 @@ async def test_an_answer_that_never_came_is_a_doubt(house: House) -> None:
     assert house.slack.stats().total.requests == 1
 
 
-async def test_a_region_without_a_channel_is_told_to_support(house: House) -> None:
-    """There is no default channel: the alert fails, support hears of it, and a corrected source sends it."""
+async def test_support_is_notified_of_a_region_without_a_channel(house: House) -> None:
+    """There is no default channel: the alert fails, support is notified, and a corrected source sends it."""
     async with house.open() as desk:
         record = await desk.run(house.source([account("acme", account_region=None)]))
         alert = (await desk.alerts(record))[0]

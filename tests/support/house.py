@@ -13,9 +13,10 @@ from mock_slack.running import RunningMock
 from service.domain.delivery_status import Outcome
 from service.domain.month import Month
 from service.domain.progress import Progress
-from service.domain.run import RunAlert, RunRecord, RunRequest, RunStatus
+from service.domain.run import Preview, RunAlert, RunRecord, RunRequest, RunStatus
 from service.domain.source_uri import SourceUri
 from service.runs.execute import execute_run, new_run_id
+from service.runs.preview import preview
 from service.runtime.clock import Clock
 from service.settings import Settings
 from service.telemetry.events import Events
@@ -85,14 +86,28 @@ class Desk:
 
     app: App
 
-    async def run(self, source_uri: str, *, month: str = MONTH, dry_run: bool = False) -> RunRecord:
-        """Run a month to its end; whatever it did, its books must balance."""
-        request = RunRequest(source=SourceUri.parse(source_uri), month=Month.parse(month), dry_run=dry_run)
+    async def preview(self, source_uri: str, *, month: str = MONTH, limit: int = 10_000) -> Preview:
+        """Show what a run of a month would send."""
+        request = RunRequest(source=SourceUri.parse(source_uri), month=Month.parse(month))
+        return await preview(self.app, request, limit=limit, progress=Progress())
+
+    async def run(self, source_uri: str, *, month: str = MONTH, **details: Any) -> RunRecord:
+        """Run a month to its end, as `details` of the request have it; the counts must balance."""
+        request = RunRequest(source=SourceUri.parse(source_uri), month=Month.parse(month), **details)
         run_id = new_run_id(self.app.clock.now())
         record = await execute_run(self.app, request, run_id=run_id, progress=Progress())
         assert record.status is RunStatus.SUCCEEDED
         assert_balanced(record)
         return record
+
+    async def ended(self, run_id: str) -> RunRecord:
+        """Wait until a run has ended, whichever process has it at work, and return its record."""
+        for _ in range(10_000):
+            record = await self.app.store.history.get_run(run_id)
+            if record.status is not RunStatus.RUNNING:
+                return record
+            await self.app.clock.sleep(1)
+        raise AssertionError(f"run {run_id} does not end")
 
     async def alerts(self, record: RunRecord) -> list[RunAlert]:
         """Return all alerts of a run, in the order of sending."""

@@ -9,10 +9,10 @@ import pytest
 from mock_slack.script import Step
 from service.domain.errors import CancelledRunError, InterruptedRunError, RunFinishedError, RunNotFoundError
 from service.domain.progress import Phase
-from service.domain.run import RunRecord, RunStatus
+from service.domain.run import RunStatus
 from service.runs.cancel import cancel_run
 from service.store.runs.leases import Runs
-from tests.support.house import AMER, Desk, House, assert_balanced, warning_codes
+from tests.support.house import AMER, House, assert_balanced, warning_codes
 from tests.support.rows import account, accounts
 from tests.support.waiting import until
 
@@ -30,16 +30,6 @@ async def stopped_after(house: House, requests: int, source: str, **settings: An
         return released.run_id
 
 
-async def ended(desk: Desk, run_id: str) -> RunRecord:
-    """Wait until a run has ended, and return its record."""
-    for _ in range(10_000):
-        record = await desk.app.store.history.get_run(run_id)
-        if record.status is not RunStatus.RUNNING:
-            return record
-        await desk.app.clock.sleep(1)
-    raise AssertionError(f"run {run_id} does not end")
-
-
 async def test_a_run_that_was_stopped_is_resumed_where_the_outbox_stands(house: House) -> None:
     """The next process sends the rest under the same id, and its books balance over both processes."""
     house.slack.script(AMER, Step(delay_s=0.2, times=10))
@@ -48,7 +38,7 @@ async def test_a_run_that_was_stopped_is_resumed_where_the_outbox_stands(house: 
     before = house.slack.stats().total.requests
     assert before < 10
     async with house.open(resumes=True) as desk:
-        record = await ended(desk, run_id)
+        record = await desk.ended(run_id)
     assert record.status is RunStatus.SUCCEEDED
     assert_balanced(record)
     assert (record.counts.alerts_sent, record.counts.unknown_region) == (10, 1)
@@ -64,7 +54,7 @@ async def test_a_resumed_run_sends_what_was_recorded(house: House) -> None:
     run_id = await stopped_after(house, 2, source)
     (house.folder / "source.parquet").unlink()
     async with house.open(resumes=True) as desk:
-        assert (await ended(desk, run_id)).counts.alerts_sent == 6
+        assert (await desk.ended(run_id)).counts.alerts_sent == 6
 
 
 async def test_a_resumed_run_keeps_its_deadline(house: House) -> None:
@@ -75,7 +65,7 @@ async def test_a_resumed_run_keeps_its_deadline(house: House) -> None:
     async with house.open(**paced) as desk:
         await desk.app.clock.sleep(100)
     async with house.open(resumes=True, **paced) as desk:
-        record = await ended(desk, run_id)
+        record = await desk.ended(run_id)
     assert before < record.counts.alerts_sent <= 61
     assert record.counts.unsent == 90 - record.counts.alerts_sent
 
@@ -88,7 +78,7 @@ async def test_who_cannot_send_does_not_resume(house: House) -> None:
         await desk.app.clock.sleep(200)
         assert (await desk.app.store.history.get_run(run_id)).status is RunStatus.RUNNING
     async with house.open(resumes=True) as desk:
-        assert (await ended(desk, run_id)).counts.alerts_sent == 6
+        assert (await desk.ended(run_id)).counts.alerts_sent == 6
 
 
 async def test_a_run_is_not_resumed_when_it_is_too_old(house: House) -> None:
@@ -97,7 +87,7 @@ async def test_a_run_is_not_resumed_when_it_is_too_old(house: House) -> None:
     source = house.source(accounts(6))
     run_id = await stopped_after(house, 2, source)
     async with house.open(resumes=True, resume_within_h=0) as desk:
-        record = await ended(desk, run_id)
+        record = await desk.ended(run_id)
         assert record.error is not None
         assert (record.status, record.error.code) == (RunStatus.FAILED, "interrupted")
         assert record.counts.unsent == 6 - record.counts.alerts_sent > 0
@@ -123,7 +113,7 @@ async def test_support_is_told_once_of_a_run_that_was_resumed_after_the_notice(
     notice.unlink()
     monkeypatch.setattr(Runs, "finish", finish)
     async with house.open(resumes=True) as desk:
-        record = await ended(desk, raised.value.run_id or "")
+        record = await desk.ended(raised.value.run_id or "")
     assert record.status is RunStatus.SUCCEEDED
     assert not notice.exists()
 

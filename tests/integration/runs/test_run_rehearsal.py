@@ -5,13 +5,9 @@ from typing import Any
 
 from mock_slack.script import Step
 from service.domain.delivery_status import Outcome
-from service.domain.month import Month
-from service.domain.progress import Progress
-from service.domain.run import Action, RunRequest
-from service.domain.source_uri import SourceUri
-from service.runs.preview import preview
+from service.domain.run import Action
 from tests.support.house import AMER, Desk, House
-from tests.support.rows import MONTH, account, accounts
+from tests.support.rows import account, accounts
 
 _BECOMES = {
     Action.SEND: Outcome.SENT,
@@ -29,10 +25,9 @@ def _outbox(house: House) -> list[Any]:
 
 
 async def _previewed(desk: Desk, source: str) -> list[tuple[str, str | None, Action]]:
-    request = RunRequest(source=SourceUri.parse(source), month=Month.parse(MONTH))
-    told = await preview(desk.app, request, limit=500, progress=Progress())
-    assert told.total == len(told.alerts)
-    return [(row.alert.account_id, row.channel, row.action) for row in told.alerts]
+    shown = await desk.preview(source)
+    assert shown.total == len(shown.alerts)
+    return [(row.alert.account_id, row.channel, row.action) for row in shown.alerts]
 
 
 async def test_a_dry_run_sends_and_claims_nothing(house: House) -> None:

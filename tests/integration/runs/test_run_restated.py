@@ -4,21 +4,12 @@ import pytest
 
 from mock_slack.script import Step
 from service.domain.delivery_status import Outcome
-from service.domain.month import Month
-from service.domain.progress import Progress
-from service.domain.run import Preview, Restatement, RunRequest, WithdrawnAlert
-from service.domain.source_uri import SourceUri
-from service.runs.preview import preview
-from tests.support.house import AMER, EMEA, Desk, House, account_of, arrivals
-from tests.support.rows import MONTH, account, accounts
+from service.domain.run import Restatement, WithdrawnAlert
+from tests.support.house import AMER, EMEA, House, account_of, arrivals
+from tests.support.rows import account, accounts
 
 
-async def _previewed(desk: Desk, source: str) -> Preview:
-    request = RunRequest(source=SourceUri.parse(source), month=Month.parse(MONTH))
-    return await preview(desk.app, request, limit=10_000, progress=Progress())
-
-
-def _told(withdrawn: tuple[WithdrawnAlert, ...]) -> dict[str, tuple[str, str | None, int | None]]:
+def _shown(withdrawn: tuple[WithdrawnAlert, ...]) -> dict[str, tuple[str, str | None, int | None]]:
     return {row.alert.account_id: (row.status, row.channel, row.alert.arr) for row in withdrawn}
 
 
@@ -35,7 +26,7 @@ async def test_five_changes_among_a_thousand_have_five_effects(house: House) -> 
         rows[999] |= {"status": "Healthy"}
         rows.append(account("new"))
         assert house.source(rows) == source
-        told = await _previewed(desk, source)
+        planned = await desk.preview(source)
         rehearsed = await desk.run(source, dry_run=True)
         second = await desk.run(source)
         alerts = await desk.alerts(second)
@@ -46,14 +37,14 @@ async def test_five_changes_among_a_thousand_have_five_effects(house: House) -> 
     assert (counts.alerts, counts.alerts_sent, counts.skipped_replay) == (999, 1, 998)
     assert (counts.withdrawn, counts.restated) == (2, 2)
     gone = {"a0003": ("sent", AMER, 999_997), "nowhere": ("failed", None, 50_000)}
-    assert _told(withdrawn.items) == _told(second.sample_withdrawn) == _told(told.withdrawn) == gone
+    assert _shown(withdrawn.items) == _shown(second.sample_withdrawn) == _shown(planned.withdrawn) == gone
     otherwise = {row.alert.account_id: row.restated for row in alerts if row.restated}
     assert otherwise == {
         "a0004": Restatement(arr=(999_996, 31_000)),
         "a0005": Restatement(duration_months=(1, 2)),
     }
-    assert {row.alert.account_id: row.restated for row in told.alerts if row.restated} == otherwise
-    for rehearsal in (told.counts, rehearsed.counts):
+    assert {row.alert.account_id: row.restated for row in planned.alerts if row.restated} == otherwise
+    for rehearsal in (planned.counts, rehearsed.counts):
         assert (rehearsal.withdrawn, rehearsal.restated, rehearsal.would_send) == (2, 2, 1)
     # A replay of the same data sends nothing, and what stands in Slack is still otherwise.
     assert (again.counts.alerts_sent, again.counts.withdrawn, again.counts.restated) == (0, 1, 2)
@@ -79,12 +70,12 @@ async def test_an_account_that_moved_shows_where_its_alert_went(house: House) ->
         source = house.source(accounts(2))
         await desk.run(source)
         house.source(accounts(2, region="EMEA"))
-        told = await _previewed(desk, source)
+        planned = await desk.preview(source)
         record = await desk.run(source)
         rows = await desk.alerts(record)
     expected = [(AMER, Outcome.SKIPPED_REPLAY), (EMEA, Outcome.SENT)]
     assert [(row.channel, row.outcome) for row in rows] == expected
-    assert [row.channel for row in told.alerts] == [AMER, EMEA]
+    assert [row.channel for row in planned.alerts] == [AMER, EMEA]
     assert arrivals(house.slack)[2:] == [(EMEA, "a0001")]
 
 
@@ -95,7 +86,6 @@ async def test_a_preview_lists_as_many_as_are_asked_for(house: House, limit: int
     async with house.open() as desk:
         await desk.run(source)
         house.source([account("b")])
-        request = RunRequest(source=SourceUri.parse(source), month=Month.parse(MONTH))
-        told = await preview(desk.app, request, limit=limit, progress=Progress())
-    assert told.counts.withdrawn == 3
-    assert [row.alert.account_id for row in told.withdrawn] == ["a0000", "a0001", "a0002"][:limit]
+        planned = await desk.preview(source, limit=limit)
+    assert planned.counts.withdrawn == 3
+    assert [row.alert.account_id for row in planned.withdrawn] == ["a0000", "a0001", "a0002"][:limit]
