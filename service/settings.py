@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment in a door and handed down as plain values.
+"""Every setting, read once from the environment and handed down as plain values.
 
 Secrets are typed so that they never print. An empty string counts as unset.
 """
@@ -70,7 +70,7 @@ def _smtp_url(secret: SecretStr) -> SecretStr:
 
 
 def _has_an_address(url: str) -> bool:
-    """Tell whether `url` has a host, and no port that there cannot be."""
+    """Return whether `url` has a host and a possible port."""
     try:
         return bool(urlsplit(url).hostname) and urlsplit(url).port != 0
     except ValueError:
@@ -86,7 +86,7 @@ def _database_url(secret: SecretStr) -> SecretStr:
 
 
 def _mail_addresses(value: str) -> str:
-    # The library that writes the notice judges, so that a wrong address is told now, not when it is needed.
+    # Parsed by the library that writes the notice: a wrong address is reported now, not when it is needed.
     try:
         header = SMTP.header_factory("To", value)
         addresses = [] if header.defects else header.addresses
@@ -160,7 +160,7 @@ class Settings(BaseSettings):
         None, description="One webhook, and so one channel, for all alerts; the message then names its own."
     )
     slack_auth_token: SecretStr | None = Field(
-        None, description="Sent as `X-Mock-Slack-Token`, for a mock that asks for it."
+        None, description="Sent as `X-Mock-Slack-Token`, for a mock that requires it."
     )
     slack_messages_per_second: float = Field(
         1.0,
@@ -168,19 +168,19 @@ class Settings(BaseSettings):
         le=10_000,
         description="Pace of each lane (one lane per webhook), over all processes; 0 = unpaced.",
     )
-    slack_concurrency: int = Field(8, ge=1, le=256, description="POSTs in flight over all lanes.")
-    slack_timeout_s: float = Field(10.0, gt=0, le=300, description="Limit of one POST, in seconds.")
+    slack_concurrency: int = Field(8, ge=1, le=256, description="Most POSTs in flight, over all lanes.")
+    slack_timeout_s: float = Field(10.0, gt=0, le=300, description="Timeout of one POST, in seconds.")
     slack_max_retries: int = Field(
-        3, ge=0, le=10, description="Retries after a 5xx or a connection that never formed."
+        3, ge=0, le=10, description="Retries after a 5xx or a connection that could not be made."
     )
     shutdown_grace_s: float = Field(
-        8.0, ge=2, le=3600, description="On SIGTERM, what is on its way may take this many seconds."
+        8.0, ge=2, le=3600, description="Time allowed for requests in flight after SIGTERM, in seconds."
     )
     resume_within_h: float = Field(
         24.0,
         ge=0,
         le=8760,
-        description="A run whose process died is resumed on start if it is younger (hours).",
+        description="A run whose process died is resumed if it began within this many hours.",
     )
     delivery_deadline_s: float = Field(
         600.0,
@@ -189,20 +189,23 @@ class Settings(BaseSettings):
     )
     ambiguous_sends: AmbiguousSends = Field(
         AmbiguousSends.HOLD,
-        description="An alert that Slack may or may not have: `hold` it for a person, or `resend`.",
+        description="What a run does with alerts in doubt: `hold` them for a person, or `resend` them.",
     )
     lease_s: float = Field(
         30.0,
         gt=0,
         allow_inf_nan=False,
-        description="A run not heard of for this many seconds is resumed, closed or taken over.",
+        description="A run without a heartbeat for this many seconds is resumed, closed or taken over.",
     )
 
     # What is an alert, and where it goes
-    arr_threshold: int = Field(10_000, description="Accounts with a lower ARR are not alerted.")
-    alert_on_unknown_arr: bool = Field(default=False, description="Alert accounts whose ARR is unknown, too.")
+    arr_threshold: int = Field(10_000, description="Accounts with a lower ARR get no alert.")
+    alert_on_unknown_arr: bool = Field(default=False, description="Also alert accounts whose ARR is unknown.")
     history_months: int = Field(
-        120, ge=1, le=120_000, description="How far back a streak is followed, the target month included."
+        120,
+        ge=1,
+        le=120_000,
+        description="How many months back At Risk is counted, the target month included.",
     )
     region_channels: dict[str, Channel] | None = Field(
         None, description='Channel of each region, as JSON: `{"AMER": "amer-risk-alerts"}`.'
@@ -216,46 +219,49 @@ class Settings(BaseSettings):
 
     # The support notice
     support_email: MailAddresses = Field(
-        "support@quadsci.ai", description="Hears of accounts without a channel."
+        "support@quadsci.ai", description="Notified of accounts whose region has no channel configured."
     )
     support_email_from: MailAddresses = Field(
         "risk-alerts@localhost", description="Sender of the support notice."
     )
     smtp_url: SmtpUrl | None = Field(
         None,
-        description="`smtp://user:password@host:587` or `smtps://…`; unset: a file beside the database.",
+        description="`smtp://user:password@host:587` or `smtps://…`; unset: files beside the database.",
     )
 
     # Sources
     allowed_sources: tuple[str, ...] | None = Field(
-        None, description="JSON list of URI prefixes that may be read; unset: any file, gs or s3 source."
+        None, description="JSON list of the URI prefixes that may be read; unset: any file, gs or s3 source."
     )
-    storage_timeout_s: float = Field(15.0, gt=0, description="Limit of one storage operation, in seconds.")
+    storage_timeout_s: float = Field(15.0, gt=0, description="Timeout of one storage operation, in seconds.")
     gcs_token: SecretStr | None = Field(
         None, description="Unset: application default credentials; `anon`: none; or a key file's path."
     )
-    gcs_endpoint_url: str | None = Field(None, description="Another endpoint for gs://, such as an emulator.")
-    s3_endpoint_url: str | None = Field(None, description="Another endpoint for s3://, such as an emulator.")
+    gcs_endpoint_url: str | None = Field(None, description="Endpoint for gs://, for example an emulator's.")
+    s3_endpoint_url: str | None = Field(None, description="Endpoint for s3://, for example an emulator's.")
     s3_anon: bool = Field(default=False, description="Read s3:// without credentials.")
     scan_threads: int | None = Field(None, ge=1, le=256, description="Scan threads; unset: one per core.")
     memory_limit_mb: int | None = Field(
-        None, ge=1, description="A scan that would need more memory stops and says what it needs."
+        None, ge=1, description="A scan that would need more memory fails and says what it needs."
     )
 
     evaluate_on: str | None = Field(
         None,
         pattern=r"^(tcp|tls)://\S+$",
-        description="A Dask scheduler that evaluates, such as `tcp://scheduler:8786`; unset: this process.",
+        description="Dask scheduler to evaluate on, such as `tcp://scheduler:8786`; unset: this process.",
     )
 
     # The API
     max_concurrent_runs: int = Field(
-        8, ge=1, le=1_000, description="Runs that the API does at once, and previews; beyond it 429."
+        8,
+        ge=1,
+        le=1_000,
+        description="Most concurrent runs of the API, and most previews; more are answered 429.",
     )
 
     # The database
     database_url: DatabaseUrl = Field(
-        SecretStr("sqlite:///data/risk_alerts.db"), description="Where the ledger and the outbox live."
+        SecretStr("sqlite:///data/risk_alerts.db"), description="The database of the ledger and the outbox."
     )
     allow_ephemeral_database: bool = Field(
         default=False,
@@ -271,7 +277,7 @@ class Settings(BaseSettings):
 
     # Logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="Least severity logged."
+        "INFO", description="Lowest severity that is logged."
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: console on a terminal, JSON otherwise."
@@ -279,7 +285,7 @@ class Settings(BaseSettings):
     google_cloud_project: str | None = Field(
         None,
         validation_alias=AliasChoices("google_cloud_project", "GOOGLE_CLOUD_PROJECT"),
-        description="Makes the trace field of log lines a full resource name.",
+        description="Project id for the trace field of log lines.",
     )
 
     @model_validator(mode="after")
@@ -322,7 +328,7 @@ class Settings(BaseSettings):
         return f"{url.scheme}://{user}{url.netloc.rpartition('@')[2]}{url.path}"
 
     def secrets(self) -> Iterator[str]:
-        """Yield every secret that is set, whole and in its telling parts, for the redactor."""
+        """Yield every secret that is set, whole and in the parts that betray it, for the redactor."""
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, SecretStr):

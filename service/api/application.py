@@ -32,7 +32,7 @@ def create_app(
     api = FastAPIOffline(
         title="Risk alerts",
         version=version("risk-alerts"),
-        summary="Tells customer-success teams in Slack which accounts are At Risk, once per month.",
+        summary="Alerts customer-success teams in Slack to accounts At Risk, once per account and month.",
         lifespan=lifespan,
         redoc_url=None,
         # A path is right or wrong; redirecting a POST hides the mistake.

@@ -21,7 +21,7 @@ FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 
 
 def prefers_csv(accept: str) -> bool:
-    """Tell whether an Accept header would rather have CSV than JSON; `*/*`, and no header, would not."""
+    """Return whether an Accept header would rather have CSV than JSON; `*/*`, and no header, would not."""
     return _quality(accept, MEDIA_TYPE) > _quality(accept, "application/json")
 
 

@@ -20,12 +20,12 @@ async def run_events(context: Context, record: RunRecord) -> AsyncIterator[Serve
     When the service is asked to stop, the stream ends without a `run` event: the client reconnects elsewhere.
     """
     app = context.app
-    told: ProgressOut | None = None
+    shown: ProgressOut | None = None
     while record.status is RunStatus.RUNNING:
         progress = context.progress_of(record)
-        if progress is not None and progress != told:
+        if progress is not None and progress != shown:
             yield ServerSentEvent(event="progress", data=progress)
-            told = progress
+            shown = progress
         if app.at_work.stopping.is_set():
             return
         live = record.run_id in app.at_work.runs

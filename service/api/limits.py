@@ -1,4 +1,4 @@
-"""Places: so many at once in this process, and whoever comes when all are taken is told to come again."""
+"""Limits: so many at once in this process, and one more is rejected."""
 
 from service.domain.errors import TooManyRunsError
 

@@ -1,4 +1,4 @@
-"""The questions: what can be asked in paths, headers and query strings."""
+"""Parameters in paths, headers and query strings."""
 
 from typing import Annotated
 
@@ -23,13 +23,13 @@ IdempotencyKey = Annotated[
 Cursor = Annotated[str | None, Field(max_length=500, description="`next_cursor` of the page before.")]
 
 
-class _Question(BaseModel):
+class _Query(BaseModel):
     """Parameters that are not listed are refused, so that a misspelled filter does not list everything."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class RunsQuery(_Question):
+class RunsQuery(_Query):
     """Which runs to list."""
 
     limit: int = Field(default=50, ge=1, le=500)
@@ -38,7 +38,7 @@ class RunsQuery(_Question):
     status: RunStatus | None = None
 
 
-class AlertsQuery(_Question):
+class AlertsQuery(_Query):
     """Which alerts of a run to list."""
 
     outcome: Outcome | None = None
@@ -50,14 +50,14 @@ class AlertsQuery(_Question):
     cursor: Cursor = None
 
 
-class WithdrawnQuery(_Question):
+class WithdrawnQuery(_Query):
     """Which page of what a run withdrew."""
 
     limit: int = Field(default=100, ge=1, le=1000)
     cursor: Cursor = None
 
 
-class PreviewQuery(_Question):
+class PreviewQuery(_Query):
     """How much of a preview to show."""
 
     limit: int = Field(default=500, ge=0, le=10_000, description="Alerts shown; `total` counts them all.")

@@ -20,7 +20,7 @@ class _Seen:
 
 
 class TimeLeft:
-    """Watches runs and tells how long the present phase of each will go on.
+    """Watches runs and estimates how long the present phase of each will take.
 
     The speed is that of the phase since it was first looked at, pauses that Slack asked for included.
     """

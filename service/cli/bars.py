@@ -1,4 +1,4 @@
-"""Bars: the progress of a run on stderr, from the same numbers that the API tells."""
+"""Progress bars on stderr, from the same numbers as the API's progress."""
 
 import asyncio
 import sys

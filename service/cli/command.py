@@ -1,4 +1,4 @@
-"""What every command does on its way in and out: settings, logs, errors."""
+"""What every command shares: settings, logs, errors, output."""
 
 import asyncio
 import os
@@ -22,16 +22,16 @@ from service.telemetry.redaction import Redactor
 
 
 def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) -> int:
-    """Return the exit code of `command`, called with the settings; errors are told on stderr."""
+    """Return the exit code of `command`, called with the settings; errors are reported on stderr."""
     try:
         settings = Settings()
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
-            _tell(_setting_problem(problem["loc"], problem["msg"]))
+            _report(_setting_problem(problem["loc"], problem["msg"]))
         return USAGE
     except SettingsError as error:
         # Its text names the setting and the kind of source, never the value.
-        _tell(f"invalid settings: {error}")
+        _report(f"invalid settings: {error}")
         return USAGE
     redact = Redactor(settings.secrets())
     try:
@@ -39,13 +39,13 @@ def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) 
     except RiskAlertsError as error:
         detail = redact(error.detail)
         run = f" (run {error.run_id})" if error.run_id else ""
-        _tell(f"{error.code}: {detail}{run}")
+        _report(f"{error.code}: {detail}{run}")
         if as_json:
             print_json(ErrorOut(error=error.code, detail=detail, run_id=error.run_id))
         return error.exit_code
     except Exception as error:  # noqa: BLE001  # the outermost door: whatever it was goes to the log, with its stack
         structlog.get_logger().error("command_failed", exc_info=error)
-        _tell("internal_error: something unexpected went wrong; the log says what")
+        _report("internal_error: something unexpected went wrong; the log says what")
         if as_json:
             print_json(ErrorOut(error="internal_error", detail="the log says what went wrong", run_id=None))
         return RUN_FAILED
@@ -54,12 +54,12 @@ def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) 
 def with_flow(command: Callable[[Settings], Coroutine[Any, Any, int]], *, as_json: bool) -> int:
     """Return the exit code of a command that finishes by itself; its logs go to stderr."""
 
-    def to_the_end(settings: Settings) -> int:
+    def execute(settings: Settings) -> int:
         log_to_stderr(settings)
         with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
             return runner.run(command(settings))
 
-    return with_settings(to_the_end, as_json=as_json)
+    return with_settings(execute, as_json=as_json)
 
 
 def log_to_stderr(settings: Settings) -> None:
@@ -106,5 +106,5 @@ def _setting_problem(location: tuple[int | str, ...], message: str) -> str:
     return f"invalid settings: {where}: {reason}" if where else f"invalid settings: {reason}"
 
 
-def _tell(text: str) -> None:
+def _report(text: str) -> None:
     sys.stderr.write(f"risk-alerts: {text}\n")

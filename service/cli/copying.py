@@ -15,7 +15,7 @@ _ENV: Final = "env:"
 
 
 def copy_database(source: str, target: str) -> int:
-    """Copy a ledger, say how many rows of each table there were, and return the exit code.
+    """Copy a ledger, print the number of rows of each table, and return the exit code.
 
     Raises typer.BadParameter for a variable that is not set.
     """

@@ -1,4 +1,4 @@
-"""The exit codes: what a scheduler learns without reading; each error class says its own."""
+"""The exit codes, for schedulers; each error class says its own."""
 
 from typing import Final
 
@@ -11,7 +11,6 @@ USAGE: Final = UsageError.exit_code
 """The usual 2 would be taken for `NOT_ALL_SENT`."""
 
 EXIT_CODES_HELP: Final = (
-    "Exit codes: 0 everything was done; 1 the run failed (stderr names the error's code); 2 the run "
-    "succeeded, but some alerts did not go out (failed, in doubt, or unsent); 64 the command or the "
-    "settings are wrong."
+    "Exit codes: 0 success; 1 the run failed (stderr names the error code); 2 the run succeeded, but some "
+    "alerts were not delivered (failed, in doubt, or unsent); 64 the command or the settings are wrong."
 )

@@ -1,4 +1,4 @@
-"""`runs`, `runs show` and `cancel`: what the database tells, and the one word to a run at work."""
+"""`runs`, `runs show` and `cancel`."""
 
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import print_json, with_flow
@@ -43,7 +43,7 @@ def show_run(run_id: str, *, as_json: bool) -> int:
 
     async def flow(settings: Settings) -> int:
         async with open_app(settings) as app:
-            _tell(await app.store.history.get_run(run_id), as_json=as_json)
+            _print(await app.store.history.get_run(run_id), as_json=as_json)
         return OK
 
     return with_flow(flow, as_json=as_json)
@@ -55,13 +55,13 @@ def cancel_run(run_id: str, *, as_json: bool) -> int:
     async def flow(settings: Settings) -> int:
         async with open_app(settings) as app:
             await cancel(app, run_id)
-            _tell(await app.store.history.get_run(run_id), as_json=as_json)
+            _print(await app.store.history.get_run(run_id), as_json=as_json)
         return OK
 
     return with_flow(flow, as_json=as_json)
 
 
-def _tell(record: RunRecord, *, as_json: bool) -> None:
+def _print(record: RunRecord, *, as_json: bool) -> None:
     answer = RunOut.of(record)
     if as_json:
         print_json(answer)

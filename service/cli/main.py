@@ -18,7 +18,7 @@ _PROGRAM: Final = "risk-alerts"
 
 commands = typer.Typer(
     name=_PROGRAM,
-    help="Tells customer-success teams in Slack which accounts are At Risk, once per account and month.",
+    help="Alert customer-success teams in Slack to accounts that are At Risk, once per account and month.",
     epilog=EXIT_CODES_HELP,
     # Plain help is greppable, and a fifth of a second faster than the styled one.
     rich_markup_mode=None,
@@ -27,9 +27,9 @@ commands = typer.Typer(
 )
 _runs = typer.Typer(help="List the runs, or show one of them.", rich_markup_mode=None)
 commands.add_typer(_runs, name="runs")
-_routes = typer.Typer(help="Look after the routes to Slack.", rich_markup_mode=None, no_args_is_help=True)
+_routes = typer.Typer(help="Check the routes to Slack.", rich_markup_mode=None, no_args_is_help=True)
 commands.add_typer(_routes, name="routes")
-_db = typer.Typer(help="Look after the database.", rich_markup_mode=None, no_args_is_help=True)
+_db = typer.Typer(help="Maintain the database.", rich_markup_mode=None, no_args_is_help=True)
 commands.add_typer(_db, name="db")
 
 Source = Annotated[
@@ -49,9 +49,9 @@ def serve(
         int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
     ] = 8000,
 ) -> None:
-    """Serve the HTTP API until a signal.
+    """Serve the HTTP API until SIGTERM or SIGINT.
 
-    On SIGTERM or SIGINT deliveries stop, running requests are answered, and the process exits.
+    Deliveries then stop, requests in flight are answered, and the process exits.
     """
     from service.cli.serving import serve_api  # noqa: PLC0415  # cold start
 
@@ -64,13 +64,13 @@ def run(
     month: MonthText,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Record the run, but send nothing.")] = False,  # noqa: FBT002  # how typer spells a flag
     plan_digest: Annotated[
-        str | None, typer.Option(help="From preview: do just that plan, or fail and send nothing.")
+        str | None, typer.Option(help="From preview: execute exactly that plan, or fail and send nothing.")
     ] = None,
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
-    """Deliver a month's alerts.
+    """Send a month's alerts.
 
-    Evaluates the source, sends every alert that has not been sent yet, and tells what became of each.
+    Evaluates the source, sends every alert that has not been sent yet, and reports the outcome of each.
     """
     from service.cli.running import run_month  # noqa: PLC0415  # cold start
 
@@ -83,10 +83,10 @@ def run(
 def preview(
     source: Source,
     month: MonthText,
-    limit: Annotated[int, typer.Option(help="Alerts shown.", min=0, max=10_000)] = 500,
+    limit: Annotated[int, typer.Option(help="How many alerts to show.", min=0, max=10_000)] = 500,
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
-    """Tell what a run would do, without doing it.
+    """Show what a run would send.
 
     Nothing is sent, claimed or written.
     """
@@ -101,9 +101,9 @@ def plan(
     month: MonthText,
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
-    """Tell what an evaluation would read, from the footers alone.
+    """Show what an evaluation would read, from the file footers alone.
 
-    Files, row groups read and skipped with the reasons, columns, compressed bytes, and a bound of the memory.
+    Files, row groups read and skipped (and why), columns, compressed bytes, and an upper bound of the memory.
     """
     from service.cli.planning import print_plan  # noqa: PLC0415  # cold start
 
@@ -113,8 +113,8 @@ def plan(
 @_runs.callback(invoke_without_command=True)
 def runs(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(help="Runs shown.", min=1, max=500)] = 20,
-    cursor: Annotated[str | None, typer.Option(help="The next_cursor of the page before.")] = None,
+    limit: Annotated[int, typer.Option(help="How many to show.", min=1, max=500)] = 20,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the previous page.")] = None,
     month: Annotated[str | None, typer.Option(help="Only runs of this month.")] = None,
     status: Annotated[RunStatus | None, typer.Option(help="Only runs with this status.")] = None,
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
@@ -132,7 +132,7 @@ def show(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
-    """Tell everything about a run."""
+    """Show a run."""
     from service.cli.listing import show_run  # noqa: PLC0415  # cold start
 
     raise typer.Exit(show_run(run_id, as_json=json))
@@ -160,13 +160,13 @@ def check(
 @_db.command()
 def copy(
     source: Annotated[str, typer.Argument(metavar="FROM", help="The database that holds the ledger.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="An empty one.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="An empty database.")],
 ) -> None:
-    """Copy a ledger to another database, and compare them row by row.
+    """Copy a ledger to another database and compare them row by row.
 
-    FROM and TO are URLs as in DATABASE_URL, SQLite or PostgreSQL, or env:NAME for a URL that the environment
-    variable NAME holds: arguments, and the passwords in them, can be read by everybody on the machine. All is
-    copied or nothing; no run may be at work.
+    FROM and TO are URLs as in DATABASE_URL (SQLite or PostgreSQL), or env:NAME to read the URL from the
+    environment variable NAME: everybody on the machine can read arguments, and the passwords in them. Either
+    everything is copied or nothing. No run may be running.
     """
     from service.cli.copying import copy_database  # noqa: PLC0415  # cold start
 
@@ -178,9 +178,9 @@ def cancel(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
-    """Let nothing more of a run leave, wherever it runs.
+    """Cancel a run, in whichever process it is running.
 
-    What had not left stays in the outbox for the next run of the month.
+    Undelivered alerts stay in the outbox for the next run of the month.
     """
     from service.cli.listing import cancel_run  # noqa: PLC0415  # cold start
 
@@ -196,15 +196,16 @@ def settle(
         str | None, typer.Argument(metavar="[ALERT_ID]", help="The alert's id, as a run lists it.")
     ] = None,
     run_id: Annotated[
-        str | None, typer.Option("--run", metavar="RUN_ID", help="All that this run reports in doubt.")
+        str | None,
+        typer.Option("--run", metavar="RUN_ID", help="All alerts that this run reports as in doubt."),
     ] = None,
     note: Annotated[str | None, typer.Option(help="Why; kept with the decision.")] = None,
-    by: Annotated[str | None, typer.Option(help="Who decided; you, unless told otherwise.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who decided; by default your user name.")] = None,
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
-    """Settle whether Slack has alerts in doubt.
+    """Record whether Slack has an alert that is in doubt.
 
-    One alert by its id, or all of a run (--run). Nothing is posted; who decided, and when, is kept.
+    Settles one alert by its id, or all of a run (--run). Nothing is posted; who decided, and when, is kept.
     """
     if (alert_id is None) == (run_id is None):
         raise typer.BadParameter("give either ALERT_ID or --run RUN_ID")
@@ -218,16 +219,16 @@ def settle(
 @commands.command()
 def sample_data(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The Parquet file to write.")],
-    accounts: Annotated[int, typer.Option(help="Accounts.", min=1, max=1_000_000)] = 400,
+    accounts: Annotated[int, typer.Option(help="How many accounts.", min=1, max=1_000_000)] = 400,
     months: Annotated[int, typer.Option(help="Months of history.", min=1, max=240)] = 14,
     month: Annotated[
         str, typer.Option(help="The last month: YYYY-MM-01, 'current' or 'previous'.")
     ] = "previous",
     seed: Annotated[int, typer.Option(help="The same seed writes the same file.")] = 1,
 ) -> None:
-    """Write a Parquet file to try it with.
+    """Write a sample Parquet file.
 
-    It has the oddities of real ones: duplicates, gaps, unknown regions and amounts, awkward names.
+    It has the irregularities of real data: duplicates, gaps, unknown regions and amounts, unusual names.
     """
     from service.cli.sampling import write_sample  # noqa: PLC0415  # cold start
 

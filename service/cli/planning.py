@@ -1,4 +1,4 @@
-"""`plan`: what an evaluation would read, said before it is read."""
+"""`plan`: what an evaluation would read."""
 
 import sys
 

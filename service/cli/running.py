@@ -1,4 +1,4 @@
-"""`run` and `preview`: the flows, with bars while they work and tables when they have."""
+"""`run` and `preview`: progress bars while they work, then tables or JSON."""
 
 import asyncio
 import signal
@@ -80,7 +80,7 @@ async def _run(app: App, request: RunRequest) -> RunRecord:
 
 @contextmanager
 def _stopped_by_signals(app: App) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM halt the run, with the rest left in the outbox; a second one kills."""
+    """Stop the run at the first SIGINT or SIGTERM, its undelivered alerts kept; a second one kills."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
 

@@ -70,9 +70,9 @@ async def _serve(settings: Settings, *, host: str, port: int) -> int:
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that stops deliveries when the signal arrives, and not only when its last request has ended.
+    """A server that stops deliveries when the signal arrives, not when its last request has ended.
 
-    Runs hold their requests open: waiting for the requests first would let every run go on to its end.
+    Runs hold their requests open: waiting for the requests first would let every run finish.
     """
 
     def __init__(self, config: uvicorn.Config, *, stop: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""`settle`: a person's word on alerts in doubt."""
+"""`settle`: a person's decision on alerts in doubt."""
 
 import getpass
 

@@ -84,7 +84,7 @@ def print_preview(preview: PreviewOut) -> None:
     out = _console()
     out.print(_safe(f"Preview of {_month(preview.month)}: {preview.total:,} alerts"), style="bold")
     out.print(_safe(preview.source_uri))
-    out.print(f"plan digest: {preview.plan_digest} (run --plan-digest does just this plan, or nothing)")
+    out.print(f"plan digest: {preview.plan_digest} (run --plan-digest executes exactly this plan or nothing)")
     if preview.alerts:
         table = _table(None, *_FACTS, "Channel", "Action", "Reason")
         for row in preview.alerts:
@@ -142,7 +142,7 @@ def print_settled(alerts: Sequence[AlertOut]) -> None:
     """Print what was settled, and how."""
     out = _console()
     if not alerts:
-        out.print("Nothing of it is in doubt.")
+        out.print("None of its alerts is in doubt.")
         return
     table = _table(None, "Alert", "Account", "Name", "Channel", "Status", "Settled as", "By", "At")
     for row in alerts:
@@ -204,7 +204,7 @@ def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
 def _print_withdrawn(out: Console, withdrawn: Sequence[WithdrawnOut], count: int) -> None:
     if not withdrawn:
         return
-    table = _table(_title("No alerts any more", withdrawn, count), *_FACTS, "Channel", "Until now")
+    table = _table(_title("No longer in the data", withdrawn, count), *_FACTS, "Channel", "Until now")
     for row in withdrawn:
         _add(table, *_facts(row), row.channel or "none", row.status)
     out.print(table)
@@ -218,12 +218,12 @@ def _restated(restated: RestatementOut | None) -> str:
     """Say how an alert was sent, where it reads otherwise now."""
     if restated is None:
         return ""
-    told = []
+    parts = []
     if restated.arr is not None:
-        told.append("unknown ARR" if restated.arr[0] is None else f"ARR {restated.arr[0]:,}")
+        parts.append("unknown ARR" if restated.arr[0] is None else f"ARR {restated.arr[0]:,}")
     if restated.duration_months is not None:
-        told.append(f"{restated.duration_months[0]} months")
-    return ", ".join(told)
+        parts.append(f"{restated.duration_months[0]} months")
+    return ", ".join(parts)
 
 
 def _print_ledger(out: Console, ledger: LedgerOut) -> None:

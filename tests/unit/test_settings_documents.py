@@ -53,6 +53,15 @@ def test_the_readme_names_every_setting(name: str) -> None:
     assert told.strip().strip("`") in spelled(Settings.model_fields[name.lower()].default)
 
 
+def test_both_say_what_the_settings_say() -> None:
+    """The description of each setting stands in both documents, word for word."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    env_example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    for name, field in Settings.model_fields.items():
+        assert f"| {field.description} |\n" in readme, name
+        assert f"# {field.description}\n# {name.upper()}=" in env_example, name
+
+
 def test_neither_names_a_setting_that_is_none() -> None:
     """What the documents tell a person to set is read by somebody."""
     assert not (defaults_in_env_example().keys() | defaults_in_readme().keys()) - set(NAMES) - GIVEN_BY_OTHERS

@@ -22,13 +22,13 @@ class PreviewAlertOut(AlertFactsOut):
 
 
 class PreviewOut(Out):
-    """What a run would do: the same set in the same order. Nothing was sent, claimed or written."""
+    """What a run would send, in the same order. Nothing was sent, claimed or written."""
 
     source_uri: str
     month: FirstDay
     plan_digest: str = Field(
         description="Over the source's versions, month, rules, routing, and alerts. Give it to `POST /runs`, "
-        "and that run does just this or nothing."
+        "and that run executes exactly this or nothing."
     )
     total: int = Field(description="All alerts, those beyond `limit` included.")
     alerts: list[PreviewAlertOut]

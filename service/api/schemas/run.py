@@ -31,14 +31,14 @@ class RunIn(BaseModel):
     )
     plan_digest: str | None = Field(
         default=None,
-        description="From `/preview`: the run does just that plan, or fails with `plan_changed` and sends "
-        "nothing. A preview ignores it.",
+        description="From `/preview`: the run executes exactly that plan, or fails with `plan_changed` and "
+        "sends nothing. A preview ignores it.",
         pattern="^[0-9a-f]{64}$",
     )
 
 
 class RunStartedOut(Out):
-    """The run has finished; its story is at `GET /runs/{run_id}`."""
+    """The run has finished; `GET /runs/{run_id}` shows what it did."""
 
     run_id: str
 

@@ -135,7 +135,7 @@ def test_a_run_tells_of_restated_data_where_there_is_any(capsys: pytest.CaptureF
     for expected in (
         "Withdrawn",
         "Restated",
-        "No alerts any more (the first 1 of 12)",
+        "No longer in the data (the first 1 of 12)",
         "gone",
         "Sent, and restated since",
         "unknown ARR, 2 months",
@@ -153,7 +153,7 @@ def test_a_preview_tells_of_restated_data(capsys: pytest.CaptureFixture[str]) ->
     }
     told = PreviewOut.model_validate(PREVIEW | changes)
     text = _printed(capsys, lambda: print_preview(told))
-    for expected in ("sent as ARR 96,778", "No alerts any more", "failed"):
+    for expected in ("sent as ARR 96,778", "No longer in the data", "failed"):
         assert expected in text
 
 
