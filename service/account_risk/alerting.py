@@ -16,7 +16,7 @@ from service.sources.parquet.columns import Ints
 from service.sources.parquet.text import identifiers, texts
 
 AT_RISK: Final = b"At Risk"
-_ALMOST_AT_RISK: Final = r"(?i)^[\s\pZ]*at[\s\pZ]*risk[\s\pZ]*$"
+_ALMOST_AT_RISK: Final = r"(?i)^[\s\pZ]*at[\s\pZ\p{Pd}_]*risk[\s\pZ]*$"
 
 
 def is_at_risk(statuses: Any) -> Any:
@@ -25,7 +25,7 @@ def is_at_risk(statuses: Any) -> Any:
 
 
 def is_nearly_at_risk(statuses: Any) -> Any:
-    """Return which of these statuses (bytes) are `At Risk` but for case and spaces."""
+    """Return which of these statuses (bytes) are `At Risk` but for case, spaces and hyphens."""
     # As text, for there are more spaces than ASCII has.
     nearly = pc.match_substring_regex(texts(statuses), _ALMOST_AT_RISK)
     return pc.and_not(nearly, is_at_risk(statuses))
@@ -112,7 +112,8 @@ def near_miss_warnings(statuses: int, account_ids: list[str]) -> Iterable[RunWar
         yield RunWarning(
             code="near_miss_status",
             count=statuses,
-            detail=f"{statuses} rows have a status that is 'At Risk' but for case or spaces; not At Risk.",
+            detail=f"{statuses} rows have a status that is 'At Risk' but for case, spaces or hyphens; "
+            "not At Risk.",
         )
     alike = _alike(account_ids)
     if alike:

@@ -6,6 +6,7 @@ with a row that counts.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,7 @@ from service.account_risk.schema import ACCOUNT_ROWS, MONTH
 from service.domain.alert import Criteria
 from service.domain.errors import MonthNotInSourceError
 from service.domain.evaluation import Evaluation
+from service.domain.ledger import InvalidRow
 from service.domain.month import Month
 from service.domain.progress import Phase, Progress
 from service.runtime.daemon_thread import run_in_daemon_thread
@@ -88,7 +90,7 @@ def _evaluate(
     with _engine(scan, plan, options, stop) as engine:
         account_months = engine.fold(fold, on_groups)
         if not fold.validator.tally.of_target_month:
-            raise _month_not_in_source(scan, plan, criteria)
+            raise _month_not_in_source(scan, plan, criteria, fold.validator.tally.invalid)
         still_at_risk = fold.still_at_risk()
         by_row_group, durations = still_at_risk.by_row_group(), fold.streaks(still_at_risk.accounts)
         del still_at_risk
@@ -119,7 +121,9 @@ def _engine(
         yield engine
 
 
-def _month_not_in_source(scan: Scan, plan: ScanPlan, criteria: Criteria) -> MonthNotInSourceError:
+def _month_not_in_source(
+    scan: Scan, plan: ScanPlan, criteria: Criteria, invalid: Counter[InvalidRow]
+) -> MonthNotInSourceError:
     """Look at every month there is, also in row groups that were skipped, to say which there are."""
     found: list[int] = []
 
@@ -139,6 +143,8 @@ def _month_not_in_source(scan: Scan, plan: ScanPlan, criteria: Criteria) -> Mont
         Month(int(np.datetime64(day, "D").astype("M8[M]").astype(np.int64)) + 1970 * 12)
         for day in (min(found), max(found))
     )
+    reasons = ", ".join(f"{reason} ({invalid[reason]})" for reason in InvalidRow if invalid[reason])
+    why = f"; {invalid.total()} rows are invalid: {reasons}" if reasons else ""
     return MonthNotInSourceError(
-        f"no usable row of {criteria.month} in the source, which has months from {first} to {last}"
+        f"no usable row of {criteria.month} in the source, which has months from {first} to {last}{why}"
     )

@@ -41,7 +41,7 @@ STRINGS: Final = ("account_id", "account_name", "account_region", "status", "acc
 NEAR_MISSES: Final = ("at risk", "AT RISK", " At Risk", "At Risk ", "At  Risk", "At-Risk", "AtRisk", "")
 TARGET_MONTHS: Final = (
     *("2026-01-01", "2026-03-01", "2025-12-01") * 3,
-    *("1900-01-01", "1970-01-01", "9999-12-01"),
+    *("1900-01-01", "1970-01-01", "2040-07-01", "9999-12-01"),
 )
 NANOSECONDS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 MONTH_ZONES: Final = (
@@ -217,7 +217,7 @@ def instants() -> st.SearchStrategy[st.SearchStrategy[int | None]]:
 def layouts(draw: st.DrawFn, history: History, *, max_files: int = 3) -> Layout:
     """Draw a way to lay out the rows of `history` that can hold every one of them exactly."""
     rows = history.rows
-    types = {column: draw(st.sampled_from(_string_types())) for column in STRINGS}
+    types = {column: draw(st.sampled_from(string_types())) for column in STRINGS}
     types["month"] = draw(st.sampled_from(_month_types(rows)))
     types["renewal_date"] = draw(st.sampled_from([pa.date32(), pa.date64()]))
     types["arr"] = draw(st.sampled_from(_arr_types([row["arr"] for row in rows])))
@@ -311,7 +311,8 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         unit = NANOSECONDS[kind.unit]
         return pa.array([_nanoseconds(value, kind.tz, unit) for value in values], pa.int64()).cast(kind)
     if pa.types.is_dictionary(kind):
-        return pa.array(values, kind.value_type).dictionary_encode().cast(kind)
+        encoded = pa.array(values, kind.value_type).dictionary_encode()
+        return pa.DictionaryArray.from_arrays(encoded.indices.cast(kind.index_type), encoded.dictionary)
     if pa.types.is_floating(kind):
         return pa.array([None if value is None else float(value) for value in values], kind)
     if pa.types.is_decimal(kind):
@@ -332,15 +333,12 @@ def _nanoseconds(value: date | int | None, zone: str | None, unit: int) -> int |
     return midnight * 10**9 // unit
 
 
-def _string_types() -> list[pa.DataType]:
-    return [
-        pa.string(),
-        pa.string(),
-        pa.large_string(),
-        pa.string_view(),
-        pa.dictionary(pa.int32(), pa.string()),
-        pa.dictionary(pa.int8(), pa.large_string()),
-    ]
+def string_types() -> list[pa.DataType]:
+    """Return every type of text that Arrow writes to Parquet."""
+    plain = [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()]
+    indices = [getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)]
+    dictionaries = [pa.dictionary(index, value) for index in indices for value in plain]
+    return [*plain, pa.string_view(), pa.binary_view(), *dictionaries]
 
 
 def _month_types(rows: Sequence[Row]) -> list[pa.DataType]:
@@ -348,9 +346,9 @@ def _month_types(rows: Sequence[Row]) -> list[pa.DataType]:
     months = [row["month"] for row in rows if row["month"] is not None]
     if all(date(1700, 1, 1) < month < date(2250, 1, 1) for month in months):
         kinds.append(pa.timestamp("ns"))
-    if all(date(1971, 1, 1) < month < date(2037, 1, 1) for month in months):
-        # Outside these years zone databases differ in what they know.
-        kinds += [pa.timestamp(unit, tz=zone) for unit in ("ms", "us", "ns") for zone in MONTH_ZONES]
+        kinds += [pa.timestamp("ns", tz=zone) for zone in MONTH_ZONES]
+    if all(date(2, 1, 1) < month < date(9999, 12, 1) for month in months):
+        kinds += [pa.timestamp(unit, tz=zone) for unit in ("s", "ms", "us") for zone in MONTH_ZONES]
     return kinds
 
 
@@ -360,11 +358,13 @@ def _arr_types(values: Sequence[Any]) -> list[pa.DataType]:
         return [pa.float64()]
     if any(isinstance(value, Decimal) for value in known):
         return [pa.decimal128(24, 2), pa.decimal128(38, 4), pa.decimal256(50, 2)]
-    kinds = [pa.int64(), pa.int64(), pa.decimal128(19, 0), pa.decimal128(38, 6)]
+    kinds = [pa.int64(), pa.int64(), pa.decimal128(19, 0), pa.decimal128(38, 6), pa.decimal256(76, 30)]
     if all(abs(value) < 2**53 for value in known):
         kinds.append(pa.float64())
     if all(abs(value) < 2**31 for value in known):
-        kinds.append(pa.int32())
+        kinds += [pa.int32(), pa.decimal64(18, 4)]
+    if all(abs(value) < 2**15 for value in known):
+        kinds += [pa.int16(), pa.float32(), pa.decimal32(9, 3)]
     if all(0 <= value < 2**32 for value in known):
         kinds += [pa.uint32(), pa.uint64()]
     return kinds

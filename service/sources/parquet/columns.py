@@ -8,7 +8,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from service.sources.parquet.zones import wall_seconds
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 Packed: TypeAlias = npt.NDArray[np.uint64]
@@ -28,6 +29,8 @@ _FIRST_INSTANT: Final = 2
 _SECONDS: Final = (1 << 31) - _FIRST_INSTANT
 
 _INT64: Final = np.iinfo(np.int64)
+_DIGITS: Final = 19
+"""Of the largest number of 64 bits, and one more."""
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
 _FIRST_DAY: Final = dt.date.min.toordinal() - _EPOCH
 _LAST_DAY: Final = dt.date.max.toordinal() - _EPOCH
@@ -59,9 +62,10 @@ def days(column: Any) -> Any:
         return _integers(column, np.int32)
     if pa.types.is_date64(kind):
         return _integers(column, np.int64) // _PER_DAY["ms"]
-    if kind.tz is not None:
-        column = pc.local_timestamp(column)
-    return _integers(column, np.int64) // _PER_DAY[kind.unit]
+    values = _integers(column, np.int64)
+    if kind.tz is None:
+        return values // _PER_DAY[kind.unit]
+    return wall_seconds(values // (_NANOSECONDS["s"] // _NANOSECONDS[kind.unit]), kind.tz) // _PER_DAY["s"]
 
 
 def instants(column: Any) -> Packed:
@@ -148,5 +152,8 @@ def rounded(value: Exact) -> int | None:
             return None
         value = Decimal(value)
     if isinstance(value, Decimal):
+        if value.adjusted() > _DIGITS:
+            # Making a whole number of 1e999999999 would take for ever.
+            return None
         value = int(value.to_integral_value(ROUND_HALF_UP))
     return value if _INT64.min <= value <= _INT64.max else None

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from service.sources.parquet.hive import contradiction
 from service.sources.parquet.schema import Kind, SourceSchema
 
 _A_DAY: Final = dt.timedelta(days=1)
@@ -23,8 +24,8 @@ class Footer:
     """What is wanted of the file."""
     places: Mapping[str, int]
     """At which place each wanted column stands in every row group."""
-    zoned_days: bool = False
-    """Whether the schema's day carries a time zone, so that its statistics, in UTC, may be a day off."""
+    day_zone: dt.tzinfo | None = None
+    """On whose wall the schema's day is the day that it is; None where it carries no zone."""
     keys: Mapping[str, Any] = field(default_factory=dict)
     """Columns that the names of its folders give (Hive), as Arrow scalars."""
 
@@ -114,26 +115,41 @@ def _is_dictionary(chunk: Any) -> bool:
 
 
 def _days(footer: Footer, chunk: Any) -> tuple[dt.date | None, dt.date | None]:
-    """Return the first and last day that a row group can hold; None for both unless it is certain."""
-    if footer.schema.day in footer.keys:
-        day = footer.keys[footer.schema.day].as_py()
-        return day, day
-    statistics = chunk.statistics if chunk is not None else None
+    """Return the first and last day that a row group can hold; None for both unless it is certain.
+
+    Raises SchemaMismatchError if the file's folder says another day.
+    """
+    column = footer.schema.day
+    given = footer.keys[column].as_py() if column in footer.keys else None
+    if chunk is None:
+        return given, given
+    first, last = _bounds(chunk.statistics, footer.day_zone)
+    if first is None or last is None or first > last:
+        return None, None
+    if column in footer.keys and not first == given == last:
+        # A row group that the folder lets go unread must not hide it.
+        raise contradiction(footer.name, column, given)
+    if footer.day_zone is None:
+        return first, last
+    # Where the clocks were turned back over midnight, a later instant has an earlier day.
+    return max(first, dt.date.min + _A_DAY) - _A_DAY, min(last, dt.date.max - _A_DAY) + _A_DAY
+
+
+def _bounds(statistics: Any, zone: dt.tzinfo | None) -> tuple[dt.date, dt.date] | tuple[None, None]:
     if statistics is None or not statistics.has_min_max or not statistics.has_null_count:
         return None, None
     if statistics.null_count:
         return None, None
     try:
-        first, last = _day(statistics.min), _day(statistics.max)
-        return (first - _A_DAY, last + _A_DAY) if footer.zoned_days else (first, last)
+        return _day(statistics.min, zone), _day(statistics.max, zone)
     except (OverflowError, ValueError, TypeError):
         # Beyond what a date can say: not worth being clever about.
         return None, None
 
 
-def _day(value: Any) -> dt.date:
+def _day(value: Any, zone: dt.tzinfo | None) -> dt.date:
     if isinstance(value, dt.datetime):
-        return value.date()
+        return value.date() if zone is None else value.astimezone(zone).date()
     if isinstance(value, dt.date):
         return value
     raise TypeError(type(value))

@@ -15,6 +15,8 @@ from service.sources.parquet.columns import days, instants
 from service.sources.parquet.schema import Kind, SourceSchema
 from service.sources.parquet.text import as_bytes
 
+_DIGITS: Final = 40
+"""Of a number in the name of a folder, before or after its point."""
 _NULL: Final = "__HIVE_DEFAULT_PARTITION__"
 _ARROW: Final = {
     Kind.TEXT: pa.string(),
@@ -54,10 +56,15 @@ def with_keys(
         if column not in batch.schema.names:
             batch = batch.append_column(column, pa.repeat(value, batch.num_rows))
         elif not _agrees(batch.column(column), value, schema.kinds[column]):
-            raise SchemaMismatchError(
-                f"{name}: its folder says {column}={value.as_py()}, but the file itself says something else"
-            )
+            raise contradiction(name, column, value.as_py())
     return batch
+
+
+def contradiction(name: str, column: str, value: Any) -> SchemaMismatchError:
+    """Return the error of a file whose folder gives a column another value than the file itself."""
+    return SchemaMismatchError(
+        f"{name}: its folder says {column}={value}, but the file itself says something else"
+    )
 
 
 def _cast(text: str, kind: Kind, name: str, column: str) -> Any:
@@ -67,8 +74,7 @@ def _cast(text: str, kind: Kind, name: str, column: str) -> Any:
         if kind is Kind.TEXT:
             return pa.scalar(text, _ARROW[kind])
         if kind is Kind.NUMBER:
-            number = Decimal(text)
-            return pa.scalar(int(number) if number == int(number) else number)
+            return pa.scalar(_number(text))
         instant = dt.datetime.fromisoformat(text)
         if kind is Kind.DAY:
             return pa.scalar(instant.date(), _ARROW[kind])
@@ -77,6 +83,14 @@ def _cast(text: str, kind: Kind, name: str, column: str) -> Any:
     except (ValueError, OverflowError, InvalidOperation, pa.ArrowException) as error:
         detail = f"{name}: {column}: expected {kind.value}, found {text[:40]!r} in the name of its folder"
         raise SchemaMismatchError(detail) from error
+
+
+def _number(text: str) -> int | Decimal:
+    number = Decimal(text)
+    if abs(number.adjusted()) > _DIGITS:
+        # Making a whole number of 1e10000000 would take for ever.
+        raise ValueError(text)
+    return int(number) if number == int(number) else number
 
 
 def _agrees(column: Any, value: Any, kind: Kind) -> bool:

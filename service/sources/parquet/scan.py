@@ -29,6 +29,7 @@ from service.sources.parquet.hive import partition_keys, with_keys
 from service.sources.parquet.prefetch import Prefetch
 from service.sources.parquet.schema import SourceSchema
 from service.sources.parquet.text import check_dictionaries, without_views
+from service.sources.parquet.zones import zone
 from service.sources.source import Source, SourceFile, SourceReader
 
 # Arrow's own allocator keeps what it has freed: 60 to 100 MB more for the whole process, and no faster.
@@ -152,15 +153,14 @@ class Scan:
             problems = wanted.problems(schema, keys)
             if problems:
                 raise SchemaMismatchError(f"{file.name} does not fit: {'; '.join(problems)}")
-            zoned = (
-                wanted.day in schema.names and getattr(schema.field(wanted.day).type, "tz", None) is not None
-            )
+            day_type = schema.field(wanted.day).type if wanted.day in schema.names else None
+            day_zone = getattr(day_type, "tz", None)
             self._footers[place] = Footer(
                 name=file.name,
                 metadata=parquet.metadata,
                 schema=wanted,
                 places=places,
-                zoned_days=zoned,
+                day_zone=zone(day_zone) if day_zone else None,
                 keys=keys,
             )
 
@@ -181,6 +181,7 @@ class Scan:
                 read_dictionary=group.dictionaries,
                 buffer_size=READ_BYTES,
                 pre_buffer=False,
+                page_checksum_verification=True,
                 coerce_int96_timestamp_unit="us",
             )
             present = set(parquet.schema_arrow.names)

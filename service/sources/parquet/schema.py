@@ -10,6 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from service.sources.parquet.zones import zone
+
 
 class Kind(Enum):
     """What a column holds, in words for the person whose file has something else."""
@@ -60,17 +62,25 @@ class SourceSchema:
         for name, kind in self.kinds.items():
             types = [field.type for field in found if field.name == name]
             if not types and name not in may_be_missing:
-                problems.append(f"{name}: expected {kind.value}, but it is missing")
+                alike = [repr(other) for other in found.names if other.casefold() == name.casefold()]
+                meant = f" ({', '.join(alike)} is there)" if alike else ""
+                problems.append(f"{name}: expected {kind.value}, but it is missing{meant}")
             elif len(types) > 1:
                 problems.append(f"{name}: expected once, found {len(types)} times")
             elif types and not kind.accepts(types[0]):
                 problems.append(f"{name}: expected {kind.value}, found {types[0]}")
+            elif types and kind is Kind.DAY and _zone_is_unknown(types[0]):
+                problems.append(f"{name}: there is no time zone {types[0].tz[:40]!r}")
         return problems
 
     def places(self, parquet_schema: Any) -> dict[str, int]:
         """Return at which place each of these columns stands, by a `pyarrow.parquet.ParquetSchema`."""
         paths = [parquet_schema.column(place).path for place in range(len(parquet_schema))]
         return {path: place for place, path in enumerate(paths) if path in self.kinds}
+
+
+def _zone_is_unknown(found: Any) -> bool:
+    return pa.types.is_timestamp(found) and found.tz is not None and zone(found.tz) is None
 
 
 def _is_text(found: Any) -> bool:

@@ -47,7 +47,10 @@ def encoded(column: Any) -> tuple[Any, Ints]:
         return pa.array([], pa.binary()), np.full(len(column), -1)
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    indices = column.indices if column.indices.null_count == 0 else column.indices.fill_null(-1)
+    indices = column.indices
+    if indices.null_count:
+        # Of 64 bits, since indices may be unsigned.
+        indices = indices.cast(pa.int64()).fill_null(-1)
     places: Ints = indices.to_numpy(zero_copy_only=False)
     return as_bytes(column.dictionary), places
 

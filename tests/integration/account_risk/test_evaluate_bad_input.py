@@ -72,6 +72,34 @@ def test_damaged_pages_never_escape_as_another_error(tmp_path: Path, compression
     assert refused
 
 
+def test_a_flipped_byte_is_found_by_its_page_s_checksum(tmp_path: Path) -> None:
+    """An ARR of 20,500 that turned into 16,797,716 is no number to send to anybody."""
+    path = tmp_path / "a.parquet"
+    write(path, [row(arr=20_500)], use_dictionary=False, compression="none", write_page_checksum=True)
+    assert evaluated(path).alerts[0].arr == 20_500
+    whole, stored = path.read_bytes(), (20_500).to_bytes(8, "little")
+    place = whole.rindex(stored, 0, -int.from_bytes(whole[-8:-4], "little"))
+    path.write_bytes(whole[: place + 3] + b"\x01" + whole[place + 4 :])
+    with pytest.raises(SourceNotParquetError, match="could not verify page integrity"):
+        evaluated(path)
+
+
+def test_statistics_that_contradict_themselves_are_not_trusted(tmp_path: Path) -> None:
+    """A first month after the last one says nothing of what is in between."""
+    path = tmp_path / "a.parquet"
+    first, last = dt.date(2010, 1, 1), dt.date(2031, 1, 1)
+    write(path, [row(), row(month=first), row(month=last)], use_dictionary=False, compression="none")
+    whole = path.read_bytes()
+    end = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    epoch = dt.date(1970, 1, 1).toordinal()
+    low, high = (b"\x04" + (day.toordinal() - epoch).to_bytes(4, "little") for day in (first, last))
+    assert whole[end:].count(low) == whole[end:].count(high) == 2  # as they were once written, and as now
+    swapped = whole[end:].replace(low, b"the first one").replace(high, low).replace(b"the first one", high)
+    path.write_bytes(whole[:end] + swapped)
+    answer = evaluated(path)
+    assert (len(answer.alerts), answer.rows.outside_window) == (1, 2)
+
+
 def test_no_rows_is_not_a_quiet_success(tmp_path: Path) -> None:
     """A file without rows has not the month that was asked for."""
     with pytest.raises(MonthNotInSourceError, match="no row with a month"):
@@ -87,9 +115,10 @@ def test_an_absent_month_names_those_there_are(tmp_path: Path) -> None:
 
 
 def test_a_target_month_of_invalid_rows_only(tmp_path: Path) -> None:
-    """Rows of nobody do not make a month."""
-    with pytest.raises(MonthNotInSourceError, match="no usable row of 2026-01-01"):
-        evaluated(write(tmp_path / "a.parquet", [row(None), row("")]))
+    """Rows of nobody do not make a month, and the error says why they were of no use."""
+    with pytest.raises(MonthNotInSourceError, match="no usable row of 2026-01-01") as raised:
+        evaluated(write(tmp_path / "a.parquet", [row(None), row(""), row(None, FAR_AWAY)]))
+    assert raised.value.detail.endswith("3 rows are invalid: account_id_null_or_empty (3)")
 
 
 @pytest.mark.parametrize("column", [column for column in COLUMNS if column != "account_owner"])
@@ -104,6 +133,19 @@ def test_the_owner_may_be_missing(tmp_path: Path) -> None:
     """No owner column is as good as no owner."""
     path = write(tmp_path / "a.parquet", table([row()]).drop_columns(["account_owner"]))
     assert evaluated(path).alerts[0].account_owner is None
+
+
+def test_a_column_that_differs_in_case_is_named_as_the_likely_one(tmp_path: Path) -> None:
+    """Names match exactly, and whoever wrote another case is told which column it is about."""
+    names = {"account_id": "ACCOUNT_ID", "arr": "Arr"}
+    rows = table([row()])
+    rows = rows.rename_columns([names.get(column, column) for column in rows.column_names])
+    with pytest.raises(SchemaMismatchError) as raised:
+        evaluated(write(tmp_path / "a.parquet", rows))
+    assert "account_id: expected string, but it is missing ('ACCOUNT_ID' is there)" in raised.value.detail
+    assert (
+        "arr: expected integer, decimal or float, but it is missing ('Arr' is there)" in raised.value.detail
+    )
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -218,8 +260,8 @@ def test_odd_arrs_are_unknown_and_warned_of(tmp_path: Path) -> None:
 
 
 def test_near_misses_are_warned_of(tmp_path: Path) -> None:
-    """A status or an id that differs by case or spaces is another one, but hardly on purpose."""
-    statuses = ["at risk", " At Risk", "At\u00a0Risk", "AT  RISK", "At Risk!", None]
+    """A status or an id that differs by case, spaces or hyphens is another one, but hardly on purpose."""
+    statuses = ["at risk", " At Risk", "At\u00a0Risk", "AT-RISK", "At Risk!", None]
     rows = [row(f"b{n}", status=status) for n, status in enumerate(statuses)]
     answer = evaluated(write(tmp_path / "a.parquet", [*rows, row("a1"), row("A1 "), row("a2")]))
     assert [(one.code, one.count) for one in answer.warnings] == [

@@ -73,8 +73,36 @@ def test_a_folder_that_contradicts_its_file(tmp_path: Path) -> None:
         evaluated(tmp_path / "other")
 
 
+@pytest.mark.parametrize("statistics", [True, False])
+@pytest.mark.parametrize("zone", [None, "America/New_York"])
+@pytest.mark.parametrize("folder", ["2010-01-01", "2031-01-01"])
+def test_a_folder_that_contradicts_its_file_does_not_hide_it(
+    tmp_path: Path, folder: str, zone: str | None, *, statistics: bool
+) -> None:
+    """Also where the folder's month lies outside the window, so that nothing in it would be read."""
+    write(tmp_path / "month=2026-01-01" / "a.parquet", without(table([row()]), "month"))
+    kept = table([row("a2"), row("a3")], types={"month": pa.timestamp("us", zone)})
+    write(tmp_path / f"month={folder}" / "a.parquet", kept, write_statistics=statistics)
+    with pytest.raises(SchemaMismatchError, match=f"its folder says month={folder}"):
+        evaluated(tmp_path)
+
+
+@pytest.mark.parametrize("zone", [None, "America/New_York", "Pacific/Auckland"])
+def test_a_folder_and_its_file_that_agree_still_prune(tmp_path: Path, zone: str | None) -> None:
+    """The file's own statistics say as much as the folder."""
+    for month in (JANUARY.month.first_day, dt.date(2010, 1, 1)):
+        rows = table([row(month=month)], types={"month": pa.timestamp("us", zone)})
+        write(tmp_path / f"month={month}" / "a.parquet", rows)
+    answer = evaluated(tmp_path)
+    assert (len(answer.alerts), answer.plan["row_groups"]["skipped"]) == (1, {"older than the window": 1})
+
+
 @pytest.mark.parametrize(
-    "folder", ["month=January", "arr=much", "updated_at=yesterday", "renewal_date=2026-13-01"]
+    "folder",
+    [
+        *("month=January", "arr=much", "updated_at=yesterday", "renewal_date=2026-13-01"),
+        *("arr=1e10000000", "arr=-1e10000000", "arr=1e-10000000", "arr=0e10000000", "arr=NaN", "arr=inf"),
+    ],
 )
 def test_a_folder_that_is_not_of_its_type(tmp_path: Path, folder: str) -> None:
     """What cannot be cast is refused, naming the folder's value."""

@@ -3,6 +3,7 @@
 import datetime as dt
 from io import BytesIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,15 +38,15 @@ def footer(*months: dt.date | None, kind: pa.DataType | None = None, **options: 
     file = BytesIO()
     made = table(rows, types={"month": kind} if kind else None)
     pq.write_table(made, file, row_group_size=1, **options)
-    zoned = getattr(made.schema.field("month").type, "tz", None) is not None
-    return _footer(file, zoned=zoned)
+    zoned = getattr(made.schema.field("month").type, "tz", None)
+    return _footer(file, zoned=ZoneInfo(zoned) if zoned else None)
 
 
-def _footer(file: BytesIO, *, zoned: bool = False) -> Footer:
+def _footer(file: BytesIO, *, zoned: dt.tzinfo | None = None) -> Footer:
     parquet = pq.ParquetFile(file)
     places = ACCOUNT_ROWS.places(parquet.schema)
     return Footer(
-        name="a.parquet", metadata=parquet.metadata, schema=ACCOUNT_ROWS, places=places, zoned_days=zoned
+        name="a.parquet", metadata=parquet.metadata, schema=ACCOUNT_ROWS, places=places, day_zone=zoned
     )
 
 
