@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from service.delivery.dispatch import Dispatch
 from service.delivery.routing import region_warnings, route
-from service.domain.delivery_status import Outcome
+from service.domain.delivery_status import Outcome, Reason
 from service.domain.errors import (
     InterruptedRunError,
     OvertakenError,
@@ -33,7 +33,7 @@ from service.runs.context import App
 from service.runs.heartbeat import Heartbeat, heartbeat
 from service.runs.notify_support import notify_support
 from service.runs.plan_digest import plan_digest
-from service.runs.warnings import nothing_arrived, undelivered_alerts
+from service.runs.warnings import nothing_arrived, undelivered_alerts, without_channel
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
@@ -208,6 +208,7 @@ class _Run:
                 self._run_id, request.month, routed, ambiguous=self._app.policy.ambiguous_sends
             )
         )
+        self._warnings += without_channel(sum(one.reason is Reason.UNKNOWN_REGION for one in decisions))
         await self._report_decided(routed, decisions, sends=Outcome.WOULD_SEND)
 
     async def _deliver(self, request: RunRequest) -> None:

@@ -3,6 +3,7 @@
 from service.domain.evaluation import RunWarning
 from service.domain.month import Month
 from service.runs.context import App
+from service.runs.warnings import without_channel
 from service.store.patience import retry_while_unavailable
 
 
@@ -13,12 +14,9 @@ async def notify_support(app: App, run_id: str, month: Month, *, is_notified: bo
     """
     store = app.store
     nowhere = await retry_while_unavailable(app.clock, lambda: store.history.alerts_without_channel(run_id))
-    if not nowhere:
-        return ()
-    detail = f"{len(nowhere)} alerts have a region without a channel"
-    warning = RunWarning(code="unknown_region", count=len(nowhere), detail=detail)
-    if is_notified:
-        return (warning,)
+    warnings = without_channel(len(nowhere))
+    if is_notified or not nowhere:
+        return warnings
     if await app.notice.tell(
         run_id=run_id,
         month=month,
@@ -30,6 +28,6 @@ async def notify_support(app: App, run_id: str, month: Month, *, is_notified: bo
         await retry_while_unavailable(
             app.clock, lambda: store.runs.note_support_notified(run_id, now=app.clock.now())
         )
-        return (warning,)
+        return warnings
     detail = "the support notice about accounts without a channel could not be delivered"
-    return (warning, RunWarning(code="support_notice_failed", count=len(nowhere), detail=detail))
+    return (*warnings, RunWarning(code="support_notice_failed", count=len(nowhere), detail=detail))

@@ -17,6 +17,7 @@ from service.domain.run import Action, Preview, PreviewAlert, RunCounts, RunRequ
 from service.runs.admission import check_request
 from service.runs.context import App
 from service.runs.plan_digest import plan_digest
+from service.runs.warnings import without_channel
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.garbage import rare_collections
 from service.store.patience import retry_while_unavailable
@@ -58,6 +59,7 @@ def _shown(
     base_url = app.policy.details_base_url
     shown = route(evaluation.alerts[:limit], app.channels, details_base_url=base_url)
     outcomes = Counter(decision.outcome(sends=Outcome.WOULD_SEND) for decision in decisions)
+    counts = _counts(evaluation, outcomes, replay)
     ledger = Ledger(rows=evaluation.rows, outcomes=dict(outcomes))
     ledger.check()
     return Preview(
@@ -69,9 +71,13 @@ def _shown(
             _preview_alert(item, decision, base_url) for item, decision in zip(shown, decisions, strict=False)
         ),
         withdrawn=tuple(withdrawn),
-        counts=_counts(evaluation, outcomes, replay),
+        counts=counts,
         ledger=ledger,
-        warnings=evaluation.warnings + region_warnings(evaluation.alerts, app.channels),
+        warnings=(
+            *evaluation.warnings,
+            *region_warnings(evaluation.alerts, app.channels),
+            *without_channel(counts.unknown_region),
+        ),
         invalid_samples=evaluation.invalid_samples,
         seconds_by_channel=_seconds_by_channel(app, evaluation, decisions),
     )

@@ -1,4 +1,4 @@
-"""Warnings of a run about its deliveries. Pure."""
+"""Warnings of runs and previews about their deliveries. Pure."""
 
 from collections.abc import Mapping
 
@@ -12,6 +12,14 @@ def nothing_arrived(progress: Progress) -> tuple[RunWarning, ...]:
         return ()
     detail = f"every one of the {progress.alerts_queued} deliveries of this run failed"
     return (RunWarning(code="all_deliveries_failed", count=progress.alerts_queued, detail=detail),)
+
+
+def without_channel(count: int) -> tuple[RunWarning, ...]:
+    """Warn of alerts that have no channel to go to."""
+    if not count:
+        return ()
+    detail = f"{count} alerts have a region without a channel"
+    return (RunWarning(code="unknown_region", count=count, detail=detail),)
 
 
 def undelivered_alerts(undelivered: Mapping[str, int]) -> tuple[RunWarning, ...]:

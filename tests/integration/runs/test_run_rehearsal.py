@@ -75,6 +75,20 @@ async def test_what_the_preview_says_the_run_does(house: House) -> None:
     assert done == [(who, channel, _BECOMES[action]) for who, channel, action in told]
 
 
+async def test_rehearsals_warn_of_what_the_run_will_warn_of(house: House) -> None:
+    """Who has no channel is known before anything is sent."""
+    source = house.source(
+        [*accounts(2), account("latam", account_region="LATAM"), account("near", account_region="amer")]
+    )
+    async with house.open() as desk:
+        previewed = (await desk.preview(source, limit=1)).warnings
+        rehearsed = (await desk.run(source, dry_run=True)).warnings
+        warned = (await desk.run(source)).warnings
+    assert {(one.code, one.count) for one in previewed} == {("near_miss_region", 1), ("unknown_region", 2)}
+    assert set(previewed) == set(rehearsed)
+    assert set(previewed) < set(warned)
+
+
 async def test_a_preview_writes_nothing_at_all(house: House) -> None:
     """Not even a run."""
     source = house.source(accounts(2))
