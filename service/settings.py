@@ -234,6 +234,9 @@ class Settings(BaseSettings):
         None, description="JSON list of the URI prefixes that may be read; unset: any file, gs or s3 source."
     )
     storage_timeout_s: float = Field(15.0, gt=0, description="Timeout of one storage operation, in seconds.")
+    source_max_files: int = Field(
+        100_000, ge=1, description="Files and folders that one source may have; with more it is refused."
+    )
     gcs_token: SecretStr | None = Field(
         None, description="Unset: application default credentials; `anon`: none; or a key file's path."
     )

@@ -130,6 +130,7 @@ def storage_access(settings: Settings) -> StorageAccess:
         s3_endpoint_url=settings.s3_endpoint_url,
         s3_anon=settings.s3_anon,
         timeout_s=settings.storage_timeout_s,
+        max_files=settings.source_max_files,
         allowed_sources=settings.allowed_sources,
     )
 

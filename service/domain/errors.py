@@ -196,6 +196,13 @@ class SourceNotFoundError(SourceError):
     example = "there is no Parquet file at file:///data/monthly_account_status.parquet"
 
 
+class SourceTooManyFilesError(SourceError):
+    """The source has more files, folders or levels of them than a listing goes through."""
+
+    code = "source_too_many_files"
+    example = "file:///data/ has more than 100,000 files and folders; name a narrower folder or glob"
+
+
 class SourceNotParquetError(SourceError):
     """A file is empty, truncated, or not Parquet at all."""
 

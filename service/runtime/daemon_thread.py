@@ -4,10 +4,30 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar, TypeVarTuple
 
 _Result = TypeVar("_Result")
 _Args = TypeVarTuple("_Args")
+
+
+def in_daemon_thread(function: Callable[[*_Args], _Result], *args: *_Args) -> Future[_Result]:
+    """Begin `function(*args)` in a daemon thread of its own, for a thread that waits; see below."""
+    outcome: Future[_Result] = Future()
+
+    def work() -> None:
+        if not outcome.set_running_or_notify_cancel():
+            return
+        try:
+            result = function(*args)
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits, not to this thread
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)
+
+    name = getattr(function, "__name__", "work")
+    threading.Thread(target=work, name=f"daemon-{name}", daemon=True).start()
+    return outcome
 
 
 async def run_in_daemon_thread(

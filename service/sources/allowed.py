@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from service.domain.errors import BadSourceUriError, SourceNotAllowedError
+from service.domain.errors import BadSourceUriError, SourceNotAllowedError, SourceNotFoundError
 from service.domain.source_uri import Scheme, SourceUri
 
 
@@ -27,7 +27,8 @@ class AllowedSources:
 
     def check(self, uri: SourceUri) -> None:
         """Raise SourceNotAllowedError unless everything before the first wildcard lies inside a prefix."""
-        self.check_place(uri, _place(uri))
+        if self.prefixes is not None:
+            self.check_place(uri, _place(uri))
 
     def check_place(self, uri: SourceUri, place: str) -> None:
         """Raise SourceNotAllowedError unless `place`, one file that `uri` has led to, lies inside a prefix.
@@ -45,7 +46,21 @@ class AllowedSources:
         )
 
 
+def real_path(uri: SourceUri, path: str) -> str:
+    """Return where `path`, to which `uri` has led, is once its links are followed; `path` may be missing.
+
+    Raises SourceNotAllowedError where a link may not be followed, and SourceNotFoundError where it cannot.
+    """
+    try:
+        return os.path.realpath(path)
+    except PermissionError as error:
+        raise SourceNotAllowedError(f"{uri.text} leads through a link that is closed to it") from error
+    except (OSError, RecursionError) as error:
+        # A link that is replaced meanwhile; a chain of hundreds of links.
+        raise SourceNotFoundError(f"{uri.text} leads through a link that leads nowhere") from error
+
+
 def _place(uri: SourceUri) -> str:
     if uri.scheme == "file":
-        return os.path.realpath(uri.base)
+        return real_path(uri, uri.base)
     return f"{uri.bucket}/{uri.base}" if uri.base else uri.bucket

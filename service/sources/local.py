@@ -1,12 +1,17 @@
 """Local storage: files on a disk of this machine."""
 
 import errno
+import heapq
 import os
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import wait
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
@@ -14,46 +19,56 @@ from service.domain.errors import (
     SourceChangedError,
     SourceError,
     SourceNotFoundError,
+    SourceTooManyFilesError,
     StorageAccessRefusedError,
     StorageUnreachableError,
 )
 from service.domain.source_uri import SourceUri
-from service.sources.allowed import AllowedSources
-from service.sources.pattern import FileKind, SourcePattern
+from service.runtime.daemon_thread import in_daemon_thread
+from service.sources.allowed import AllowedSources, real_path
+from service.sources.listing import Listing, printable
+from service.sources.pattern import FileKind, Reached, SourcePattern
 from service.sources.source import Source, SourceFile, SourceReader, StorageAccess, nothing_found
 
-_MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+_MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 """What could not be there however often it is tried; the rest may be a disk's bad day."""
-_REFUSALS = frozenset({errno.EACCES, errno.EPERM})
+_REFUSALS: Final = frozenset({errno.EACCES, errno.EPERM})
+_DEEPEST: Final = 64
+"""Levels of folders below the one that the URI names."""
+_LONGEST_PATH: Final = 4095
+"""Bytes, as Linux has it."""
+_LOOK_S: Final = 0.1
+"""How often the wait for a disk looks whether the disk still answers."""
 
 
 class LocalSource(Source):
-    """Files below a `file://` URI. Links are followed, and wherever they lead must be allowed."""
+    """Files below a `file://` URI. Links are followed, and wherever they lead must be allowed.
+
+    Where several paths lead to one folder it is read once: by its own path, else by the first link.
+    """
 
     def __init__(self, uri: SourceUri, access: StorageAccess) -> None:
         self.uri = uri.text
         self._uri = uri
         self._access = access
 
-    def files(self, kind: FileKind) -> tuple[SourceFile, ...]:
+    def files(self, kind: FileKind, stop: threading.Event) -> tuple[SourceFile, ...]:
         """List the files, sorted by path."""
-        self._allowed.check(self._uri)
-        try:
-            found = sorted(self._find(SourcePattern(self._uri.segments, kind)))
-        except OSError as error:
-            raise _translated(error, self.uri) from error
-        if not found:
+        listing = Listing(self._uri, self._access, stop)
+        pattern = SourcePattern(self._uri.segments, kind)
+        # In a thread of its own, which is left behind: a disk that does not answer holds whoever asks it.
+        walk = in_daemon_thread(self._list, pattern, listing)
+        while not wait([walk], timeout=_LOOK_S).done:
+            listing.check_heard_from()
+        walk.result()
+        if not listing.files:
             raise SourceNotFoundError(nothing_found(self._uri, kind))
-        return tuple(found)
+        return tuple(sorted(listing.files))
 
     def open(self, file: SourceFile) -> SourceReader:
-        """Open a file that was listed; its links are resolved and checked again."""
-        real = os.path.realpath(file.path)
-        self._allowed.check_place(self._uri, real)
-        try:
-            return _LocalReader(real, file)
-        except OSError as error:
-            raise _translated(error, self.uri) from error
+        """Open a file that was listed; where it lies, links followed, is checked again once it is open."""
+        with _translated(self.uri):
+            return _LocalReader(file, self._real(file.path), self._check)
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
@@ -63,52 +78,99 @@ class LocalSource(Source):
         # Not before a worker asks: the links in the prefixes are resolved.
         return AllowedSources.parse(self._access.allowed_sources)
 
-    def _find(self, pattern: SourcePattern) -> Iterator[SourceFile]:
-        base = Path(self._uri.base)
-        status = base.stat()
-        single = not self._uri.is_glob and not self._uri.is_folder
-        if stat.S_ISDIR(status.st_mode):
-            yield from self._walk(base, pattern)
-        elif single and stat.S_ISREG(status.st_mode):
-            yield SourceFile(self._uri.base, status.st_size, base.name, _version(status))
-        else:
-            # Reading a pipe or a device could wait, or go on, for ever.
-            raise SourceNotFoundError(f"{self.uri} is neither a file nor a folder of files")
+    def _list(self, pattern: SourcePattern, listing: Listing) -> None:
+        with _translated(self.uri):
+            status = Path(self._real(self._uri.base)).stat()
+            single = not self._uri.is_glob and not self._uri.is_folder
+            if stat.S_ISDIR(status.st_mode):
+                self._walk(pattern, listing)
+            elif single and stat.S_ISREG(status.st_mode):
+                name = self._uri.base.rpartition("/")[2]
+                listing.add(path=self._uri.base, size=status.st_size, name=name, version=_version(status))
+            else:
+                # Reading a pipe or a device could wait, or go on, for ever.
+                raise SourceNotFoundError(f"{self.uri} is neither a file nor a folder of files")
 
-    def _walk(self, base: Path, pattern: SourcePattern) -> Iterator[SourceFile]:
-        ahead = [(base, pattern.start(), frozenset[str]())]
-        while ahead:
-            folder, reached, above = ahead.pop()
-            real = os.path.realpath(folder)
-            self._allowed.check_place(self._uri, real)
-            if real in above:
-                # A link that leads back up: everything below it is seen already.
+    def _walk(self, pattern: SourcePattern, listing: Listing) -> None:
+        ahead = [_Folder(self._uri.base, "", pattern.start(), 0)]
+        links: list[_Folder] = []
+        seen: dict[tuple[int, int], list[Reached]] = {}
+        while ahead or links:
+            # What is reached without a link comes first, then the links in the order of their names.
+            folder = ahead.pop() if ahead else heapq.heappop(links)
+            status = Path(folder.path).stat()
+            before = seen.setdefault((status.st_dev, status.st_ino), [])
+            if folder.reached in before:
                 continue
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if _is_folder(entry):
-                        onward = pattern.into(reached, entry.name)
-                        if onward:
-                            ahead.append((folder / entry.name, onward, above | {real}))
-                    elif pattern.takes(reached, entry.name):
-                        self._allowed.check_place(self._uri, os.path.realpath(entry.path))
-                        status = entry.stat()
-                        if stat.S_ISREG(status.st_mode):
-                            name = str((folder / entry.name).relative_to(base))
-                            yield SourceFile(entry.path, status.st_size, name, _version(status))
+            for entry in _entries(folder.path):
+                listing.look()
+                is_link = entry.is_symlink()
+                if _is_folder(entry):
+                    inner = self._into(folder, entry, pattern)
+                    if inner.reached:
+                        listing.enter()
+                        if is_link:
+                            self._real(inner.path)
+                            heapq.heappush(links, inner)
+                        else:
+                            ahead.append(inner)
+                elif pattern.takes(folder.reached, entry.name) and not any(
+                    # A glob may stand at another place than when the folder was met before.
+                    pattern.takes(reached, entry.name)
+                    for reached in before
+                ):
+                    if is_link:
+                        self._real(entry.path)
+                    status = entry.stat()
+                    if stat.S_ISREG(status.st_mode):
+                        name = folder.name + entry.name
+                        listing.add(path=entry.path, size=status.st_size, name=name, version=_version(status))
+            before.append(folder.reached)
+
+    def _into(self, folder: "_Folder", entry: os.DirEntry[str], pattern: SourcePattern) -> "_Folder":
+        if folder.depth == _DEEPEST or len(os.fsencode(entry.path)) > _LONGEST_PATH:
+            raise SourceTooManyFilesError(
+                f"the folders of {self.uri} are nested more than {folder.depth} deep"
+            )
+        name = f"{folder.name}{entry.name}/"
+        return _Folder(entry.path, name, pattern.into(folder.reached, entry.name), folder.depth + 1)
+
+    def _real(self, path: str) -> str:
+        """Return where a path leads to; raises SourceNotAllowedError where that is outside of the fence."""
+        real = real_path(self._uri, path)
+        self._check(real)
+        return real
+
+    def _check(self, real: str) -> None:
+        self._allowed.check_place(self._uri, real)
+
+
+class _Folder(NamedTuple):
+    path: str
+    name: str
+    """Below the source's own, with a slash at its end; empty for the source's own."""
+    reached: Reached
+    depth: int
 
 
 class _LocalReader(SourceReader):
     # Not memory-mapped: mapped pages count as memory of this process.
 
-    def __init__(self, real: str, file: SourceFile) -> None:
+    def __init__(self, file: SourceFile, real: str, check: Callable[[str], None]) -> None:
         self._listed = file
-        self._real = Path(real)
-        # Before it is opened, because opening a pipe that has come in its place would wait for ever.
-        self._verify(self._real.stat())
-        self.file = pa.OSFile(real)
-        # The name may lead elsewhere by now: what was opened is asked, too.
-        self._verify(os.fstat(self.file.fileno()))
+        self._real = real
+        # Before it is opened, as some devices begin to work when they are; and opened without waiting, as a
+        # pipe that has come in its place would wait for ever.
+        self._verify(Path(real).stat())
+        descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW)
+        try:
+            self._verify(os.fstat(descriptor))
+            if sys.platform == "linux":
+                # A folder above it may have become a link meanwhile: what is open says where it really lies.
+                check(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+            self.file = pa.OSFile(f"/dev/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
 
     def prefetch(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Do nothing: the kernel reads ahead."""
@@ -121,11 +183,16 @@ class _LocalReader(SourceReader):
         self._verify(status)
         # A file that was removed is no mixture: what was read through the open handle was whole.
         with suppress(FileNotFoundError):
-            self._verify(self._real.stat())
+            self._verify(Path(self._real).stat())
 
     def _verify(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode) or _version(status) != self._listed.version:
             raise SourceChangedError(f"{self._listed.name} was replaced while it was being read; run again")
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        yield from entries
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -141,9 +208,18 @@ def _version(status: os.stat_result) -> str:
     return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
 
 
-def _translated(error: OSError, what: str) -> SourceError:
-    if error.filename and not what.endswith(str(error.filename)):
-        what = f"{error.filename} of {what}"
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Turn the system's errors into this service's own, about `what`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename and not what.endswith(str(error.filename)):
+            what = f"{printable(str(error.filename))} of {what}"
+        raise _meaning(error, what) from error
+
+
+def _meaning(error: OSError, what: str) -> SourceError:
     if error.errno in _MISSING:
         return SourceNotFoundError(f"{what} does not exist")
     if error.errno in _REFUSALS:

@@ -18,6 +18,8 @@ async def check_allowed(uri: SourceUri, access: StorageAccess) -> None:
 
     Raises SourceNotAllowedError, and StorageUnreachableError when a disk does not answer in time.
     """
+    if access.allowed_sources is None:
+        return
 
     def check() -> None:
         AllowedSources.parse(access.allowed_sources).check(uri)

@@ -1,5 +1,6 @@
 """The source: files on a disk or in a bucket, listed, pinned and read by range, whatever their format."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ class StorageAccess:
     """Read s3:// without credentials; otherwise the standard AWS variables and files are honoured."""
     timeout_s: float = 15.0
     """Limit of one operation on the storage, in seconds."""
+    max_files: int = 100_000
+    """Files and folders of one source."""
     allowed_sources: tuple[str, ...] | None = None
     """URI prefixes that may be read; None: any. Every file is checked again before it is opened."""
 
@@ -82,10 +85,11 @@ class Source(ABC):
     """As it was asked for; holds no credentials."""
 
     @abstractmethod
-    def files(self, kind: FileKind) -> tuple[SourceFile, ...]:
+    def files(self, kind: FileKind, stop: threading.Event) -> tuple[SourceFile, ...]:
         """List the files, sorted by path; never empty. In folders only those of `kind` count.
 
-        Raises SourceNotFoundError, SourceNotAllowedError, StorageUnreachableError, StorageAccessRefusedError.
+        Raises SourceNotFoundError, SourceNotAllowedError, SourceTooManyFilesError, StorageUnreachableError,
+        StorageAccessRefusedError, and InterruptedRunError soon after `stop` is set.
         """
 
     @abstractmethod

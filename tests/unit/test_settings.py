@@ -39,6 +39,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "smtp_url": None,
     "allowed_sources": None,
     "storage_timeout_s": 15.0,
+    "source_max_files": 100_000,
     "gcs_token": None,
     "gcs_endpoint_url": None,
     "s3_endpoint_url": None,

@@ -4,7 +4,10 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
+
+from service.runtime.daemon_thread import in_daemon_thread
 
 _Result = TypeVar("_Result")
 _Params = ParamSpec("_Params")
@@ -46,20 +49,7 @@ class _DaemonExecutor(ThreadPoolExecutor):
     def submit(
         self, function: Callable[_Params, _Result], /, *args: _Params.args, **kwargs: _Params.kwargs
     ) -> Future[_Result]:
-        outcome: Future[_Result] = Future()
-
-        def work() -> None:
-            if not outcome.set_running_or_notify_cancel():
-                return
-            try:
-                result = function(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits, not to this thread
-                outcome.set_exception(error)
-            else:
-                outcome.set_result(result)
-
-        threading.Thread(target=work, name="storage-blocking", daemon=True).start()
-        return outcome
+        return in_daemon_thread(partial(function, *args, **kwargs))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as the base
         """Do nothing: `loop.close` must not wait for threads that may hang."""

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
@@ -18,7 +18,8 @@ from service.sources.buckets.bucket import Bucket, Page, StoredObject
 from service.sources.buckets.failure import FailureKind, StorageFailureError
 from service.sources.buckets.loop import StorageLoop
 from service.sources.buckets.object_reader import ObjectReader
-from service.sources.pattern import FileKind, SourcePattern
+from service.sources.listing import Listing
+from service.sources.pattern import FileKind, Reached, SourcePattern
 from service.sources.source import Source, SourceFile, SourceReader, StorageAccess, nothing_found
 
 _RETRY_DELAYS_S: Final = (0.1, 0.4, 1.6)
@@ -27,6 +28,8 @@ _CONNECTIONS: Final = 16
 """Requests in flight at once, over all readers of a source."""
 _TAILS: Final = 256
 """Files whose last 64 KiB, read with the footer, are kept for the next reader: they may hold columns too."""
+_PAGE: Final = 1000
+"""Objects on a full page of a listing."""
 _GRACE_S: Final = 1.0
 """How long after its time limit an operation may still report, before the loop itself is taken to hang."""
 
@@ -57,35 +60,37 @@ class ObjectSource(Source):
         self._last_sign_of_life = time.monotonic()
         self._closed = False
 
-    def files(self, kind: FileKind) -> tuple[SourceFile, ...]:
+    def files(self, kind: FileKind, stop: threading.Event) -> tuple[SourceFile, ...]:
         """List the objects, sorted by path: one request for a single file, else one for each 1,000 keys."""
         self._allowed.check(self._uri)
+        listing = Listing(self._uri, self._access, stop)
         if not self._uri.is_glob and not self._uri.is_folder:
             single = self._stat(self._uri.base)
             if single is not None:
-                return (self._file(single, self._uri.base.rpartition("/")[2]),)
+                self._add(listing, single, self._uri.base.rpartition("/")[2])
+                return tuple(listing.files)
         folder = f"{self._uri.base}/" if self._uri.base else ""
-        found: list[SourceFile] = []
         is_empty = True
         pattern = SourcePattern(self._uri.segments, kind)
-        reached = {"": pattern.start()}
+        reached, reached_in = pattern.start(), ""
         for page in self._pages(folder + pattern.literal_start()):
+            # A page without any object costs as much time as a full one.
+            listing.look(max(len(page.objects), _PAGE))
             for stored in page.objects:
                 is_empty = False
                 name = stored.key[len(folder) :]
                 above, _, last = name.rpartition("/")
-                if above not in reached:
-                    reached[above] = pattern.start()
-                    for part in above.split("/"):
-                        reached[above] = pattern.into(reached[above], part)
-                if pattern.takes(reached[above], last):
-                    found.append(self._file(stored, name))
-        if not found:
+                if above != reached_in:
+                    # Only the last one is kept: keys come in their order, folder by folder.
+                    reached, reached_in = _reached(pattern, above), above
+                if pattern.takes(reached, last):
+                    self._add(listing, stored, name)
+        if not listing.files:
             no_such = f"{self.uri} does not exist"
             raise SourceNotFoundError(
                 no_such if is_empty and not self._uri.is_glob else nothing_found(self._uri, kind)
             )
-        return tuple(sorted(found))
+        return tuple(sorted(listing.files))
 
     def open(self, file: SourceFile) -> SourceReader:
         """Open an object that was listed; nothing is requested before it is read."""
@@ -140,18 +145,18 @@ class ObjectSource(Source):
 
         return self._wait(self._submit(self._attempt(stat)), self.uri)
 
-    def _pages(self, prefix: str) -> list[Page]:
-        pages: list[Page] = []
+    def _pages(self, prefix: str) -> Iterator[Page]:
         token: str | None = None
-        while not pages or token is not None:
+        while True:
 
-            async def page(bucket: Bucket, token: str | None = token) -> Page:
+            async def next_page(bucket: Bucket, token: str | None = token) -> Page:
                 return await bucket.page(prefix, token)
 
-            what = f"bucket {self._uri.bucket}"
-            pages.append(self._wait(self._submit(self._attempt(page)), what))
-            token = pages[-1].next_token
-        return pages
+            page = self._wait(self._submit(self._attempt(next_page)), f"bucket {self._uri.bucket}")
+            yield page
+            token = page.next_token
+            if token is None:
+                return
 
     async def _fetch(self, stored: StoredObject, start: int, end: int) -> bytes:
         async with self._free:
@@ -219,10 +224,17 @@ class ObjectSource(Source):
                     f"{what} cannot be read from {self._endpoint}: no answer within {self._timeout_s:g} s"
                 ) from None
 
-    def _file(self, stored: StoredObject, name: str) -> SourceFile:
+    def _add(self, listing: Listing, stored: StoredObject, name: str) -> None:
         path = f"{self._uri.bucket}/{stored.key}"
         self._allowed.check_place(self._uri, path)
-        return SourceFile(path, stored.size, name, stored.version)
+        listing.add(path=path, size=stored.size, name=name, version=stored.version)
+
+
+def _reached(pattern: SourcePattern, folders: str) -> Reached:
+    reached = pattern.start()
+    for folder in folders.split("/") if folders else ():
+        reached = pattern.into(reached, folder)
+    return reached
 
 
 def _shown_endpoint(uri: SourceUri, access: StorageAccess) -> str:

@@ -58,7 +58,7 @@ class Scan:
 
     def footers(self) -> list[Footer]:
         """Read the footers of all files; raises SourceError, naming every column that does not fit."""
-        self._files = dict(enumerate(self._source.files(PARQUET)))
+        self._files = dict(enumerate(self._source.files(PARQUET, self._stop)))
         self._in_threads(range(len(self._files)), self._read_footer, min(_FOOTER_THREADS, len(self._files)))
         return [self._footers[place] for place in range(len(self._files))]
 
@@ -84,7 +84,7 @@ class Scan:
 
     def _check_unchanged(self) -> None:
         try:
-            now = set(self._source.files(PARQUET) if self._files else ())
+            now = set(self._source.files(PARQUET, self._stop) if self._files else ())
         except SourceNotFoundError:
             now = set()
         for file in self._files.values():

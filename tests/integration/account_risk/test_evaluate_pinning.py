@@ -4,6 +4,7 @@ import asyncio
 import io
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,11 +43,11 @@ class Meddled(Source):
         self._files = files
         self.meddled = 0
 
-    def files(self, kind: FileKind) -> tuple[SourceFile, ...]:
+    def files(self, kind: FileKind, stop: threading.Event) -> tuple[SourceFile, ...]:
         """List the files; the second time is after the rows."""
         self._listed += 1
         self._at("after the rows", self._listed == 2)
-        return self._source.files(kind)
+        return self._source.files(kind, stop)
 
     def open(self, file: SourceFile) -> SourceReader:
         """Open a file: first once for each footer, then for each row group."""

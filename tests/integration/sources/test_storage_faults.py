@@ -20,9 +20,9 @@ from service.domain.errors import (
 )
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
-from service.sources.parquet.file_kind import PARQUET
 from service.sources.source import Source, StorageAccess
 from tests.support.emulators import Emulator, running_gcs, running_s3
+from tests.support.listing import listed
 from tests.support.storage_proxy import Fault
 
 _NUMBERS = itertools.count()
@@ -76,7 +76,7 @@ def opened(uri: str, endpoint: str, *, token: str | None = ANONYMOUS, timeout_s:
 
 def read(source: Source) -> bytes:
     """List and read the one file of a source."""
-    (file,) = source.files(PARQUET)
+    (file,) = listed(source)
     with source.open(file) as reader:
         content: bytes = reader.file.read()
         return content
@@ -90,7 +90,7 @@ def test_a_storage_that_hangs_is_unreachable_in_time(emulator: Emulator, hanging
         pytest.raises(StorageUnreachableError, match=r"127\.0\.0\.1:\d+: no answer within 0\.6 s"),
         opened(f"{emulator.kind}://bucket{path}", hanging, timeout_s=LIMIT_S) as source,
     ):
-        source.files(PARQUET)
+        listed(source)
     assert time.monotonic() - began < LIMIT_S + SLACK_S
 
 
@@ -103,7 +103,7 @@ def test_refused_connections_are_unreachable_in_time(emulator: Emulator) -> None
         pytest.raises(StorageUnreachableError, match=f"127.0.0.1:{port}.*Connection refused"),
         opened(f"{emulator.kind}://bucket/a", f"http://127.0.0.1:{port}", timeout_s=SLACK_S) as source,
     ):
-        source.files(PARQUET)
+        listed(source)
     assert time.monotonic() - began < 2 * SLACK_S
 
 
@@ -113,7 +113,7 @@ def test_a_storage_that_hangs_in_mid_read_is_unreachable_in_time(
 ) -> None:
     """A read that gets no answer ends, whether it was fetched ahead or not."""
     with opened(uri, emulator.endpoint_url) as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         # Only now: to connect and to list may take a busy machine longer.
         source._timeout_s = LIMIT_S  # type: ignore[attr-defined] # of the object source
         emulator.break_next(Fault.HANG, times=100)
@@ -134,7 +134,7 @@ def test_a_refusal_is_told_as_one(emulator: Emulator, uri: str, status: int) -> 
         pytest.raises(StorageAccessRefusedError, match="credentials") as refusal,
         opened(uri, emulator.endpoint_url) as source,
     ):
-        source.files(PARQUET)
+        listed(source)
     assert emulator.counters().requests == 1
     assert CANARY not in str(refusal.value)
 
@@ -154,7 +154,7 @@ def test_what_passes_is_tried_again(emulator: Emulator, uri: str, fault: Fault |
     with opened(uri, emulator.endpoint_url) as source:
         if fault is not Fault.TRUNCATE:
             emulator.break_next(fault)
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         emulator.break_next(fault)
         with source.open(file) as reader:
             assert reader.file.read() == CONTENT
@@ -163,7 +163,7 @@ def test_what_passes_is_tried_again(emulator: Emulator, uri: str, fault: Fault |
 def test_an_answer_that_is_cut_short_every_time_is_unreachable(emulator: Emulator, uri: str) -> None:
     """A body that ends early is never taken for the data."""
     with opened(uri, emulator.endpoint_url, timeout_s=3) as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         emulator.break_next(Fault.TRUNCATE, times=100)
         with source.open(file) as reader, pytest.raises(StorageUnreachableError, match="broken connection"):
             reader.file.read()
@@ -173,7 +173,7 @@ def test_an_object_replaced_in_mid_read_is_noticed(emulator: Emulator, uri: str)
     """Bytes of two versions are never mixed."""
     bucket = SourceUri.parse(uri).bucket
     with opened(uri, emulator.endpoint_url) as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         with source.open(file) as reader:
             assert reader.file.read(100) == CONTENT[:100]
             # Of another size: GCS heeds the precondition on the generation, its emulator ignores it.
@@ -185,7 +185,7 @@ def test_an_object_replaced_in_mid_read_is_noticed(emulator: Emulator, uri: str)
 def test_the_precondition_is_sent(emulator: Emulator, uri: str) -> None:
     """Every read asks for just the version that was listed."""
     with opened(uri, emulator.endpoint_url) as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         assert file.version
         with source.open(file) as reader:
             reader.file.read(10)
@@ -200,7 +200,7 @@ def test_the_precondition_is_sent(emulator: Emulator, uri: str) -> None:
 def test_an_object_removed_in_mid_read_is_not_found(emulator: Emulator, uri: str) -> None:
     """A read of what has gone says which file it was."""
     with opened(uri, emulator.endpoint_url) as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         emulator.break_next(404)
         with (
             source.open(file) as reader,
@@ -213,7 +213,7 @@ def test_a_senseless_answer_is_unreachable(emulator: Emulator, uri: str) -> None
     """A status that no storage gives is told with its number."""
     emulator.break_next(418, times=100)
     with pytest.raises(StorageUnreachableError, match="418"), opened(uri, emulator.endpoint_url) as source:
-        source.files(PARQUET)
+        listed(source)
 
 
 def test_a_hanging_storage_does_not_delay_the_exit(emulator: Emulator, hanging: str) -> None:
@@ -229,7 +229,7 @@ source = open_source(SourceUri.parse("{emulator.kind}://bucket/a"), StorageAcces
 began = threading.Event()
 def work():
     began.set()
-    source.files(PARQUET)
+    source.files(PARQUET, threading.Event())
 threading.Thread(target=work, daemon=True).start()
 began.wait()
 source._loop.submit(__import__("asyncio").to_thread(threading.Event().wait))
@@ -242,7 +242,7 @@ source._loop.submit(__import__("asyncio").to_thread(threading.Event().wait))
 def test_a_source_that_is_closed_gives_up_its_reads(emulator: Emulator, uri: str) -> None:
     """A run that is stopped closes its source: reads that wait end at once, later ones do not begin."""
     with opened(uri, emulator.endpoint_url, timeout_s=60) as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         emulator.break_next(Fault.HANG, times=100)
         reader = source.open(file)
         reader.prefetch([(0, 1000)])
@@ -278,7 +278,7 @@ def test_no_credentials_at_all_is_a_refusal(
         pytest.raises(StorageAccessRefusedError, match=r"GCS_TOKEN|S3_ANON"),
         opened(f"{emulator.kind}://bucket/a", emulator.endpoint_url, token=None) as source,
     ):
-        source.files(PARQUET)
+        listed(source)
 
 
 def test_a_metadata_server_that_hangs_is_given_up_in_time(
@@ -294,7 +294,7 @@ def test_a_metadata_server_that_hangs_is_given_up_in_time(
         pytest.raises(RiskAlertsError, match="no answer within"),
         opened("gs://bucket/a", hanging, token=None, timeout_s=LIMIT_S) as source,
     ):
-        source.files(PARQUET)
+        listed(source)
     assert time.monotonic() - began < LIMIT_S + SLACK_S
 
 
@@ -309,5 +309,5 @@ def test_a_token_of_no_use_is_refused_and_not_repeated(token: str, hanging: str)
         pytest.raises(StorageAccessRefusedError) as refusal,
         opened("gs://bucket/a", hanging, token=token) as source,
     ):
-        source.files(PARQUET)
+        listed(source)
     assert CANARY not in str(refusal.value)

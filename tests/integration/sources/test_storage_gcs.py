@@ -12,8 +12,8 @@ import pytest
 from service.domain.errors import SourceChangedError
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
-from service.sources.parquet.file_kind import PARQUET
 from service.sources.source import Source, StorageAccess
+from tests.support.listing import listed
 
 CONTENT = bytes(1000)
 PAGES = 3
@@ -80,7 +80,7 @@ def source(store: type[_Store]) -> Iterator[Source]:
 
 def test_listings_of_several_pages_are_followed(source: Source) -> None:
     """The objects of every page are listed."""
-    assert [file.name for file in source.files(PARQUET)] == [
+    assert [file.name for file in listed(source)] == [
         f"{page}-{number}.parquet" for page in range(PAGES) for number in range(2)
     ]
 
@@ -90,7 +90,7 @@ def test_an_object_replaced_by_one_of_the_same_size_is_noticed(
     source: Source, store: type[_Store], how: str
 ) -> None:
     """A new generation shows, by the precondition or by what the answer says it is."""
-    file = source.files(PARQUET)[0]
+    file = listed(source)[0]
     with source.open(file) as reader:
         assert reader.file.read(10) == CONTENT[:10]
         store.replaced = how

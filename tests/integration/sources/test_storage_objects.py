@@ -11,9 +11,9 @@ import pytest
 from service.domain.errors import SourceNotAllowedError, SourceNotFoundError, StorageAccessRefusedError
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
-from service.sources.parquet.file_kind import PARQUET
 from service.sources.source import Source, StorageAccess
 from tests.support.emulators import Emulator, running_gcs, running_s3
+from tests.support.listing import listed
 
 _NUMBERS = itertools.count()
 
@@ -48,7 +48,7 @@ def opened(emulator: Emulator, rest: str, allowed: tuple[str, ...] | None = None
 def names(emulator: Emulator, rest: str) -> list[str]:
     """List a source on the emulator."""
     with opened(emulator, rest) as source:
-        return [file.name for file in source.files(PARQUET)]
+        return [file.name for file in listed(source)]
 
 
 def wide_file(row_groups: int, rows: int = 20_000, columns: int = 12) -> bytes:
@@ -98,7 +98,7 @@ def test_keys_are_taken_as_they_stand(emulator: Emulator, bucket: str, key: str)
     """Characters that mean something in URLs mean nothing in keys."""
     emulator.put(bucket, key, b"PAR1")
     with opened(emulator, f"{bucket}/{key}") as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         assert (file.path, file.size) == (f"{bucket}/{key}", 4)
         with source.open(file) as reader:
             assert reader.file.read() == b"PAR1"
@@ -124,14 +124,14 @@ def test_only_allowed_objects_are_read(emulator: Emulator, bucket: str) -> None:
     emulator.put(bucket, "database/b.parquet", b"x")
     allowed = (f"{emulator.kind}://{bucket}/data",)
     with opened(emulator, f"{bucket}/data", allowed) as source:
-        assert [file.name for file in source.files(PARQUET)] == ["a.parquet"]
+        assert [file.name for file in listed(source)] == ["a.parquet"]
     emulator.reset()
     for rest in ("database/b.parquet", "data*/*.parquet", "data/../database/b.parquet"):
         with (
             pytest.raises(SourceNotAllowedError),
             opened(emulator, f"{bucket}/{rest}", allowed) as source,
         ):
-            source.files(PARQUET)
+            listed(source)
     assert emulator.counters().requests == 0
 
 
@@ -141,7 +141,7 @@ def test_reads_cost_little_more_than_the_columns_they_need(emulator: Emulator, b
     emulator.put(bucket, "wide.parquet", content)
     columns = ["c2", "c3", "c4", "c9"]
     with opened(emulator, f"{bucket}/wide.parquet") as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         emulator.reset()
         with source.open(file) as reader:
             parquet = pq.ParquetFile(reader.file, pre_buffer=False)
@@ -170,7 +170,7 @@ def test_large_ranges_come_in_parts_and_are_joined(emulator: Emulator, bucket: s
     content = bytes(range(256)) * (80 * 1024)
     emulator.put(bucket, "large.bin", content)
     with opened(emulator, f"{bucket}/large.bin") as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         emulator.reset()
         with source.open(file) as reader:
             reader.prefetch([(5, len(content) - 10)])
@@ -212,7 +212,7 @@ def test_one_source_serves_many_threads(emulator: Emulator, bucket: str) -> None
     with opened(emulator, f"{bucket}/t/") as source, ThreadPoolExecutor(6) as pool:
 
         def rows(number: int) -> int:
-            with source.open(source.files(PARQUET)[number]) as reader:
+            with source.open(listed(source)[number]) as reader:
                 return int(pq.ParquetFile(reader.file, pre_buffer=False).read().num_rows)
 
         assert list(pool.map(rows, range(6))) == [2_000] * 6
@@ -225,7 +225,7 @@ def test_errors_pass_through_the_parquet_reader(
     """What goes wrong below Arrow comes out of it as this service's own error, from its threads too."""
     emulator.put(bucket, "a.parquet", wide_file(row_groups=1))
     with opened(emulator, f"{bucket}/a.parquet") as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         with source.open(file) as reader:
             parquet = pq.ParquetFile(reader.file, pre_buffer=False, buffer_size=65536)
             emulator.break_next(403, times=100)
@@ -239,7 +239,7 @@ def test_buffered_reads_are_served_from_what_was_fetched_ahead(emulator: Emulato
     """Reading column chunks in small pieces costs no further request, and lets go of them in the end."""
     emulator.put(bucket, "a.parquet", wide_file(row_groups=1))
     with opened(emulator, f"{bucket}/a.parquet") as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         with source.open(file) as reader:
             parquet = pq.ParquetFile(reader.file, pre_buffer=False, buffer_size=4096)
             group = parquet.metadata.row_group(0)
@@ -262,7 +262,7 @@ def test_a_small_file_is_fetched_once_however_often_it_is_opened(emulator: Emula
     pq.write_table(pa.table({"a": list(range(1000))}), sink)
     emulator.put(bucket, "a.parquet", sink.getvalue())
     with opened(emulator, f"{bucket}/a.parquet") as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         emulator.reset()
         for _ in range(3):
             with source.open(file) as reader:

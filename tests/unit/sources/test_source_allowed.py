@@ -10,8 +10,8 @@ import pytest
 from service.domain.errors import BadSourceUriError, SourceNotAllowedError
 from service.domain.source_uri import SourceUri
 from service.sources.opening import check_allowed, open_source
-from service.sources.parquet.file_kind import PARQUET
 from service.sources.source import StorageAccess
+from tests.support.listing import listed
 
 
 def allowing(prefixes: Sequence[str] | None) -> StorageAccess:
@@ -64,7 +64,7 @@ async def test_what_lies_outside_of_every_prefix_is_refused(uri: str, prefixes: 
         pytest.raises(SourceNotAllowedError),
         open_source(SourceUri.parse(uri), allowing(prefixes)) as source,
     ):
-        source.files(PARQUET)
+        listed(source)
 
 
 async def test_a_prefix_must_be_plain() -> None:
@@ -94,7 +94,7 @@ def test_links_that_lead_outside_are_refused(fenced: Path, link: str, rest: str)
         pytest.raises(SourceNotAllowedError),
         open_source(SourceUri.parse((fenced / "inside").as_uri() + rest), access) as source,
     ):
-        source.files(PARQUET)
+        listed(source)
 
 
 def test_a_link_to_the_allowed_folder_is_allowed(fenced: Path) -> None:
@@ -102,14 +102,14 @@ def test_a_link_to_the_allowed_folder_is_allowed(fenced: Path) -> None:
     (fenced / "alias").symlink_to(fenced / "inside")
     access = StorageAccess(allowed_sources=((fenced / "alias").as_uri(),))
     with open_source(SourceUri.parse((fenced / "inside").as_uri()), access) as source:
-        assert [file.name for file in source.files(PARQUET)] == ["inside.parquet"]
+        assert [file.name for file in listed(source)] == ["inside.parquet"]
 
 
 def test_a_file_that_becomes_a_link_after_it_was_listed_is_refused(fenced: Path) -> None:
     """Every file is checked again when it is opened."""
     access = StorageAccess(allowed_sources=((fenced / "inside").as_uri(),))
     with open_source(SourceUri.parse((fenced / "inside").as_uri()), access) as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         Path(file.path).unlink()
         Path(file.path).symlink_to(fenced / "outside" / "outside.parquet")
         with pytest.raises(SourceNotAllowedError):

@@ -10,14 +10,14 @@ import pytest
 from service.domain.errors import SourceChangedError, SourceNotFoundError
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
-from service.sources.parquet.file_kind import PARQUET
 from service.sources.source import StorageAccess
+from tests.support.listing import listed
 
 
 def names(uri: str) -> list[str]:
     """List a source."""
     with open_source(SourceUri.parse(uri), StorageAccess()) as source:
-        return [file.name for file in source.files(PARQUET)]
+        return [file.name for file in listed(source)]
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_links_in_a_circle_end(tree: Path) -> None:
 def test_a_file_is_read_through_arrow(tree: Path) -> None:
     """The reader's input is what Parquet reads from, and prefetching does no harm."""
     with open_source(SourceUri.parse((tree / "b b.parquet").as_uri()), StorageAccess()) as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         with source.open(file) as reader:
             reader.prefetch([(0, file.size)])
             assert pq.ParquetFile(reader.file, pre_buffer=False).read().num_rows == 2
@@ -96,7 +96,7 @@ def test_a_file_is_read_through_arrow(tree: Path) -> None:
 def test_a_file_replaced_after_it_was_listed_is_noticed(tree: Path) -> None:
     """What is opened is what was listed, or an error."""
     with open_source(SourceUri.parse(tree.as_uri()), StorageAccess()) as source:
-        file = source.files(PARQUET)[0]
+        file = listed(source)[0]
         pq.write_table(pa.table({"a": [1, 2, 3]}), file.path)
         with pytest.raises(SourceChangedError, match="replaced"):
             source.open(file)
@@ -105,7 +105,7 @@ def test_a_file_replaced_after_it_was_listed_is_noticed(tree: Path) -> None:
 def test_a_file_written_over_while_it_is_read_is_noticed(tree: Path) -> None:
     """A change in place shows at the latest when the reader is closed."""
     with open_source(SourceUri.parse(tree.as_uri()), StorageAccess()) as source:
-        file = source.files(PARQUET)[0]
+        file = listed(source)[0]
         reader = source.open(file)
         with Path(file.path).open("ab") as end:
             end.write(b"more")
@@ -116,7 +116,7 @@ def test_a_file_written_over_while_it_is_read_is_noticed(tree: Path) -> None:
 def test_a_file_removed_while_it_is_read_is_read_to_its_end(tree: Path) -> None:
     """An open file is whole even when its name is gone."""
     with open_source(SourceUri.parse((tree / "b b.parquet").as_uri()), StorageAccess()) as source:
-        (file,) = source.files(PARQUET)
+        (file,) = listed(source)
         with source.open(file) as reader:
             Path(file.path).unlink()
             assert pq.ParquetFile(reader.file, pre_buffer=False).read().num_rows == 2
