@@ -9,7 +9,7 @@ from service.api.limits import Places
 from service.api.schemas.run import ProgressOut, RunIn, RunOut
 from service.api.time_left import TimeLeft
 from service.domain.month import Month
-from service.domain.run import RunRecord, RunRequest, RunStatus
+from service.domain.run import RunRecord, RunRequest
 from service.domain.source_uri import SourceUri
 from service.sources.opening import check_allowed
 from service.wiring import App
@@ -32,7 +32,7 @@ class Context:
 
     def progress_of(self, record: RunRecord) -> ProgressOut | None:
         """Return how far a run has come, wherever it runs; None once it has finished."""
-        if record.status is not RunStatus.RUNNING:
+        if record.finished_at is not None:
             return None
         # The heartbeat of a run in another process is some seconds old; a run of this one is seen live.
         at_work = self.app.at_work.runs.get(record.run_id)

@@ -7,7 +7,7 @@ from fastapi.sse import ServerSentEvent
 
 from service.api.context import Context
 from service.api.schemas.run import ProgressOut, RunOut
-from service.domain.run import RunRecord, RunStatus
+from service.domain.run import RunRecord
 
 LIVE_INTERVAL_S: Final = 0.25
 HEARTBEAT_INTERVAL_S: Final = 1.0
@@ -21,7 +21,7 @@ async def run_events(context: Context, record: RunRecord) -> AsyncIterator[Serve
     """
     app = context.app
     shown: ProgressOut | None = None
-    while record.status is RunStatus.RUNNING:
+    while record.finished_at is None:
         progress = context.progress_of(record)
         if progress is not None and progress != shown:
             yield ServerSentEvent(event="progress", data=progress)

@@ -18,6 +18,14 @@ class RunWarning:
     """One sentence for a person."""
 
 
+def unsent_alerts(unsent: int, alerts: int) -> tuple[RunWarning, ...]:
+    """Warn of a run's alerts that it could not send before it ended."""
+    if not unsent:
+        return ()
+    detail = f"{unsent} of this run's {alerts} alerts were not sent; the next run of the month sends them"
+    return (RunWarning(code="unsent_alerts", count=unsent, detail=detail),)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvalidSample:
     """One row that could not be used, shown so that a data team can find it."""

@@ -16,9 +16,11 @@ T = TypeVar("T")
 
 
 class RunStatus(StrEnum):
-    """`running` is left by the run itself, or by the rescue of a run whose process died."""
+    """Left by the run itself, or by whoever resumes or closes a run whose process died."""
 
     RUNNING = "running"
+    RELEASED = "released"
+    """Its process has stopped or died and nobody works on it; its alerts wait in the outbox."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
 

@@ -3,11 +3,24 @@
 from typing import Final
 
 from service.domain.errors import InterruptedRunError
-from service.domain.run import RunError
+from service.domain.run import RunError, RunRequest
 from service.runs.context import App
 from service.store.patience import retry_while_unavailable
 
 _POLL_S: Final = 0.5
+
+
+async def end_of_request(app: App, request: RunRequest, run_id: str) -> tuple[str, RunError | None]:
+    """Wait for the run that a request's key names, and return its id, and why it failed or None.
+
+    Where another run takes it over meanwhile, that one is waited for. Raises as `end_of_run` does.
+    """
+    while True:
+        error = await end_of_run(app, run_id)
+        taker = await retry_while_unavailable(app.clock, lambda: app.store.requests.run_of(request))
+        if error is None or taker in {None, run_id}:
+            return run_id, error
+        run_id = taker
 
 
 async def end_of_run(app: App, run_id: str) -> RunError | None:

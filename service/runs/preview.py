@@ -1,7 +1,7 @@
 """The preview: what a run would send, shown without sending, claiming or writing anything."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import orjson
@@ -17,7 +17,7 @@ from service.domain.run import Action, Preview, PreviewAlert, RunCounts, RunRequ
 from service.runs.admission import check_request
 from service.runs.context import App
 from service.runs.plan_digest import plan_digest
-from service.runs.warnings import without_channel
+from service.runs.warnings import late_lanes, without_channel
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.garbage import rare_collections
 from service.store.patience import retry_while_unavailable
@@ -62,6 +62,11 @@ def _shown(
     counts = _counts(evaluation, outcomes, replay)
     ledger = Ledger(rows=evaluation.rows, outcomes=dict(outcomes))
     ledger.check()
+    sends = Counter(
+        decision.channel
+        for decision in decisions
+        if decision.action is Action.SEND and decision.channel is not None
+    )
     return Preview(
         source_uri=request.source_uri,
         month=request.month,
@@ -74,12 +79,13 @@ def _shown(
         counts=counts,
         ledger=ledger,
         warnings=(
+            *late_lanes(sends, app.channels, app.delivery),
             *evaluation.warnings,
             *region_warnings(evaluation.alerts, app.channels),
             *without_channel(counts.unknown_region),
         ),
         invalid_samples=evaluation.invalid_samples,
-        seconds_by_channel=_seconds_by_channel(app, evaluation, decisions),
+        seconds_by_channel=_seconds_by_channel(app, sends),
     )
 
 
@@ -110,12 +116,9 @@ def _counts(evaluation: Evaluation, outcomes: Counter[Outcome], replay: Replay) 
     )
 
 
-def _seconds_by_channel(app: App, evaluation: Evaluation, decisions: list[Decision]) -> dict[str, float]:
+def _seconds_by_channel(app: App, sends: Mapping[str, int]) -> dict[str, float]:
     """Say how long the sends need at the configured pace; channels that share one lane share its pace."""
     rate = app.delivery.messages_per_second
-    sends = Counter(
-        app.channels.of(alert.account_region)
-        for alert, decision in zip(evaluation.alerts, decisions, strict=True)
-        if decision.action is Action.SEND
-    )
-    return {channel: round(sends[channel] / rate, 1) if rate else 0.0 for channel in app.channels.names}
+    return {
+        channel: round(sends.get(channel, 0) / rate, 1) if rate else 0.0 for channel in app.channels.names
+    }

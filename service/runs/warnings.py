@@ -1,9 +1,35 @@
 """Warnings of runs and previews about their deliveries. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
 
+from service.delivery.channels import Channels
+from service.delivery.dispatch import DeliveryPolicy
 from service.domain.evaluation import RunWarning
 from service.domain.progress import Progress
+
+
+def late_lanes(
+    sends: Mapping[str, int], channels: Channels, policy: DeliveryPolicy
+) -> tuple[RunWarning, ...]:
+    """Warn of each lane that cannot send its alerts before the delivery deadline; `sends` is by channel.
+
+    It is given the lane to itself and no retry: the first alert leaves at once, then one each interval.
+    """
+    pace, deadline_s = policy.messages_per_second, policy.deadline_s
+    of_lane: Counter[str] = Counter()
+    for channel, count in sends.items():
+        of_lane[channels.lane_of(channel)] += count
+    late = {lane: count for lane, count in of_lane.items() if pace and (count - 1) / pace >= deadline_s}
+    return tuple(
+        RunWarning(
+            code="deadline_too_short",
+            count=count - int(deadline_s * pace),
+            detail=f"{lane} needs {(count - 1) / pace:,.0f} s for {count:,} alerts, and DELIVERY_DEADLINE_S "
+            f"ends a run's deliveries after {deadline_s:,.0f} s: the next run of the month sends the rest",
+        )
+        for lane, count in late.items()
+    )
 
 
 def nothing_arrived(progress: Progress) -> tuple[RunWarning, ...]:

@@ -16,7 +16,7 @@ from service.domain.run import Page, RunAlert, RunRecord, RunStatus, WithdrawnAl
 from service.store.database.database import Database
 from service.store.outbox.doubts import alert_record
 from service.store.rows import run_alert, run_record, withdrawn_alert
-from service.store.runs.state import count_outcomes
+from service.store.runs.state import IS_RELEASED, count_outcomes
 from service.store.schema.tables import (
     FACTS,
     UtcTimestamp,
@@ -62,6 +62,10 @@ _ALERTS = sa.select(
     run_outcomes.c.restated,
     *(run_outcomes.c[name] for name in FACTS),
 ).select_from(run_outcomes.outerjoin(alert_outcomes, alert_outcomes.c.id == run_outcomes.c.alert_id))
+
+
+_SHOWN_STATUS = sa.case((IS_RELEASED, RunStatus.RELEASED), else_=runs.c.status).label("status")
+_RUNS = sa.select(*(column for column in runs.c if column.name != "status"), _SHOWN_STATUS)
 
 
 class History:
@@ -126,11 +130,11 @@ class History:
         status: RunStatus | None = None,
     ) -> Page[RunRecord]:
         """Return runs, newest first; raises BadCursorError."""
-        query = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit + 1)
+        query = _RUNS.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit + 1)
         if month is not None:
             query = query.where(runs.c.month == str(month))
         if status is not None:
-            query = query.where(runs.c.status == status)
+            query = query.where(_has_status(status))
         last_seen = _read_id_cursor(cursor)
 
         def work(connection: sa.Connection) -> Page[RunRecord]:
@@ -217,9 +221,16 @@ def _withdrawn_of(run_id: str) -> sa.Select[Any]:
     return of_run.order_by(run_withdrawals.c.account_id)
 
 
+def _has_status(status: RunStatus) -> sa.ColumnElement[bool]:
+    if status is RunStatus.RELEASED:
+        return IS_RELEASED
+    stored = runs.c.status == status
+    return sa.and_(stored, ~IS_RELEASED) if status is RunStatus.RUNNING else stored
+
+
 def _run_row(connection: sa.Connection, run_id: str) -> Mapping[str, Any]:
     # No id holds NUL, and PostgreSQL does not even take the question.
-    query = sa.select(runs).where(runs.c.run_id == run_id.replace("\0", "\ufffd"))
+    query = _RUNS.where(runs.c.run_id == run_id.replace("\0", "\ufffd"))
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")

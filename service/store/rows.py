@@ -143,7 +143,7 @@ def run_record(
         ),
         plan=orjson.loads(row["plan"]) if row["plan"] else None,
         plan_digest=row["plan_digest"],
-        progress=_progress(row["progress"]) if status is RunStatus.RUNNING else None,
+        progress=_progress(row["progress"]) if row["finished_at"] is None else None,
         sample_alerts=sample_alerts,
         sample_errors=sample_errors,
         sample_withdrawn=sample_withdrawn,

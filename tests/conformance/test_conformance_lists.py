@@ -9,7 +9,7 @@ from service.domain.errors import BadCursorError
 from service.domain.month import Month
 from service.domain.run import RunStatus
 from service.store.store import Store
-from tests.support.given import MONTH, NOW, Given, an_alert, routed, the_answer
+from tests.support.given import LEASE_S, MONTH, NOW, Given, an_alert, routed, the_answer
 
 
 async def _all_runs(given: Given, *, limit: int) -> list[str]:
@@ -62,6 +62,22 @@ async def test_runs_are_filtered_by_month_and_status(given: Given) -> None:
         limit=5, month=february, status=RunStatus.RUNNING, cursor=running.next_cursor
     )
     assert [run.run_id for run in rest.items] == ["r2"]
+
+
+async def test_a_run_that_nobody_works_on_is_released(given: Given) -> None:
+    """Once its alerts are recorded and its lease has run out, until it is resumed, cancelled or closed."""
+    history = given.store.history
+    lease = await given.a_lease("r1")
+    await given.expired("r1")
+    assert (await history.get_run("r1")).status is RunStatus.RUNNING  # it cannot be resumed
+    await given.recorded(lease, routed("a"))
+    assert (await history.get_run("r1")).status is RunStatus.RELEASED
+    await given.a_run("r2")
+    for status, run_id in ((RunStatus.RELEASED, "r1"), (RunStatus.RUNNING, "r2")):
+        (listed,) = (await history.list_runs(limit=9, status=status)).items
+        assert (listed.run_id, listed.status) == (run_id, status)
+    await given.store.rescue.resume("r1", since=NOW, now=NOW, lease_s=LEASE_S)
+    assert (await history.get_run("r1")).status is RunStatus.RUNNING
 
 
 def _encoded(text: str) -> str:

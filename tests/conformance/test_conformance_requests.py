@@ -10,8 +10,9 @@ from service.domain.month import Month
 from service.domain.run import RunError, RunRequest
 from service.domain.source_uri import SourceUri
 from service.store.runs.idempotency import RequestedBeforeError, RunEnd
+from service.store.runs.state import MonthLease
 from service.store.store import Store
-from tests.support.given import LEASE_S, MONTH, NOW, Given
+from tests.support.given import LEASE_S, MONTH, NOW, Given, routed
 
 REQUEST = RunRequest(
     source=SourceUri.parse("file:///january.parquet"), month=MONTH, idempotency_key="monday's run"
@@ -67,6 +68,42 @@ async def test_the_key_of_another_request_is_refused(given: Given, other: RunReq
         with pytest.raises(IdempotencyKeyReusedError):
             await begun(given.store, "r2", other)
     assert await given.store.requests.run_of(REQUEST) == "r1"
+
+
+async def test_a_run_that_was_taken_over_answers_for_its_key(given: Given) -> None:
+    """The key names whichever run of the same request went on with the alerts, over any number of deaths."""
+    requests = given.store.requests
+    for number in (1, 2, 3):
+        run_id = f"r{number}"
+        request = REQUEST if number == 1 else replace(REQUEST, idempotency_key=None)
+        assert await begun(given.store, run_id, request) == run_id
+        lease = await given.store.runs.acquire_month(run_id, MONTH, now=NOW)
+        assert isinstance(lease, MonthLease)
+        assert await requests.run_of(REQUEST) == run_id
+        await given.recorded(lease, routed("a"))
+        await given.expired(run_id)
+    assert (await requests.end_of("r1")) == (await requests.end_of("r2")) != (await requests.end_of("r3"))
+
+
+@pytest.mark.parametrize(
+    ("plan_digest", "taker"),
+    [
+        (None, replace(REQUEST, source=SourceUri.parse("file:///other.parquet"), idempotency_key=None)),
+        ("0" * 64, replace(REQUEST, idempotency_key=None)),
+    ],
+)
+async def test_another_request_does_not_answer_for_a_key(
+    given: Given, plan_digest: str | None, taker: RunRequest
+) -> None:
+    """A run over another source, or of another plan than the one demanded, is not what was asked for."""
+    asked = replace(REQUEST, plan_digest=plan_digest)
+    for run_id, request in (("r1", asked), ("r2", taker)):
+        await begun(given.store, run_id, request)
+        lease = await given.store.runs.acquire_month(run_id, MONTH, now=NOW)
+        assert isinstance(lease, MonthLease)
+        await given.recorded(lease, routed("a"))
+        await given.expired(run_id)
+    assert await given.store.requests.run_of(asked) == "r1"
 
 
 async def test_keys_are_told_apart_exactly_and_no_key_is_none(given: Given) -> None:

@@ -16,7 +16,7 @@ from mock_slack.script import Step
 from tests.support.failing import FAIL_POINTS
 from tests.support.processes import Running, listening, service, started
 from tests.support.rows import account, accounts, write_source
-from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by, post_run
+from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by, open_runs, post_run
 from tests.support.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.fault
@@ -132,7 +132,7 @@ def _ask(running: Running, path: str, **query: str | int) -> Any:
 
 def _at_rest(running: Running) -> list[dict[str, Any]]:
     """Return all runs, newest first, once none is running any more."""
-    wait_until(lambda: not _ask(running, "/runs", status="running")["runs"], what="no run is running")
+    wait_until(lambda: not open_runs(running), what="no run is open")
     runs: list[dict[str, Any]] = _ask(running, "/runs")["runs"]
     return runs
 

@@ -15,7 +15,7 @@ from service.domain.pace import LATENESS_MADE_UP_S
 from tests.support.house import account_of
 from tests.support.processes import Running, service
 from tests.support.rows import MONTH, account, accounts, write_source
-from tests.support.site import AMER, SENDERS, Site, accepted_of, alerts_of, ask
+from tests.support.site import AMER, SENDERS, Site, accepted_of, alerts_of, ask, open_runs
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
@@ -58,7 +58,7 @@ def test_three_processes_two_months_and_one_of_them_killed(
         for client in clients:
             client.join()
         one, *_ = survivors = [running for running in services if running is not victim]
-        wait_until(lambda: not ask(one, "/runs", status="running")["runs"], what="all runs have ended")
+        wait_until(lambda: not open_runs(one), what="all runs have ended")
         runs = [ask(one, "/runs", month=month, status="succeeded")["runs"] for month in MONTHS]
         outcomes = [alerts_of(one, of_month[0]["run_id"]) for of_month in runs]
     assert [answer.status_code for answer in answers] == [200] * len(answers)

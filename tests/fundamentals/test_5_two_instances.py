@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from tests.support.processes import service
-from tests.support.site import AMER, SENDERS, Site, accepted_by, alerts_of, ask, post_run
+from tests.support.site import AMER, SENDERS, Site, accepted_by, alerts_of, ask, open_runs, post_run
 from tests.support.waiting import wait_until
 
 
@@ -32,7 +32,7 @@ def test_the_other_instance_finishes_the_run_of_one_that_died(site: Site, slack:
         pool.submit(post_run, one, site.source)
         wait_until(lambda: slack.stats().total.accepted >= 10, what="some alerts have been sent")
         one.kill()
-        wait_until(lambda: not ask(other, "/runs", status="running")["runs"], what="the run is finished")
+        wait_until(lambda: not open_runs(other), what="the run is finished")
         (run,) = ask(other, "/runs")["runs"]
     assert run["status"] == "succeeded"
     site.assert_sound(accepted_by(slack), doubts=SENDERS)

@@ -104,7 +104,7 @@ class Desk:
         """Wait until a run has ended, whichever process has it at work, and return its record."""
         for _ in range(10_000):
             record = await self.app.store.history.get_run(run_id)
-            if record.status is not RunStatus.RUNNING:
+            if record.finished_at is not None:
                 return record
             await self.app.clock.sleep(1)
         raise AssertionError(f"run {run_id} does not end")

@@ -132,6 +132,11 @@ def ask(service: Running, path: str, **query: object) -> dict[str, Any]:
     return answer
 
 
+def open_runs(service: Running) -> list[dict[str, Any]]:
+    """Return the runs that have not finished, at work or released."""
+    return [run for status in ("running", "released") for run in ask(service, "/runs", status=status)["runs"]]
+
+
 def alerts_of(service: Running, run_id: str) -> dict[str, str]:
     """Return the outcome of every alert of a run, by alert id."""
     outcomes: dict[str, str] = {}

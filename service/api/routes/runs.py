@@ -22,7 +22,7 @@ from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest
 from service.runs.cancel import cancel_run as cancel
 from service.runs.execute import execute_run, new_run_id
-from service.runs.idempotent_request import end_of_run
+from service.runs.idempotent_request import end_of_request
 from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
 from service.store.runs.idempotency import RequestedBeforeError
@@ -69,12 +69,12 @@ async def start_run(
             return RunStartedOut(run_id=await _run(context, request))
         except RequestedBeforeError as before:
             earlier = before.run_id
-    error = await end_of_run(app, earlier)
+    run_id, error = await end_of_request(app, request, earlier)
     if error is not None:
         # A newer instance may have written a code that this one does not know.
         failure = errors_by_code().get(error.code, RiskAlertsError)
-        return error_response(failure, error.detail, run_id=earlier)
-    return RunStartedOut(run_id=earlier)
+        return error_response(failure, error.detail, run_id=run_id)
+    return RunStartedOut(run_id=run_id)
 
 
 async def _run(context: Context, request: RunRequest) -> str:

@@ -76,7 +76,10 @@ class RunOut(Out):
     source_uri: str
     month: FirstDay
     dry_run: bool
-    status: RunStatus = Field(description="`succeeded` even when some sends failed; see the counts.")
+    status: RunStatus = Field(
+        description="`succeeded` even when some sends failed; see the counts. `released`: its process "
+        "stopped or died, and the next service to look resumes it."
+    )
     started_at: datetime
     finished_at: datetime | None
     error: RunErrorOut | None = Field(description="Why a failed run failed.")

@@ -2,12 +2,17 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import sqlalchemy as sa
 
-from service.domain.errors import IdempotencyKeyReusedError, RunNotFoundError, errors_by_code
+from service.domain.errors import (
+    IdempotencyKeyReusedError,
+    InterruptedRunError,
+    RunNotFoundError,
+    errors_by_code,
+)
 from service.domain.run import RunError, RunRequest, RunStatus
 from service.store.database.database import Database, DatabaseClock
 from service.store.schema.tables import idempotency_keys, runs
@@ -42,7 +47,7 @@ class Requests:
     async def run_of(self, request: RunRequest) -> str | None:
         """Return the id of the run that the request's key names; None where it is free, or there is none.
 
-        Raises IdempotencyKeyReusedError.
+        Where another run took that one over, it is the other's. Raises IdempotencyKeyReusedError.
         """
         if request.idempotency_key is None:
             return None
@@ -105,7 +110,30 @@ def _run_of_key(connection: sa.Connection, request: RunRequest) -> str | None:
         return None
     if held.request_hash != _hash(request):
         raise IdempotencyKeyReusedError("this Idempotency-Key was used for another request within a day")
-    return str(held.run_id)
+    return connection.scalar(_taken_over(held.run_id, request)) or str(held.run_id)
+
+
+def _taken_over(run_id: str, request: RunRequest) -> sa.Select[Any]:
+    """Return the question which run of the same request took over the alerts of one that was interrupted.
+
+    A later holder of the month over the same source sends them. One that was interrupted itself was taken
+    over in turn.
+    """
+    taker = runs.alias()
+    later = [
+        taker.c.month == runs.c.month,
+        taker.c.source_uri == runs.c.source_uri,
+        taker.c.epoch > runs.c.epoch,
+        sa.not_(_was_interrupted(taker)),
+    ]
+    if request.plan_digest is not None:
+        later.append(taker.c.plan_digest == request.plan_digest)
+    taken = sa.select(taker.c.run_id).join(runs, sa.and_(*later))
+    return taken.where(runs.c.run_id == run_id, _was_interrupted(runs)).order_by(taker.c.epoch).limit(1)
+
+
+def _was_interrupted(run: sa.FromClause) -> sa.ColumnElement[bool]:
+    return sa.and_(run.c.status == RunStatus.FAILED, run.c.error == InterruptedRunError.code)
 
 
 def _hash(request: RunRequest) -> str:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from service.domain.delivery_status import Outcome
 from service.domain.errors import RunFinishedError, RunNotFoundError
-from service.domain.evaluation import Evaluation, RunWarning
+from service.domain.evaluation import Evaluation, RunWarning, unsent_alerts
 from service.domain.ledger import Ledger
 from service.domain.month import Month
 from service.domain.run import RunError, RunRequest, RunStatus
@@ -178,6 +178,7 @@ class Runs:
     ) -> None:
         """Close a run for good, adding `warnings`: after this nothing it reported changes.
 
+        That alerts were not sent is its first warning.
         `epoch` is that of its lease, once it has one. Raises OvertakenError when another process closed or
         resumed it first, and LedgerImbalanceError (nothing is written then) when the run succeeded but does
         not add up.
@@ -191,6 +192,7 @@ class Runs:
             lose_what_is_on_its_way(connection, run_id, now)
             outcomes = close_outcomes(connection, run_id)
             rows = row_ledger(found.row_ledger)
+            unsent = unsent_alerts(outcomes.get(Outcome.UNSENT, 0), rows.alerts if rows else 0)
             if error is None and rows is not None:
                 counted = {outcome: outcomes.get(outcome, 0) for outcome in Outcome}
                 Ledger(rows=rows, outcomes=counted).check()
@@ -199,7 +201,7 @@ class Runs:
                 "finished_at": now,
                 "error": error and error.code,
                 "error_detail": error and error.detail,
-                "warnings": warnings_text(run_warnings(found.warnings) + warnings),
+                "warnings": warnings_text((*unsent, *run_warnings(found.warnings), *warnings)),
                 "outcome_counts": orjson.dumps(outcomes).decode(),
             }
             update_running(connection, run_id, closing)

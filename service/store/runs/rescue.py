@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from service.domain.delivery_status import DeliveryStatus
 from service.domain.month import Month
-from service.domain.run import RunStatus
 from service.store.database.database import Database, DatabaseClock
 from service.store.runs.state import (
+    IS_RELEASED,
     WAITS_FOR_THE_NEXT_RUN,
     MonthLease,
     close_dead,
@@ -104,11 +104,5 @@ class Rescue:
 
 
 def _resumable(connection: sa.Connection, since: datetime) -> list[str]:
-    resumable = sa.select(runs.c.run_id).where(
-        runs.c.status == RunStatus.RUNNING,
-        runs.c.expires_at < DatabaseClock(),
-        runs.c.recorded_at.is_not(None),
-        runs.c.cancelled_at.is_(None),
-        runs.c.started_at >= since,
-    )
+    resumable = sa.select(runs.c.run_id).where(IS_RELEASED, runs.c.started_at >= since)
     return list(connection.scalars(resumable))

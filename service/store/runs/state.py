@@ -98,6 +98,15 @@ def take_month(connection: sa.Connection, run_id: str, month: Month) -> MonthLea
     return MonthLease(run_id=run_id, month=month, epoch=epoch)
 
 
+IS_RELEASED = sa.and_(
+    runs.c.status == RunStatus.RUNNING,
+    runs.c.recorded_at.is_not(None),
+    runs.c.cancelled_at.is_(None),
+    runs.c.expires_at < DatabaseClock(),
+)
+"""Nobody works on the run, and it can be resumed. No row says `released`: a lease runs out by itself."""
+
+
 def expired(connection: sa.Connection, at_work: Collection[str] = ()) -> list[str]:
     """Return the running runs without a heartbeat for longer than their lease.
 

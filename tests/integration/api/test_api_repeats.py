@@ -13,18 +13,21 @@ import httpx2
 import pytest
 
 from mock_slack.running import RunningMock
+from mock_slack.script import Step
 from service.domain.errors import InterruptedRunError
 from service.domain.month import Month
+from service.domain.progress import Progress
 from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
-from service.runs.idempotent_request import end_of_run
+from service.runs.execute import execute_run
+from service.runs.idempotent_request import end_of_request, end_of_run
 from service.runs.sweep import rescue_runs
 from service.wiring import open_app
 from tests.support.clocks import ScaledClock
-from tests.support.house import House
-from tests.support.rows import MONTH, account, write_source
+from tests.support.house import AMER, House
+from tests.support.rows import MONTH, account, accounts, write_source
 from tests.support.served import RunningService, month_held_elsewhere, running_service, settings
-from tests.support.waiting import wait_until
+from tests.support.waiting import until, wait_until
 
 
 @pytest.fixture
@@ -150,6 +153,23 @@ async def test_whoever_waits_hears_of_a_run_whose_process_died(house: House) -> 
         error = await waiting
     assert error is not None
     assert error.code == "interrupted"
+
+
+async def test_whoever_waits_gets_the_answer_of_the_run_that_took_over(house: House) -> None:
+    """The run's process stopped in the middle, and a new run of the same request sent the rest."""
+    house.slack.script(AMER, Step(delay_s=0.2))
+    source = house.source(accounts(3))
+    request = RunRequest(source=SourceUri.parse(source), month=Month.parse(MONTH), idempotency_key="k")
+    async with house.open(slack_concurrency=1) as desk:
+        run = asyncio.create_task(execute_run(desk.app, request, run_id="r1", progress=Progress()))
+        await until(lambda: house.slack.stats().total.requests, what="the first alert has left")
+        desk.app.at_work.stop()
+        with pytest.raises(InterruptedRunError):
+            await run
+    async with house.open() as desk:
+        waiting = asyncio.create_task(end_of_request(desk.app, request, "r1"))
+        taker = await desk.run(source)
+        assert await waiting == (taker.run_id, None)
 
 
 async def test_whoever_waits_is_let_go_when_the_service_stops(house: House) -> None:

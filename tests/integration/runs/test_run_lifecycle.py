@@ -26,7 +26,7 @@ async def stopped_after(house: House, requests: int, source: str, **settings: An
         with pytest.raises(InterruptedRunError) as raised:
             await run
         released = await desk.app.store.history.get_run(raised.value.run_id or "")
-        assert released.status is RunStatus.RUNNING
+        assert released.status is RunStatus.RELEASED
         return released.run_id
 
 
@@ -76,7 +76,7 @@ async def test_who_cannot_send_does_not_resume(house: House) -> None:
     run_id = await stopped_after(house, 2, house.source(accounts(6)))
     async with house.open(resumes=True, slack_webhook_base_url=None, lease_s=100) as desk:
         await desk.app.clock.sleep(200)
-        assert (await desk.app.store.history.get_run(run_id)).status is RunStatus.RUNNING
+        assert (await desk.app.store.history.get_run(run_id)).status is RunStatus.RELEASED
     async with house.open(resumes=True) as desk:
         assert (await desk.ended(run_id)).counts.alerts_sent == 6
 

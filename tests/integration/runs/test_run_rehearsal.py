@@ -89,6 +89,18 @@ async def test_rehearsals_warn_of_what_the_run_will_warn_of(house: House) -> Non
     assert set(previewed) < set(warned)
 
 
+async def test_what_cannot_be_sent_in_time_is_said_first(house: House) -> None:
+    """Before the run by the preview, and after it by the run."""
+    source = house.source([*accounts(8), account("nowhere", account_region="MARS")])
+    async with house.open(slack_messages_per_second=1, delivery_deadline_s=5) as desk:
+        foreseen = await desk.preview(source, limit=10)
+        record = await desk.run(source)
+    assert (foreseen.warnings[0].code, foreseen.warnings[0].count) == ("deadline_too_short", 3)
+    assert record.counts.unsent >= 3
+    assert (record.warnings[0].code, record.warnings[0].count) == ("unsent_alerts", record.counts.unsent)
+    assert f"{record.counts.unsent} of this run's 9 alerts" in record.warnings[0].detail
+
+
 async def test_a_preview_writes_nothing_at_all(house: House) -> None:
     """Not even a run."""
     source = house.source(accounts(2))
