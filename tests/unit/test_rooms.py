@@ -1,6 +1,7 @@
-"""What the layers of `make lint` do not say: no circles, purity without I/O, who reads the environment."""
+"""What the layers of `make lint` do not say: no cycles, purity without I/O, sizes that fit a reader."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -25,6 +26,18 @@ PURE: Final = frozenset(_PURE.split())
 """Modules that compute and never speak to the world; `x.*` are all modules of a package."""
 DOORS: Final = ("api", "cli", "settings", "telemetry", "__main__")
 """What may look at the environment of the process."""
+
+MODULES: Final = 12
+LINES: Final = 320
+CROWDED: Final = {"account_risk": 14, "cli": 14, "runs": 13}
+"""Packages of more modules than `MODULES`, and how many they may have: one idea each, in many small files."""
+LONG: Final = {
+    "settings": 370,
+    "delivery.dispatch": 370,
+    "telemetry.events": 340,
+    "runs.execute": 340,
+}
+"""Modules of more lines than `LINES`, and how many they may have."""
 
 
 @cache
@@ -129,6 +142,36 @@ def test_only_doors_read_the_environment() -> None:
         or (isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"})
     ]
     assert makers == []
+
+
+def test_each_package_says_its_idea_in_one_line() -> None:
+    """Whoever opens a folder learns in its first line what it is for."""
+    for path in (ROOT / "service").rglob("__init__.py"):
+        idea, *_ = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines() or [""]
+        assert len(idea) > 20, path
+        assert idea.endswith("."), path
+
+
+def test_packages_and_modules_are_small() -> None:
+    """A reader sees a package at a glance and a module on a few screens; exceptions are listed above."""
+    crowds = Counter(
+        path.parent.relative_to(ROOT / "service").as_posix()
+        for path in (ROOT / "service").rglob("*.py")
+        if path.stem != "__init__"
+    )
+    assert {name: count for name, count in crowds.items() if count > CROWDED.get(name, MODULES)} == {}
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
+    assert {name: count for name, count in lengths.items() if count > LONG.get(name, LINES)} == {}
+
+
+@pytest.mark.parametrize("kind", ["unit", "integration"])
+def test_tests_mirror_the_packages(kind: str) -> None:
+    """What is tested is found by its path; besides packages there are the tests' own support and deploy/."""
+    packages = {path.parent.relative_to(ROOT / "service") for path in (ROOT / "service").rglob("__init__.py")}
+    folders = {
+        path.parent.relative_to(ROOT / "tests" / kind) for path in (ROOT / "tests" / kind).rglob("*.py")
+    }
+    assert folders - packages == ({Path("support"), Path("deploy")} if kind == "unit" else set())
 
 
 def test_the_mock_is_an_application_of_its_own() -> None:
