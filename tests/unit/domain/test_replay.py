@@ -40,7 +40,8 @@ def expected(past: Standing | None, channel: str | None, policy: AmbiguousSends)
             return Decision(action=Action.SKIP_REPLAY, channel=EARLIER)
         case DeliveryStatus.UNKNOWN | DeliveryStatus.SENDING:
             held = Decision(action=Action.HOLD, channel=EARLIER, reason=past.reason or Reason.INTERRUPTED)
-            return held if policy is HOLD or channel is None else SEND
+            # What another version of the service calls otherwise may be anything, so a person decides.
+            return held if policy is HOLD or channel is None or past.reason is Reason.OTHER else SEND
         case DeliveryStatus.PENDING | DeliveryStatus.FAILED | DeliveryStatus.WITHDRAWN:
             return by_routing
 
