@@ -18,6 +18,7 @@ from service.domain.alert import Alert
 from service.domain.month import Month
 from service.runtime.clock import Clock
 from service.runtime.daemon_thread import run_in_daemon_thread
+from service.runtime.private_files import create_private_file, make_private, make_private_folder
 from service.telemetry.events import Events, NoticeFailed, NoticeSent, NoticeWritten
 
 LISTED: Final = 200
@@ -96,7 +97,10 @@ class SupportNotice:
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
+    for notice in path.parent.glob("*.eml"):
+        make_private(notice)  # older versions left them to everybody
+    create_private_file(path)
     path.write_bytes(content)
 
 

@@ -1,1 +1,1 @@
-"""Time, threads and garbage."""
+"""Time, threads, garbage, and files for their owner alone."""

@@ -107,7 +107,7 @@ def test_there_are_no_cycles() -> None:
 def test_what_is_pure_does_no_io() -> None:
     """Nouns and pure functions import nothing that speaks to a network, a database, a loop or a log."""
     speaking = {
-        *("asyncio", "aiohttp", "aiosmtplib", "aiosqlite", "anyio", "fsspec", "gcsfs", "s3fs", "sqlalchemy"),
+        *("asyncio", "aiohttp", "aiosmtplib", "sqlite3", "anyio", "fsspec", "gcsfs", "s3fs", "sqlalchemy"),
         *("socket", "ssl", "subprocess", "smtplib", "http", "fastapi", "uvicorn", "structlog", "logging"),
     }
     found = {

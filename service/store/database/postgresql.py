@@ -6,7 +6,8 @@ databases alike, and no transaction ever has to be tried again.
 
 import asyncio
 import uuid
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
 from typing import Any, Final, TypeVar
@@ -156,18 +157,18 @@ def asyncpg_dsn(url: str) -> str:
     return urlunsplit(parts._replace(scheme="postgresql", query=urlencode(query)))
 
 
-def lone_engine(url: str, *, writes: bool) -> AsyncEngine:
-    """Return an engine for one long transaction: of the only writer, or on one snapshot."""
+@asynccontextmanager
+async def lone_transaction(url: str, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+    """Make one long transaction: of the only writer, or on one snapshot; committed if the block ends well."""
     connect = _connecting(url, answer_s=_COPY_TIMEOUT_S, idle_s=_COPY_TIMEOUT_S)
-    if not writes:
-        return _engine(connect, 1, "REPEATABLE READ").execution_options(postgresql_readonly=True)
-    engine = _engine(connect, 1, "READ COMMITTED")
-    sa.event.listen(engine.sync_engine, "begin", _lock_out_writers)
-    return engine
-
-
-def _lock_out_writers(connection: sa.Connection) -> None:
-    connection.execute(_LOCK)
+    engine = _engine(connect, 1, "READ COMMITTED" if writes else "REPEATABLE READ")
+    try:
+        async with engine.execution_options(postgresql_readonly=not writes).begin() as connection:
+            if writes:
+                await connection.execute(_LOCK)
+            yield connection
+    finally:
+        await engine.dispose()
 
 
 def _connecting(url: str, *, answer_s: float, idle_s: float) -> Any:

@@ -1,24 +1,25 @@
-"""SQLite through aiosqlite: a few connections that read, and one that writes.
+"""SQLite through the standard library's driver: a few connections that read, and one that writes.
 
 The file is in WAL mode with synchronous=FULL, so that a committed claim survives a power cut. A transaction
-that writes is `BEGIN IMMEDIATE`, and runs whole in the thread of aiosqlite's connection: it takes one thread
-hop whatever it does, and no cancellation can tear apart what a thread does in one go.
+runs whole in a thread: it takes one thread hop whatever it does, and no cancellation can tear apart what a
+thread does in one go. One that writes is `BEGIN IMMEDIATE`, and there is one thread for them.
 """
 
 import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import aiosqlite
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.domain.errors import DatabaseUnusableError
+from service.runtime.private_files import create_private_file, make_private, make_private_folder
 from service.store.database import database
 from service.store.database.database import Work, execute
 from service.store.database.failures import DatabaseBusyError, translated
@@ -36,62 +37,27 @@ class SqliteDatabase:
 
     def __init__(self, url: sa.URL) -> None:
         """Prepare for the file that `url` names; raises DatabaseUnusableError when it names none."""
-        path = _path_of(url, "DATABASE_URL")
-        if not path.startswith("file:"):
-            _make_folder(Path(path).parent)
-        connect_args = {"timeout": database.BUSY_TIMEOUT_S}
-        self._readers = create_async_engine(
-            url.set(drivername="sqlite+aiosqlite"),
-            hide_parameters=True,
-            connect_args=connect_args,
-            pool_size=_READERS,
-            max_overflow=0,
-            pool_timeout=database.BUSY_TIMEOUT_S,
-        )
-        sa.event.listen(self._readers.sync_engine, "connect", _set_up_reader)
-        sa.event.listen(self._readers.sync_engine, "begin", _begin_reading)
-        place, options = self._readers.dialect.create_connect_args(url)
-        self._connection: aiosqlite.Connection = aiosqlite.connect(
-            *place, **{**options, **connect_args, "isolation_level": None}
-        )
-        self._is_open = False
+        _make_file(_path_of(url, "DATABASE_URL"))
+        self._readers = _engine(url, _READERS, writes=False)
+        self._writer = _engine(url, 1, writes=True)
+        self._reading = ThreadPoolExecutor(_READERS, "sqlite-read")
+        # One thread keeps this process's writers in line: SQLite's own waiting is a poll, and unfair.
+        self._writing = ThreadPoolExecutor(1, "sqlite-write")
         self._place = Path()
         self._file: os.stat_result | None = None
-        # SQLAlchemy's own way through aiosqlite hops threads for every statement. Here it is given the
-        # connection that aiosqlite holds, in aiosqlite's thread. That one thread also keeps this process's
-        # writers in line: SQLite's own waiting is a poll, and unfair.
-        self._writer = sa.create_engine(
-            url.set(drivername="sqlite+pysqlite"),
-            hide_parameters=True,
-            creator=lambda: self._connection._conn,  # noqa: SLF001  # aiosqlite keeps it to itself
-            poolclass=sa.StaticPool,
-        )
-        sa.event.listen(self._writer, "connect", _set_up_writer)
-        sa.event.listen(self._writer, "begin", _begin_writing)
 
     async def open(self) -> None:
         """Connect, and put the file into WAL mode for all connections; raises DatabaseUnusableError."""
-
-        async def connect() -> None:
-            try:
-                await self._connection
-            except BaseException:
-                # aiosqlite's thread is ending; it must not tell a loop that has been closed meanwhile.
-                self._connection._thread.join()  # noqa: SLF001
-                raise
-            self._is_open = True
-
-        await _result(asyncio.ensure_future(connect()))
-        await self._in_thread(self._switch_to_wal)
+        await _in_thread(self._writing, self._switch_to_wal)
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent snapshot; see `Database.read`."""
 
-        async def transaction() -> T:
-            async with self._readers.connect() as connection:
-                return await connection.run_sync(work)
+        def transaction() -> T:
+            with self._readers.connect() as connection:
+                return work(connection)
 
-        return await _result(asyncio.ensure_future(transaction()))
+        return await _in_thread(self._reading, transaction)
 
     async def write(self, work: Work[T], *, repeatable: bool = False) -> T:  # noqa: ARG002  # no answer is lost
         """Run `work` as the only writer and commit; see `Database.write`."""
@@ -101,18 +67,14 @@ class SqliteDatabase:
             with self._writer.begin() as connection:
                 return work(connection)
 
-        return await self._in_thread(transaction)
+        return await _in_thread(self._writing, transaction)
 
     async def close(self) -> None:
         """Close all connections, after what is still being written."""
-        await _result(asyncio.ensure_future(self._readers.dispose()))
-        if self._is_open:
-            await _result(asyncio.ensure_future(self._connection.close()))
-
-    async def _in_thread(self, step: Callable[[], T]) -> T:
-        # The one way to run more than a statement in aiosqlite's thread.
-        whole: Any = self._connection._execute  # noqa: SLF001
-        return await _result(asyncio.ensure_future(whole(step)))
+        for threads, engine in ((self._reading, self._readers), (self._writing, self._writer)):
+            # Waits for its threads, which may still be at work.
+            await asyncio.to_thread(threads.shutdown)
+            engine.dispose()
 
     def _switch_to_wal(self) -> None:
         deadline = time.monotonic() + database.BUSY_TIMEOUT_S
@@ -131,6 +93,8 @@ class SqliteDatabase:
             raise DatabaseUnusableError("the database cannot be used: its file system does not support WAL")
         self._place = Path(place)
         self._file = self._place.stat()
+        for suffix in ("", "-wal", "-shm"):
+            make_private(Path(f"{place}{suffix}"))
 
     def _refuse_a_lost_file(self) -> None:
         """Raise DatabaseUnusableError once another file, or none, stands where this one was opened.
@@ -155,24 +119,36 @@ def _path_of(url: sa.URL, name: str) -> str:
     return path
 
 
-def lone_engine(url: sa.URL, name: str, *, writes: bool) -> AsyncEngine:
-    """Return an engine for one long transaction: of the only writer, or on one snapshot.
+@contextmanager
+def lone_transaction(url: sa.URL, name: str, *, writes: bool) -> Iterator[sa.Connection]:
+    """Make one long transaction: of the only writer, or on one snapshot; committed if the block ends well.
 
     Raises DatabaseUnusableError where there is no file to read.
     """
     path = _path_of(url, name)
-    if not path.startswith("file:"):
-        if writes:
-            _make_folder(Path(path).parent)
-        elif not Path(path).is_file():
-            raise DatabaseUnusableError(f"{name} names a file that is not there")  # SQLite would make one
-    engine = create_async_engine(
-        url.set(drivername="sqlite+aiosqlite"),
+    if writes:
+        _make_file(path)
+    elif not path.startswith("file:") and not Path(path).is_file():
+        raise DatabaseUnusableError(f"{name} names a file that is not there")  # SQLite would make one
+    engine = _engine(url, 1, writes=writes)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _engine(url: sa.URL, connections: int, *, writes: bool) -> sa.Engine:
+    engine = sa.create_engine(
+        url.set(drivername="sqlite+pysqlite"),
         hide_parameters=True,
+        # Transactions are begun by the listeners here, not by the driver.
         connect_args={"timeout": database.BUSY_TIMEOUT_S, "isolation_level": None},
+        pool_size=connections,
+        max_overflow=0,
     )
-    sa.event.listen(engine.sync_engine, "connect", _set_up_writer if writes else _set_up_reader)
-    sa.event.listen(engine.sync_engine, "begin", _begin_writing if writes else _begin_reading)
+    sa.event.listen(engine, "connect", _set_up_writer if writes else _set_up_reader)
+    sa.event.listen(engine, "begin", _begin_writing if writes else _begin_reading)
     return engine
 
 
@@ -189,24 +165,29 @@ def _try_wal(cursor: Any) -> str | None:
         cursor.close()
 
 
-async def _result(transaction: "asyncio.Future[T]") -> T:
+async def _in_thread(threads: ThreadPoolExecutor, transaction: Callable[[], T]) -> T:
     try:
-        return await execute(transaction)
+        return await execute(asyncio.get_running_loop().run_in_executor(threads, transaction))
     except FAILURES as problem:
         raise translated(problem) from problem
 
 
-def _make_folder(folder: Path) -> None:
+def _make_file(path: str) -> None:
+    """Make the folder and the file; a `file:` URI is SQLite's to read."""
+    if path.startswith("file:"):
+        return
+    folder = Path(path).parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except OSError as problem:
         raise DatabaseUnusableError(
             f"the database's folder cannot be made: {problem.strerror}: {folder}"
         ) from problem
+    with suppress(OSError):  # SQLite says it better
+        create_private_file(Path(path))
 
 
 def _set_up_reader(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by the listeners here, not by the driver
     cursor = connection.cursor()
     cursor.execute("PRAGMA query_only=ON")
     cursor.close()

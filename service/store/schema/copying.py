@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.errors import DatabaseUnusableError
 from service.store.database import sqlite
@@ -34,8 +34,11 @@ async def copy_ledger(source_url: str, target_url: str) -> dict[str, int]:
         _transaction(source_url, "FROM", writes=False) as source,
         _transaction(target_url, "TO", writes=True) as target,
     ):
-        # Both connections' waiting is done by this one greenlet, in which they are used like plain ones.
-        return await source.run_sync(lambda reading: _copy(reading, _plain(target)))
+        waiting = [one for one in (source, target) if isinstance(one, AsyncConnection)]
+        if not waiting:
+            return _copy(_plain(source), _plain(target))
+        # The network's waiting is done by this one greenlet, in which both are used like plain connections.
+        return await waiting[0].run_sync(lambda _: _copy(_plain(source), _plain(target)))
 
 
 def _copy(source: sa.Connection, target: sa.Connection) -> dict[str, int]:
@@ -106,33 +109,34 @@ def _rows(connection: sa.Connection, table: sa.Table) -> sa.CursorResult[Any]:
     return connection.execute(query)
 
 
-def _plain(connection: AsyncConnection) -> sa.Connection:
+def _plain(connection: sa.Connection | AsyncConnection) -> sa.Connection:
+    if isinstance(connection, sa.Connection):
+        return connection
     if connection.sync_connection is None:
         raise TypeError("the connection is not open")
     return connection.sync_connection
 
 
 @asynccontextmanager
-async def _transaction(url: str, name: str, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+async def _transaction(
+    url: str, name: str, *, writes: bool
+) -> AsyncIterator[sa.Connection | AsyncConnection]:
     """Begin a transaction, and commit it if the block ends well; errors tell of the URL by `name`."""
+    parsed = parsed_url(url, name=name)
+    connection: sa.Connection | AsyncConnection
     async with AsyncExitStack() as stack:
-        engine, failures = _engine(url, name, writes=writes)
-        stack.push_async_callback(engine.dispose)
+        failures = sqlite.FAILURES
         try:
-            connection = await stack.enter_async_context(engine.connect())
-            await connection.begin()
+            if parsed.get_backend_name() == "sqlite":
+                connection = stack.enter_context(sqlite.lone_transaction(parsed, name, writes=writes))
+            else:
+                postgresql = postgresql_backend()
+                failures = postgresql.FAILURES
+                connection = await stack.enter_async_context(postgresql.lone_transaction(url, writes=writes))
         except failures as problem:
             raise DatabaseUnusableError(f"{name}: {translated(problem).detail}") from problem
         try:
             yield connection
-            await connection.commit()
+            await stack.aclose()
         except failures as problem:
             raise translated(problem) from problem
-
-
-def _engine(url: str, name: str, *, writes: bool) -> tuple[AsyncEngine, tuple[type[Exception], ...]]:
-    parsed = parsed_url(url, name=name)
-    if parsed.get_backend_name() == "sqlite":
-        return sqlite.lone_engine(parsed, name, writes=writes), sqlite.FAILURES
-    postgresql = postgresql_backend()
-    return postgresql.lone_engine(url, writes=writes), postgresql.FAILURES

@@ -1,9 +1,12 @@
 """A SQLite file and what can be wrong with it."""
 
 import asyncio
+import os
 import sqlite3
+import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from service.domain.delivery_status import AmbiguousSends
 from service.domain.errors import DatabaseUnusableError
 from service.store.database import database, sqlite
 from service.store.database.failures import DatabaseBusyError
+from service.store.schema.copying import copy_ledger
 from service.store.store import Store, open_store
 from tests.support.given import NOW, Given, routed
 
@@ -85,6 +89,47 @@ async def test_folders_are_made(tmp_path: Path) -> None:
     """The database's folder need not exist."""
     async with open_store(f"sqlite:///{tmp_path}/a/b/c.db") as store:
         assert await store.health() == "ok"
+
+
+def _modes(folder: Path) -> dict[str, int]:
+    """Return who may do what with a folder and what lies in it."""
+    return {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in (folder, *folder.iterdir())}
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    """Let files be readable by everybody unless somebody says otherwise."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("usual_umask")
+async def test_the_ledger_is_its_owners(tmp_path: Path) -> None:
+    """Database, log and index are the owner's alone, and so is the folder that is made for them."""
+    folder = tmp_path / "data"
+    async with open_store(f"sqlite:///{folder}/x.db") as store:
+        assert await store.health() == "ok"
+        assert _modes(folder) == {"data": 0o700, "x.db": 0o600, "x.db-wal": 0o600, "x.db-shm": 0o600}
+    await copy_ledger(f"sqlite:///{folder}/x.db", f"sqlite:///{folder}/copies/y.db")
+    assert _modes(folder / "copies") == {"copies": 0o700, "y.db": 0o600}
+
+
+@pytest.mark.usefixtures("usual_umask")
+@pytest.mark.parametrize("uri", [False, True])
+async def test_the_ledger_of_an_older_version_becomes_its_owners(tmp_path: Path, *, uri: bool) -> None:
+    """What everybody could read nobody else can any more; the folder, which somebody made, stays as it is."""
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    names = ("x.db", "x.db-wal", "x.db-shm")
+    url = f"sqlite:///file:{folder}/x.db?uri=true" if uri else f"sqlite:///{folder}/x.db"
+    with closing(sqlite3.connect(folder / "x.db")) as older:
+        older.execute("PRAGMA journal_mode=WAL").close()
+        older.execute("CREATE TABLE t (x)").close()
+        for name in names:
+            (folder / name).chmod(0o644)
+        async with open_store(url):
+            assert _modes(folder) == {"shared": 0o755} | dict.fromkeys(names, 0o600)
 
 
 async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

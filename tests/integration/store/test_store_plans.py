@@ -31,7 +31,7 @@ def _listen(database: SqliteDatabase) -> list[tuple[str, Any]]:
     def hear(_c: object, _k: object, statement: str, values: Any, _x: object, many: object) -> None:
         heard.append((statement, values[0] if many else values))
 
-    for engine in (database._writer, database._readers.sync_engine):
+    for engine in (database._writer, database._readers):
         sa.event.listen(engine, "before_cursor_execute", hear)
     return heard
 

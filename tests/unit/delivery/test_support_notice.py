@@ -2,6 +2,8 @@
 
 import email
 import email.policy
+import os
+import stat
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Final
@@ -179,6 +181,24 @@ async def test_the_same_run_writes_one_notice(tmp_path: Path) -> None:
     await tell(notice_in(tmp_path), [made_alert()])
     await tell(notice_in(tmp_path), [made_alert()])
     assert written(tmp_path)["Message-ID"] == f"<{RUN_ID}.unknown-region@risk-alerts>"
+
+
+async def test_notices_are_their_owners(tmp_path: Path) -> None:
+    """Nobody else may read which accounts are at risk; what an older version left open is closed."""
+    folder = tmp_path / "support_notices"
+    folder.mkdir(mode=0o755)
+    older = folder / "older.eml"
+    older.touch()
+    older.chmod(0o644)
+    before = os.umask(0o022)
+    try:
+        assert await tell(notice_in(folder), [made_alert()])
+        assert await tell(notice_in(tmp_path / "made"), [made_alert()])
+    finally:
+        os.umask(before)
+    made = [folder, *folder.iterdir(), tmp_path / "made", *(tmp_path / "made").iterdir()]
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in made]
+    assert modes == [0o755, 0o600, 0o600, 0o700, 0o600]
 
 
 async def test_a_folder_that_cannot_be_written_fails_the_notice_only(tmp_path: Path) -> None:
