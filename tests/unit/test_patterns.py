@@ -16,6 +16,7 @@ from service.domain import month, source_uri
 from service.domain.errors import BadSourceUriError
 from service.domain.source_uri import SourceUri
 from service.sources.parquet import text as parquet_text
+from service.sources.parquet import zones
 from service.sources.parquet.file_kind import PARQUET
 from service.sources.pattern import SourcePattern
 from service.store import sql
@@ -77,6 +78,7 @@ REGISTERED: Final = {
         settings._SMTP_URL.fullmatch, ("a", "@", ":", "[", "1"), ("smtp://", "smtps://[")
     ),
     "sources.parquet.text:_LOOKS_ESCAPED": Attack(parquet_text._LOOKS_ESCAPED.search, ("\\", "x", "0")),
+    "sources.parquet.zones:_OFFSET": Attack(zones._OFFSET.fullmatch, ("UTC", "+", "0", ":")),
     "sources.pattern:fnmatchcase": Attack(_walked, ("a", "b", "c", "\n"), ends=("", "!", "b")),
     "store.sql:_NAME": Attack(sql._NAME.split, ("-- name: ", "a", " (sqlite)", "\n")),
     "store.sql:_ROWS": Attack(sql._ROWS.search, ("-- rows: ", "a", "\n")),

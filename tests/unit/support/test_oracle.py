@@ -224,7 +224,10 @@ def _rows_of(path: Path) -> list[tuple[Any, ...]]:
         if name in ("month", "renewal_date") and not pa.types.is_null(values.type):
             zoned = pa.types.is_timestamp(values.type) and values.type.tz is not None
             values = pc.cast(pc.local_timestamp(values) if zoned else values, pa.date32())
-        columns[name] = values.to_pylist()
+        # Text may be stored as bytes.
+        columns[name] = [
+            value.decode() if isinstance(value, bytes) else value for value in values.to_pylist()
+        ]
     assert set(DEFAULT_TYPES) == set(columns)
     rows = zip(*(columns[name] for name in COLUMNS), strict=True)
     return [_comparable(dict(zip(COLUMNS, row, strict=True))) for row in rows]
