@@ -14,8 +14,6 @@ from mock_slack.running import RunningMock, running_mock
 from tests.support.clocks import ScaledClock
 from tests.support.databases import Backend, PostgresqlServer, migrate, running_postgresql
 from tests.support.house import FAST, House
-from tests.support.rows import accounts, write_source
-from tests.support.served import RunningService, running_service, settings
 from tests.support.site import Site
 
 
@@ -31,23 +29,6 @@ def slack(one_slack: RunningMock) -> RunningMock:
     """Return a mock Slack, on the machine's own time, to which nothing has been sent yet."""
     one_slack.reset()
     return one_slack
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> str:
-    """Return the URI of a source with three alerts of one channel."""
-    return write_source(tmp_path / "accounts.parquet", accounts(3))
-
-
-@pytest.fixture
-def service(request: pytest.FixtureRequest, tmp_path: Path, slack: RunningMock) -> Iterator[RunningService]:
-    """Serve the API before the mock Slack on a fresh database, as `pytest.mark.serves` has its settings."""
-    marker = request.node.get_closest_marker("serves")
-    changes = marker.kwargs if marker else {}
-    with running_service(
-        settings(tmp_path, slack_webhook_base_url=slack.webhook_base_url, **changes)
-    ) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

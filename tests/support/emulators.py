@@ -18,10 +18,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import count
+from typing import Any, Literal
 from urllib.parse import quote
 
 if __name__ != "__main__":
+    from service.sources.source import StorageAccess
     from tests.support.storage_proxy import Counters, Fault, Request, Traffic, running_proxy
 
 Kind = Literal["gs", "s3"]
@@ -37,6 +39,16 @@ class Emulator:
     _direct: str
     _traffic: "Traffic"
     _buckets: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def access(self, **changes: Any) -> "StorageAccess":
+        """Return how the service gets at it, but for `changes`."""
+        urls = {"gcs_endpoint_url": self.endpoint_url, "s3_endpoint_url": self.endpoint_url}
+        return StorageAccess(**{"gcs_token": "anon"} | urls | changes)
+
+    def new_bucket(self) -> str:
+        """Name a bucket that nobody uses."""
+        return f"bucket-{next(self._numbers)}"
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         """Store an object, uncounted; makes the bucket when it is new, replaces the object when it is not."""

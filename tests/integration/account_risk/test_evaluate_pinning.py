@@ -5,7 +5,7 @@ import io
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,14 +20,13 @@ from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
 from service.sources.pattern import FileKind
 from service.sources.source import Source, SourceFile, SourceReader, StorageAccess
-from tests.support.emulators import Emulator, running_gcs, running_s3
+from tests.support.emulators import Emulator
 from tests.support.evaluating import JANUARY, row, write
 from tests.support.histories import table
 
 GROUPS = 6
 LONG_AGO = (1_700_000_000, 1_700_000_000)
 MOMENTS = ["before a footer", "while a footer is read", "before the rows", "amid the rows", "after the rows"]
-_NUMBERS = itertools.count()
 
 
 class Meddled(Source):
@@ -173,31 +172,18 @@ def test_a_file_that_comes_in_mid_scan_is_the_next_scan_s(tmp_path: Path) -> Non
     assert source.meddled == 1
 
 
-@pytest.fixture(scope="module", params=["gs", "s3"])
-def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
-    """Run each of the two emulators once for this file."""
-    with (running_gcs if request.param == "gs" else running_s3)() as running:
-        yield running
-
-
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("into", ["another of the same size", "one that is no Parquet"])
 def test_an_object_that_changes_in_mid_scan_is_noticed(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, moment: str, into: str
+    emulator: Emulator, bucket: str, moment: str, into: str
 ) -> None:
     """By the precondition where it is heeded; the emulator of GCS ignores it; a second listing tells."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    bucket = f"pinned-{next(_NUMBERS)}"
     whole = content(50_000)
     other = content(60_000) if into.startswith("another") else bytes(len(whole))
     assert len(other) == len(whole)
     emulator.put(bucket, "t/a.parquet", whole)
-    access = StorageAccess(
-        gcs_token="anon", gcs_endpoint_url=emulator.endpoint_url, s3_endpoint_url=emulator.endpoint_url
-    )
     source = Meddled(
-        open_source(SourceUri.parse(f"{emulator.kind}://{bucket}/t/a.parquet"), access),
+        open_source(SourceUri.parse(f"{emulator.kind}://{bucket}/t/a.parquet"), emulator.access()),
         moment,
         lambda: emulator.put(bucket, "t/a.parquet", other),
     )

@@ -17,20 +17,20 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def hanging() -> Iterator[socket.socket]:
-    """Listen where nobody answers."""
+def silent() -> Iterator[socket.socket]:
+    """Listen where nobody answers unless the test does."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 
 
 @pytest.fixture
-def service(tmp_path: Path, slack: RunningMock, hanging: socket.socket) -> Iterator[RunningService]:
+def service(tmp_path: Path, slack: RunningMock, silent: socket.socket) -> Iterator[RunningService]:
     """Return a service that does one run at a time, and one preview."""
     given = settings(
         tmp_path,
         slack_webhook_base_url=slack.webhook_base_url,
         max_concurrent_runs=1,
-        s3_endpoint_url=f"http://127.0.0.1:{hanging.getsockname()[1]}",
+        s3_endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}",
         s3_anon=True,
         storage_timeout_s=60,
     )
@@ -96,20 +96,20 @@ def test_a_run_that_fails_leaves_its_place(
 
 
 def test_a_preview_beyond_the_limit_is_refused(
-    service: RunningService, body: dict[str, Any], hanging: socket.socket
+    service: RunningService, body: dict[str, Any], silent: socket.socket
 ) -> None:
     """Previews have places of their own: a run is possible meanwhile."""
     slow = body | {"source_uri": "s3://bucket/a.parquet"}
     with ThreadPoolExecutor() as pool:
         first = pool.submit(service.client.post, "/preview", json=slow)
-        with hanging.accept()[0]:
+        with silent.accept()[0]:
             # It is at work: it has come as far as the storage.
             assert refused(service.client.post("/preview", json=body))
             assert service.client.post("/runs", json=body).status_code == 200
             assert not first.done()
-        hanging.settimeout(0.1)
+        silent.settimeout(0.1)
         while not first.done():
             with suppress(TimeoutError):
-                hanging.accept()[0].close()
+                silent.accept()[0].close()
         assert first.result().status_code == 502
     assert service.client.post("/preview", json=body).status_code == 200

@@ -1,6 +1,7 @@
 """The allowed sources: prefixes, boundaries, `..` and links."""
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import pyarrow as pa
@@ -82,13 +83,17 @@ def fenced(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("link", ["link.parquet", "link"])
-@pytest.mark.parametrize("rest", ["", "/*", "/**", "/link*", "/link/outside.parquet", "/link.parquet"])
+@pytest.mark.parametrize(
+    ("link", "rest"),
+    [
+        *product(["link.parquet", "link"], ["", "/*", "/**", "/link*"]),
+        ("link.parquet", "/link.parquet"),
+        ("link", "/link/outside.parquet"),
+    ],
+)
 def test_links_that_lead_outside_are_refused(fenced: Path, link: str, rest: str) -> None:
     """A link inside an allowed folder does not open what it points at, however it is come by."""
     (fenced / "inside" / link).symlink_to(fenced / "outside" / ("" if link == "link" else "outside.parquet"))
-    if rest.startswith("/link") and "*" not in rest and not (fenced / f"inside{rest}").exists():
-        pytest.skip("this link is of the other kind")
     access = StorageAccess(allowed_sources=((fenced / "inside").as_uri(),))
     with (
         pytest.raises(SourceNotAllowedError),

@@ -211,7 +211,7 @@ def _answer(rows: Any, criteria: Criteria) -> Any:
 def _rows_of(path: Path) -> list[tuple[Any, ...]]:
     """Read a file by Arrow's own conversions, which share nothing with those that wrote it."""
     source = pq.ParquetFile(path).read()
-    columns = {}
+    columns: dict[str, list[Any]] = {}
     for name in COLUMNS:
         if name not in source.column_names:
             columns[name] = [None] * source.num_rows

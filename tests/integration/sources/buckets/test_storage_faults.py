@@ -1,12 +1,10 @@
 """Storage that is broken, slow, replaced or closed: each has its own error, in time, without secrets."""
 
-import itertools
 import json
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,11 +19,10 @@ from service.domain.errors import (
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
 from service.sources.source import Source, StorageAccess
-from tests.support.emulators import Emulator, running_gcs, running_s3
+from tests.support.emulators import Emulator
 from tests.support.listing import listed
 from tests.support.storage_proxy import Fault
 
-_NUMBERS = itertools.count()
 ANONYMOUS = "anon"
 CANARY = "canary-SECRET-4711"
 CONTENT = bytes(range(256)) * 2048
@@ -34,34 +31,11 @@ SLACK_S = 30.0
 """What a busy machine may add."""
 
 
-@pytest.fixture(scope="module", params=["gs", "s3"])
-def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
-    """Run each of the two emulators once for this file."""
-    with (running_gcs if request.param == "gs" else running_s3)() as running:
-        yield running
-
-
 @pytest.fixture
-def uri(emulator: Emulator) -> str:
+def uri(emulator: Emulator, bucket: str) -> str:
     """Store one object and name it."""
-    bucket = f"faults-{next(_NUMBERS)}"
-    emulator.reset()
     emulator.put(bucket, "t/a.parquet", CONTENT)
     return f"{emulator.kind}://{bucket}/t/a.parquet"
-
-
-@pytest.fixture(autouse=True)
-def aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give AWS credentials, one of which must never be seen again."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
-
-
-@pytest.fixture
-def hanging() -> Iterator[str]:
-    """Listen where nobody ever answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 def opened(uri: str, endpoint: str, *, token: str | None = ANONYMOUS, timeout_s: float = 10.0) -> Source:
@@ -139,11 +113,10 @@ def test_a_refusal_is_told_as_one(emulator: Emulator, uri: str, status: int) -> 
     assert CANARY not in str(refusal.value)
 
 
+@pytest.mark.parametrize("emulator", ["s3"], indirect=True)
 def test_objects_that_are_not_public_are_refused_to_anonymous_readers(emulator: Emulator, uri: str) -> None:
-    """S3_ANON signs nothing, so a private object stays closed."""
-    if emulator.kind == "gs":
-        pytest.skip("the GCS emulator shows everything to everyone")
-    access = StorageAccess(s3_endpoint_url=emulator.endpoint_url, s3_anon=True)
+    """S3_ANON signs nothing, so a private object stays closed; the emulator of GCS shows all to everyone."""
+    access = emulator.access(s3_anon=True)
     with open_source(SourceUri.parse(uri), access) as source, pytest.raises(StorageAccessRefusedError):
         read(source)
 
