@@ -4,22 +4,17 @@ Secrets are typed so that they never print. An empty string counts as unset.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from email.errors import MessageError
-from email.policy import SMTP
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
     SecretStr,
-    StringConstraints,
     TypeAdapter,
     ValidationError,
     field_validator,
@@ -29,6 +24,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain.delivery_status import AmbiguousSends
 from service.domain.errors import BadSourceUriError
+from service.setting_types import (
+    Channel,
+    DatabaseUrl,
+    HeaderSecret,
+    HttpUrl,
+    MailAddresses,
+    SingleLine,
+    SingleLineSecret,
+    SmtpUrl,
+    WebhookBaseUrl,
+    WebhookUrl,
+)
 from service.sources.allowed import AllowedSources
 
 DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
@@ -39,70 +46,6 @@ DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
 
 _LONG_ENOUGH_PATH = 12
 """A shorter path of a URL is no secret that a webhook would have."""
-
-_HTTP_URL = re.compile(r"https?://[^\s/]\S*")
-_SMTP_URL = re.compile(r"smtps?://(?:[^\s/]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
-
-Channel = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^#?[^\s/?#.][^\s/?#]{0,79}$")]
-"""A Slack channel's name; it becomes one segment of the webhook's path, so it cannot be `..`."""
-
-
-def _http_url(secret: SecretStr) -> SecretStr:
-    # Secrets that come from a file often end with a newline.
-    url = secret.get_secret_value().strip().rstrip("/")
-    if not _HTTP_URL.fullmatch(url) or not _has_an_address(url):
-        raise ValueError("must be an http:// or https:// URL")
-    return SecretStr(url)
-
-
-def _base_url(secret: SecretStr) -> SecretStr:
-    if {"?", "#"} & set(secret.get_secret_value()):
-        raise ValueError("must be a URL without ? and #, because the channel is appended to it")
-    return secret
-
-
-def _smtp_url(secret: SecretStr) -> SecretStr:
-    # Without a host the mail library would turn to whatever listens on this machine.
-    url = secret.get_secret_value().strip().rstrip("/")
-    if not _SMTP_URL.fullmatch(url):
-        raise ValueError("must be an smtp:// or smtps:// URL with a host, user and password percent-encoded")
-    return SecretStr(url)
-
-
-def _has_an_address(url: str) -> bool:
-    """Return whether `url` has a host and a possible port."""
-    try:
-        return bool(urlsplit(url).hostname) and urlsplit(url).port != 0
-    except ValueError:
-        return False
-
-
-def _database_url(secret: SecretStr) -> SecretStr:
-    try:
-        urlsplit(secret.get_secret_value())
-    except ValueError:
-        raise ValueError("must be a database URL, user and password percent-encoded") from None
-    return secret
-
-
-def _mail_addresses(value: str) -> str:
-    # Parsed by the library that writes the notice: a wrong address is reported now, not when it is needed.
-    try:
-        header = SMTP.header_factory("To", value)
-        addresses = [] if header.defects else header.addresses
-        is_good = bool(addresses) and all(each.username and each.domain for each in addresses)
-    except (ValueError, IndexError, MessageError):  # IndexError: the library's own way with `a@`
-        is_good = False
-    if not is_good:
-        raise ValueError("must be an e-mail address")
-    return value
-
-
-WebhookUrl = Annotated[SecretStr, AfterValidator(_http_url)]
-WebhookBaseUrl = Annotated[WebhookUrl, AfterValidator(_base_url)]
-DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
-MailAddresses = Annotated[str, AfterValidator(_mail_addresses)]
-SmtpUrl = Annotated[SecretStr, AfterValidator(_smtp_url)]
 
 
 class _ConfigFile(BaseModel):
@@ -159,7 +102,7 @@ class Settings(BaseSettings):
     slack_webhook_url: WebhookUrl | None = Field(
         None, description="One webhook, and so one channel, for all alerts; the message then names its own."
     )
-    slack_auth_token: SecretStr | None = Field(
+    slack_auth_token: HeaderSecret | None = Field(
         None, description="Sent as `X-Mock-Slack-Token`, for a mock that requires it."
     )
     slack_messages_per_second: float = Field(
@@ -213,7 +156,7 @@ class Settings(BaseSettings):
     config_file: Path | None = Field(
         None, description='A JSON file with `{"regions": {…}}`, read when `REGION_CHANNELS` is unset.'
     )
-    details_base_url: str = Field(
+    details_base_url: HttpUrl = Field(
         "https://app.yourcompany.com/accounts", description="The message links to `{base}/{account_id}`."
     )
 
@@ -237,20 +180,23 @@ class Settings(BaseSettings):
     source_max_files: int = Field(
         100_000, ge=1, description="Files and folders that one source may have; with more it is refused."
     )
-    gcs_token: SecretStr | None = Field(
+    gcs_token: SingleLineSecret | None = Field(
         None, description="Unset: application default credentials; `anon`: none; or a key file's path."
     )
-    gcs_endpoint_url: str | None = Field(None, description="Endpoint for gs://, for example an emulator's.")
-    s3_endpoint_url: str | None = Field(None, description="Endpoint for s3://, for example an emulator's.")
+    gcs_endpoint_url: HttpUrl | None = Field(
+        None, description="Endpoint for gs://, for example an emulator's."
+    )
+    s3_endpoint_url: HttpUrl | None = Field(
+        None, description="Endpoint for s3://, for example an emulator's."
+    )
     s3_anon: bool = Field(default=False, description="Read s3:// without credentials.")
     scan_threads: int | None = Field(None, ge=1, le=256, description="Scan threads; unset: one per core.")
     memory_limit_mb: int | None = Field(
         None, ge=1, description="A scan that would need more memory fails and says what it needs."
     )
 
-    evaluate_on: str | None = Field(
+    evaluate_on: Annotated[SingleLine, Field(pattern=r"^(tcp|tls)://\S+$")] | None = Field(
         None,
-        pattern=r"^(tcp|tls)://\S+$",
         description="Dask scheduler to evaluate on, such as `tcp://scheduler:8786`; unset: this process.",
     )
 
@@ -285,7 +231,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: console on a terminal, JSON otherwise."
     )
-    google_cloud_project: str | None = Field(
+    google_cloud_project: SingleLine | None = Field(
         None,
         validation_alias=AliasChoices("google_cloud_project", "GOOGLE_CLOUD_PROJECT"),
         description="Project id for the trace field of log lines.",

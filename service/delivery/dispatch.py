@@ -16,7 +16,7 @@ from service.delivery.channels import Channels
 from service.delivery.lane import LONGEST_BACKOFF_S, Send, Stop, Wait, decide, has_free_sender, judge
 from service.delivery.lane_queue import QUEUE_SIZE, Delivery, OutgoingLane, outgoing_lanes
 from service.delivery.reporting import Answered, DeliveryReport
-from service.delivery.send_result import NotPosted, RateLimited, SendResult
+from service.delivery.send_result import NotPosted, RateLimited
 from service.delivery.slack import SlackSender
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
@@ -258,15 +258,18 @@ class Dispatch:
     async def _send(self, lane: OutgoingLane, delivery: Delivery) -> None:
         """Post one claimed message and note what becomes of it."""
         claimed_at = self._clock.now()
-        now = self._clock.monotonic()
-        result: SendResult
-        if now > min(delivery.send_by, self._last_claim_at) or now < lane.state.paused_until:
-            result = NotPosted()
-        else:
-            # Past the deadline nobody waits for an answer: the run has to end whatever Slack does.
-            patience = min(self._policy.timeout_s, self._deadline - now)
-            result = await self._sender.post(lane.url, delivery.entry.payload, timeout_s=patience)
-            delivery.posts += 1
+
+        def may_leave() -> bool:
+            now = self._clock.monotonic()
+            return lane.state.paused_until <= now <= min(delivery.send_by, self._last_claim_at)
+
+        # Past the deadline nobody waits for an answer: the run has to end whatever Slack does.
+        timeout_s = min(self._policy.timeout_s, self._deadline - self._clock.monotonic())
+        result = await self._sender.post(
+            lane.url, delivery.entry.payload, timeout_s=timeout_s, may_leave=may_leave
+        )
+        posted = not isinstance(result, NotPosted)
+        delivery.posts += posted
         now = self._clock.monotonic()
         verdict = judge(
             result,
@@ -286,7 +289,7 @@ class Dispatch:
             status=verdict.status,
             claimed_at=claimed_at,
             settled_at=settled_at,
-            posted=not isinstance(result, NotPosted),
+            posted=posted,
             reason=verdict.reason,
             message=verdict.message,
             http_status=getattr(result, "http_status", None),

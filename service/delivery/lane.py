@@ -17,6 +17,8 @@ BACKOFF_SPREAD: Final = 0.25
 LONGEST_BACKOFF_S: Final = BACKOFF_CAP_S * (1 + BACKOFF_SPREAD)
 RATE_LIMITS_PER_ALERT: Final = 10
 """The tenth 429 for one alert is the last."""
+SHORTAGE_PAUSE_S: Final = 1.0
+"""Where this machine has no descriptor left for a connection, its lane tries again so much later."""
 UNREACHABLE_IN_A_ROW: Final = 3
 """After so many alerts in a row failed because no connection formed, the destination is given up."""
 
@@ -118,6 +120,9 @@ def judge(  # noqa: C901, PLR0911  # one match over a closed family reads best w
         case InDoubt():
             return Verdict(status=DeliveryStatus.UNKNOWN, reason=result.reason, message=result.message)
         case NotPosted():
+            if result.reason is not None:
+                # Those that do have a connection go on.
+                lane.next_turn = max(lane.next_turn, now + SHORTAGE_PAUSE_S)
             return Verdict(status=DeliveryStatus.PENDING, again_at=now)
         case RateLimited():
             tries.rate_limits += 1

@@ -50,5 +50,8 @@ class InDoubt:
 class NotPosted:
     """Nothing left this process: the lane was paused, or the claim too old, when the sender came to it."""
 
+    reason: Reason | None = None
+    """`local_resources` where this machine could not open a connection."""
+
 
 SendResult = Sent | Retry | RateLimited | Rejected | InDoubt | NotPosted

@@ -7,26 +7,29 @@ An incoming webhook answers 200 with the body `ok`; its errors are a status and 
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from types import SimpleNamespace
 from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from service.delivery.send_result import InDoubt, RateLimited, Rejected, Retry, SendResult, Sent
+from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
 from service.domain.delivery_status import Reason
 from service.runtime.clock import Clock
+from service.runtime.shortage import lacks_resources
 
 IDLE_CONNECTION_S: Final = 1.0
 """Connections idle for longer are not reused: a stale keep-alive would leave a POST in doubt."""
 BODY_LIMIT: Final = 64 * 1024
 LONGEST_RETRY_AFTER_S: Final = 10.0**9
+_WRITTEN_AT_ONCE: Final = 64 * 1024
+"""The client waits for the connection to take what is larger."""
 
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 _SLACK_ERROR = re.compile(r"[a-z][a-z_]{0,63}", re.ASCII)
@@ -53,38 +56,39 @@ class SlackSender:
         # A handful: one for each lane.
         self._destinations: dict[str, tuple[URL, str | None]] = {}
 
-    async def post(self, url: str, payload: str, *, timeout_s: float) -> SendResult:
+    async def post(
+        self, url: str, payload: str, *, timeout_s: float, may_leave: Callable[[], bool] = lambda: True
+    ) -> SendResult:
         """POST the JSON text `payload` and say what came of it; only cancellation is ever raised.
 
-        The result never carries the URL: it is a secret.
+        `may_leave` is asked as late as can be: when the connection is there and the first byte is about to be
+        written. The result never carries the URL: it is a secret.
         """
-        trace = SimpleNamespace(left=False)
+        if not may_leave():
+            return NotPosted()
+        message = _Message(payload, may_leave)
         try:
             destination, proxy = self._destination(url)
             async with self._session.post(
                 destination,
-                data=payload.encode(),
+                data=message,
                 proxy=proxy,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
-                trace_request_ctx=trace,
             ) as response:
-                if 200 <= response.status < 300:  # noqa: PLR2004  # the class of success
-                    return classify_success(response.status, await _body(response))
-                return classify_failure(
-                    response.status,
-                    await _error_body(response),
-                    retry_after=response.headers.get("Retry-After"),
-                    now=self._clock.now(),
-                )
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as problem:
-            return Retry(reason=Reason.SLACK_UNREACHABLE, message=f"no connection: {type(problem).__name__}")
+                return await self._classify_answer(response)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as problem:
-            if not trace.left:
-                what = f"no connection: {type(problem).__name__}"
-                return Retry(reason=Reason.SLACK_UNREACHABLE, message=what)
-            what = f"no complete answer: {type(problem).__name__}"
-            return InDoubt(reason=Reason.RESPONSE_LOST, message=what)
+            return _classify_error(problem, message)
+
+    async def _classify_answer(self, response: aiohttp.ClientResponse) -> SendResult:
+        if 200 <= response.status < 300:  # noqa: PLR2004  # the class of success
+            return classify_success(response.status, await _body(response))
+        return classify_failure(
+            response.status,
+            await _error_body(response),
+            retry_after=response.headers.get("Retry-After"),
+            now=self._clock.now(),
+        )
 
     def _destination(self, url: str) -> tuple[URL, str | None]:
         """Return a URL, parsed, and its proxy; remembered, since nothing of it changes."""
@@ -94,11 +98,32 @@ class SlackSender:
         return known
 
 
+class _Message(aiohttp.BytesPayload):
+    """A request's body, which the client writes in one piece with the headers, and only here."""
+
+    def __init__(self, payload: str, may_leave: Callable[[], bool]) -> None:
+        super().__init__(payload.encode())
+        self._may_leave = may_leave
+        self.has_left = False
+        self.is_held_back = False
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Write headers and body, or, where the message may not leave any more, nothing."""
+        if not self._may_leave():
+            self.is_held_back = True
+            raise ValueError("the message may not leave any more")
+        self.has_left = True
+        try:
+            await super().write_with_length(writer, content_length)
+        except aiohttp.ClientConnectionResetError:
+            # The connection was found closed, and nothing written, unless a large body was under way.
+            self.has_left = (self.size or 0) > _WRITTEN_AT_ONCE
+            raise
+
+
 @asynccontextmanager
 async def open_slack(*, concurrency: int, auth_token: str | None, clock: Clock) -> AsyncIterator[SlackSender]:
     """Open this process's connections; proxy and certificate variables of the environment are honoured."""
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(_note_that_it_left)
     headers = {"Content-Type": "application/json; charset=utf-8"}
     if auth_token is not None:
         headers["X-Mock-Slack-Token"] = auth_token
@@ -112,9 +137,20 @@ async def open_slack(*, concurrency: int, auth_token: str | None, clock: Clock) 
         # The proxy is looked up here: aiohttp would ask the environment anew for every message, in a thread,
         # and would send what ~/.netrc holds along.
         trust_env=False,
-        trace_configs=[trace],
     ) as session:
         yield SlackSender(session, clock)
+
+
+def _classify_error(problem: Exception, message: _Message) -> SendResult:
+    """Say what it means that there is no answer."""
+    name = type(problem).__name__
+    if message.has_left:
+        return InDoubt(reason=Reason.RESPONSE_LOST, message=f"no complete answer: {name}")
+    if message.is_held_back:
+        return NotPosted()
+    if lacks_resources(problem):
+        return NotPosted(reason=Reason.LOCAL_RESOURCES)
+    return Retry(reason=Reason.SLACK_UNREACHABLE, message=f"no connection: {name}")
 
 
 def classify_success(status: int, body: bytes) -> SendResult:
@@ -182,12 +218,6 @@ def _proxy_for(url: str) -> str | None:
     if parts.hostname is not None and proxy_bypass(parts.hostname):
         return None
     return getproxies().get(parts.scheme)
-
-
-async def _note_that_it_left(
-    _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
-) -> None:
-    context.trace_request_ctx.left = True
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

@@ -133,6 +133,8 @@ class Reason(StrEnum):
     SERVER_ERROR = "server_error"
     RATE_LIMITED = "rate_limited"
     SLACK_UNREACHABLE = "slack_unreachable"
+    LOCAL_RESOURCES = "local_resources"
+    """This machine has no descriptor or memory left for a connection: only why a lane pauses."""
     RESPONSE_LOST = "response_lost"
     """The request may have arrived, but no complete answer came back."""
     INTERRUPTED = "interrupted"

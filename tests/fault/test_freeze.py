@@ -4,12 +4,13 @@ import random
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.processes import Running, run_command, service
+from tests.support.processes import Running, mock_process, run_command, service, started
 from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by
 from tests.support.waiting import wait_until
 
@@ -59,6 +60,30 @@ def test_a_frozen_run_that_was_resumed_elsewhere_posts_nothing_afterwards(
     assert slack.stats().total.requests == requests
     site.assert_sound(accepted_by(slack), doubts=SENDERS)
     assert site.runs() == [("succeeded", None)]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_was_claimed_before_a_freeze_is_not_posted_after_it(tmp_path: Path, seed: int) -> None:
+    """Frozen with 64 claims in hand, its doubts resent by another run meanwhile, it posts none of them."""
+    chance = random.Random(seed)  # noqa: S311  # picks a moment
+    with mock_process(tmp_path) as (slack, _):
+        site = Site(folder=tmp_path, webhook_base_url=slack.webhook_base_url, count=2_000)
+        env = site.env(slack_concurrency=64)
+        with run_command(site.source, folder=site.folder, env=env) as frozen:
+            target = chance.randrange(1, site.count // 2)
+            wait_until(lambda: slack.stats().total.requests >= target, what="enough have left")
+            time.sleep(chance.uniform(0, 0.03))
+            _freeze_between_transactions(frozen, site)
+            overtaking = site.run(slack_concurrency=64)
+            settle = ("-m", "service", "settle", "--run", overtaking["run_id"], "--as", "resend")
+            with started(settle, folder=site.folder, env=env) as settling:
+                assert settling.exit_code() == 0, settling.log.read_text()
+            assert site.run()["alerts_sent"] == overtaking["unknown"] <= 64
+            requests = slack.stats().total.requests
+            frozen.thaw()
+            assert frozen.exit_code() == 1
+        assert slack.stats().total.requests == requests
+    assert set(site.statuses().values()) == {"sent"}
 
 
 def _freeze_between_transactions(run: Running, site: Site) -> None:

@@ -1,4 +1,4 @@
-"""Full disks and databases under a run: it fails clearly, and nothing is lost or sent twice."""
+"""Full disks, databases and tables of descriptors under a run: nothing is lost or sent twice."""
 
 import resource
 import sqlite3
@@ -68,6 +68,23 @@ def _stands_still(slack: RunningMock) -> bool:
     before = slack.stats().total.requests
     threading.Event().wait(0.5)
     return slack.stats().total.requests == before
+
+
+def test_a_run_without_a_descriptor_left_waits_for_one(site: Site, slack: RunningMock) -> None:
+    """While this machine lets it open no connection nothing is sent, failed or doubted; then it goes on."""
+    slack.script(AMER, Step(delay_s=0.05, headers={"Connection": "close"}, times=1_000))
+    with run_command(site.source, folder=site.folder, env=site.env(**PATIENT)) as run:
+        wait_until(lambda: slack.stats().total.requests >= 8, what="some have left")
+        limits = resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+        wait_until(lambda: _stands_still(slack), what="nothing leaves any more")
+        held_back = slack.stats().total.requests
+        threading.Event().wait(12)  # longer than the retries of one alert
+        assert slack.stats().total.requests == held_back
+        resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE, limits)
+        assert run.exit_code() == 0, run.log.read_text()
+    assert site.runs() == [("succeeded", None)]
+    site.assert_sound(accepted_by(slack), doubts=0)
 
 
 async def test_a_database_that_reaches_its_limit(

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from service import settings
+from service import setting_types
 from service.delivery import slack
 from service.domain import month, source_uri
 from service.domain.errors import BadSourceUriError
@@ -71,11 +71,11 @@ REGISTERED: Final = {
     "domain.source_uri:_QUERY": Attack(source_uri._QUERY.search, ("?", "a", "#", "/")),
     "domain.source_uri:_SECRET": Attack(source_uri._SECRET.search, ("sv", "sig", "access_", "-", "api")),
     "domain.source_uri:_ENCODED_WILDCARD": Attack(source_uri._ENCODED_WILDCARD.search, ("%", "2", "A")),
-    "settings:_HTTP_URL": Attack(
-        settings._HTTP_URL.fullmatch, ("a", "/", "@", " "), ("https://", "http://a")
+    "setting_types:_HTTP_URL": Attack(
+        setting_types._HTTP_URL.fullmatch, ("a", "/", "@", " "), ("https://", "http://a")
     ),
-    "settings:_SMTP_URL": Attack(
-        settings._SMTP_URL.fullmatch, ("a", "@", ":", "[", "1"), ("smtp://", "smtps://[")
+    "setting_types:_SMTP_URL": Attack(
+        setting_types._SMTP_URL.fullmatch, ("a", "@", ":", "[", "1"), ("smtp://", "smtps://[")
     ),
     "sources.parquet.text:_LOOKS_ESCAPED": Attack(parquet_text._LOOKS_ESCAPED.search, ("\\", "x", "0")),
     "sources.parquet.zones:_OFFSET": Attack(zones._OFFSET.fullmatch, ("UTC", "+", "0", ":")),

@@ -170,6 +170,45 @@ def test_what_is_no_http_url_is_refused(load: Load, name: str, url: str) -> None
     assert "c4" not in f"{error.value} {error.value!r}"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SLACK_AUTH_TOKEN", "t0ken"),
+        ("DATABASE_URL", "sqlite:///x.db"),
+        ("GCS_TOKEN", "anon"),
+        ("GCS_ENDPOINT_URL", "http://127.0.0.1:9023"),
+        ("S3_ENDPOINT_URL", "http://127.0.0.1:9000"),
+        ("DETAILS_BASE_URL", "https://app.example.com/accounts"),
+        ("EVALUATE_ON", "tcp://scheduler:8786"),
+        ("SUPPORT_EMAIL", "a@b.example.com"),
+        ("GOOGLE_CLOUD_PROJECT", "project-1"),
+    ],
+)
+def test_what_becomes_a_header_or_a_url_is_one_clean_line(load: Load, name: str, value: str) -> None:
+    """Space and line breaks around it are dropped; inside it they are refused by the setting's name."""
+    loaded = getattr(load(**{name: f" {value}\r\n"}), name.lower())
+    assert getattr(loaded, "get_secret_value", lambda: loaded)() == value
+    for inside in ("\nX-Evil: c4nary", "\x7fc4nary", "\x1bc4nary"):
+        with pytest.raises(ValidationError, match=name.lower()) as error:
+            load(**{name: f"{value}{inside}"})
+        assert "c4nary" not in f"{error.value} {error.value!r}"
+
+
+@pytest.mark.parametrize("value", ["t\u00f6ken", "tok\u20acn", "\n", " "])
+def test_a_token_is_what_a_header_can_carry(load: Load, value: str) -> None:
+    """Anything else would end each message before it left."""
+    with pytest.raises(ValidationError, match="slack_auth_token"):
+        load(SLACK_AUTH_TOKEN=value)
+
+
+@pytest.mark.parametrize("name", ["DETAILS_BASE_URL", "GCS_ENDPOINT_URL", "S3_ENDPOINT_URL"])
+@pytest.mark.parametrize("value", ["app.example.com", "javascript:alert(1)", "http://", "https://a b"])
+def test_other_urls_are_http_urls_too(load: Load, name: str, value: str) -> None:
+    """A link that leads nowhere is refused at the start, not clicked by everybody."""
+    with pytest.raises(ValidationError, match=name.lower()):
+        load(**{name: value})
+
+
 @pytest.mark.parametrize("end", ["?c4nary=1", "#c4nary"])
 def test_a_base_to_which_no_channel_can_be_appended_is_refused(load: Load, end: str) -> None:
     """Behind a `?` or `#` the channel would be lost, and one webhook would get the alerts of all regions."""

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -49,6 +49,14 @@ class SqliteDatabase:
     async def open(self) -> None:
         """Connect, and put the file into WAL mode for all connections; raises DatabaseUnusableError."""
         await _in_thread(self._writing, self._switch_to_wal)
+        await _in_thread(self._reading, self._open_readers)
+
+    def _open_readers(self) -> None:
+        """Open them all now: where descriptors run short nothing more of the file has to be opened."""
+        with ExitStack() as stack:
+            for _ in range(_READERS):
+                connection = stack.enter_context(self._readers.connect())
+                connection.exec_driver_sql("PRAGMA schema_version")  # opens the log as well
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent snapshot; see `Database.read`."""
@@ -196,6 +204,7 @@ def _set_up_reader(connection: Any, _record: object) -> None:
 def _set_up_writer(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA temp_store=MEMORY")  # a large statement needs no file of its own
     cursor.close()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import datetime as dt
 import ipaddress
+import resource
 import socket
 import ssl
 import struct
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from service.delivery import slack
-from service.delivery.send_result import InDoubt, Rejected, Retry, SendResult, Sent
+from service.delivery.send_result import InDoubt, NotPosted, Rejected, Retry, SendResult, Sent
 from service.delivery.slack import SlackSender, open_slack
 from service.domain.delivery_status import Reason
 from service.runtime.clock import SystemClock
@@ -200,6 +201,44 @@ async def test_a_request_waiting_for_a_connection_never_left(sender: SlackSender
         for result in await asyncio.gather(*holding):
             assert_in_doubt(result)
     assert arrived.empty()
+
+
+async def test_a_message_whose_time_is_up_when_it_has_its_connection_stays(sender: SlackSender) -> None:
+    """It is asked once more as the first byte would be written, and then not a byte of it leaves."""
+    received: list[bytes] = []
+    answers = iter((True, False))
+
+    async def converse(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        received.append(await reader.read())
+
+    async with server(converse) as port:
+        url = f"http://127.0.0.1:{port}{PATH}"
+        result = await sender.post(url, "{}", timeout_s=10, may_leave=lambda: next(answers))
+    assert result == NotPosted()
+    assert received == [b""]
+
+
+async def test_a_header_that_cannot_be_sent_is_no_doubt() -> None:
+    """What goes wrong while the request is put together never left, whatever the library calls it."""
+    async with (
+        server(answering(OK)) as port,
+        open_slack(concurrency=1, auth_token="t0ken\n", clock=SystemClock()) as sender,
+    ):
+        assert_never_left(await post(sender, port))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_shortage_of_our_own_is_not_the_destinations(sender: SlackSender, host: str) -> None:
+    """Without a descriptor for a connection, or for asking where it goes, nothing is said about Slack."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with server(answering(OK)) as port:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            short = await post(sender, port, host=host)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert short == NotPosted(reason=Reason.LOCAL_RESOURCES)
+        assert await post(sender, port, host=host) == Sent(http_status=200)
 
 
 # What may have left

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import aiohttp
 import pytest
@@ -122,15 +124,32 @@ async def test_what_may_have_left_is_in_doubt(
     sender: SlackSender, problem: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same errors after the request has begun to leave: Slack may or may not have it."""
-
-    def leaves_and_fails(*_: Any, trace_request_ctx: SimpleNamespace, **__: Any) -> Any:
-        trace_request_ctx.left = True
-        raise problem
-
-    monkeypatch.setattr(sender._session, "post", leaves_and_fails)
+    monkeypatch.setattr(sender._session, "post", _writing(AsyncMock(), then=problem))
     assert await post(sender) == InDoubt(
         reason=Reason.RESPONSE_LOST, message=f"no complete answer: {type(problem).__name__}"
     )
+
+
+async def test_a_connection_found_closed_took_nothing(
+    sender: SlackSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that the server has closed before the first byte leaves no doubt."""
+    closed = aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+    monkeypatch.setattr(sender._session, "post", _writing(AsyncMock(write=AsyncMock(side_effect=closed))))
+    assert isinstance(await post(sender), Retry)
+
+
+def _writing(writer: AsyncMock, *, then: Exception | None = None) -> Callable[..., Any]:
+    """Return the client's `post` over a connection that `writer` stands for."""
+
+    @asynccontextmanager
+    async def posting(*_: Any, data: aiohttp.BytesPayload, **__: Any) -> AsyncIterator[None]:
+        await data.write_with_length(writer, data.size)
+        if then is not None:
+            raise then
+        yield
+
+    return posting
 
 
 async def test_cancellation_is_not_swallowed(slack: aioresponses, sender: SlackSender) -> None:
@@ -146,5 +165,5 @@ async def test_what_is_posted(slack: aioresponses, sender: SlackSender) -> None:
     await sender.post(URL, '{"text": "é"}', timeout_s=5)
     (((method, url), (call,)),) = slack.requests.items()
     assert (method, str(url)) == ("POST", URL)
-    assert call.kwargs["data"] == '{"text": "é"}'.encode()
+    assert call.kwargs["data"].decode() == '{"text": "é"}'
     assert call.kwargs["allow_redirects"] is False

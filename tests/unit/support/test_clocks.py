@@ -18,6 +18,13 @@ def test_every_clock_is_a_clock() -> None:
         assert 0 <= clock.jitter() < 1
 
 
+def test_the_machines_clock_goes_on_while_it_is_suspended() -> None:
+    """Of Linux's clocks it is the one that counts the time in which the machine slept."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    before, now = time.clock_gettime(clock), SystemClock().monotonic()
+    assert before <= now <= time.clock_gettime(clock)
+
+
 async def test_made_up_time_passes_by_sleeping() -> None:
     """An hour's sleep takes no time and moves both readings by an hour."""
     clock = ManualClock()
