@@ -34,5 +34,7 @@ VOLUME /var/lib/risk-alerts
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
   CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/live', timeout=4)"]
+# It listens to all, since only so can a port be published; what may be asked for by other names than localhost is
+# for ALLOWED_HOSTS to say, and who can reach the port for the one who publishes it.
 # A batch job names its own command: `docker run IMAGE risk-alerts run SOURCE --month current`.
 CMD ["sh", "-c", "exec risk-alerts serve --host 0.0.0.0 --port \"$PORT\""]

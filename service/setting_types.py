@@ -12,6 +12,16 @@ from pydantic import AfterValidator, SecretStr, StringConstraints
 _HTTP_URL = re.compile(r"https?://[^\s/]\S*")
 _SMTP_URL = re.compile(r"smtps?://(?:[^\s/]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
 
+HostName = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        to_lower=True,
+        pattern=r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])$",
+    ),
+]
+"""A host as a `Host` header names it, without its port; `*.` before it stands for all names that end so."""
+
 Channel = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^#?[^\s/?#.][^\s/?#]{0,79}$")]
 """A Slack channel's name; it becomes one segment of the webhook's path, so it cannot be `..`."""
 

@@ -28,6 +28,7 @@ from service.setting_types import (
     Channel,
     DatabaseUrl,
     HeaderSecret,
+    HostName,
     HttpUrl,
     MailAddresses,
     SingleLine,
@@ -206,6 +207,11 @@ class Settings(BaseSettings):
         ge=1,
         le=1_000,
         description="Most concurrent runs of the API, and most previews; more are answered 429.",
+    )
+
+    allowed_hosts: tuple[HostName, ...] | None = Field(
+        None,
+        description="JSON list of hosts that requests may name beside loopback: `name`, `*.name` or `*`.",
     )
 
     # The database

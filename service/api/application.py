@@ -7,6 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from service.api.access import AccessMiddleware
 from service.api.context import Context
 from service.api.errors import install_error_handlers
 from service.api.middleware import TracingMiddleware
@@ -38,6 +39,7 @@ def create_app(
         # A path is right or wrong; redirecting a POST hides the mistake.
         redirect_slashes=False,
     )
+    api.add_middleware(AccessMiddleware, allowed_hosts=settings.allowed_hosts or ())
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     install_error_handlers(api, Redactor(settings.secrets()))
     for each in (runs, preview, alerts, health):

@@ -27,6 +27,30 @@ class InvalidRequestError(UsageError):
     example = "body.dry_rum: Extra inputs are not permitted"
 
 
+class MalformedRequestError(RefusedError):
+    """This is no HTTP request that can be understood; `Host` missing or repeated included."""
+
+    code = "malformed_request"
+    http_status = 400
+    example = "the header Host must name one host, and a port where it is not the usual one"
+
+
+class HostNotAllowedError(RefusedError):
+    """The request is addressed to a host that is neither loopback nor among `ALLOWED_HOSTS`."""
+
+    code = "host_not_allowed"
+    http_status = 421
+    example = "the host 'risk-alerts.example' is not among ALLOWED_HOSTS"
+
+
+class CrossSiteRequestError(RefusedError):
+    """A browser asks for another site to change something here."""
+
+    code = "cross_site_request"
+    http_status = 403
+    example = "another site may not change anything here"
+
+
 class NotFoundError(RefusedError):
     """There is no such path."""
 

@@ -11,10 +11,15 @@ from service.api.schemas.error import ErrorOut
 from service.api.schemas.health import UnhealthyOut
 from service.domain.errors import Kind, RiskAlertsError, errors_by_code
 
-REFUSALS: Final = ("bad_month", "bad_source_uri", "invalid_request", "body_too_large", "source_not_allowed")
-"""What a request about a source can be refused for."""
-SOURCE_FAILURES: Final = tuple(code for code, error in errors_by_code().items() if error.kind is Kind.SOURCE)
-STORE_FAILURES: Final = ("database_unusable", "internal_error")
+EVERYWHERE: Final = ("malformed_request", "host_not_allowed", "internal_error")
+"""What any request can be answered, and so for those below."""
+READING: Final = (*EVERYWHERE, "invalid_request", "database_unusable")
+CHANGING: Final = (*READING, "cross_site_request", "body_too_large")
+SOURCE: Final = (
+    *("bad_month", "bad_source_uri", "source_not_allowed"),
+    *(code for code, error in errors_by_code().items() if error.kind is Kind.SOURCE),
+)
+"""What a request about a source can be answered besides."""
 
 
 def answers(
@@ -64,10 +69,9 @@ def fill_in_examples(document: dict[str, Any]) -> dict[str, Any]:
     values = examples() | {code: _example(error) for code, error in errors_by_code().items()}
     for operation in (each for item in document["paths"].values() for each in item.values()):
         for response in operation["responses"].values():
-            # FastAPI announces errors as event streams, too, where that is what a route answers.
-            response["content"] = {
-                name: each for name, each in response["content"].items() if "examples" in each
-            }
+            if len(response["content"]) > 1 and "application/json" in response["content"]:
+                # FastAPI announces errors as event streams, too, where that is what a route answers.
+                response["content"].pop("text/event-stream", None)
             for content in response["content"].values():
                 named = content["examples"]
                 content["examples"] = {name: {"value": deepcopy(values[name])} for name in named}

@@ -9,8 +9,10 @@ from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Final
 
+import structlog
 import uvicorn
 
+from service.api.access import OPEN_TO_ALL, is_loopback
 from service.api.application import create_app
 from service.cli.command import with_settings
 from service.cli.exit_codes import OK, RUN_FAILED
@@ -34,6 +36,8 @@ def serve_api(*, host: str, port: int) -> int:
         configure_logging(
             level=settings.log_level, format=settings.log_format, redact=Redactor(settings.secrets())
         )
+        if not is_loopback(host):
+            structlog.get_logger().warning("open_to_all", host=host, detail=OPEN_TO_ALL)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         # uvicorn's faster loop, where it is installed.
         factory = uvicorn.Config("", log_config=None).get_loop_factory()

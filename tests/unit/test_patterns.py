@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from service import setting_types
+from service.api import access
 from service.delivery import slack
 from service.domain import month, source_uri
 from service.domain.errors import BadSourceUriError
@@ -63,6 +64,7 @@ def _walked(text: str) -> None:
 
 
 REGISTERED: Final = {
+    "api.access:_HOST": Attack(access._HOST.fullmatch, ("a", ".", ":", "[", "1"), ("", "[")),
     "delivery.slack:_SECONDS": Attack(slack._SECONDS.fullmatch, ("1", ".", "x"), ("", "1", ".")),
     "delivery.slack:_SLACK_ERROR": Attack(slack._SLACK_ERROR.fullmatch, ("a", "_", "A")),
     "domain.month:_SPELLING": Attack(month._SPELLING.fullmatch, ("2", "-", "01")),

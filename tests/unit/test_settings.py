@@ -48,6 +48,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "memory_limit_mb": None,
     "evaluate_on": None,
     "max_concurrent_runs": 8,
+    "allowed_hosts": None,
     "database_url": SecretStr("sqlite:///data/risk_alerts.db"),
     "allow_ephemeral_database": False,
     "k_service": None,
@@ -251,6 +252,19 @@ def test_a_bad_file_of_webhooks_is_refused_without_what_is_in_it(
     with pytest.raises(ValidationError, match=r"SLACK_WEBHOOKS_FILE hooks\.json") as error:
         load(SLACK_WEBHOOKS_FILE="hooks.json")
     assert "c4nary" not in f"{error.value} {error.value!r}"
+
+
+@pytest.mark.parametrize("host", ["*", "Risk-Alerts", "*.run.app", " a.example ", "[::1]", "10.0.0.7"])
+def test_an_allowed_host_is_a_name(load: Load, host: str) -> None:
+    """As a Host header has it, in whatever case; a star stands for all names, or for all that end so."""
+    assert load(ALLOWED_HOSTS=json.dumps([host])).allowed_hosts == (host.strip().lower(),)
+
+
+@pytest.mark.parametrize("host", ["", "http://a", "a:80", "a/b", "a.*", "*a", "a b", "**", "[::1"])
+def test_what_no_host_header_names_is_refused(load: Load, host: str) -> None:
+    """A URL or a port would never match, and lock everybody out without a word."""
+    with pytest.raises(ValidationError, match="allowed_hosts"):
+        load(ALLOWED_HOSTS=json.dumps([host]))
 
 
 def test_a_database_url_that_cannot_be_taken_apart_is_refused(load: Load) -> None:

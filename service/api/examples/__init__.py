@@ -16,13 +16,13 @@ _HERE = Path(__file__).parent
 @cache
 def examples() -> dict[str, Any]:
     """Return every example by its name; raises OSError where this package was installed without them."""
-    run, restated, running, alert, preview, healthy = (
+    run, restated, running, alert, preview, health = (
         orjson.loads((_HERE / f"{name}.json").read_bytes())
-        for name in ("run", "restated", "running", "alert", "preview", "healthy")
+        for name in ("run", "restated", "running", "alert", "preview", "health")
     )
     events = {"progress": running["progress"], "run": run}
     return {
-        "healthy": healthy,
+        **health,
         "run": run,
         "run_id": run["run_id"],
         "run_in": {name: run[name] for name in ("source_uri", "month", "dry_run", "plan_digest")},

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 from service.api.context import Opened
 from service.api.errors import MAX_BODY_BYTES
 from service.api.examples import with_example
-from service.api.openapi import STORE_FAILURES, answers
+from service.api.openapi import CHANGING, READING, answers
 from service.api.schemas.alert import AlertOut, SettleIn
 from service.runs.settle_doubt import settle_alert
 
@@ -23,7 +23,7 @@ AlertId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("al
     "/alerts/{alert_id}",
     summary="Show what has become of an alert over all runs",
     tags=["alerts"],
-    responses=answers("alert_not_found", "invalid_request", *STORE_FAILURES, examples=["alert"]),
+    responses=answers("alert_not_found", *READING, examples=["alert"]),
 )
 async def get_alert(context: Opened, alert_id: AlertId) -> AlertOut:
     """Show where an alert stands, and who decided what about it and when."""
@@ -37,9 +37,7 @@ async def get_alert(context: Opened, alert_id: AlertId) -> AlertOut:
     responses=answers(
         "alert_not_found",
         "not_in_doubt",
-        "invalid_request",
-        "body_too_large",
-        *STORE_FAILURES,
+        *CHANGING,
         examples=["alert"],
     ),
 )

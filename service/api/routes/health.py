@@ -5,20 +5,30 @@ from fastapi.responses import JSONResponse
 
 from service.api.context import Opened
 from service.api.errors import UnhealthyError
-from service.api.openapi import answers
+from service.api.openapi import EVERYWHERE, answers
 from service.api.schemas.health import HealthOut, LiveOut, ServiceOut, UnhealthyOut
 from service.domain.errors import DatabaseUnusableError
 
 router = APIRouter()
 
 
-@router.get("/", summary="Say what this is and where to go", tags=["health"])
+@router.get(
+    "/",
+    summary="Say what this is and where to go",
+    tags=["health"],
+    responses=answers(*EVERYWHERE, examples=["service"]),
+)
 async def what_this_is() -> ServiceOut:
     """Name the service and its pages."""
     return ServiceOut()
 
 
-@router.get("/live", summary="Say whether the process lives", tags=["health"])
+@router.get(
+    "/live",
+    summary="Say whether the process lives",
+    tags=["health"],
+    responses=answers("malformed_request", "internal_error", examples=["live"]),
+)
 async def live() -> LiveOut:
     """Answer, and nothing else: for liveness probes.
 
@@ -36,7 +46,7 @@ router.add_api_route("/live", live, methods=["HEAD"], include_in_schema=False)
     "/health",
     summary="Say whether the service can do its job",
     tags=["health"],
-    responses=answers(examples=["healthy"])
+    responses=answers("malformed_request", "internal_error", examples=["healthy"])
     | {
         UnhealthyError.http_status: {
             "model": UnhealthyOut,

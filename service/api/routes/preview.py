@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from service.api.context import Opened
 from service.api.errors import MAX_BODY_BYTES
-from service.api.openapi import REFUSALS, SOURCE_FAILURES, STORE_FAILURES, answers
+from service.api.openapi import CHANGING, SOURCE, answers
 from service.api.parameters import PreviewQuery
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunIn
@@ -21,11 +21,10 @@ router = APIRouter(max_body_size=MAX_BODY_BYTES)
     summary="Show what a run would send",
     tags=["preview"],
     responses=answers(
-        *REFUSALS,
-        *SOURCE_FAILURES,
+        *CHANGING,
+        *SOURCE,
         "too_many_runs",
         "ledger_imbalance",
-        *STORE_FAILURES,
         examples=["preview"],
     ),
 )

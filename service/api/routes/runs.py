@@ -13,7 +13,7 @@ from service.api import csv_alerts
 from service.api.context import Context, Opened
 from service.api.errors import MAX_BODY_BYTES, error_response
 from service.api.events import run_events
-from service.api.openapi import REFUSALS, SOURCE_FAILURES, STORE_FAILURES, answers
+from service.api.openapi import CHANGING, READING, SOURCE, answers
 from service.api.parameters import AlertsQuery, IdempotencyKey, RunId, RunsQuery, WithdrawnQuery
 from service.api.schemas.alert import AlertsOut, WithdrawalsOut
 from service.api.schemas.run import RunIn, RunOut, RunsOut, RunStartedOut
@@ -36,8 +36,8 @@ router = APIRouter(max_body_size=MAX_BODY_BYTES)
     summary="Run a month and wait until its alerts have been delivered",
     tags=["runs"],
     responses=answers(
-        *REFUSALS,
-        *SOURCE_FAILURES,
+        *CHANGING,
+        *SOURCE,
         "plan_changed",
         "idempotency_key_reused",
         "too_many_runs",
@@ -47,7 +47,6 @@ router = APIRouter(max_body_size=MAX_BODY_BYTES)
         "interrupted",
         "cancelled",
         "ledger_imbalance",
-        *STORE_FAILURES,
         examples=["run_started"],
     ),
     response_model=RunStartedOut,
@@ -99,7 +98,7 @@ async def _run(context: Context, request: RunRequest) -> str:
     "/runs",
     summary="List runs, newest first",
     tags=["runs"],
-    responses=answers("bad_month", "bad_cursor", "invalid_request", *STORE_FAILURES, examples=["runs"]),
+    responses=answers("bad_month", "bad_cursor", *READING, examples=["runs"]),
 )
 async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> RunsOut:
     """List the runs of all processes that share the database."""
@@ -116,7 +115,7 @@ async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> Ru
     "/runs/{run_id}",
     summary="Show a run",
     tags=["runs"],
-    responses=answers("run_not_found", "invalid_request", *STORE_FAILURES, examples=["run", "running"]),
+    responses=answers("run_not_found", *READING, examples=["run", "running"]),
 )
 async def get_run(context: Opened, run_id: RunId) -> RunOut:
     """Show what a run was asked, how far it has come, and what it did."""
@@ -131,8 +130,7 @@ async def get_run(context: Opened, run_id: RunId) -> RunOut:
     responses=answers(
         "run_not_found",
         "bad_cursor",
-        "invalid_request",
-        *STORE_FAILURES,
+        *READING,
         examples=["alerts", "restated"],
         csv="alerts_csv",
     ),
@@ -169,9 +167,7 @@ async def list_alerts(
     "/runs/{run_id}/cancel",
     summary="Cancel a run",
     tags=["runs"],
-    responses=answers(
-        "run_not_found", "run_finished", "invalid_request", *STORE_FAILURES, examples=["running"]
-    ),
+    responses=answers("run_not_found", "run_finished", *CHANGING, examples=["running"]),
 )
 async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
     """Cancel a run, wherever it runs: from this answer on none of its alerts is claimed any more.
@@ -188,9 +184,7 @@ async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
     "/runs/{run_id}/withdrawn",
     summary="List the alerts of earlier runs that are no longer in the data",
     tags=["runs"],
-    responses=answers(
-        "run_not_found", "bad_cursor", "invalid_request", *STORE_FAILURES, examples=["withdrawn"]
-    ),
+    responses=answers("run_not_found", "bad_cursor", *READING, examples=["withdrawn"]),
 )
 async def list_withdrawn(
     context: Opened, run_id: RunId, query: Annotated[WithdrawnQuery, Query()]
@@ -213,8 +207,7 @@ async def _known_run(context: Opened, run_id: RunId) -> RunRecord:
     response_description="Events until the run has finished.",
     responses=answers(
         "run_not_found",
-        "invalid_request",
-        *STORE_FAILURES,
+        *READING,
         examples=["events"],
         media_type="text/event-stream",
     ),

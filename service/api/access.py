@@ -1,0 +1,94 @@
+"""Access: which hosts a request may be addressed to, and which sites may have a browser change something.
+
+Nobody is asked who they are, so a person's browser must not act here for a stranger: neither under
+a name that the stranger points to this machine (DNS rebinding: the `Host` allow list), nor for a form
+or a script of another site (`Origin`, `Sec-Fetch-Site`).
+"""
+
+import re
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api.errors import (
+    CrossSiteRequestError,
+    HostNotAllowedError,
+    MalformedRequestError,
+    error_response,
+)
+from service.domain.errors import RefusedError
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""Always allowed: no stranger's name is among them."""
+PROBES: Final = frozenset({"/health", "/live"})
+"""Load balancers ask them under the address of the instance, whatever that is."""
+
+OPEN_TO_ALL: Final = (
+    "nobody is asked who they are: anybody who can reach this port can start and cancel runs, read "
+    "every alert and settle doubts; let only those reach it who may, or put something in front of it "
+    "that asks"
+)
+"""What has to be said of an address that others than this machine can reach."""
+
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]*)(?::(?P<port>\d{0,5}))?", re.IGNORECASE)
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach what listens on `host`, an address or a name."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class AccessMiddleware:
+    """Rejects requests for other hosts, and those with which another site would change something."""
+
+    def __init__(self, app: ASGIApp, *, allowed_hosts: Iterable[str]) -> None:
+        self._app = app
+        hosts = frozenset(allowed_hosts)
+        self._hosts = LOOPBACK | hosts
+        self._suffixes = tuple(host.removeprefix("*") for host in hosts if host.startswith("*"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or reject it."""
+        app: ASGIApp = self._app
+        if scope["type"] == "http":
+            try:
+                self._check(scope, Headers(scope=scope))
+            except RefusedError as refusal:
+                app = error_response(type(refusal), refusal.detail)
+        await app(scope, receive, send)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        hosts = headers.getlist("host")
+        if not hosts and scope["http_version"] == "1.0":
+            # As some load balancers probe.
+            hosts = [""]
+        if len(hosts) != 1 or not (host := _HOST.fullmatch(hosts[0])):
+            raise MalformedRequestError(MalformedRequestError.example)
+        if scope["path"] not in PROBES and not self._is_allowed(host["name"].lower().removesuffix(".")):
+            raise HostNotAllowedError(f"the host {host['name'][:60]!r} is not among ALLOWED_HOSTS")
+        if scope["method"] not in _READING and _is_from_another_site(headers, hosts[0]):
+            raise CrossSiteRequestError("another site may not change anything here")
+
+    def _is_allowed(self, name: str) -> bool:
+        return name in self._hosts or name.endswith(self._suffixes)
+
+
+def _is_from_another_site(headers: Headers, host: str) -> bool:
+    """Return whether a browser makes the request for another site; whatever is no browser says neither."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    scheme, _, authority = origin.lower().partition("://")
+    port = f":{_DEFAULT_PORTS.get(scheme)}"
+    return authority.removesuffix(port) != host.lower().removesuffix(port)
