@@ -210,6 +210,13 @@ class SourceNotParquetError(SourceError):
     example = "monthly_account_status.parquet is truncated"
 
 
+class UnsupportedTableFormatError(SourceError):
+    """The folder is a Delta Lake, Iceberg or Hudi table: its files also hold rows that it has no more."""
+
+    code = "unsupported_table_format"
+    example = "s3://lake/accounts is a table of Delta Lake (it has _delta_log/)"
+
+
 class SchemaMismatchError(SourceError):
     """Columns are missing or of another type; the detail names all of them, expected and found."""
 

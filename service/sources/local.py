@@ -18,6 +18,7 @@ import pyarrow as pa
 from service.domain.errors import (
     SourceChangedError,
     SourceError,
+    SourceNotAllowedError,
     SourceNotFoundError,
     SourceTooManyFilesError,
     StorageAccessRefusedError,
@@ -29,6 +30,7 @@ from service.sources.allowed import AllowedSources, real_path
 from service.sources.listing import Listing, printable
 from service.sources.pattern import FileKind, Reached, SourcePattern
 from service.sources.source import Source, SourceFile, SourceReader, StorageAccess, nothing_found
+from service.sources.table_format import tables_around
 
 _MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 """What could not be there however often it is tried; the rest may be a disk's bad day."""
@@ -83,6 +85,7 @@ class LocalSource(Source):
             status = Path(self._real(self._uri.base)).stat()
             single = not self._uri.is_glob and not self._uri.is_folder
             if stat.S_ISDIR(status.st_mode):
+                self._refuse_table_around(pattern.kind, listing)
                 self._walk(pattern, listing)
             elif single and stat.S_ISREG(status.st_mode):
                 name = self._uri.base.rpartition("/")[2]
@@ -106,6 +109,7 @@ class LocalSource(Source):
                 listing.look()
                 is_link = entry.is_symlink()
                 if _is_folder(entry):
+                    self._refuse_table(folder.path, entry.name, pattern.kind, listing)
                     inner = self._into(folder, entry, pattern)
                     if inner.reached:
                         listing.enter()
@@ -126,6 +130,24 @@ class LocalSource(Source):
                         name = folder.name + entry.name
                         listing.add(path=entry.path, size=status.st_size, name=name, version=_version(status))
             before.append(folder.reached)
+
+    def _refuse_table_around(self, kind: FileKind, listing: Listing) -> None:
+        for folder in tables_around(self._uri.base):
+            for table in kind.tables:
+                with suppress(OSError, SourceNotAllowedError):
+                    # What lies outside of the fence, or is closed to this service, is not looked at.
+                    self._real(f"{folder}/{table.folder}")
+                    self._refuse_table(folder, table.folder, kind, listing)
+
+    def _refuse_table(self, folder: str, inner: str, kind: FileKind, listing: Listing) -> None:
+        """Raise UnsupportedTableFormatError where `inner` has the log that makes a table of `folder`."""
+        table = kind.table_with(inner)
+        if table is None:
+            return
+        for entry in _entries(f"{folder}/{inner}"):
+            listing.look()
+            if table.is_log(entry.name):
+                raise table.refused(printable(folder))
 
     def _into(self, folder: "_Folder", entry: os.DirEntry[str], pattern: SourcePattern) -> "_Folder":
         if folder.depth == _DEEPEST or len(os.fsencode(entry.path)) > _LONGEST_PATH:

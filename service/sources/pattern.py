@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
 from service.domain.source_uri import WILDCARDS
+from service.sources.table_format import TableFormat
 
 _ANY_DEPTH: Final = "**"
 _HIDDEN: Final = ("_", ".")
@@ -18,14 +19,21 @@ _HIDDEN: Final = ("_", ".")
 class FileKind:
     """Which files of a folder count: those of one format, by how their names end."""
 
-    suffix: str
+    suffixes: tuple[str, ...]
+    """In lower case; names may have them in any."""
+    tables: tuple[TableFormat, ...] = ()
+    """Formats of tables that keep files of this kind."""
 
     def takes(self, name: str) -> bool:
         """Whether the file called `name` is of this kind."""
-        return name.endswith(self.suffix)
+        return name.lower().endswith(self.suffixes)
+
+    def table_with(self, folder: str) -> TableFormat | None:
+        """Return the format that keeps its log in a folder called `folder`."""
+        return next((table for table in self.tables if table.folder == folder), None)
 
     def __str__(self) -> str:
-        return f"*{self.suffix}"
+        return " or ".join(f"*{suffix}" for suffix in self.suffixes)
 
 
 Reached: TypeAlias = frozenset[int]

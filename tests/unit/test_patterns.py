@@ -80,8 +80,11 @@ REGISTERED: Final = {
         setting_types._SMTP_URL.fullmatch, ("a", "@", ":", "[", "1"), ("smtp://", "smtps://[")
     ),
     "sources.parquet.text:_LOOKS_ESCAPED": Attack(parquet_text._LOOKS_ESCAPED.search, ("\\", "x", "0")),
-    "sources.parquet.zones:_OFFSET": Attack(zones._OFFSET.fullmatch, ("UTC", "+", "0", ":")),
+    "sources.parquet.zones:_OFFSET": Attack(zones._OFFSET.fullmatch, ("+", "0", ":", "UTC")),
     "sources.pattern:fnmatchcase": Attack(_walked, ("a", "b", "c", "\n"), ends=("", "!", "b")),
+    "sources.table_format:fnmatchcase": Attack(
+        lambda name: [table.is_log(name) for table in PARQUET.tables], ("a", ".metadata", ".json")
+    ),
     "store.sql:_NAME": Attack(sql._NAME.split, ("-- name: ", "a", " (sqlite)", "\n")),
     "store.sql:_ROWS": Attack(sql._ROWS.search, ("-- rows: ", "a", "\n")),
     "store.sql:_COMMENT": Attack(lambda text: sql._COMMENT.sub("", text), ("--", "a", "\n")),

@@ -11,16 +11,17 @@ from functools import cached_property
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from service.domain.errors import SourceNotFoundError, StorageUnreachableError
+from service.domain.errors import SourceNotFoundError, StorageAccessRefusedError, StorageUnreachableError
 from service.domain.source_uri import SourceUri
 from service.sources.allowed import AllowedSources
 from service.sources.buckets.bucket import Bucket, Page, StoredObject
 from service.sources.buckets.failure import FailureKind, StorageFailureError
 from service.sources.buckets.loop import StorageLoop
 from service.sources.buckets.object_reader import ObjectReader
-from service.sources.listing import Listing
+from service.sources.listing import Listing, printable
 from service.sources.pattern import FileKind, Reached, SourcePattern
 from service.sources.source import Source, SourceFile, SourceReader, StorageAccess, nothing_found
+from service.sources.table_format import TableFormat, tables_around
 
 _RETRY_DELAYS_S: Final = (0.1, 0.4, 1.6)
 """After a failure that may pass; all tries together stay within the time limit."""
@@ -69,22 +70,9 @@ class ObjectSource(Source):
             if single is not None:
                 self._add(listing, single, self._uri.base.rpartition("/")[2])
                 return tuple(listing.files)
-        folder = f"{self._uri.base}/" if self._uri.base else ""
-        is_empty = True
         pattern = SourcePattern(self._uri.segments, kind)
-        reached, reached_in = pattern.start(), ""
-        for page in self._pages(folder + pattern.literal_start()):
-            # A page without any object costs as much time as a full one.
-            listing.look(max(len(page.objects), _PAGE))
-            for stored in page.objects:
-                is_empty = False
-                name = stored.key[len(folder) :]
-                above, _, last = name.rpartition("/")
-                if above != reached_in:
-                    # Only the last one is kept: keys come in their order, folder by folder.
-                    reached, reached_in = _reached(pattern, above), above
-                if pattern.takes(reached, last):
-                    self._add(listing, stored, name)
+        self._refuse_table_around(pattern)
+        is_empty = self._walk(pattern, listing)
         if not listing.files:
             no_such = f"{self.uri} does not exist"
             raise SourceNotFoundError(
@@ -144,6 +132,56 @@ class ObjectSource(Source):
                 raise
 
         return self._wait(self._submit(self._attempt(stat)), self.uri)
+
+    def _walk(self, pattern: SourcePattern, listing: Listing) -> bool:
+        """List what the pattern means; returns whether there was nothing to choose from."""
+        folder = f"{self._uri.base}/" if self._uri.base else ""
+        is_empty = True
+        reached, reached_in = pattern.start(), ""
+        table: TableFormat | None = None
+        for page in self._pages(folder + pattern.literal_start()):
+            # A page without any object costs as much time as a full one.
+            listing.look(max(len(page.objects), _PAGE))
+            for stored in page.objects:
+                is_empty = False
+                name = stored.key[len(folder) :]
+                above, _, last = name.rpartition("/")
+                if above != reached_in:
+                    # Only the last one is kept: keys come in their order, folder by folder.
+                    reached, reached_in = _reached(pattern, above), above
+                    table = pattern.kind.table_with(above.rpartition("/")[2])
+                if table is not None and table.is_log(last):
+                    holder = above.rpartition("/")[0]
+                    if _reached(pattern, holder):
+                        raise table.refused(self._shown(f"{folder}{holder}"))
+                if pattern.takes(reached, last):
+                    self._add(listing, stored, name)
+        return is_empty
+
+    def _refuse_table_around(self, pattern: SourcePattern) -> None:
+        """Raise UnsupportedTableFormatError where the log lies in no folder that the listing shows."""
+        folders = [*tables_around(self._uri.base), *([self._uri.base] if pattern.literal_start() else ())]
+        logs = {
+            (folder, table): f"{folder}/{table.folder}/".removeprefix("/")
+            for folder in folders
+            for table in pattern.kind.tables
+        }
+
+        def first_page(prefix: str) -> Future[Page]:
+            return self._submit(self._attempt(lambda bucket: bucket.page(prefix, None)))
+
+        asked = [(log, first_page(prefix)) for log, prefix in logs.items()]
+        found: list[tuple[str, TableFormat]] = []
+        for log, page in asked:
+            # What is closed to this service is not looked at; what is not there the listing finds out.
+            with suppress(SourceNotFoundError, StorageAccessRefusedError):
+                names = (one.key.rpartition("/")[2] for one in self._wait(page, self.uri).objects)
+                found += [log] if any(map(log[1].is_log, names)) else []
+        for folder, table in found:
+            raise table.refused(self._shown(folder))
+
+    def _shown(self, folder: str) -> str:
+        return printable(f"{self._uri.scheme}://{self._uri.bucket}/{folder}".rstrip("/"))
 
     def _pages(self, prefix: str) -> Iterator[Page]:
         token: str | None = None

@@ -1,7 +1,7 @@
 """The partition keys: columns that a file's folders give, as Hive writes them (`month=2026-01-01`)."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import unquote
@@ -26,8 +26,11 @@ _ARROW: Final = {
 }
 
 
-def partition_keys(path: str, name: str, schema: SourceSchema) -> dict[str, Any]:
+def partition_keys(path: str, name: str, schema: SourceSchema, own: Container[str] = ()) -> dict[str, Any]:
     """Return the columns of `schema` that the folders of `path` give, as Arrow scalars.
+
+    Of a day that is one of the file's `own` columns only `YYYY-MM-DD` counts: in `year=2026/month=01` the
+    month is a part of another, and the folder is only a folder.
 
     Raises SchemaMismatchError if a value is not of its column's type, naming the file as `name`.
     """
@@ -36,6 +39,8 @@ def partition_keys(path: str, name: str, schema: SourceSchema) -> dict[str, Any]
         key, equals, text = folder.partition("=")
         column = unquote(key)
         if equals and column in schema.kinds:
+            if column in own and schema.kinds[column] is Kind.DAY and not _is_day(unquote(text)):
+                continue
             value = _cast(unquote(text), schema.kinds[column], name, column)
             if column in keys and not keys[column].equals(value):
                 raise SchemaMismatchError(f"{name}: two of its folders say different things about {column}")
@@ -65,6 +70,10 @@ def contradiction(name: str, column: str, value: Any) -> SchemaMismatchError:
     return SchemaMismatchError(
         f"{name}: its folder says {column}={value}, but the file itself says something else"
     )
+
+
+def _is_day(text: str) -> bool:
+    return text == _NULL or [part.isdigit() and len(part) for part in text.split("-")] == [4, 2, 2]
 
 
 def _cast(text: str, kind: Kind, name: str, column: str) -> Any:

@@ -149,7 +149,7 @@ class Scan:
             # Before anything else is asked of the metadata.
             check_footer(end[:-_TRAILER], file.name, bounds_of=places.get(wanted.day))
             schema = parquet.schema_arrow
-            keys = partition_keys(file.path, file.name, wanted)
+            keys = partition_keys(file.path, file.name, wanted, own=schema.names)
             problems = wanted.problems(schema, keys)
             if problems:
                 raise SchemaMismatchError(f"{file.name} does not fit: {'; '.join(problems)}")

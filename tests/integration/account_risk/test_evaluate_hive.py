@@ -64,6 +64,16 @@ def test_the_default_partition_is_null(tmp_path: Path) -> None:
     assert sum(answer.rows.invalid.values()) == 1
 
 
+@pytest.mark.parametrize("folder", ["month=01", "month=1", "month=Jan", "month=2026-01", "month=202601"])
+def test_a_month_that_is_a_part_of_another_is_only_a_folder(tmp_path: Path, folder: str) -> None:
+    """In `year=2026/month=01` the files have a month of their own, and that is theirs."""
+    write(tmp_path / "year=2026" / folder / "a.parquet", [row(), row("a2", DECEMBER)])
+    assert [alert.account_id for alert in evaluated(tmp_path).alerts] == ["a1"]
+    write(tmp_path / "bare" / "year=2026" / folder / "a.parquet", without(table([row()]), "month"))
+    with pytest.raises(SchemaMismatchError, match=r"found .* in the name of its folder"):
+        evaluated(tmp_path / "bare")
+
+
 def test_a_folder_that_contradicts_its_file(tmp_path: Path) -> None:
     """A column in both must say the same in both."""
     write(tmp_path / "same" / "month=2026-01-01" / "a.parquet", [row()])

@@ -37,6 +37,7 @@ def taken(*segments: str) -> set[str]:
 
 SHOWN = {
     "a.parquet",
+    "b.PARQUET",
     "month=2026-01-01/c.parquet",
     "month=2026-02-01/e.parquet",
     "deep/er/h.parquet",
@@ -48,8 +49,9 @@ SHOWN = {
     [
         ((), SHOWN),
         (("**",), SHOWN),
-        (("**", "*.parquet"), SHOWN),
+        (("**", "*.parquet"), SHOWN - {"b.PARQUET"}),
         (("*",), SHOWN),
+        (("*.PAR*",), {"b.PARQUET"}),
         (("*.parquet",), {"a.parquet"}),
         (("?.parquet",), {"a.parquet"}),
         (("[!b-z].parquet",), {"a.parquet"}),

@@ -131,7 +131,7 @@ def test_a_listing_ends_when_it_is_stopped(tmp_path: Path) -> None:
             stop.set()
 
     with opened(tmp_path) as source, pytest.raises(InterruptedRunError):
-        source.files(Stopping(".parquet"), stop)
+        source.files(Stopping((".parquet",)), stop)
     assert len(asked) == 1
 
 
@@ -151,7 +151,7 @@ def test_a_disk_that_does_not_answer_is_left_behind(tmp_path: Path, *, is_stoppe
     access = StorageAccess(timeout_s=60 if is_stopped else 0.2)
     error = InterruptedRunError if is_stopped else StorageUnreachableError
     with opened(tmp_path, access) as source, pytest.raises(error):
-        source.files(Hanging(".parquet"), stop)
+        source.files(Hanging((".parquet",)), stop)
     answers.set()
     # What was left behind ends as soon as the disk answers.
     walkers["a.parquet"].join(timeout=10)

@@ -6,7 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.domain.errors import SourceNotAllowedError, SourceNotFoundError, StorageAccessRefusedError
+from service.domain.errors import (
+    SourceNotAllowedError,
+    SourceNotFoundError,
+    StorageAccessRefusedError,
+    UnsupportedTableFormatError,
+)
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
 from service.sources.source import Source
@@ -85,7 +90,7 @@ def test_what_is_not_there_is_said(emulator: Emulator, bucket: str) -> None:
         (f"{bucket}/nope.parquet", f"{emulator.kind}://{bucket}/nope.parquet does not exist"),
         (f"{bucket}/nope/", "does not exist"),
         ("no-such-bucket/a.parquet", "bucket no-such-bucket does not exist"),
-        (f"{bucket}/t", "without any \\*.parquet file"),
+        (f"{bucket}/t", r"without any \*.parquet or \*.parq or \*.pq file"),
         (f"{bucket}/t/*.parquet", "matches no file"),
     ):
         with pytest.raises(SourceNotFoundError, match=says):
@@ -241,3 +246,30 @@ def test_a_small_file_is_fetched_once_however_often_it_is_opened(emulator: Emula
             with source.open(file) as reader:
                 assert pq.ParquetFile(reader.file, pre_buffer=False).read().num_rows == 1000
     assert emulator.counters().requests == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "rest", "requests"),
+    [
+        (("t/_delta_log/00000000000000000000.json", "t/a.parquet"), "t/", 1),
+        (("t/_delta_log/00000000000000000000.json", "t/a.parquet"), "*", 1),
+        (("t/_delta_log/00000000000000000000.json", "t/a.parquet"), "t/a*", 3),
+        (
+            ("t/_delta_log/00000000000000000000.json", "t/month=2026-01-01/a.parquet"),
+            "t/month=2026-01-01/",
+            3,
+        ),
+        (("t/metadata/v1.metadata.json", "t/data/a.parquet"), "t/", 1),
+        (("t/metadata/v1.metadata.json", "t/data/a.parquet"), "t/data/", 3),
+        ((".hoodie/hoodie.properties", "a.parquet"), "", 1),
+    ],
+)
+def test_a_table_of_another_format_is_refused(
+    emulator: Emulator, bucket: str, keys: tuple[str, ...], rest: str, requests: int
+) -> None:
+    """Its files also hold rows that it has no more; to look for its log costs requests only elsewhere."""
+    for key in keys:
+        emulator.put(bucket, key, b"x")
+    with pytest.raises(UnsupportedTableFormatError, match=r"is a table of (Delta|Apache)"):
+        names(emulator, f"{bucket}/{rest}")
+    assert emulator.counters().requests == requests
