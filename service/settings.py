@@ -218,6 +218,12 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = Field(
         SecretStr("sqlite:///data/risk_alerts.db"), description="The database of the ledger and the outbox."
     )
+    keep_runs_days: int = Field(
+        400,
+        ge=1,
+        le=36_500,
+        description="Runs and attempts older than this are deleted, but never what replays need.",
+    )
     allow_ephemeral_database: bool = Field(
         default=False,
         description="Allow real runs on SQLite inside a Cloud Run, ECS or Lambda container.",

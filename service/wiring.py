@@ -22,7 +22,7 @@ from service.domain.progress import Progress
 from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
 from service.runs.context import App, Evaluate, RunPolicy
-from service.runs.sweep import keep_sweeping
+from service.runs.sweep import keep_pruning, keep_sweeping
 from service.runtime.clock import Clock, SystemClock
 from service.settings import Settings
 from service.sources.opening import open_source
@@ -39,7 +39,8 @@ async def open_app(
 ) -> AsyncIterator[App]:
     """Open everything a process needs; raises DatabaseUnusableError, and ValueError for a bad CONFIG_FILE.
 
-    With `resumes`, runs whose process died are resumed here; else they are left to whoever does.
+    With `resumes`, runs whose process died are resumed here, and what is too old is deleted from time to
+    time; else both are left to whoever does.
     """
     clock = clock or SystemClock()
     token = settings.slack_auth_token
@@ -67,6 +68,8 @@ async def open_app(
         _say_what_was_opened(settings, app)
         stack.push_async_callback(_finish, app)
         stack.push_async_callback(_end, asyncio.create_task(keep_sweeping(app, resumes=resumes)))
+        if resumes:
+            stack.push_async_callback(_end, asyncio.create_task(keep_pruning(app)))
         yield app
 
 
@@ -169,6 +172,7 @@ def _run_policy(settings: Settings) -> RunPolicy:
         or not (in_container and settings.sqlite_path()),
         lease_s=settings.lease_s,
         resume_within=timedelta(hours=settings.resume_within_h),
+        keep_runs=timedelta(days=settings.keep_runs_days),
         ambiguous_sends=settings.ambiguous_sends,
         details_base_url=settings.details_base_url,
     )

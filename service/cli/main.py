@@ -168,9 +168,23 @@ def copy(
     environment variable NAME: everybody on the machine can read arguments, and the passwords in them. Either
     everything is copied or nothing. No run may be running.
     """
-    from service.cli.copying import copy_database  # noqa: PLC0415  # cold start
+    from service.cli.database import copy_database  # noqa: PLC0415  # cold start
 
     raise typer.Exit(copy_database(source, target))
+
+
+@_db.command()
+def prune(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Delete runs and attempts older than KEEP_RUNS_DAYS and print how many rows of each table they were.
+
+    What replays need stays: every alert's outcome, people's decisions, and each run that sent an alert or
+    still has to. `serve` does the same every six hours. A SQLite file keeps its size; its room is used again.
+    """
+    from service.cli.database import prune_database  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(prune_database(as_json=json))
 
 
 @commands.command()

@@ -31,6 +31,8 @@ class RunPolicy:
     lease_s: float
     resume_within: timedelta
     """A run that began longer ago is closed and not resumed."""
+    keep_runs: timedelta
+    """What is older is deleted, but for what replays need."""
     ambiguous_sends: AmbiguousSends
     details_base_url: str
 

@@ -1,7 +1,9 @@
-"""The sweep: runs whose process has died are closed, or resumed here."""
+"""The sweeps: runs whose process has died are closed, or resumed here; what is too old is deleted."""
 
+from collections import Counter
 from contextlib import suppress
 from datetime import datetime
+from typing import Final
 
 import structlog
 
@@ -9,7 +11,12 @@ from service.domain.errors import DatabaseUnusableError, RiskAlertsError
 from service.domain.progress import Progress
 from service.runs.context import App
 from service.runs.execute import resume_run
-from service.telemetry.events import RunRescued, SweepFailed
+from service.store.patience import retry_while_unavailable
+from service.telemetry.events import Pruned, PruneFailed, RunRescued, SweepFailed
+
+PRUNE_EVERY_S: Final = 6 * 3600.0
+PRUNE_PAUSE_S: Final = 0.1
+"""Between two steps: longer than a step takes."""
 
 
 async def keep_sweeping(app: App, *, resumes: bool) -> None:
@@ -49,3 +56,25 @@ async def _resume(app: App, run_id: str) -> None:
 
 def _resumable_since(app: App) -> datetime:
     return app.clock.now() - app.policy.resume_within
+
+
+async def keep_pruning(app: App) -> None:
+    """Prune again and again, as long as the process lives."""
+    while True:
+        try:
+            await prune(app)
+        except DatabaseUnusableError as problem:
+            app.events.emit(PruneFailed(error=problem))
+        await app.clock.sleep(PRUNE_EVERY_S)
+
+
+async def prune(app: App) -> dict[str, int]:
+    """Delete all that is too old and return how many rows of which table; raises DatabaseUnusableError."""
+    before = app.clock.now() - app.policy.keep_runs
+    removed: Counter[str] = Counter()
+    while step := await retry_while_unavailable(app.clock, lambda: app.store.retention.prune(before=before)):
+        removed.update(step)
+        await app.clock.sleep(PRUNE_PAUSE_S)
+    if removed:
+        app.events.emit(Pruned(rows=dict(removed), before=before))
+    return dict(removed)

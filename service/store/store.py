@@ -13,6 +13,7 @@ from service.store.history import History
 from service.store.outbox.doubts import Doubts
 from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
+from service.store.retention import Retention
 from service.store.runs.idempotency import Requests
 from service.store.runs.leases import Runs
 from service.store.runs.rescue import Rescue
@@ -36,6 +37,7 @@ class Store:
         self.outbox = Outbox(database)
         self.doubts = Doubts(database)
         self.history = History(database)
+        self.retention = Retention(database)
         self._probe: asyncio.Task[None] | None = None
 
     async def health(self) -> Literal["ok", "busy"]:

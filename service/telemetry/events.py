@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from typing import Any, ClassVar
 
 import structlog
@@ -265,6 +266,22 @@ class SweepFailed(Failure):
     """The sweep could not look after runs whose process died."""
 
     name = "rescue_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned(Event):
+    """What was older than `KEEP_RUNS_DAYS` was deleted: how many rows of which table."""
+
+    name = "pruned"
+    rows: Mapping[str, int]
+    before: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneFailed(Failure):
+    """What is too old could not be deleted this time."""
+
+    name = "prune_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

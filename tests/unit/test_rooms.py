@@ -35,7 +35,7 @@ LONG: Final = {
     "domain.errors": 400,
     "settings": 370,
     "delivery.dispatch": 370,
-    "telemetry.events": 340,
+    "telemetry.events": 360,
     "runs.execute": 340,
 }
 """Modules of more lines than `LINES`, and how many they may have."""

@@ -1,11 +1,11 @@
-"""The tables, in the domain's words. Nothing ever prunes `alert_outcomes`: it is what replays look at."""
+"""The tables, in the domain's words. Nothing is ever deleted from `alert_outcomes`: replays look at it."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0005"
+NEWEST_REVISION = "0006"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -180,6 +180,7 @@ attempts = sa.Table(
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("error", sa.String(32)),
     sa.Column("error_message", sa.Text),
+    sa.Index("attempts_by_age", "settled_at"),
 )
 
 decisions = sa.Table(

@@ -1,0 +1,81 @@
+"""Retention: what is too old for anybody to ask about is deleted, a little at a time.
+
+What replays need stays for good: the outbox, whatever people decided, and every run that the outbox names,
+with its outcomes. What goes is all other runs (failed, rehearsed, replayed) and the story of each POST.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from service.domain.run import RunStatus
+from service.store.database.database import Database, DatabaseClock
+from service.store.runs.idempotency import KEPT_S
+from service.store.schema.tables import (
+    alert_outcomes,
+    attempts,
+    idempotency_keys,
+    run_outcomes,
+    run_withdrawals,
+    runs,
+)
+
+MOST_ROWS: Final = 1000
+"""How many rows one transaction deletes: nobody else can write meanwhile."""
+
+
+class Retention:
+    """Deletes what is old."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def prune(self, *, before: datetime) -> dict[str, int]:
+        """Delete some of what is older than `before`, in one short transaction.
+
+        Returns how many rows of which table; nothing once there is nothing left to delete.
+        """
+
+        def is_left(connection: sa.Connection) -> bool:
+            return any(
+                connection.scalar(sa.select(sa.literal(1)).select_from(table).where(is_old).limit(1))
+                for table, is_old in _old(before)
+            )
+
+        def work(connection: sa.Connection) -> dict[str, int]:
+            removed: dict[str, int] = {}
+            room = MOST_ROWS
+            for table, is_old in _old(before):
+                if count := _delete(connection, table, is_old, most=room):
+                    removed[str(table.name)] = count
+                    room -= count
+                if not room:
+                    break
+            return removed
+
+        # A look first: the sweep of an idle service must not stand in line with the writers.
+        return await self._database.write(work) if await self._database.read(is_left) else {}
+
+
+def _old(before: datetime) -> Iterator[tuple[sa.Table, sa.ColumnElement[bool]]]:
+    """Yield what may go: a run's own rows first, so that none is left without its run."""
+    is_named = sa.exists().where(alert_outcomes.c.run_id == runs.c.run_id)
+    old_run = sa.and_(runs.c.status != RunStatus.RUNNING, runs.c.started_at < before, ~is_named)
+    old_runs = sa.select(runs.c.run_id).where(old_run)
+    yield run_outcomes, run_outcomes.c.run_id.in_(old_runs)
+    yield run_withdrawals, run_withdrawals.c.run_id.in_(old_runs)
+    yield runs, old_run
+    # A run at work counts its attempts.
+    of_run_at_work = sa.exists().where(runs.c.run_id == attempts.c.run_id, runs.c.status == RunStatus.RUNNING)
+    yield attempts, sa.and_(attempts.c.settled_at < before, ~of_run_at_work)
+    yield idempotency_keys, idempotency_keys.c.created_at <= DatabaseClock() - KEPT_S
+
+
+def _delete(
+    connection: sa.Connection, table: sa.Table, condition: sa.ColumnElement[bool], *, most: int
+) -> int:
+    keys = tuple(table.primary_key)
+    some = sa.select(*keys).where(condition).limit(most)
+    return connection.execute(table.delete().where(sa.tuple_(*keys).in_(some))).rowcount
