@@ -3,7 +3,7 @@
 The classes here are of what only HTTP can ask; all others are in `service.domain.errors`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match, Route
 
 from service.api.schemas.error import ErrorOut
 from service.domain.errors import BadMonthError, RefusedError, RiskAlertsError, UsageError
@@ -83,6 +84,31 @@ class UnhealthyError(RefusedError):
     example = "the database cannot be written: it is read-only"
 
 
+class RequestTimeoutError(RefusedError):
+    """The request took too long to arrive."""
+
+    code = "request_timeout"
+    http_status = 408
+    example = "the request took too long to arrive"
+
+
+class RequestTooLargeError(RefusedError):
+    """The request line and the headers are larger than any request has reason for."""
+
+    code = "request_too_large"
+    http_status = 431
+    example = "the request line and the headers are too large"
+
+
+class TooManyConnectionsError(RefusedError):
+    """Every connection that this process can hold is being answered."""
+
+    code = "too_many_connections"
+    http_status = 503
+    retry_after_s = 5
+    example = "as many requests as this process can hold are being answered"
+
+
 _BY_STATUS: Final[Mapping[int, type[RiskAlertsError]]] = {
     error.http_status: error for error in (NotFoundError, MethodNotAllowedError, BodyTooLargeError)
 }
@@ -109,8 +135,11 @@ def error_headers(error: type[RiskAlertsError]) -> dict[str, str]:
     return {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
 
 
-def install_error_handlers(api: FastAPI, redact: Redactor) -> None:
-    """Make every error of `api` leave in the one shape; what nobody foresaw is left to the middleware."""
+def install_error_handlers(api: FastAPI, routes: Sequence[BaseRoute], redact: Redactor) -> None:
+    """Make every error of `api`, which has these `routes`, leave in the one shape.
+
+    What nobody foresaw is left to the middleware.
+    """
 
     async def declared(_: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, RiskAlertsError):
@@ -126,19 +155,27 @@ def install_error_handlers(api: FastAPI, redact: Redactor) -> None:
             BadMonthError if about_month else InvalidRequestError, redact(_sentence(problems))
         )
 
-    async def framework(_: Request, error: Exception) -> JSONResponse:
+    async def framework(request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, HTTPException):
             raise error
+        headers = dict(error.headers or {})
+        if error.status_code == MethodNotAllowedError.http_status:
+            # The framework names the methods of the first route with this path alone.
+            headers["Allow"] = ", ".join(sorted(_methods(routes, request)))
         # Whatever else the framework refuses is the request's fault.
         is_ours = error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         default = RiskAlertsError if is_ours else InvalidRequestError
-        return error_response(
-            _BY_STATUS.get(error.status_code, default), str(error.detail), headers=error.headers
-        )
+        return error_response(_BY_STATUS.get(error.status_code, default), str(error.detail), headers=headers)
 
     api.add_exception_handler(RiskAlertsError, declared)
     api.add_exception_handler(RequestValidationError, invalid)
     api.add_exception_handler(HTTPException, framework)
+
+
+def _methods(routes: Iterable[BaseRoute], request: Request) -> set[str]:
+    """Return the methods of all routes that have the path of a request."""
+    found = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in found if isinstance(route, Route) for method in route.methods or ()}
 
 
 def _sentence(problems: Sequence[Mapping[str, Any]]) -> str:

@@ -1,7 +1,6 @@
 """`serve`: the API behind uvicorn, draining from the moment a signal arrives."""
 
 import asyncio
-import math
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import uvicorn
 
 from service.api.access import OPEN_TO_ALL, is_loopback
 from service.api.application import create_app
+from service.api.connections import server_config
 from service.cli.command import with_settings
 from service.cli.exit_codes import OK, RUN_FAILED
 from service.settings import Settings
@@ -55,16 +55,8 @@ async def _serve(settings: Settings, *, host: str, port: int) -> int:
         def opened(_: Settings) -> AbstractAsyncContextManager[App]:
             return nullcontext(app)
 
-        config = uvicorn.Config(
-            create_app(settings, opened=opened),
-            host=host,
-            port=port,
-            ws="none",
-            log_config=None,
-            server_header=False,
-            # Runs halt within their grace; this bounds clients that never hang up.
-            timeout_graceful_shutdown=math.ceil(settings.shutdown_grace_s),
-        )
+        api = create_app(settings, opened=opened)
+        config = server_config(api, host=host, port=port, grace_s=settings.shutdown_grace_s)
         try:
             await DrainingServer(config, stop=app.at_work.stop).serve()
         except SystemExit:

@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 
 from service.api.application import app_of, create_app
+from service.api.connections import Connection, server_config
 from service.domain.month import Month
 from service.domain.run import RunError, RunRequest
 from service.domain.source_uri import SourceUri
@@ -116,10 +117,11 @@ def running_service(
     settings: Settings,
     *,
     opened: Callable[[Settings], AbstractAsyncContextManager[App]] = open_app,
+    connection: type[Connection] = Connection,
 ) -> Iterator[RunningService]:
     """Serve the API in a thread of this process until the block is left."""
     api = create_app(settings, opened=opened)
-    config = uvicorn.Config(api, host="127.0.0.1", port=0, ws="none", log_config=None, access_log=False)
+    config = server_config(api, host="127.0.0.1", port=0, grace_s=DEADLINE_S, connection=connection)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     with ExitStack() as stack:

@@ -144,10 +144,8 @@ def test_the_run_goes_on_when_its_client_goes_away(
     body = f'{{"source_uri": "{source}", "month": "{MONTH}"}}'
     url = service.client.base_url
     with socket.create_connection((url.host, url.port or 80)) as connection:
-        head = (
-            f"POST /runs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        )
-        connection.sendall(f"{head}\r\n\r\n{body}".encode())
+        head = "POST /runs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
+        connection.sendall(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
         wait_until(lambda: bool(service.get("/runs")["runs"]))
     wait_until(lambda: service.get("/runs")["runs"][0]["status"] == "succeeded")
     assert service.get("/runs")["runs"][0]["counts"]["alerts_sent"] == 3
