@@ -12,6 +12,7 @@ from rich.progress import Progress as Bars
 
 from service.api.time_left import TimeLeft, work
 from service.domain.progress import Phase, Progress
+from service.telemetry.terminal import harmless
 
 _REFRESH_S: Final = 0.1
 
@@ -26,7 +27,7 @@ async def shown(progress: Progress) -> AsyncIterator[None]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         drawn = asyncio.create_task(_draw(bars, progress))
@@ -55,5 +56,5 @@ def _note(progress: Progress, seconds: float | None) -> str:
     parts = [] if seconds is None else [f"{seconds:.0f} s left"]
     if progress.phase is Phase.SCANNING:
         parts.append(f"row groups {progress.row_groups_done}/{progress.row_groups_total}")
-    parts += [f"{channel} {sent}" for channel, sent in sorted(progress.sent_by_channel.items())]
+    parts += [f"{harmless(channel)} {sent}" for channel, sent in sorted(progress.sent_by_channel.items())]
     return "  ".join(parts)

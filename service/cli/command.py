@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 import structlog
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
@@ -19,6 +20,7 @@ from service.domain.source_uri import SourceUri
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
 from service.telemetry.redaction import Redactor
+from service.telemetry.terminal import harmless, harmless_json
 
 
 def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) -> int:
@@ -27,11 +29,11 @@ def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) 
         settings = Settings()
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
-            _report(_setting_problem(problem["loc"], problem["msg"]))
+            report(_setting_problem(problem["loc"], problem["msg"]))
         return USAGE
     except SettingsError as error:
         # Its text names the setting and the kind of source, never the value.
-        _report(f"invalid settings: {error}")
+        report(f"invalid settings: {error}")
         return USAGE
     redact = Redactor(settings.secrets())
     try:
@@ -39,13 +41,13 @@ def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) 
     except RiskAlertsError as error:
         detail = redact(error.detail)
         run = f" (run {error.run_id})" if error.run_id else ""
-        _report(f"{error.code}: {detail}{run}")
+        report(f"{error.code}: {detail}{run}")
         if as_json:
             print_json(ErrorOut(error=error.code, detail=detail, run_id=error.run_id))
         return error.exit_code
     except Exception as error:  # noqa: BLE001  # the outermost door: whatever it was goes to the log, with its stack
         structlog.get_logger().error("command_failed", exc_info=error)
-        _report("internal_error: something unexpected went wrong; the log says what")
+        report("internal_error: something unexpected went wrong; the log says what")
         if as_json:
             print_json(ErrorOut(error="internal_error", detail="the log says what went wrong", run_id=None))
         return RUN_FAILED
@@ -73,10 +75,19 @@ def log_to_stderr(settings: Settings) -> None:
     )
 
 
-def print_json(answer: BaseModel) -> None:
-    """Print an answer as the API gives it."""
-    sys.stdout.write(f"{answer.model_dump_json(indent=2, by_alias=True)}\n")
+def print_json(answer: object) -> None:
+    """Print an answer: one of the API's as the API gives it, anything else as it is."""
+    if isinstance(answer, BaseModel):
+        text = answer.model_dump_json(indent=2, by_alias=True)
+    else:
+        text = orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode()
+    sys.stdout.write(f"{harmless_json(text)}\n")
     sys.stdout.flush()
+
+
+def report(text: str) -> None:
+    """Say on stderr, in one line, what went wrong."""
+    sys.stderr.write(f"risk-alerts: {harmless(text)}\n")
 
 
 def parsed_source(source: str) -> SourceUri:
@@ -104,7 +115,3 @@ def _setting_problem(location: tuple[int | str, ...], message: str) -> str:
     where = ".".join((name.upper(), *inside))
     reason = message.removeprefix("Value error, ")
     return f"invalid settings: {where}: {reason}" if where else f"invalid settings: {reason}"
-
-
-def _report(text: str) -> None:
-    sys.stderr.write(f"risk-alerts: {text}\n")

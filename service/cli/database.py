@@ -5,10 +5,9 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-import orjson
 import typer
 
-from service.cli.command import with_flow
+from service.cli.command import print_json, with_flow
 from service.cli.exit_codes import OK
 from service.runs.sweep import prune
 from service.settings import Settings
@@ -39,7 +38,7 @@ def prune_database(*, as_json: bool) -> int:
         async with open_app(settings) as app:
             removed = await prune(app)
         if as_json:
-            sys.stdout.write(f"{orjson.dumps({'removed': removed}).decode()}\n")
+            print_json({"removed": removed})
         else:
             _print_counts(removed, "deleted")
         return OK

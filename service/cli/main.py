@@ -13,6 +13,7 @@ import typer
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
 from service.domain.delivery_status import SettleAs
 from service.domain.run import RunStatus
+from service.telemetry.terminal import harmless
 
 _PROGRAM: Final = "risk-alerts"
 
@@ -254,7 +255,7 @@ def main() -> None:
     try:
         code = commands(prog_name=_PROGRAM, standalone_mode=False)
     except typer.TyperException as problem:
-        sys.stderr.write(f"{_PROGRAM}: {problem.format_message()}\nTry '{_PROGRAM} --help'.\n")
+        sys.stderr.write(f"{_PROGRAM}: {harmless(problem.format_message())}\nTry '{_PROGRAM} --help'.\n")
         sys.exit(USAGE)
     except typer.Abort:
         sys.exit(RUN_FAILED)

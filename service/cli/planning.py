@@ -2,10 +2,8 @@
 
 import sys
 
-import orjson
-
 from service.account_risk.evaluate import plan
-from service.cli.command import parsed_source, with_flow
+from service.cli.command import parsed_source, print_json, with_flow
 from service.cli.exit_codes import OK
 from service.domain.month import Month
 from service.runtime.clock import SystemClock
@@ -22,7 +20,7 @@ def print_plan(*, source: str, month: str, as_json: bool) -> int:
         with asked.reopen() as files:
             planned = await plan(files, asked.criteria, options=asked.options)
         if as_json:
-            sys.stdout.write(orjson.dumps(planned.summary(), option=orjson.OPT_INDENT_2).decode() + "\n")
+            print_json(planned.summary())
         else:
             sys.stdout.write(f"{planned}\n")
         return OK

@@ -1,11 +1,8 @@
 """`routes check`: whether each channel's webhook is alive, before a month depends on it."""
 
-import sys
 from dataclasses import asdict
 
-import orjson
-
-from service.cli.command import with_flow
+from service.cli.command import print_json, with_flow
 from service.cli.exit_codes import NOT_ALL_SENT, OK
 from service.delivery.route_check import all_live, check_routes
 from service.delivery.slack import open_slack
@@ -33,7 +30,7 @@ def print_route_check(*, as_json: bool) -> int:
             routes = await check_routes(channels, sender, timeout_s=settings.slack_timeout_s)
         if as_json:
             answer = {"destination": channels.destination, "routes": [asdict(route) for route in routes]}
-            sys.stdout.write(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() + "\n")
+            print_json(answer)
         else:
             from service.cli.tables import print_routes  # noqa: PLC0415  # not needed with --json
 

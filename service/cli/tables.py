@@ -14,6 +14,7 @@ from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.delivery.channels import Destination
 from service.delivery.route_check import CheckedRoute
+from service.telemetry.terminal import harmless
 
 _WIDTH_OF_A_PIPE: Final = 200
 _LONGEST_VALUE: Final = 40
@@ -274,7 +275,7 @@ def _shortened(text: str) -> str:
 
 def _safe(text: str) -> Text:
     # A value from data may hold escape sequences, which a terminal would obey, or rich's own markup.
-    return Text("".join(character if character.isprintable() else "�" for character in text))
+    return Text(harmless(text))
 
 
 def _month(month: date) -> str:

@@ -4,6 +4,7 @@ JSON lines have the shape that Cloud Logging reads (https://cloud.google.com/log
 on a terminal the same events are laid out for a person. Every door calls `configure_logging` once.
 """
 
+import io
 import json
 import logging
 import re
@@ -15,9 +16,10 @@ from typing import Any, Final, Literal, TextIO
 import orjson
 import structlog
 from structlog.contextvars import merge_contextvars
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from service.telemetry.redaction import Redactor
+from service.telemetry.terminal import harmless, harmless_json
 
 _TRACE: Final = "logging.googleapis.com/trace"
 _SPAN_ID: Final = "logging.googleapis.com/spanId"
@@ -174,7 +176,7 @@ def _as_cloud_entry(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
     try:
-        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return harmless_json(orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
     except TypeError:
         # Lone surrogates and integers beyond 64 bits, which orjson refuses.
         return json.dumps(event, default=str)
@@ -185,9 +187,21 @@ def _for_a_terminal(*, colors: bool) -> list[Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         _without_trace,
-        # The plain formatter: the others show local variables, which hold messages and secrets.
-        structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback),
+        _harmless_values,
+        structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_write_traceback),
     ]
+
+
+def _harmless_values(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    # Whatever is no text is shown by its `repr`, which escapes by itself.
+    return {key: harmless(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _write_traceback(sink: TextIO, exc_info: ExcInfo) -> None:
+    text = io.StringIO()
+    # The plain formatter: the others show local variables, which hold messages and secrets.
+    structlog.dev.plain_traceback(text, exc_info)
+    sink.write(harmless(text.getvalue(), lines=True))
 
 
 def _without_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -21,7 +21,7 @@ from service.sources.parquet import zones
 from service.sources.parquet.file_kind import PARQUET
 from service.sources.pattern import SourcePattern
 from service.store import sql
-from service.telemetry import logs
+from service.telemetry import logs, terminal
 from service.telemetry.redaction import Redactor
 
 ROOT: Final = Path(__file__).parents[2] / "service"
@@ -90,6 +90,8 @@ REGISTERED: Final = {
     "store.sql:_COMMENT": Attack(lambda text: sql._COMMENT.sub("", text), ("--", "a", "\n")),
     "telemetry.logs:_TRACEPARENT": Attack(logs._TRACEPARENT.fullmatch, ("0", "f", "-")),
     "telemetry.logs:_CLOUD_TRACE": Attack(logs._CLOUD_TRACE.fullmatch, ("0", "/", ";o=1")),
+    "telemetry.terminal:_UNSAFE": Attack(terminal.harmless, ("\x1b", "\u202e", "a", "\n")),
+    "telemetry.terminal:_UNSAFE_BUT_LINES": Attack(terminal.harmless_json, ("\x9b", "\u202e", "a", "\n")),
     "telemetry.redaction:_pattern": Attack(
         Redactor(["a secret of many words"]),
         ("a", "://", "@", "xoxb-", "x", "bearer ", "hooks.slack.com/", "."),

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -65,3 +66,36 @@ def test_a_log_level_that_was_asked_for_is_kept(tmp_path: Path, source: str, sla
     _, shown, code = _at_a_terminal(tmp_path, "run", source, "--month", MONTH, **values)
     assert code == 0
     assert "run_started" in shown
+
+
+def test_data_and_names_cannot_play_with_the_terminal(tmp_path: Path, slack: RunningMock) -> None:
+    """An account's id, a file's name, a channel and who settled: on stdout, in the log, and in errors."""
+    attack = "\x1b]0;owned\x07\x9b2J\u202eevil\u2066"
+    (folder := tmp_path / attack).mkdir()
+    source = write_source(
+        folder / "a.parquet", [account(attack, account_name=attack, account_region="LATAM")]
+    )
+    slack.script("amer-risk-alerts", Step(drop="after"))
+    write_source(tmp_path / "b.parquet", [account(f"b{attack}", account_name=attack)])
+    values = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url, "LOG_LEVEL": "INFO"}
+    said = []
+    for arguments in (
+        ("run", str(folder / "a.parquet"), "--month", MONTH),
+        ("run", str(tmp_path / "b.parquet"), "--month", MONTH),
+        ("preview", source, "--month", MONTH, "--json"),
+        ("runs",),
+        ("run", f"{attack}://x", "--month", MONTH),
+        ("runs", "show", attack),
+        (f"--{attack}",),
+        ("sample-data", f"{attack}/none/x.parquet"),
+    ):
+        out, shown, _ = _at_a_terminal(tmp_path, *arguments, **values)
+        assert out + shown
+        said.append(out + shown)
+    with sqlite3.connect(tmp_path / "risk_alerts.db") as ledger:
+        [run_id] = ledger.execute("SELECT run_id FROM run_outcomes WHERE outcome = 'unknown'").fetchone()
+    said += _at_a_terminal(tmp_path, "settle", "--run", run_id, "--as", "sent", "--by", attack, **values)[:2]
+    text = "".join(said)
+    assert text.count("owned") > 10
+    for character in ("\x1b]", "\x07", "\x9b", "\u202e", "\u2066"):
+        assert character not in text, repr(character)
