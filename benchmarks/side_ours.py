@@ -14,17 +14,16 @@ def load(formulation: str) -> Work:
     hide_pandas()
     import asyncio  # noqa: PLC0415 - importing is what is timed
 
+    from service.account_risk.account_at_risk import Criteria  # noqa: PLC0415
     from service.account_risk.engine import EvaluationOptions  # noqa: PLC0415
-    from service.account_risk.evaluate import evaluate  # noqa: PLC0415
-    from service.domain.alert import Criteria  # noqa: PLC0415
-    from service.domain.evaluation import Evaluation  # noqa: PLC0415
+    from service.account_risk.evaluate import MonthEvaluation, evaluate  # noqa: PLC0415
     from service.domain.month import Month  # noqa: PLC0415
     from service.domain.progress import Progress  # noqa: PLC0415
     from service.domain.source_uri import SourceUri  # noqa: PLC0415
     from service.sources.opening import open_source  # noqa: PLC0415
     from service.sources.source import StorageAccess  # noqa: PLC0415
 
-    def answer(evaluation: Evaluation) -> Answer:
+    def answer(evaluation: MonthEvaluation) -> Answer:
         alerts = [
             (
                 alert.account_id,

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, StringConstraints
 
+from service.domain.tenant import parse_tenant
+
 _HTTP_URL = re.compile(r"https?://[^\s/]\S*")
 _SMTP_URL = re.compile(r"smtps?://(?:[^\s/]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
 
@@ -84,6 +86,13 @@ def _database_url(text: str) -> str:
     return url
 
 
+def _tenant_id(value: str) -> str:
+    try:
+        return parse_tenant(value)
+    except ValueError:
+        raise ValueError("must be a UUID") from None
+
+
 def _mail_addresses(value: str) -> str:
     # Parsed by the library that writes the notice: a wrong address is reported now, not when it is needed.
     value = value.strip()
@@ -105,5 +114,6 @@ HeaderSecret = Annotated[SecretStr, AfterValidator(_secret(_header))]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_secret(_http_url))]
 WebhookBaseUrl = Annotated[WebhookUrl, AfterValidator(_base_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_secret(_database_url))]
+TenantId = Annotated[str, AfterValidator(_tenant_id)]
 MailAddresses = Annotated[str, AfterValidator(_mail_addresses)]
 SmtpUrl = Annotated[SecretStr, AfterValidator(_smtp_url)]

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain.delivery_status import AmbiguousSends
 from service.domain.errors import BadSourceUriError
+from service.domain.tenant import DEFAULT_TENANT
 from service.setting_types import (
     Channel,
     DatabaseUrl,
@@ -34,6 +35,7 @@ from service.setting_types import (
     SingleLine,
     SingleLineSecret,
     SmtpUrl,
+    TenantId,
     WebhookBaseUrl,
     WebhookUrl,
 )
@@ -217,6 +219,9 @@ class Settings(BaseSettings):
     # The database
     database_url: DatabaseUrl = Field(
         SecretStr("sqlite:///data/risk_alerts.db"), description="The database of the ledger and the outbox."
+    )
+    tenant_id: TenantId = Field(
+        DEFAULT_TENANT, description="Whose runs and alerts these are, a UUID; those of others are not seen."
     )
     keep_runs_days: int = Field(
         400,

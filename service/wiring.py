@@ -2,31 +2,30 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
+from service.account_risk.account_at_risk import Criteria
 from service.account_risk.engine import EvaluationOptions
-from service.account_risk.evaluate import evaluate
+from service.account_risk.kind import AccountRisk, Question
+from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
 from service.delivery.dispatch import DeliveryPolicy
 from service.delivery.slack import open_slack
 from service.delivery.support_notice import NOTICE_FOLDER, SupportNotice
-from service.domain.alert import Criteria
-from service.domain.evaluation import Evaluation
 from service.domain.month import Month
-from service.domain.progress import Progress
-from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
-from service.runs.context import App, Evaluate, RunPolicy
+from service.runs.context import App, RunPolicy
+from service.runs.kind import RunKind
 from service.runs.sweep import keep_pruning, keep_sweeping
 from service.runtime.clock import Clock, SystemClock
 from service.settings import Settings
 from service.sources.opening import open_source
-from service.sources.source import Source, StorageAccess
+from service.sources.source import StorageAccess
 from service.store.store import open_store
 from service.telemetry.events import Events, LedgerMayBeLost, Opened
 
@@ -45,7 +44,9 @@ async def open_app(
     clock = clock or SystemClock()
     token = settings.slack_auth_token
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings.database_url.get_secret_value()))
+        store = await stack.enter_async_context(
+            open_store(settings.database_url.get_secret_value(), tenant_id=settings.tenant_id)
+        )
         sender = await stack.enter_async_context(
             open_slack(
                 concurrency=settings.slack_concurrency,
@@ -59,7 +60,7 @@ async def open_app(
             sender=sender,
             notice=support_notice(settings),
             storage=storage_access(settings),
-            evaluate=evaluator(settings),
+            kinds=kinds_of(settings),
             clock=clock,
             events=events or Events(),
             policy=_run_policy(settings),
@@ -103,25 +104,13 @@ def support_notice(settings: Settings) -> SupportNotice:
     )
 
 
-def evaluator(settings: Settings) -> Evaluate:
-    """Return what evaluates the sources of runs and previews alike."""
-
-    async def evaluate_request(request: RunRequest, progress: Progress) -> Evaluation:
-        question = configured(settings, request.source, request.month)
-        with question.reopen() as source:
-            return await evaluate(source, question.criteria, options=question.options, progress=progress)
-
-    return evaluate_request
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A question to a source, as this process's settings put it."""
-
-    criteria: Criteria
-    options: EvaluationOptions
-    reopen: Callable[[], Source]
-    """Opens the source; picklable, so that the workers of a cluster can do the same."""
+def kinds_of(settings: Settings) -> Mapping[str, RunKind]:
+    """Return the kinds of runs that this process knows, by name."""
+    account_risk = AccountRisk(
+        alert_type=RiskAlert(details_base_url=settings.details_base_url),
+        question=partial(configured, settings),
+    )
+    return MappingProxyType({account_risk.name: account_risk})
 
 
 def storage_access(settings: Settings) -> StorageAccess:
@@ -147,6 +136,7 @@ def configured(settings: Settings, source: SourceUri, month: Month) -> Question:
             arr_threshold=settings.arr_threshold,
             alert_on_unknown_arr=settings.alert_on_unknown_arr,
             history_months=settings.history_months,
+            tenant_id=settings.tenant_id,
         ),
         options=EvaluationOptions(
             threads=settings.scan_threads or os.cpu_count() or 1,
@@ -174,7 +164,6 @@ def _run_policy(settings: Settings) -> RunPolicy:
         resume_within=timedelta(hours=settings.resume_within_h),
         keep_runs=timedelta(days=settings.keep_runs_days),
         ambiguous_sends=settings.ambiguous_sends,
-        details_base_url=settings.details_base_url,
     )
 
 

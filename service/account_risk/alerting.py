@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.account_risk.account_at_risk import AccountAtRisk, Criteria
 from service.account_risk.attributes import Attributes
-from service.domain.alert import Alert, Criteria
 from service.domain.evaluation import RunWarning
 from service.sources.parquet.columns import Ints
 from service.sources.parquet.text import identifiers, texts
@@ -35,7 +35,7 @@ def is_nearly_at_risk(statuses: Any) -> Any:
 class Selection:
     """The alerts, and what became of the other accounts At Risk."""
 
-    alerts: tuple[Alert, ...]
+    alerts: tuple[AccountAtRisk, ...]
     at_risk: int
     below_threshold: int
     unknown_arr: int
@@ -59,14 +59,16 @@ def select(at_risk: Attributes, durations: Callable[[Ints], Ints], criteria: Cri
     )
 
 
-def _alerts(at_risk: Attributes, alerting: Ints, durations: Ints, criteria: Criteria) -> tuple[Alert, ...]:
+def _alerts(
+    at_risk: Attributes, alerting: Ints, durations: Ints, criteria: Criteria
+) -> tuple[AccountAtRisk, ...]:
     ids = identifiers(at_risk.ids.take(pa.array(alerting)))
     order = at_risk.order(alerting, ids)
     rows = pa.array(alerting[order])
     window = criteria.month.index - criteria.first_month.index + 1
     starts = [criteria.month.minus(duration - 1) for duration in range(window + 1)]
     return tuple(
-        Alert(
+        AccountAtRisk(
             account_id=account_id,
             account_name=account_id if name is None else name,
             account_region=region,
@@ -77,6 +79,7 @@ def _alerts(at_risk: Attributes, alerting: Ints, durations: Ints, criteria: Crit
             arr=arr if known else None,
             renewal_date=renewal,
             account_owner=owner,
+            tenant_id=criteria.tenant_id,
         )
         for account_id, name, region, duration, arr, known, renewal, owner in zip(
             [ids[place] for place in order.tolist()],

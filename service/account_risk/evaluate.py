@@ -9,20 +9,21 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 import numpy as np
 
+from service.account_risk.account_at_risk import AccountAtRisk, Criteria
 from service.account_risk.alerting import near_miss_warnings, select
 from service.account_risk.attributes import Attributes
 from service.account_risk.dask_engine import dask_engine
 from service.account_risk.engine import Engine, EvaluationOptions, LocalEngine
 from service.account_risk.fold import Fold
+from service.account_risk.row_ledger import InvalidRow, MonthlyRows
 from service.account_risk.scan_plan import ScanPlan, plan_scan
 from service.account_risk.schema import ACCOUNT_ROWS, MONTH
-from service.domain.alert import Criteria
 from service.domain.errors import MonthNotInSourceError
 from service.domain.evaluation import Evaluation
-from service.domain.ledger import InvalidRow
 from service.domain.month import Month
 from service.domain.progress import Phase, Progress
 from service.runtime.daemon_thread import run_in_daemon_thread
@@ -32,10 +33,12 @@ from service.sources.parquet.footer import RowGroup
 from service.sources.parquet.scan import Scan
 from service.sources.source import Source
 
+MonthEvaluation: TypeAlias = Evaluation[AccountAtRisk, MonthlyRows]
+
 
 async def evaluate(
     source: Source, criteria: Criteria, *, options: EvaluationOptions, progress: Progress
-) -> Evaluation:
+) -> MonthEvaluation:
     """Answer which accounts are At Risk in the month, since when, and what became of every row.
 
     Reads in daemon threads, so that the event loop goes on. Raises SourceError.
@@ -65,14 +68,14 @@ def _plan(scan: Scan, criteria: Criteria, options: EvaluationOptions) -> ScanPla
 
 def _pinned(
     scan: Scan, criteria: Criteria, options: EvaluationOptions, progress: Progress, stop: threading.Event
-) -> Evaluation:
+) -> MonthEvaluation:
     with scan.pinned():
         return _evaluate(scan, criteria, options, progress, stop)
 
 
 def _evaluate(
     scan: Scan, criteria: Criteria, options: EvaluationOptions, progress: Progress, stop: threading.Event
-) -> Evaluation:
+) -> MonthEvaluation:
     progress.phase = Phase.PLANNING
     plan = _plan(scan, criteria, options)
     progress.row_groups_total = len(plan.with_target) + len(plan.before_target)
@@ -100,7 +103,7 @@ def _evaluate(
         at_risk = engine.attributes(groups, by_row_group, on_groups)
     selected = select(Attributes.joined(at_risk), durations, criteria)
     return Evaluation(
-        criteria=criteria,
+        criteria=criteria.values(),
         alerts=selected.alerts,
         rows=fold.ledger(selected, account_months),
         warnings=(*near_miss_warnings(fold.nearly_at_risk, fold.candidate_ids()), *selected.warnings),

@@ -10,12 +10,12 @@ import pyarrow as pa
 from service.account_risk.account_index import AccountIndex
 from service.account_risk.alerting import Selection, is_at_risk, is_nearly_at_risk
 from service.account_risk.candidate_rows import CandidateRows
+from service.account_risk.row_ledger import InvalidRow, MonthlyRows
 from service.account_risk.row_validation import RowValidator, UsableRows
 from service.account_risk.scan_plan import PROCESS_BYTES, ScanPlan
 from service.account_risk.schema import ACCOUNT_ID, STATUS, UPDATED_AT
 from service.account_risk.window import TARGET, MonthWindow
 from service.domain.errors import MemoryLimitExceededError
-from service.domain.ledger import InvalidRow, RowLedger
 from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import (
     Halved,
@@ -102,11 +102,11 @@ class Fold:
         _, first = np.unique(self._candidates.accounts, return_index=True)
         return identifiers(self._candidates.ids.take(pa.array(first)))
 
-    def ledger(self, selected: Selection, account_months: int) -> RowLedger:
+    def ledger(self, selected: Selection, account_months: int) -> MonthlyRows:
         """Account for every row, given how many cells any was seen in; raises LedgerImbalanceError."""
         tally = self.validator.tally
         outside = tally.outside + self._plan.rows_skipped
-        ledger = RowLedger(
+        ledger = MonthlyRows(
             rows_in_source=self._plan.rows,
             outside_window=outside,
             rows_scanned=self._plan.rows - outside,

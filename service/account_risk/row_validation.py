@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from service.account_risk.account_at_risk import Criteria
+from service.account_risk.row_ledger import InvalidRow, InvalidSample
 from service.account_risk.schema import ACCOUNT_ID, MONTH
-from service.domain.alert import Criteria
-from service.domain.evaluation import InvalidSample
-from service.domain.ledger import InvalidRow
 from service.sources.parquet.columns import Ints, Mask, days, known_days, valid
 from service.sources.parquet.text import as_bytes, identifiers
 

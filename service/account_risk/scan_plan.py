@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from service.account_risk.account_at_risk import Criteria
 from service.account_risk.schema import ACCOUNT_ROWS
-from service.domain.alert import Criteria
 from service.domain.month import Month
 from service.sources.parquet.batch import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
 from service.sources.parquet.footer import Footer, RowGroup, row_groups

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.account_risk.kind import month_request
 from service.api.limits import Places
 from service.api.schemas.run import ProgressOut, RunIn, RunOut
 from service.api.time_left import TimeLeft
@@ -53,9 +54,9 @@ class Context:
 
     def request(self, body: RunIn, idempotency_key: str | None = None) -> RunRequest:
         """Return what a body asks for; raises BadSourceUriError and BadMonthError."""
-        return RunRequest(
-            source=SourceUri.parse(body.source_uri),
-            month=self.month(body.month),
+        return month_request(
+            SourceUri.parse(body.source_uri),
+            self.month(body.month),
             dry_run=body.dry_run,
             plan_digest=body.plan_digest,
             idempotency_key=idempotency_key,

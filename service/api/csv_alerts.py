@@ -36,7 +36,7 @@ async def alerts_csv(store: Store, run_id: str, query: AlertsQuery) -> Streaming
         return await store.history.list_alerts(
             run_id,
             outcome=query.outcome,
-            region=query.region,
+            route=query.region,
             restated=query.restated,
             limit=PAGE if rest is None else min(PAGE, rest),
             cursor=cursor,

@@ -18,12 +18,12 @@ def list_runs(
 
     async def flow(settings: Settings) -> int:
         today = SystemClock().now().date()
-        of_month = None if month is None else Month.resolve(month, today=today)
+        of_month = None if month is None else str(Month.resolve(month, today=today))
         async with open_app(settings) as app:
             page = await app.store.history.list_runs(
                 limit=limit,
                 cursor=cursor,
-                month=of_month,
+                period=of_month,
                 status=status,
             )
         answer = RunsOut.of(page)

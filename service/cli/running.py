@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 
+from service.account_risk.kind import month_request
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut
 from service.cli.bars import shown
@@ -65,7 +66,7 @@ def preview_month(*, source: str, month: str, limit: int, as_json: bool) -> int:
 
 async def _request(settings: Settings, source: str, month: str) -> RunRequest:
     today = SystemClock().now().date()
-    request = RunRequest(source=parsed_source(source), month=Month.resolve(month, today=today))
+    request = month_request(parsed_source(source), Month.resolve(month, today=today))
     await check_allowed(request.source, storage_access(settings))
     return request
 

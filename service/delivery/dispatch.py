@@ -26,7 +26,7 @@ from service.runtime.first_of import first_of
 from service.runtime.garbage import rare_collections
 from service.store.outbox.send import Claimed, Outbox, OutboxEntry, Settlement
 from service.store.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, TRANSIENT, retry_while_unavailable
-from service.store.runs.state import MonthLease
+from service.store.runs.state import Lease
 from service.telemetry.events import Events
 
 FREEZE_MARGIN_S: Final = 1.0
@@ -66,7 +66,7 @@ class Dispatch:
         outbox: Outbox,
         sender: SlackSender,
         channels: Channels,
-        lease: MonthLease,
+        lease: Lease,
         policy: DeliveryPolicy,
         clock: Clock,
         events: Events,

@@ -1,4 +1,4 @@
-"""The message: one alert as the person in the Slack channel reads it. Pure text, no I/O.
+"""The payload: a message as Slack takes it. Pure text, no I/O.
 
 Escaping and limits follow Slack's own rules: `&`, `<` and `>` are escaped in every value that came from data
 (docs.slack.dev/messaging/formatting-message-text), a header holds 150 characters, a section's field 2000 and
@@ -7,54 +7,45 @@ a section's text 3000 (docs.slack.dev/reference/block-kit/blocks). Values stand 
 """
 
 import unicodedata
-from datetime import date
 from typing import Any, Final
-from urllib.parse import quote
 
 from service.domain.alert import Alert
+from service.domain.alert_type import Line, Message
 
 HEADER_LIMIT: Final = 150
 VALUE_LIMIT: Final = 300
 """Cap of one value; no region or owner needs more, and Slack's own limit of a field is 2000."""
 LINK_LIMIT: Final = 2500
 """A longer link would not fit into a section's text."""
-_ID_SHARE: Final = 60
-"""Characters of the header that are kept free for the account's id: it is what a person searches for."""
+_KEY_SHARE: Final = 60
+"""Characters of the header that are kept free for the key: it is what a person searches for."""
 
 _BIDIRECTIONAL_CONTROLS: Final = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
 
 
-def render(alert: Alert, *, details_base_url: str, named_channel: str | None = None) -> dict[str, Any]:
+def render(alert: Alert, message: Message, *, named_channel: str | None = None) -> dict[str, Any]:
     """Return the payload of a Slack incoming webhook: Block Kit, and `text` for notifications.
 
     `named_channel` is set when one webhook serves all channels: the message then says whose it is.
     """
-    title = _title(alert)
-    facts = [
-        ("Region", _shown(alert.account_region) or "Unknown"),
-        ("At Risk for", duration_text(alert)),
-        ("ARR", arr_text(alert.arr)),
-        ("Renewal date", _date_text(alert.renewal_date)),
-    ]
-    if owner := _shown(alert.account_owner):
-        facts.append(("Owner", owner))
+    title = _title(message)
+    lines = [f"{line.label}: {value}" for line in message.lines if (value := _value(line)) is not None]
     if named_channel is not None:
-        facts.append(("Channel", f"#{_shown(named_channel)}"))
-    url = details_url(alert, details_base_url)
-    if len(url) <= LINK_LIMIT:
-        details, link = f"Details: {_escaped(url)}", f"<{_escaped(url)}|Account details>"
+        lines.append(f"Channel: #{_shown(named_channel)}")
+    if len(message.url) <= LINK_LIMIT:
+        url = _escaped(message.url)
+        details, link = f"Details: {url}", f"<{url}|{_escaped(message.link_text)}>"
     else:
-        details = link = "Details: the account id is too long for a link"
-    lines = [f"{label}: {value}" for label, value in facts]
+        details = link = f"Details: {message.without_link}"
     return {
         "text": "\n".join([title, *lines, details]),
         "blocks": [
             {
                 "type": "header",
                 # Tells one alert's message from another's wherever the message is found.
-                "block_id": f"risk_alert.{alert.alert_id}",
+                "block_id": f"{alert.alert_type}.{alert.alert_id}",
                 "text": {"type": "plain_text", "text": title, "emoji": True},
             },
             {
@@ -66,40 +57,16 @@ def render(alert: Alert, *, details_base_url: str, named_channel: str | None = N
     }
 
 
-def duration_text(alert: Alert) -> str:
-    """Say for how long the account has been At Risk: `3 months (since 2025-11-01)`."""
-    if alert.duration_is_minimum:
-        return f"{alert.duration_months}+ months (since {alert.risk_start_month} or earlier)"
-    months = "1 month" if alert.duration_months == 1 else f"{alert.duration_months} months"
-    return f"{months} (since {alert.risk_start_month})"
-
-
-def arr_text(arr: int | None) -> str:
-    """Say the ARR as `$10,211`, or `Unknown`."""
-    if arr is None:
-        return "Unknown"
-    return f"-${-arr:,}" if arr < 0 else f"${arr:,}"
-
-
-def details_url(alert: Alert, base_url: str) -> str:
-    """Return the account's page; the id is percent-encoded whole, so `/`, `?` and `..` stay inside it."""
-    encoded = quote(alert.account_id, safe="", errors="replace")
-    if encoded.strip(".") == "":  # a browser would take `.` and `..` for steps in the path
-        encoded = encoded.replace(".", "%2E")
-    return f"{base_url.rstrip('/')}/{encoded}"
-
-
-def _date_text(day: date | None) -> str:
-    return "Unknown" if day is None else day.isoformat()
-
-
-def _title(alert: Alert) -> str:
-    frame = "🚩 At Risk: {} ({})"
+def _title(message: Message) -> str:
+    frame = f"{message.headline} {{}} ({{}})"
     room = HEADER_LIMIT - len(frame.format("", ""))
-    name, account_id = _cleaned(alert.account_name), _cleaned(alert.account_id)
-    id_room = max(_ID_SHARE, room - len(_escaped(name)))
-    shown_id = _fitted(account_id, id_room)
-    return frame.format(_fitted(name, room - len(shown_id)), shown_id)
+    name, key = _cleaned(message.name), _cleaned(message.key)
+    shown_key = _fitted(key, max(_KEY_SHARE, room - len(_escaped(name))))
+    return frame.format(_fitted(name, room - len(shown_key)), shown_key)
+
+
+def _value(line: Line) -> str | None:
+    return _shown(line.value) or line.if_blank
 
 
 def _shown(value: str | None) -> str:

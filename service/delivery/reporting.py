@@ -64,7 +64,8 @@ class DeliveryReport:
             self.events.emit(
                 AlertRetried(
                     run_id=self.run_id,
-                    account_id=entry.account_id,
+                    alert_type=entry.alert_type,
+                    subject=entry.subject,
                     alert_id=entry.alert_id,
                     channel=entry.channel,
                     reason=settlement.reason,
@@ -101,7 +102,8 @@ class DeliveryReport:
         self.events.emit(
             AlertSettled(
                 run_id=self.run_id,
-                account_id=alert.account_id,
+                alert_type=alert.alert_type,
+                subject=alert.subject,
                 alert_id=alert.alert_id,
                 channel=alert.channel,
                 outcome=outcome,

@@ -7,25 +7,28 @@ import orjson
 from service.delivery.channels import Channels
 from service.delivery.message import render
 from service.domain.alert import Alert
+from service.domain.alert_type import AlertType
 from service.domain.evaluation import RunWarning
 from service.domain.replay import RoutedAlert
 
 
-def route(alerts: Iterable[Alert], channels: Channels, *, details_base_url: str) -> Iterator[RoutedAlert]:
-    """Yield each alert with its channel (None where the region has none) and the message for it."""
+def route(alerts: Iterable[Alert], channels: Channels, alert_type: AlertType) -> Iterator[RoutedAlert]:
+    """Yield each alert with its channel (None where its route has none) and the message for it."""
     for alert in alerts:
-        channel = channels.of(alert.account_region)
-        payload = render(
-            alert,
-            details_base_url=details_base_url,
-            named_channel=channel if channels.is_single_lane else None,
+        channel = channels.of(alert.route)
+        named_channel = channel if channels.is_single_lane else None
+        payload = render(alert, alert_type.message(alert), named_channel=named_channel)
+        yield RoutedAlert(
+            alert=alert,
+            channel=channel,
+            payload=orjson.dumps(payload).decode(),
+            why_unrouted=alert_type.why_unrouted(alert.route) if channel is None else None,
         )
-        yield RoutedAlert(alert=alert, channel=channel, payload=orjson.dumps(payload).decode())
 
 
 def region_warnings(alerts: Sequence[Alert], channels: Channels) -> tuple[RunWarning, ...]:
     """Warn of regions that would have a channel if case and surrounding spaces did not count."""
-    near = [alert for alert in alerts if channels.near_miss(alert.account_region)]
+    near = [alert for alert in alerts if channels.near_miss(alert.route)]
     if not near:
         return ()
     detail = f"{len(near)} alerts have a region that differs from a known one only in case or spaces"

@@ -1,4 +1,4 @@
-"""The support notice: one mail a run about the accounts whose region leads to no channel.
+"""The support notice: one mail a run about the alerts whose route leads to no channel.
 
 With `SMTP_URL` set it is mailed; without, it is written to a file beside the database and the log names the
 file. The body never goes into the log.
@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from service.delivery.message import arr_text
 from service.domain.alert import Alert
-from service.domain.month import Month
+from service.domain.alert_type import AlertType
 from service.runtime.clock import Clock
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.private_files import create_private_file, make_private, make_private_folder
 from service.telemetry.events import Events, NoticeFailed, NoticeSent, NoticeWritten
 
 LISTED: Final = 200
-"""Accounts listed in a notice; the rest is counted."""
+"""Alerts listed in a notice; the rest is counted."""
 SMTP_TIMEOUT_S: Final = 15.0
 NOTICE_FOLDER: Final = "support_notices"
 
@@ -42,8 +41,9 @@ class SupportNotice:
         self,
         *,
         run_id: str,
-        month: Month,
+        period: str | None,
         alerts: Sequence[Alert],
+        alert_type: AlertType,
         undelivered: Mapping[str, int],
         clock: Clock,
         events: Events,
@@ -53,7 +53,7 @@ class SupportNotice:
         The Message-ID is made of the run's id, so that a notice that is sent twice is seen once.
         """
         try:
-            message = self._message(run_id, month, alerts, undelivered)
+            message = self._message(run_id, period, alerts, alert_type, undelivered)
             message["Date"] = format_datetime(clock.now())
             if self.smtp_url is None:
                 path = self.folder / f"{run_id}.eml"
@@ -68,24 +68,28 @@ class SupportNotice:
         return True
 
     def _message(
-        self, run_id: str, month: Month, alerts: Sequence[Alert], undelivered: Mapping[str, int]
+        self,
+        run_id: str,
+        period: str | None,
+        alerts: Sequence[Alert],
+        alert_type: AlertType,
+        undelivered: Mapping[str, int],
     ) -> EmailMessage:
         count = len(alerts)
-        accounts = "1 account" if count == 1 else f"{count} accounts"
+        notice = alert_type.notice(count, period)
         message = EmailMessage(policy=SMTP)
-        message["Subject"] = f"Risk alerts {month}: {accounts} without a Slack channel"
+        message["Subject"] = notice.subject
         message["From"] = self.sender
         message["To"] = self.recipient
         message["Message-ID"] = f"<{run_id}.unknown-region@risk-alerts>"
         lines = [
-            f"{accounts} At Risk could not be told to anyone: the region leads to no Slack channel.",
-            "They go out with the next run of the month once the region is corrected or gets a channel.",
+            *notice.explanation,
             "",
             f"Run:   {run_id}",
-            f"Month: {month}",
+            notice.about,
             f"Count: {count}",
             "",
-            *(_account_line(alert) for alert in alerts[:LISTED]),
+            *(f"- {alert_type.notice_line(alert)}" for alert in alerts[:LISTED]),
         ]
         if count > LISTED:
             lines.append(f"… and {count - LISTED} more")
@@ -118,20 +122,3 @@ async def _mail(url: str, message: EmailMessage) -> None:
         use_tls=implicit_tls,
         timeout=SMTP_TIMEOUT_S,
     )
-
-
-def _account_line(alert: Alert) -> str:
-    region = "null" if alert.account_region is None else repr(alert.account_region[:100])
-    values = (
-        f"{_plain(alert.account_id)}  {_plain(alert.account_name)}",
-        f"region {region}",
-        f"ARR {arr_text(alert.arr)}",
-        f"owner {_plain(alert.account_owner or 'unknown')}",
-    )
-    return "- " + " | ".join(values)
-
-
-def _plain(value: str) -> str:
-    """Keep a value from the source on its line, and within reason."""
-    text = "".join(character if character.isprintable() else " " for character in value[:200])
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,57 +1,59 @@
-"""The alert: what a customer-success team must hear about one account in one month."""
+"""The alert: what somebody must hear about, once: a type, a subject, a period, and facts."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
-from typing import Final
+from typing import Protocol, TypeAlias
 
-from service.domain.month import Month
+from service.domain.tenant import DEFAULT_TENANT
 
-RISK_ALERT: Final = "risk_alert"
-"""The one alert type there is; part of an alert's identity so that others can stand beside it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Criteria:
-    """What makes an account's month an alert."""
-
-    month: Month
-    """The target month."""
-    arr_threshold: int = 10_000
-    """Accounts with an ARR below this are not alerted; in the currency unit of the source."""
-    alert_on_unknown_arr: bool = False
-    """Whether an account whose ARR is unknown is alerted all the same."""
-    history_months: int = 120
-    """How many months, the target included, are looked at; at least 1."""
-
-    @property
-    def first_month(self) -> Month:
-        """The first month of the window; a source cannot hold months before the year 1."""
-        return max(self.month.minus(self.history_months - 1), Month(12))
+Fact: TypeAlias = str | int | float | bool | None
+"""A plain value, as JSON has it; dates and months are ISO 8601."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
-    """An account At Risk in `month` and worth telling about, as the newest row of that month has it."""
-
-    account_id: str
-    account_name: str
-    """The account's id where the source has no name."""
-    account_region: str | None
-    """As in the source, untouched: routing matches it exactly."""
-    month: Month
-    duration_months: int
-    """Consecutive months At Risk up to and including `month`; at least 1."""
-    duration_is_minimum: bool
-    """Whether the streak reached the edge of history, so that it may be longer than is known."""
-    risk_start_month: Month
-    arr: int | None
-    """Rounded to a whole currency unit; None where it is unknown."""
-    renewal_date: date | None
-    account_owner: str | None
+class Alert(Protocol):
+    """What the store, the delivery and the replay know of an alert; what it means, its type knows."""
 
     @property
     def alert_id(self) -> str:
-        """The same for the same account and month in every run, on every machine: 32 hex digits."""
-        identity = "\x1f".join((RISK_ALERT, str(self.month), self.account_id))
-        return hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        """The same for the same type, subject and period in every run, on every machine: 32 hex digits."""
+
+    @property
+    def alert_type(self) -> str:
+        """The name of its type, such as `risk_alert`."""
+
+    @property
+    def subject(self) -> str:
+        """What it is about, such as an account's id."""
+
+    @property
+    def period(self) -> str:
+        """When it is about, such as a month's first day."""
+
+    @property
+    def route(self) -> str | None:
+        """What leads it to a channel, such as a region, matched exactly; None leads nowhere."""
+
+    @property
+    def facts(self) -> Mapping[str, Fact]:
+        """Everything else that its type tells, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedAlert:
+    """An alert of any type, as it was written down."""
+
+    alert_id: str
+    alert_type: str
+    subject: str
+    period: str
+    route: str | None
+    facts: Mapping[str, Fact]
+
+
+def alert_id_of(*, tenant_id: str, alert_type: str, subject: str, period: str) -> str:
+    """Return the id of an alert: 32 hex digits over all that tells it from others."""
+    named = (alert_type, period, subject)
+    # The ids of the first version, which knew no tenants, stay as they are.
+    identity = "\x1f".join(named if tenant_id == DEFAULT_TENANT else (tenant_id, *named))
+    return hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,10 +1,14 @@
-"""The evaluation: everything that reading a source for one month has told."""
+"""The evaluation: everything that reading a source for a run has found."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from service.domain.alert import Alert, Criteria
-from service.domain.ledger import InvalidRow, RowLedger
+from service.domain.alert import Alert, Fact
+from service.domain.ledger import RowLedger
+
+AlertT_co = TypeVar("AlertT_co", bound=Alert, covariant=True)
+RowsT_co = TypeVar("RowsT_co", bound=RowLedger, covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,29 +31,22 @@ def unsent_alerts(unsent: int, alerts: int) -> tuple[RunWarning, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InvalidSample:
-    """One row that could not be used, shown so that a data team can find it."""
+class Evaluation(Generic[AlertT_co, RowsT_co]):
+    """Which alerts there are, and what became of every row."""
 
-    reason: InvalidRow
-    file: str
-    """Path inside the source."""
-    account_id: str | None
-    month: str | None
-    """As it stands in the source, ISO 8601."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """The answer to: which accounts are At Risk in a month, since when, and what became of every row."""
-
-    criteria: Criteria
+    criteria: Mapping[str, Fact]
+    """What was looked for."""
     # Left out of `repr`: a runner of asyncio makes its main task's, and of 50,000 alerts it takes 0.2 s.
-    alerts: tuple[Alert, ...] = field(repr=False)
-    """By ARR descending, null last, then account id."""
-    rows: RowLedger
+    alerts: tuple[AlertT_co, ...] = field(repr=False)
+    """In the order of sending."""
+    rows: RowsT_co
     warnings: tuple[RunWarning, ...] = ()
-    invalid_samples: tuple[InvalidSample, ...] = ()
+    invalid_samples: tuple[Any, ...] = ()
+    """A few of the rows that could not be used, as dataclasses of plain values."""
     plan: dict[str, Any] = field(default_factory=dict)
-    """What was read and what was not, as plain values for JSON (`ScanPlan.summary`)."""
+    """What was read and what was not, as plain values for JSON."""
     source_versions: tuple[tuple[str, str], ...] = ()
     """Path and version of every file that was read."""
+
+
+AnyEvaluation: TypeAlias = Evaluation[Alert, RowLedger]

@@ -3,15 +3,14 @@
 The preview and the run ask the same function, so what the one says the other does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from service.domain.alert import Alert
+from service.domain.alert import Alert, Fact
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Outcome, Reason
 from service.domain.run import Action, Restatement
 
-_NOTHING: Final = Restatement()
 _OUTCOME_UNSENT: Final = {
     Action.SKIP_REPLAY: Outcome.SKIPPED_REPLAY,
     Action.HOLD: Outcome.UNKNOWN,
@@ -27,20 +26,22 @@ class Standing:
     reason: Reason | None
     channel: str | None
     """Where it went, or was to go."""
-    arr: int | None
-    duration_months: int
+    facts: Mapping[str, Fact]
+    """As it was last recorded."""
     same_source: bool
     """Whether the run that last recorded it read the source that is read now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutedAlert:
-    """An alert with the channel that its region leads to, and the message for it."""
+    """An alert with the channel that its route leads to, and the message for it."""
 
     alert: Alert
     channel: str | None
     payload: str
     """The body of the POST: JSON text."""
+    why_unrouted: str | None = None
+    """Why there is no channel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +78,20 @@ def decide_replay(
     standings: Mapping[str, Standing],
     alerts: Iterable[tuple[Alert, str | None]],
     ambiguous: AmbiguousSends,
+    *,
+    restatable: Collection[str],
 ) -> Replay:
-    """Say what a run does about all alerts of a month; each comes with the channel its region leads to."""
+    """Say what a run does about all its alerts; each comes with the channel that its route leads to.
+
+    `restatable` names the facts that are compared with what was sent.
+    """
     evaluated: set[str] = set()
     decisions: list[Decision] = []
     for alert, channel in alerts:
         alert_id = alert.alert_id
         evaluated.add(alert_id)
-        decisions.append(decide_action(standings.get(alert_id), alert, channel, ambiguous))
+        standing = standings.get(alert_id)
+        decisions.append(decide_action(standing, alert, channel, ambiguous, restatable=restatable))
     withdrawn = [
         alert_id
         for alert_id, standing in standings.items()
@@ -96,7 +103,12 @@ def decide_replay(
 
 
 def decide_action(
-    standing: Standing | None, alert: Alert, channel: str | None, ambiguous: AmbiguousSends
+    standing: Standing | None,
+    alert: Alert,
+    channel: str | None,
+    ambiguous: AmbiguousSends,
+    *,
+    restatable: Collection[str],
 ) -> Decision:
     """Say what a run does about an alert.
 
@@ -105,7 +117,7 @@ def decide_action(
     """
     if standing is not None:
         if standing.status is DeliveryStatus.SENT:
-            restated = _restated(standing, alert)
+            restated = _restated(standing.facts, alert.facts, restatable)
             return Decision(action=Action.SKIP_REPLAY, channel=standing.channel, restated=restated)
         in_doubt = standing.status in {DeliveryStatus.UNKNOWN, DeliveryStatus.SENDING}
         # What another version calls otherwise may be anything but ours to send.
@@ -119,12 +131,9 @@ def decide_action(
     return Decision(action=Action.SEND, channel=channel)
 
 
-def _restated(standing: Standing, alert: Alert) -> Restatement | None:
+def _restated(
+    before: Mapping[str, Fact], now: Mapping[str, Fact], names: Collection[str]
+) -> Restatement | None:
     """Say what is no longer as it was sent."""
-    arr = (standing.arr, alert.arr)
-    months = (standing.duration_months, alert.duration_months)
-    found = Restatement(
-        arr=arr if arr[0] != arr[1] else None,
-        duration_months=months if months[0] != months[1] else None,
-    )
-    return None if found == _NOTHING else found
+    found = {name: (before[name], now[name]) for name in names if before[name] != now[name]}
+    return found or None

@@ -1,18 +1,21 @@
 """The run: what was asked for, and what is known of it afterwards."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
-from service.domain.alert import Alert
+from service.domain.alert import Alert, Fact
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
-from service.domain.evaluation import InvalidSample, RunWarning
+from service.domain.evaluation import RunWarning
 from service.domain.ledger import Ledger
-from service.domain.month import Month
 from service.domain.source_uri import SourceUri
 
 T = TypeVar("T")
+
+Restatement: TypeAlias = Mapping[str, tuple[Fact, Fact]]
+"""The facts that read otherwise now than when the alert was sent, by name: (before, now)."""
 
 
 class RunStatus(StrEnum):
@@ -38,8 +41,13 @@ class Action(StrEnum):
 class RunRequest:
     """What a caller asks for."""
 
+    kind: str
+    """The name of the kind of run, such as `account_risk`."""
+    scope: str
+    """What only one run at a time may send, such as `risk_alert:2026-01-01`."""
     source: SourceUri
-    month: Month
+    period: str | None
+    """What it is about, such as a month's first day."""
     dry_run: bool = False
     plan_digest: str | None = None
     """The plan that the caller has seen: the run refuses to do any other."""
@@ -70,7 +78,33 @@ class RunCounts:
     withdrawn: int = 0
     """Alerts of earlier runs over the same source that this evaluation no longer has; not among `alerts`."""
     restated: int = 0
-    """Those of `skipped_replay` that were sent with another ARR or duration."""
+    """Those of `skipped_replay` that were sent, and read otherwise now."""
+
+    @classmethod
+    def of(
+        cls,
+        rows: Mapping[str, Any],
+        outcomes: Mapping[str, int] | Mapping[Outcome, int],
+        *,
+        withdrawn: int,
+        restated: int,
+        unknown_region: int,
+    ) -> Self:
+        """Return the counts of a run; a kind of run may count no rows or duplicates."""
+        return cls(
+            rows_scanned=rows.get("rows_scanned", 0),
+            duplicates=rows.get("duplicates", 0),
+            alerts=rows.get("alerts", 0),
+            alerts_sent=outcomes.get(Outcome.SENT, 0),
+            would_send=outcomes.get(Outcome.WOULD_SEND, 0),
+            skipped_replay=outcomes.get(Outcome.SKIPPED_REPLAY, 0),
+            failed_deliveries=outcomes.get(Outcome.FAILED, 0),
+            unknown_region=unknown_region,
+            unknown=outcomes.get(Outcome.UNKNOWN, 0),
+            unsent=outcomes.get(Outcome.UNSENT, 0),
+            withdrawn=withdrawn,
+            restated=restated,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,20 +116,12 @@ class RunError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Restatement:
-    """What reads otherwise now than when the alert was sent: (before, now), or None where it is the same."""
-
-    arr: tuple[int | None, int | None] | None = None
-    duration_months: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunAlert:
     """One alert of a run and what this run did about it."""
 
     alert: Alert
     channel: str | None
-    """Where it went or may have gone, else where it goes; None where no channel is known for the region."""
+    """Where it went or may have gone, else where it goes; None where its route leads to no channel."""
     outcome: Outcome
     reason: Reason | None
     error_message: str | None
@@ -123,8 +149,10 @@ class RunRecord:
     """All that is known of a run."""
 
     run_id: str
+    kind: str
+    scope: str
     source_uri: str
-    month: Month
+    period: str | None
     dry_run: bool
     status: RunStatus
     started_at: datetime
@@ -134,7 +162,7 @@ class RunRecord:
     ledger: Ledger | None
     """None until the evaluation is done, and for runs that failed before."""
     warnings: tuple[RunWarning, ...] = ()
-    invalid_samples: tuple[InvalidSample, ...] = ()
+    invalid_samples: tuple[Mapping[str, Any], ...] = ()
     plan: dict[str, Any] | None = None
     """What the scan decided to read, from the footers alone; None until the evaluation is done."""
     plan_digest: str | None = None
@@ -163,21 +191,21 @@ class PreviewAlert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What a run would do, told without doing, claiming or writing anything."""
+    """What a run would send, shown without sending, claiming or writing anything."""
 
     source_uri: str
-    month: Month
+    period: str | None
     plan_digest: str
     """A run that is given it does just this, or nothing."""
     total: int
     alerts: tuple[PreviewAlert, ...] = field(repr=False)
     """The first `limit` of them, in the order in which they would be sent."""
     withdrawn: tuple[WithdrawnAlert, ...]
-    """The first `limit` of them, by account id."""
+    """The first `limit` of them, by subject."""
     counts: RunCounts
     ledger: Ledger
     warnings: tuple[RunWarning, ...]
-    invalid_samples: tuple[InvalidSample, ...]
+    invalid_samples: tuple[Any, ...]
     seconds_by_channel: dict[str, float] = field(default_factory=dict)
     """How long the sends need per channel at the configured pace; 0 when unpaced."""
 

@@ -1,6 +1,6 @@
 """The app: what the flows work with. `service.wiring` opens and closes it, and makes its policies."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -9,17 +9,12 @@ from service.delivery.dispatch import DeliveryPolicy
 from service.delivery.slack import SlackSender
 from service.delivery.support_notice import SupportNotice
 from service.domain.delivery_status import AmbiguousSends
-from service.domain.evaluation import Evaluation
-from service.domain.progress import Progress
-from service.domain.run import RunRequest
 from service.runs.at_work import RunsAtWork
+from service.runs.kind import RunKind
 from service.runtime.clock import Clock
 from service.sources.source import StorageAccess
 from service.store.store import Store
 from service.telemetry.events import Events
-
-Evaluate = Callable[[RunRequest, Progress], Awaitable[Evaluation]]
-"""Evaluates what was asked for; raises SourceError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +29,6 @@ class RunPolicy:
     keep_runs: timedelta
     """What is older is deleted, but for what replays need."""
     ambiguous_sends: AmbiguousSends
-    details_base_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +40,8 @@ class App:
     sender: SlackSender
     notice: SupportNotice
     storage: StorageAccess
-    evaluate: Evaluate
+    kinds: Mapping[str, RunKind]
+    """The kinds of runs, by name."""
     clock: Clock
     events: Events
     policy: RunPolicy

@@ -1,6 +1,6 @@
 """The run: evaluate, record, dispatch until drained, notify support, finish.
 
-A run holds the lease of its month from before it reads the source until it has finished, so that what it
+A run holds the lease of its scope from before it reads the source until it has finished, so that what it
 sends is what the newest evaluation says. A dry run takes no lease and touches no alert.
 
 Once its alerts are recorded a run that has to stop is not closed but released, and whoever finds a run whose
@@ -38,7 +38,7 @@ from service.runtime.daemon_thread import run_in_daemon_thread
 from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
 from service.store.runs.rescue import ResumedRun
-from service.store.runs.state import MonthLease, cancelled
+from service.store.runs.state import Lease, cancelled
 from service.telemetry.events import (
     AlertSettled,
     RunFailed,
@@ -52,7 +52,7 @@ from service.telemetry.events import (
 )
 
 LEASE_POLL_S: Final = 0.5
-"""How often a run that waits for its month looks again."""
+"""How often a run that waits for its scope looks again."""
 
 LINES_AT_ONCE: Final = 256
 
@@ -81,7 +81,7 @@ async def execute_run(app: App, request: RunRequest, *, run_id: str, progress: P
         )
         app.events.emit(
             RunStarted(
-                run_id=run_id, source_uri=request.source_uri, month=request.month, dry_run=request.dry_run
+                run_id=run_id, source_uri=request.source_uri, month=request.period, dry_run=request.dry_run
             )
         )
         return await _supervise(app, run_id, at_work, request)
@@ -134,13 +134,14 @@ class _Run:
         self._halt = at_work.halt
         self._beat = beat
         self._asked = asked
+        self._kind = app.kinds[asked.kind]
         self._resumed = resumed = asked if isinstance(asked, ResumedRun) else None
-        self._lease: MonthLease | None = None
+        self._lease: Lease | None = None
         self._is_recorded = resumed is not None
         if resumed is not None:
             self._hold(resumed.lease)
 
-    def _hold(self, lease: MonthLease) -> None:
+    def _hold(self, lease: Lease) -> None:
         self._lease = lease
         self._beat.epoch = lease.epoch
 
@@ -205,7 +206,11 @@ class _Run:
         routed = await self._evaluate(request)
         decisions = await self._retry_while_unavailable(
             lambda: self._app.store.recording.record_dry_run(
-                self._run_id, request.month, routed, ambiguous=self._app.policy.ambiguous_sends
+                self._run_id,
+                request.scope,
+                routed,
+                ambiguous=self._app.policy.ambiguous_sends,
+                restatable=self._kind.alert_type.restatable,
             )
         )
         self._warnings += without_channel(sum(one.reason is Reason.UNKNOWN_REGION for one in decisions))
@@ -214,13 +219,17 @@ class _Run:
     async def _deliver(self, request: RunRequest) -> None:
         """Evaluate, record, send, and notify support of what has no channel."""
         app = self._app
-        lease = await self._take_month()
+        lease = await self._take_lease(request)
         self._hold(lease)
         routed = await self._evaluate(request)
         self._progress.phase = Phase.RECORDING
         decisions = await self._retry_while_unavailable(
             lambda: app.store.recording.record(
-                lease, routed, ambiguous=app.policy.ambiguous_sends, now=app.clock.now()
+                lease,
+                routed,
+                ambiguous=app.policy.ambiguous_sends,
+                restatable=self._kind.alert_type.restatable,
+                now=app.clock.now(),
             )
         )
         self._is_recorded = True
@@ -228,7 +237,7 @@ class _Run:
         self._progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
         await self._dispatch(lease)
 
-    async def _dispatch(self, lease: MonthLease) -> None:
+    async def _dispatch(self, lease: Lease) -> None:
         """Send what is in the outbox, and notify support of what has no channel."""
         app = self._app
         self._progress.phase = Phase.DELIVERING
@@ -248,33 +257,35 @@ class _Run:
             self._warnings += nothing_arrived(self._progress)
         is_notified = self._resumed is not None and self._resumed.support_notified
         self._warnings += await app.at_work.unless_stopped(
-            notify_support(app, self._run_id, self._asked.month, is_notified=is_notified), halt=self._halt
+            notify_support(
+                app, self._run_id, self._asked.period, self._kind.alert_type, is_notified=is_notified
+            ),
+            halt=self._halt,
         )
 
-    async def _take_month(self) -> MonthLease:
-        """Wait until the month is this run's."""
-        app, month = self._app, self._asked.month
+    async def _take_lease(self, request: RunRequest) -> Lease:
+        """Wait until the scope is this run's."""
+        app = self._app
         self._progress.phase = Phase.WAITING
         is_reported = False
         while True:
             lease = await self._retry_while_unavailable(
-                lambda: app.store.runs.acquire_month(
-                    self._run_id, month, now=app.clock.now(), at_work=app.at_work.runs
+                lambda: app.store.runs.acquire_lease(
+                    self._run_id, request.scope, now=app.clock.now(), at_work=app.at_work.runs
                 )
             )
-            if isinstance(lease, MonthLease):
+            if isinstance(lease, Lease):
                 return lease
             if not is_reported:
-                app.events.emit(RunWaiting(run_id=self._run_id, month=month, holder_run_id=lease))
+                app.events.emit(RunWaiting(run_id=self._run_id, month=request.period, holder_run_id=lease))
                 is_reported = True
             await app.at_work.unless_stopped(app.clock.sleep(LEASE_POLL_S), halt=self._halt)
 
     async def _evaluate(self, request: RunRequest) -> list[RoutedAlert]:
-        app, base_url = self._app, self._app.policy.details_base_url
-        found = await app.at_work.unless_stopped(app.evaluate(request, self._progress), halt=self._halt)
-        digest = await run_in_daemon_thread(
-            lambda: plan_digest(found, app.channels, details_base_url=base_url)
-        )
+        app, alert_type = self._app, self._kind.alert_type
+        evaluating = self._kind.evaluate(request, self._progress)
+        found = await app.at_work.unless_stopped(evaluating, halt=self._halt)
+        digest = await run_in_daemon_thread(lambda: plan_digest(found, app.channels, alert_type))
         warnings = found.warnings + region_warnings(found.alerts, app.channels)
         evaluation = replace(found, warnings=warnings)
         await self._retry_while_unavailable(
@@ -282,9 +293,7 @@ class _Run:
         )
         if request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
-        return await run_in_daemon_thread(
-            lambda: list(route(evaluation.alerts, app.channels, details_base_url=base_url))
-        )
+        return await run_in_daemon_thread(lambda: list(route(evaluation.alerts, app.channels, alert_type)))
 
     async def _report_decided(
         self, routed: Sequence[RoutedAlert], decisions: Sequence[Decision], *, sends: Outcome
@@ -298,7 +307,8 @@ class _Run:
                 self._app.events.emit(
                     AlertSettled(
                         run_id=self._run_id,
-                        account_id=item.alert.account_id,
+                        alert_type=item.alert.alert_type,
+                        subject=item.alert.subject,
                         alert_id=item.alert.alert_id,
                         channel=decision.channel,
                         outcome=outcome,

@@ -1,13 +1,15 @@
 """The support notice of a run: who has no channel hears of it from people."""
 
+from service.domain.alert_type import AlertType
 from service.domain.evaluation import RunWarning
-from service.domain.month import Month
 from service.runs.context import App
 from service.runs.warnings import without_channel
 from service.store.patience import retry_while_unavailable
 
 
-async def notify_support(app: App, run_id: str, month: Month, *, is_notified: bool) -> tuple[RunWarning, ...]:
+async def notify_support(
+    app: App, run_id: str, period: str | None, alert_type: AlertType, *, is_notified: bool
+) -> tuple[RunWarning, ...]:
     """Notify support of a run's alerts without a channel, unless it `is_notified`; return what to warn of.
 
     Raises OvertakenError and DatabaseUnusableError, but nothing for a mail server.
@@ -19,8 +21,9 @@ async def notify_support(app: App, run_id: str, month: Month, *, is_notified: bo
         return warnings
     if await app.notice.tell(
         run_id=run_id,
-        month=month,
+        period=period,
         alerts=nowhere,
+        alert_type=alert_type,
         undelivered=await retry_while_unavailable(app.clock, store.outbox.undelivered),
         clock=app.clock,
         events=app.events,

@@ -1,4 +1,4 @@
-"""The plan's digest: plans with the same digest alert the same accounts in the same words. Pure."""
+"""The plan's digest: plans with the same digest send the same alerts in the same words. Pure."""
 
 import hashlib
 import json
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from service.delivery.channels import Channels
-from service.domain.alert import Alert
-from service.domain.evaluation import Evaluation
+from service.domain.alert_type import AlertType
+from service.domain.evaluation import AnyEvaluation
 
 _FORM: Final = 1
 """Counted up when the same plan would get another digest, so that an old one is never met by accident."""
 
 
-def plan_digest(evaluation: Evaluation, channels: Channels, *, details_base_url: str) -> str:
+def plan_digest(evaluation: AnyEvaluation, channels: Channels, alert_type: AlertType) -> str:
     """Return 64 hex digits over the source's versions, the rules, the routing, and every alert in its order.
 
     Neither time nor what has become of the alerts is part of it, nor the webhooks' addresses, which are
@@ -21,36 +21,20 @@ def plan_digest(evaluation: Evaluation, channels: Channels, *, details_base_url:
     Takes its time with many alerts: not for the event loop.
     """
     digest = hashlib.sha256()
-    for line in _lines(evaluation, channels, details_base_url):
+    for line in _lines(evaluation, channels, alert_type):
         text = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         digest.update(text.encode("ascii") + b"\n")
     return digest.hexdigest()
 
 
-def _lines(evaluation: Evaluation, channels: Channels, details_base_url: str) -> Iterator[Any]:
-    criteria = evaluation.criteria
+def _lines(evaluation: AnyEvaluation, channels: Channels, alert_type: AlertType) -> Iterator[Any]:
     yield {
+        **evaluation.criteria,
+        **alert_type.wording,
         "form": _FORM,
         "source": sorted(evaluation.source_versions),
-        "month": str(criteria.month),
-        "arr_threshold": criteria.arr_threshold,
-        "alert_on_unknown_arr": criteria.alert_on_unknown_arr,
-        "history_months": criteria.history_months,
         "channels": dict(channels.by_region),
         "messages_name_their_channel": channels.is_single_lane,
-        "details_base_url": details_base_url,
     }
     for alert in evaluation.alerts:
-        yield [channels.of(alert.account_region), *_facts(alert)]
-
-
-def _facts(alert: Alert) -> Iterator[Any]:
-    yield alert.account_id
-    yield alert.account_name
-    yield alert.account_region
-    yield alert.duration_months
-    yield alert.duration_is_minimum
-    yield str(alert.risk_start_month)
-    yield alert.arr
-    yield alert.renewal_date and alert.renewal_date.isoformat()
-    yield alert.account_owner
+        yield [channels.of(alert.route), *alert_type.digest_line(alert)]

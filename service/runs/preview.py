@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import orjson
 
-from service.delivery.message import details_url
 from service.delivery.routing import region_warnings, route
+from service.domain.alert_type import AlertType
 from service.domain.delivery_status import Outcome, Reason
-from service.domain.evaluation import Evaluation
+from service.domain.evaluation import AnyEvaluation
 from service.domain.ledger import Ledger
 from service.domain.progress import Phase, Progress
 from service.domain.replay import Decision, Replay, RoutedAlert, decide_replay
@@ -30,18 +31,22 @@ async def preview(app: App, request: RunRequest, *, limit: int, progress: Progre
     """
     request = replace(request, dry_run=True)
     check_request(app, request)
+    kind = app.kinds[request.kind]
     with rare_collections():
-        evaluation = await app.at_work.unless_stopped(app.evaluate(request, progress))
+        evaluation = await app.at_work.unless_stopped(kind.evaluate(request, progress))
         recording = app.store.recording
         standings = await retry_while_unavailable(
-            app.clock, lambda: recording.standings(request.month, request.source_uri)
+            app.clock, lambda: recording.standings(request.scope, request.source_uri)
         )
-        routed = ((alert, app.channels.of(alert.account_region)) for alert in evaluation.alerts)
+        routed = ((alert, app.channels.of(alert.route)) for alert in evaluation.alerts)
         # Tens of thousands of alerts are looked at here: not on the event loop.
-        replay = await run_in_daemon_thread(decide_replay, standings, routed, app.policy.ambiguous_sends)
-        withdrawn = await retry_while_unavailable(
-            app.clock, lambda: recording.withdrawable(request.month, replay.withdrawn)
+        replay = await run_in_daemon_thread(
+            partial(decide_replay, restatable=kind.alert_type.restatable),
+            standings,
+            routed,
+            app.policy.ambiguous_sends,
         )
+        withdrawn = await retry_while_unavailable(app.clock, lambda: recording.withdrawable(replay.withdrawn))
         shown = await run_in_daemon_thread(_shown, app, request, evaluation, replay, withdrawn[:limit], limit)
     progress.phase = Phase.FINISHED
     return shown
@@ -50,17 +55,18 @@ async def preview(app: App, request: RunRequest, *, limit: int, progress: Progre
 def _shown(
     app: App,
     request: RunRequest,
-    evaluation: Evaluation,
+    evaluation: AnyEvaluation,
     replay: Replay,
     withdrawn: Sequence[WithdrawnAlert],
     limit: int,
 ) -> Preview:
     decisions = replay.decisions
-    base_url = app.policy.details_base_url
-    shown = route(evaluation.alerts[:limit], app.channels, details_base_url=base_url)
+    alert_type = app.kinds[request.kind].alert_type
+    shown = route(evaluation.alerts[:limit], app.channels, alert_type)
     outcomes = Counter(decision.outcome(sends=Outcome.WOULD_SEND) for decision in decisions)
-    counts = _counts(evaluation, outcomes, replay)
-    ledger = Ledger(rows=evaluation.rows, outcomes=dict(outcomes))
+    evaluation.rows.check()
+    ledger = Ledger(rows=evaluation.rows.values(), outcomes=outcomes)
+    counts = _counts(ledger, replay)
     ledger.check()
     sends = Counter(
         decision.channel
@@ -69,11 +75,12 @@ def _shown(
     )
     return Preview(
         source_uri=request.source_uri,
-        month=request.month,
-        plan_digest=plan_digest(evaluation, app.channels, details_base_url=base_url),
+        period=request.period,
+        plan_digest=plan_digest(evaluation, app.channels, alert_type),
         total=len(evaluation.alerts),
         alerts=tuple(
-            _preview_alert(item, decision, base_url) for item, decision in zip(shown, decisions, strict=False)
+            _preview_alert(item, decision, alert_type)
+            for item, decision in zip(shown, decisions, strict=False)
         ),
         withdrawn=tuple(withdrawn),
         counts=counts,
@@ -89,11 +96,11 @@ def _shown(
     )
 
 
-def _preview_alert(item: RoutedAlert, decision: Decision, base_url: str) -> PreviewAlert:
+def _preview_alert(item: RoutedAlert, decision: Decision, alert_type: AlertType) -> PreviewAlert:
     return PreviewAlert(
         alert=item.alert,
         channel=decision.channel,
-        details_url=details_url(item.alert, base_url),
+        details_url=alert_type.message(item.alert).url,
         action=decision.action,
         reason=decision.reason,
         message=orjson.loads(item.payload),
@@ -101,18 +108,13 @@ def _preview_alert(item: RoutedAlert, decision: Decision, base_url: str) -> Prev
     )
 
 
-def _counts(evaluation: Evaluation, outcomes: Counter[Outcome], replay: Replay) -> RunCounts:
-    return RunCounts(
-        rows_scanned=evaluation.rows.rows_scanned,
-        duplicates=evaluation.rows.duplicates,
-        alerts=evaluation.rows.alerts,
-        would_send=outcomes[Outcome.WOULD_SEND],
-        skipped_replay=outcomes[Outcome.SKIPPED_REPLAY],
-        failed_deliveries=outcomes[Outcome.FAILED],
-        unknown_region=sum(decision.reason is Reason.UNKNOWN_REGION for decision in replay.decisions),
-        unknown=outcomes[Outcome.UNKNOWN],
+def _counts(ledger: Ledger, replay: Replay) -> RunCounts:
+    return RunCounts.of(
+        ledger.rows,
+        ledger.outcomes,
         withdrawn=len(replay.withdrawn),
         restated=replay.restated,
+        unknown_region=sum(decision.reason is Reason.UNKNOWN_REGION for decision in replay.decisions),
     )
 
 

@@ -38,7 +38,8 @@ def _decided(record: AlertRecord) -> AlertDecided:
     last = record.settled[-1]
     return AlertDecided(
         run_id=last.run_id,
-        account_id=record.alert.account_id,
+        alert_type=record.alert.alert_type,
+        subject=record.alert.subject,
         alert_id=record.alert.alert_id,
         channel=record.channel,
         settled_as=last.settled_as,

@@ -11,17 +11,16 @@ from service.domain.alert import Alert
 from service.domain.alert_record import AlertRecord
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.errors import BadCursorError, RunNotFoundError
-from service.domain.month import Month
 from service.domain.run import Page, RunAlert, RunRecord, RunStatus, WithdrawnAlert
-from service.store.database.database import Database
 from service.store.outbox.doubts import alert_record
+from service.store.part import Part
 from service.store.rows import run_alert, run_record, withdrawn_alert
 from service.store.runs.state import IS_RELEASED, count_outcomes
 from service.store.schema.tables import (
-    FACTS,
+    ALERT,
     UtcTimestamp,
-    alert_outcomes,
     attempts,
+    outbox,
     run_outcomes,
     run_withdrawals,
     runs,
@@ -30,11 +29,12 @@ from service.store.schema.tables import (
 SAMPLES: Final = 10
 _MAX_POSITION: Final = 2**31 - 1
 _FOREIGN: Final = "the cursor does not belong to this list"
+_BY_SUBJECT: Final = (run_withdrawals.c.subject, run_withdrawals.c.alert_id)
 _TROUBLES: Final = (Outcome.FAILED, Outcome.UNKNOWN)
 
 # While a run is at work its own rows are not decided yet: they are seen through the outbox.
 _LIVE = sa.case(
-    (alert_outcomes.c.status.in_(["sent", "failed", "unknown"]), alert_outcomes.c.status),
+    (outbox.c.status.in_(["sent", "failed", "unknown"]), outbox.c.status),
     else_=Outcome.PENDING,
 )
 _OUTCOME = sa.case((run_outcomes.c.outcome == Outcome.PENDING, _LIVE), else_=run_outcomes.c.outcome).label(
@@ -48,31 +48,24 @@ _POSTS = (
 )
 _ALERTS = sa.select(
     run_outcomes.c.position,
-    run_outcomes.c.account_id,
+    run_outcomes.c.alert_id,
+    *(run_outcomes.c[name] for name in ALERT),
     run_outcomes.c.channel,
     _OUTCOME,
-    sa.case((_UNDECIDED, alert_outcomes.c.error), else_=run_outcomes.c.reason).label("reason"),
-    sa.case((_UNDECIDED, alert_outcomes.c.error_message), else_=run_outcomes.c.error_message).label(
-        "error_message"
-    ),
-    sa.case((_UNDECIDED, alert_outcomes.c.http_status), else_=run_outcomes.c.http_status).label(
-        "http_status"
-    ),
+    sa.case((_UNDECIDED, outbox.c.error), else_=run_outcomes.c.reason).label("reason"),
+    sa.case((_UNDECIDED, outbox.c.error_message), else_=run_outcomes.c.error_message).label("error_message"),
+    sa.case((_UNDECIDED, outbox.c.http_status), else_=run_outcomes.c.http_status).label("http_status"),
     sa.case((_UNDECIDED, _POSTS), else_=run_outcomes.c.attempts).label("attempts"),
     run_outcomes.c.restated,
-    *(run_outcomes.c[name] for name in FACTS),
-).select_from(run_outcomes.outerjoin(alert_outcomes, alert_outcomes.c.id == run_outcomes.c.alert_id))
+).select_from(run_outcomes.outerjoin(outbox, outbox.c.id == run_outcomes.c.alert_id))
 
 
 _SHOWN_STATUS = sa.case((IS_RELEASED, RunStatus.RELEASED), else_=runs.c.status).label("status")
 _RUNS = sa.select(*(column for column in runs.c if column.name != "status"), _SHOWN_STATUS)
 
 
-class History:
+class History(Part):
     """Questions; none changes anything."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def get_run(self, run_id: str) -> RunRecord:
         """Return all that is known of a run, with samples of what is listed elsewhere in full.
@@ -81,8 +74,7 @@ class History:
         """
 
         def work(connection: sa.Connection) -> RunRecord:
-            row = _run_row(connection, run_id)
-            month = Month.parse(row["month"])
+            row = _run_row(connection, self._tenant_id, run_id)
             of_run = _ALERTS.where(run_outcomes.c.run_id == run_id).order_by(run_outcomes.c.position)
             troubled = of_run.where(_OUTCOME.in_(_TROUBLES))
             restated = of_run.where(run_outcomes.c.restated.is_not(None))
@@ -93,31 +85,29 @@ class History:
             return run_record(
                 row,
                 outcomes,
-                sample_alerts=_run_alerts(connection, of_run.limit(SAMPLES), month),
-                sample_errors=_run_alerts(connection, troubled.limit(SAMPLES), month) if is_troubled else (),
-                sample_withdrawn=tuple(
-                    withdrawn_alert(found, month) for found in _mappings(connection, withdrawn)
-                ),
-                sample_restated=_run_alerts(connection, restated.limit(SAMPLES), month)
-                if row["restated"]
-                else (),
+                sample_alerts=_run_alerts(connection, of_run.limit(SAMPLES)),
+                sample_errors=_run_alerts(connection, troubled.limit(SAMPLES)) if is_troubled else (),
+                sample_withdrawn=tuple(withdrawn_alert(found) for found in _mappings(connection, withdrawn)),
+                sample_restated=_run_alerts(connection, restated.limit(SAMPLES)) if row["restated"] else (),
             )
 
         return await self._database.read(work)
 
     async def get_alert(self, alert_id: str) -> AlertRecord:
         """Return all that is known of an alert over all runs; raises AlertNotFoundError."""
-        return await self._database.read(lambda connection: alert_record(connection, alert_id))
+        return await self._database.read(
+            lambda connection: alert_record(connection, self._tenant_id, alert_id)
+        )
 
     async def alerts_without_channel(self, run_id: str) -> list[Alert]:
-        """Return the alerts of a run whose region leads to no channel, in the order of sending."""
+        """Return the alerts of a run whose route leads to no channel, in the order of sending."""
         query = _ALERTS.where(
             run_outcomes.c.run_id == run_id, run_outcomes.c.reason == Reason.UNKNOWN_REGION
         ).order_by(run_outcomes.c.position)
 
         def work(connection: sa.Connection) -> list[Alert]:
-            month = Month.parse(_run_row(connection, run_id)["month"])
-            return [row.alert for row in _run_alerts(connection, query, month)]
+            _run_row(connection, self._tenant_id, run_id)
+            return [row.alert for row in _run_alerts(connection, query)]
 
         return await self._database.read(work)
 
@@ -126,13 +116,15 @@ class History:
         *,
         limit: int,
         cursor: str | None = None,
-        month: Month | None = None,
+        period: str | None = None,
         status: RunStatus | None = None,
     ) -> Page[RunRecord]:
         """Return runs, newest first; raises BadCursorError."""
-        query = _RUNS.order_by(runs.c.started_at.desc(), runs.c.run_id.desc()).limit(limit + 1)
-        if month is not None:
-            query = query.where(runs.c.month == str(month))
+        of_tenant = runs.c.tenant_id == self._tenant_id
+        newest_first = runs.c.started_at.desc(), runs.c.run_id.desc()
+        query = _RUNS.where(of_tenant).order_by(*newest_first).limit(limit + 1)
+        if period is not None:
+            query = query.where(runs.c.period == period)
         if status is not None:
             query = query.where(_has_status(status))
         last_seen = _read_id_cursor(cursor)
@@ -140,7 +132,9 @@ class History:
         def work(connection: sa.Connection) -> Page[RunRecord]:
             page = query
             if last_seen is not None:
-                last = sa.select(runs.c.started_at, runs.c.run_id).where(runs.c.run_id == last_seen)
+                last = sa.select(runs.c.started_at, runs.c.run_id).where(
+                    of_tenant, runs.c.run_id == last_seen
+                )
                 found = (connection.execute(last)).one_or_none()
                 if found is None:
                     raise BadCursorError(_FOREIGN)
@@ -159,7 +153,7 @@ class History:
         *,
         limit: int,
         outcome: Outcome | None = None,
-        region: str | None = None,
+        route: str | None = None,
         restated: bool = False,
         cursor: str | None = None,
     ) -> Page[RunAlert]:
@@ -173,15 +167,15 @@ class History:
         )
         if outcome is not None:
             query = query.where(sa.literal(outcome) == _OUTCOME)
-        if region is not None:
-            query = query.where(run_outcomes.c.account_region == region.replace("\0", "\ufffd"))
+        if route is not None:
+            query = query.where(run_outcomes.c.route == route.replace("\0", "\ufffd"))
         if restated:
             query = query.where(run_outcomes.c.restated.is_not(None))
 
         def work(connection: sa.Connection) -> Page[RunAlert]:
-            month = Month.parse((_run_row(connection, run_id))["month"])
+            _run_row(connection, self._tenant_id, run_id)
             rows = _mappings(connection, query)
-            items = tuple(run_alert(row, month) for row in rows[:limit])
+            items = tuple(run_alert(row) for row in rows[:limit])
             more = _cursor(rows[limit - 1]["position"]) if len(rows) > limit else None
             return Page(items=items, next_cursor=more)
 
@@ -190,7 +184,7 @@ class History:
     async def list_withdrawn(
         self, run_id: str, *, limit: int, cursor: str | None = None
     ) -> Page[WithdrawnAlert]:
-        """Return what a run withdrew or no longer has, by account id.
+        """Return what a run withdrew or no longer has, by subject.
 
         Raises RunNotFoundError, BadCursorError.
         """
@@ -198,18 +192,19 @@ class History:
         last_seen = _read_id_cursor(cursor)
 
         def work(connection: sa.Connection) -> Page[WithdrawnAlert]:
-            month = Month.parse((_run_row(connection, run_id))["month"])
+            _run_row(connection, self._tenant_id, run_id)
             page = query
             if last_seen is not None:
-                # Not the account's id itself, which may be of any length.
-                last = sa.select(run_withdrawals.c.account_id).where(
+                # The cursor has not the subject itself, which may be of any length.
+                last = sa.select(run_withdrawals.c.subject).where(
                     run_withdrawals.c.run_id == run_id, run_withdrawals.c.alert_id == last_seen
                 )
-                account_id = connection.scalar(last)
-                if account_id is None:
+                subject = connection.scalar(last)
+                if subject is None:
                     raise BadCursorError(_FOREIGN)
-                page = page.where(run_withdrawals.c.account_id > account_id)
-            items = [withdrawn_alert(row, month) for row in _mappings(connection, page)]
+                place = sa.tuple_(sa.literal(subject), sa.literal(last_seen))
+                page = page.where(sa.tuple_(*_BY_SUBJECT) > place)
+            items = [withdrawn_alert(row) for row in _mappings(connection, page)]
             more = _cursor(items[limit - 1].alert.alert_id) if len(items) > limit else None
             return Page(items=tuple(items[:limit]), next_cursor=more)
 
@@ -218,7 +213,7 @@ class History:
 
 def _withdrawn_of(run_id: str) -> sa.Select[Any]:
     of_run = sa.select(run_withdrawals).where(run_withdrawals.c.run_id == run_id.replace("\0", "\ufffd"))
-    return of_run.order_by(run_withdrawals.c.account_id)
+    return of_run.order_by(*_BY_SUBJECT)
 
 
 def _has_status(status: RunStatus) -> sa.ColumnElement[bool]:
@@ -228,9 +223,9 @@ def _has_status(status: RunStatus) -> sa.ColumnElement[bool]:
     return sa.and_(stored, ~IS_RELEASED) if status is RunStatus.RUNNING else stored
 
 
-def _run_row(connection: sa.Connection, run_id: str) -> Mapping[str, Any]:
+def _run_row(connection: sa.Connection, tenant_id: str, run_id: str) -> Mapping[str, Any]:
     # No id holds NUL, and PostgreSQL does not even take the question.
-    query = _RUNS.where(runs.c.run_id == run_id.replace("\0", "\ufffd"))
+    query = _RUNS.where(runs.c.run_id == run_id.replace("\0", "\ufffd"), runs.c.tenant_id == tenant_id)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
@@ -245,7 +240,7 @@ def _outcomes(connection: sa.Connection, row: Mapping[str, Any]) -> dict[str, in
     if outcomes.pop(Outcome.PENDING, 0):
         live = (
             sa.select(_LIVE, sa.func.count())
-            .select_from(run_outcomes.join(alert_outcomes, alert_outcomes.c.id == run_outcomes.c.alert_id))
+            .select_from(run_outcomes.join(outbox, outbox.c.id == run_outcomes.c.alert_id))
             .where(run_outcomes.c.run_id == row["run_id"], _UNDECIDED)
             .group_by(_LIVE)
         )
@@ -254,8 +249,8 @@ def _outcomes(connection: sa.Connection, row: Mapping[str, Any]) -> dict[str, in
     return outcomes
 
 
-def _run_alerts(connection: sa.Connection, query: sa.Select[Any], month: Month) -> tuple[RunAlert, ...]:
-    return tuple(run_alert(row, month) for row in _mappings(connection, query))
+def _run_alerts(connection: sa.Connection, query: sa.Select[Any]) -> tuple[RunAlert, ...]:
+    return tuple(run_alert(row) for row in _mappings(connection, query))
 
 
 def _mappings(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:

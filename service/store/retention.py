@@ -11,12 +11,13 @@ from typing import Final
 import sqlalchemy as sa
 
 from service.domain.run import RunStatus
-from service.store.database.database import Database, DatabaseClock
+from service.store.database.database import DatabaseClock
+from service.store.part import Part
 from service.store.runs.idempotency import KEPT_S
 from service.store.schema.tables import (
-    alert_outcomes,
     attempts,
     idempotency_keys,
+    outbox,
     run_outcomes,
     run_withdrawals,
     runs,
@@ -26,11 +27,8 @@ MOST_ROWS: Final = 1000
 """How many rows one transaction deletes: nobody else can write meanwhile."""
 
 
-class Retention:
+class Retention(Part):
     """Deletes what is old."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def prune(self, *, before: datetime) -> dict[str, int]:
         """Delete some of what is older than `before`, in one short transaction.
@@ -41,13 +39,13 @@ class Retention:
         def is_left(connection: sa.Connection) -> bool:
             return any(
                 connection.scalar(sa.select(sa.literal(1)).select_from(table).where(is_old).limit(1))
-                for table, is_old in _old(before)
+                for table, is_old in _old(self._tenant_id, before)
             )
 
         def work(connection: sa.Connection) -> dict[str, int]:
             removed: dict[str, int] = {}
             room = MOST_ROWS
-            for table, is_old in _old(before):
+            for table, is_old in _old(self._tenant_id, before):
                 if count := _delete(connection, table, is_old, most=room):
                     removed[str(table.name)] = count
                     room -= count
@@ -59,18 +57,21 @@ class Retention:
         return await self._database.write(work) if await self._database.read(is_left) else {}
 
 
-def _old(before: datetime) -> Iterator[tuple[sa.Table, sa.ColumnElement[bool]]]:
+def _old(tenant_id: str, before: datetime) -> Iterator[tuple[sa.Table, sa.ColumnElement[bool]]]:
     """Yield what may go: a run's own rows first, so that none is left without its run."""
-    is_named = sa.exists().where(alert_outcomes.c.run_id == runs.c.run_id)
-    old_run = sa.and_(runs.c.status != RunStatus.RUNNING, runs.c.started_at < before, ~is_named)
+    is_named = sa.exists().where(outbox.c.run_id == runs.c.run_id)
+    has_ended = sa.and_(runs.c.tenant_id == tenant_id, runs.c.status != RunStatus.RUNNING)
+    old_run = sa.and_(has_ended, runs.c.started_at < before, ~is_named)
     old_runs = sa.select(runs.c.run_id).where(old_run)
     yield run_outcomes, run_outcomes.c.run_id.in_(old_runs)
     yield run_withdrawals, run_withdrawals.c.run_id.in_(old_runs)
     yield runs, old_run
     # A run at work counts its attempts.
     of_run_at_work = sa.exists().where(runs.c.run_id == attempts.c.run_id, runs.c.status == RunStatus.RUNNING)
-    yield attempts, sa.and_(attempts.c.settled_at < before, ~of_run_at_work)
-    yield idempotency_keys, idempotency_keys.c.created_at <= DatabaseClock() - KEPT_S
+    of_tenant = sa.exists().where(outbox.c.id == attempts.c.alert_id, outbox.c.tenant_id == tenant_id)
+    yield attempts, sa.and_(attempts.c.settled_at < before, ~of_run_at_work, of_tenant)
+    is_forgotten = idempotency_keys.c.created_at <= DatabaseClock() - KEPT_S
+    yield idempotency_keys, sa.and_(idempotency_keys.c.tenant_id == tenant_id, is_forgotten)
 
 
 def _delete(

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import sqlalchemy as sa
 
+from service.domain.tenant import DEFAULT_TENANT
 from service.store.database.database import Database
 from service.store.database.failures import DatabaseBusyError
 from service.store.history import History
@@ -26,18 +27,18 @@ _BALLAST_BYTES: Final = 64 * 1024
 
 
 class Store:
-    """Everything that is written down; whole transactions only, and every one to its end."""
+    """Everything that is written down of one tenant; whole transactions only, and every one to its end."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, tenant_id: str = DEFAULT_TENANT) -> None:
         self._database = database
-        self.runs = Runs(database)
-        self.rescue = Rescue(database)
-        self.requests = Requests(database)
-        self.recording = Recording(database)
-        self.outbox = Outbox(database)
-        self.doubts = Doubts(database)
-        self.history = History(database)
-        self.retention = Retention(database)
+        self.runs = Runs(database, tenant_id)
+        self.rescue = Rescue(database, tenant_id)
+        self.requests = Requests(database, tenant_id)
+        self.recording = Recording(database, tenant_id)
+        self.outbox = Outbox(database, tenant_id)
+        self.doubts = Doubts(database, tenant_id)
+        self.history = History(database, tenant_id)
+        self.retention = Retention(database, tenant_id)
         self._probe: asyncio.Task[None] | None = None
 
     async def health(self) -> Literal["ok", "busy"]:
@@ -69,9 +70,9 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(database_url: str) -> AsyncIterator[Store]:
-    """Open the store, bringing its schema up to date; raises DatabaseUnusableError."""
-    store = Store(await open_database(database_url))
+async def open_store(database_url: str, *, tenant_id: str = DEFAULT_TENANT) -> AsyncIterator[Store]:
+    """Open a tenant's store, bringing the schema up to date; raises DatabaseUnusableError."""
+    store = Store(await open_database(database_url), tenant_id)
     try:
         yield store
     finally:

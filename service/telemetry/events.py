@@ -4,13 +4,15 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import structlog
 
 from service.domain.delivery_status import Outcome, Reason, SettleAs
-from service.domain.month import Month
 from service.domain.run import RunRecord, RunStatus
+
+_SUBJECTS: Final = {"risk_alert": "account_id"}
+"""What lines of the log call the subject of an alert: a stable name of theirs, for dashboards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +64,17 @@ class RunStarted(Event):
     name = "run_started"
     run_id: str
     source_uri: str
-    month: Month
+    month: str | None
     dry_run: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunWaiting(Event):
-    """Another run of the same month is at work, and this one waits for it."""
+    """Another run of the same scope is at work, and this one waits for it."""
 
     name = "run_waiting"
     run_id: str
-    month: Month
+    month: str | None
     holder_run_id: str
 
 
@@ -132,12 +134,12 @@ class RunFinished(Event):
             "run_id": record.run_id,
             "status": record.status,
             "source_uri": record.source_uri,
-            "month": record.month,
+            "month": record.period,
             "dry_run": record.dry_run,
             "duration_s": seconds and round(seconds, 3),
             "error": record.error and {"code": record.error.code, "detail": record.error.detail},
             **asdict(record.counts),
-            "ledger": record.ledger and _plain(asdict(record.ledger)),
+            "ledger": record.ledger and record.ledger.values(),
             "warnings": {warning.code: warning.count for warning in record.warnings},
             "undelivered": dict(self.undelivered),
         }
@@ -145,11 +147,23 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertEvent(Event):
-    """Something that a run did about an alert; never the account's name or owner."""
+    """Something about an alert; never its facts, such as an account's name or owner."""
 
     run_id: str
-    account_id: str
+    alert_type: str
+    subject: str
     alert_id: str
+
+    def values(self) -> dict[str, Any]:
+        """Return the fields, the subject by the name that its type has for it."""
+        values = Event.values(self)
+        return {_SUBJECTS.get(self.alert_type, "subject"): values.pop("subject"), **values}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryEvent(AlertEvent):
+    """Something that a run did about an alert."""
+
     channel: str | None
     reason: Reason | None
     http_status: int | None
@@ -158,7 +172,7 @@ class AlertEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertRetried(AlertEvent):
+class AlertRetried(DeliveryEvent):
     """An alert goes back to its lane for `wait_s` seconds."""
 
     name = "alert_retried"
@@ -166,7 +180,7 @@ class AlertRetried(AlertEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertSettled(AlertEvent):
+class AlertSettled(DeliveryEvent):
     """What a run did about an alert, once the ledger says so: one line per alert and run."""
 
     name = "alert_settled"
@@ -180,13 +194,10 @@ class AlertSettled(AlertEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertDecided(Event):
+class AlertDecided(AlertEvent):
     """A person has settled whether Slack has an alert; the note stays in the database."""
 
     name = "alert_decided"
-    run_id: str
-    account_id: str
-    alert_id: str
     channel: str | None
     settled_as: SettleAs
     settled_by: str
@@ -344,10 +355,4 @@ class Events:
 
 
 def _shown(value: Any) -> Any:
-    if isinstance(value, Month):
-        return str(value)
     return round(value, 3) if isinstance(value, float) else value
-
-
-def _plain(ledger: dict[str, Any]) -> dict[str, Any]:
-    return {str(key): _plain(value) if isinstance(value, dict) else value for key, value in ledger.items()}

@@ -45,7 +45,7 @@ class Doubts(StoreModel):
             if outcome in {Outcome.UNKNOWN, Outcome.PENDING} and self.rows[account].status == "unknown"
         ]
         saying = self.given.store.doubts.settle_run(run.run_id, settle_as, by="ann", note=None, now=NOW)
-        assert [record.alert.account_id for record in self.runner.run(saying)] == doubts
+        assert [record.alert.subject for record in self.runner.run(saying)] == doubts
         for account in doubts:
             self.settle_expected(account, settle_as)
 
@@ -54,8 +54,8 @@ class Doubts(StoreModel):
         """Every word that people said is there, once for the claim that they said it of, and nothing else."""
         if not hasattr(self, "given"):
             return
-        found = self.runner.run(self.given.sql("SELECT alert_id, claim, decision FROM decisions"))
-        assert {(row["alert_id"], row["claim"]): row["decision"] for row in found} == {
+        found = self.runner.run(self.given.sql("SELECT alert_id, claim, settled_as FROM doubt_settlements"))
+        assert {(row["alert_id"], row["claim"]): row["settled_as"] for row in found} == {
             (an_alert(account).alert_id, claim): settle_as
             for (account, claim), settle_as in self.settled.items()
         }

@@ -10,11 +10,11 @@ from pathlib import Path
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
-from service.domain.alert import Alert
+from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.delivery_status import Outcome, SettleAs
 from service.domain.run import Action, Restatement, RunAlert, RunRecord, WithdrawnAlert
 from service.store.outbox.send import OutboxEntry
-from service.store.runs.state import MonthLease
+from service.store.runs.state import Lease
 from tests.support.given import Given
 
 choices = st.integers(0, 1000)
@@ -38,7 +38,7 @@ class Run:
 
     run_id: str
     source: str
-    lease: MonthLease | None = None
+    lease: Lease | None = None
     outcomes: dict[str, str] | None = None
     """By account, in the order of sending; None before anything is recorded."""
     expired: bool = False
@@ -91,7 +91,7 @@ class StoreModel(RuleBasedStateMachine):
         """Return what the store hands out to a run, after a look whether it is what it should be."""
         assert run.lease is not None
         entries = self.runner.run(self.given.pending(run.lease))
-        assert [entry.account_id for entry in entries] == [
+        assert [entry.subject for entry in entries] == [
             account
             for account in run.outcomes or ()
             if self.is_pending(account, run)
@@ -118,7 +118,7 @@ class StoreModel(RuleBasedStateMachine):
             return Action.HOLD, Outcome.UNKNOWN
         return (Action.FAIL, Outcome.FAILED) if channel is None else (Action.SEND, Outcome.PENDING)
 
-    def expected_restatement(self, alert: Alert) -> Restatement | None:
+    def expected_restatement(self, alert: AccountAtRisk) -> Restatement | None:
         """Return what reads otherwise than it was sent."""
         row = self.rows.get(alert.account_id)
         if (
@@ -131,12 +131,11 @@ class StoreModel(RuleBasedStateMachine):
             )
         ):
             return None
-        return Restatement(
-            arr=None if row.arr == alert.arr else (row.arr, alert.arr),
-            duration_months=None
-            if row.duration_months == alert.duration_months
-            else (row.duration_months, alert.duration_months),
-        )
+        found = {
+            "arr": (row.arr, alert.arr),
+            "duration_months": (row.duration_months, alert.duration_months),
+        }
+        return {name: (before, now) for name, (before, now) in found.items() if before != now}
 
     def gone_from(self, run: Run, evaluated: Collection[str]) -> dict[str, str]:
         """Return the state of what a run's source had and has no more, by account."""
@@ -196,7 +195,7 @@ class StoreModel(RuleBasedStateMachine):
     def withdrawn_by(self, run: Run) -> dict[str, WithdrawnAlert]:
         """Return what the store says that a run's source has no more."""
         page = self.runner.run(self.given.store.history.list_withdrawn(run.run_id, limit=100))
-        return {item.alert.account_id: item for item in page.items}
+        return {item.alert.subject: item for item in page.items}
 
     def report_of(self, run: Run) -> tuple[RunRecord, dict[str, RunAlert]]:
         """Return what the store says of a run."""

@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
+from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.alert_record import AlertRecord
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason, SettleAs
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.domain.run import Action
 from service.store.outbox.send import OutboxEntry
-from tests.support.given import LEASE_S, NOW, Given, an_alert, routed, the_answer
+from tests.support.given import LEASE_S, NOW, RESTATABLE, Given, an_alert, routed, the_answer
 
 LATER = NOW + timedelta(hours=3)
 A = an_alert("a").alert_id
@@ -104,7 +105,8 @@ async def test_the_decision_is_kept_with_who_when_and_why(given: Given) -> None:
         ("resend", "ann", LATER, "not there", "r1", 1),
         ("sent", "bob\ufffd", LATER, "there\ufffd now", "r2", 2),
     ]
-    assert (record.alert, record.run_id, record.channel) == (an_alert("a"), "r2", "amer")
+    assert (AccountAtRisk.of(record.alert), record.run_id) == (an_alert("a"), "r2")
+    assert record.channel == "amer"
 
 
 @pytest.mark.parametrize("settle_as", SettleAs)
@@ -152,7 +154,7 @@ async def test_only_doubts_can_be_settled(given: Given, settle_as: SettleAs) -> 
         with pytest.raises(NotInDoubtError, match=f"it is {name}"):
             await _settle(given, settle_as, an_alert(name).alert_id)
         assert await given.status_of(name) == name
-    assert await given.sql("SELECT * FROM decisions") == []
+    assert await given.sql("SELECT * FROM doubt_settlements") == []
 
 
 @pytest.mark.parametrize("alert_id", ["", "nobody", f"{A}\0", "x" * 500])
@@ -178,7 +180,7 @@ async def test_all_doubts_of_a_run_are_settled_at_once(given: Given) -> None:
         records = await given.store.doubts.settle_run(run_id, SettleAs.RESEND, by="ann", note=None, now=LATER)
         assert {record.status for record in records} <= {"pending"}
         assert {record.settled[-1].by for record in records} <= {"ann"}
-        return [record.alert.account_id for record in records]
+        return [record.alert.subject for record in records]
 
     assert await settled("r2") == ["c", "a"]
     assert await settled("r2") == []
@@ -218,7 +220,7 @@ async def test_a_late_ok_is_believed_after_a_decision_to_resend(given: Given) ->
     await given.settled(lease, the_answer(entry))
     assert await given.status_of("a") == "sent"
     (decision,) = await given.store.recording.record(
-        lease, routed("a"), ambiguous=AmbiguousSends.HOLD, now=NOW
+        lease, routed("a"), ambiguous=AmbiguousSends.HOLD, restatable=RESTATABLE, now=NOW
     )
     assert decision.action is Action.SKIP_REPLAY
 

@@ -54,12 +54,12 @@ async def test_runs_are_filtered_by_month_and_status(given: Given) -> None:
     for number, month in enumerate([february, MONTH, february, february]):
         await given.a_run(f"r{number}", month=month)
     await given.finished("r0")
-    listed = await given.store.history.list_runs(limit=9, month=february)
+    listed = await given.store.history.list_runs(limit=9, period=str(february))
     assert [run.run_id for run in listed.items] == ["r3", "r2", "r0"]
-    running = await given.store.history.list_runs(limit=1, month=february, status=RunStatus.RUNNING)
+    running = await given.store.history.list_runs(limit=1, period=str(february), status=RunStatus.RUNNING)
     assert [run.run_id for run in running.items] == ["r3"]
     rest = await given.store.history.list_runs(
-        limit=5, month=february, status=RunStatus.RUNNING, cursor=running.next_cursor
+        limit=5, period=str(february), status=RunStatus.RUNNING, cursor=running.next_cursor
     )
     assert [run.run_id for run in rest.items] == ["r2"]
 
@@ -125,7 +125,7 @@ async def test_alerts_come_in_the_order_of_sending(given: Given, limit: int) -> 
     cursor = None
     while True:
         page = await given.store.history.list_alerts("r1", limit=limit, cursor=cursor)
-        seen += [item.alert.account_id for item in page.items]
+        seen += [item.alert.subject for item in page.items]
         cursor = page.next_cursor
         if cursor is None:
             break
@@ -146,15 +146,15 @@ async def test_alerts_are_filtered_by_outcome_and_region(given: Given) -> None:
 
     async def names(**filters: object) -> list[str]:
         page = await given.store.history.list_alerts("r1", limit=9, **filters)  # type: ignore[arg-type]
-        return [item.alert.account_id for item in page.items]
+        return [item.alert.subject for item in page.items]
 
-    assert await names(region="AMER") == ["a", "c"]
-    assert await names(region="AMER\0") == []
+    assert await names(route="AMER") == ["a", "c"]
+    assert await names(route="AMER\0") == []
     assert await names(outcome=Outcome.SENT) == ["a"]
     assert await names(outcome=Outcome.PENDING) == ["c", "d", "e"]
     await given.finished("r1", alerts=5)
     assert await names(outcome=Outcome.PENDING) == []
-    assert await names(outcome=Outcome.UNSENT, region="AMER") == ["c"]
+    assert await names(outcome=Outcome.UNSENT, route="AMER") == ["c"]
 
 
 async def test_counts_are_live_while_the_run_runs_and_fixed_afterwards(given: Given) -> None:
@@ -185,8 +185,8 @@ async def test_a_run_shows_at_most_ten_alerts_and_ten_errors(given: Given) -> No
     await given.recorded(lease, routed(*(f"a{number:02}" for number in range(12)), channel=None))
     run = await given.store.history.get_run("r1")
     expected = [f"a{number:02}" for number in range(10)]
-    assert [item.alert.account_id for item in run.sample_alerts] == expected
-    assert [item.alert.account_id for item in run.sample_errors] == expected
+    assert [item.alert.subject for item in run.sample_alerts] == expected
+    assert [item.alert.subject for item in run.sample_errors] == expected
 
 
 async def test_what_an_evaluation_found_comes_back(given: Given) -> None:
@@ -195,5 +195,5 @@ async def test_what_an_evaluation_found_comes_back(given: Given) -> None:
     await given.recorded(lease, routed("a"))
     run = await given.store.history.get_run("r1")
     assert run.ledger is not None
-    assert (run.ledger.rows.rows_in_source, run.counts.duplicates) == (7, 1)
+    assert (run.ledger.rows["rows_in_source"], run.counts.duplicates) == (7, 1)
     assert [warning.code for warning in run.warnings] == ["near_miss_status"]

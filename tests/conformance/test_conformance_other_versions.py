@@ -5,11 +5,12 @@ from typing import Final
 import orjson
 import pytest
 
+from service.account_risk.row_ledger import InvalidRow
+from service.api.schemas.evaluation import LedgerOut
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
-from service.domain.ledger import InvalidRow
 from service.domain.run import Action, RunStatus
 from service.store.store import Store
-from tests.support.given import MONTH, SOURCE, Given, an_evaluation, routed
+from tests.support.given import MONTH, SOURCE, Given, an_evaluation, routed, scope_of
 
 NEWER: Final = "newer"
 SAMPLE: Final = {"reason": NEWER, "file": "f", "account_id": None, "month": None}
@@ -27,12 +28,12 @@ async def _a_run_with_an_alert(given: Given) -> str:
 
 
 async def _read_everything(store: Store, alert_id: str) -> None:
-    await store.history.list_runs(limit=10, month=MONTH)
+    await store.history.list_runs(limit=10, period=str(MONTH))
     await store.history.get_run("r1")
     await store.history.list_alerts("r1", limit=10)
     await store.history.list_withdrawn("r1", limit=10)
-    await store.recording.standings(MONTH, SOURCE)
-    await store.recording.withdrawable(MONTH, [alert_id])
+    await store.recording.standings(scope_of(MONTH), SOURCE)
+    await store.recording.withdrawable([alert_id])
     await store.history.get_alert(alert_id)
     await store.outbox.undelivered()
     await store.requests.end_of("r1")
@@ -41,8 +42,8 @@ async def _read_everything(store: Store, alert_id: str) -> None:
 @pytest.mark.parametrize(
     ("table", "values"),
     [
-        ("alert_outcomes", {"error": NEWER}),
-        ("alert_outcomes", {"status": NEWER}),
+        ("outbox", {"error": NEWER}),
+        ("outbox", {"status": NEWER}),
         ("run_outcomes", {"outcome": NEWER}),
         ("run_outcomes", {"outcome": "failed", "reason": NEWER}),
         ("run_outcomes", {"restated": '{"arr": [1, 2], "newer": [1, 2]}'}),
@@ -68,8 +69,8 @@ async def test_a_decision_of_a_newer_version_is_left_out(given: Given) -> None:
     """An alert that a person settled in a way that this version does not know can be looked at."""
     alert_id = await _a_run_with_an_alert(given)
     await given.sql(
-        "INSERT INTO decisions (alert_id, claim, run_id, decision, decided_by, decided_at)"
-        " SELECT id, 1, 'r1', 'newer', 'ann', updated_at FROM alert_outcomes WHERE id = :id",
+        "INSERT INTO doubt_settlements (alert_id, claim, run_id, settled_as, settled_by, settled_at)"
+        " SELECT id, 1, 'r1', 'newer', 'ann', updated_at FROM outbox WHERE id = :id",
         id=alert_id,
     )
     assert (await given.store.history.get_alert(alert_id)).settled == ()
@@ -96,8 +97,9 @@ async def test_rows_refused_for_a_newer_reason_keep_the_ledger_balanced(given: G
     await given.sql("UPDATE runs SET row_ledger = :text", text=orjson.dumps(ledger).decode())
     found = (await given.store.history.get_run("r1")).ledger
     assert found is not None
-    assert found.rows.invalid == {InvalidRow.MONTH_NULL: 1, InvalidRow.OTHER: 1}
-    found.rows.check()
+    shown = LedgerOut.of(found)
+    assert shown.invalid == {InvalidRow.MONTH_NULL: 1, InvalidRow.OTHER: 1}
+    assert shown.rows_scanned == sum(shown.invalid.values()) + shown.account_months
 
 
 @pytest.mark.parametrize(("column", "resend"), [("status", False), ("status", True), ("error", True)])
@@ -107,8 +109,8 @@ async def test_what_a_newer_version_calls_otherwise_is_held(
     """Whatever `AMBIGUOUS_SENDS` says: whether Slack has such an alert only the newer version knows."""
     await _a_run_with_an_alert(given)
     await given.finished("r1", alerts=1)
-    await given.sql("UPDATE alert_outcomes SET status = 'unknown'")
-    await given.sql(f"UPDATE alert_outcomes SET {column} = 'newer'")  # noqa: S608  # our own names
+    await given.sql("UPDATE outbox SET status = 'unknown'")
+    await given.sql(f"UPDATE outbox SET {column} = 'newer'")  # noqa: S608  # our own names
     lease = await given.a_lease("r2")
     (decision,) = await given.recorded(lease, routed("a"), resend=resend)
     assert (decision.action, decision.reason) == (Action.HOLD, Reason.OTHER)

@@ -5,11 +5,23 @@ from datetime import date
 
 import pytest
 
+from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
 from service.domain.errors import DatabaseUnusableError
 from service.domain.month import Month
 from service.domain.run import Action, RunError
-from tests.support.given import MONTH, NOW, SOURCE, Given, an_alert, an_evaluation, routed, the_answer
+from tests.support.given import (
+    MONTH,
+    NOW,
+    RESTATABLE,
+    SOURCE,
+    Given,
+    an_alert,
+    an_evaluation,
+    routed,
+    scope_of,
+    the_answer,
+)
 
 LARGEST = 2**63 - 1
 
@@ -37,16 +49,17 @@ async def _left_behind(given: Given, *, status: DeliveryStatus, reason: Reason |
     await given.finished("r1", alerts=1)
 
 
-@pytest.mark.parametrize("alert", ODD_ALERTS, ids=lambda alert: alert.account_id[:12])
-async def test_every_fact_comes_back_as_it_was(given: Given, alert: object) -> None:
+@pytest.mark.parametrize("alert", ODD_ALERTS, ids=lambda alert: alert.subject[:12])
+async def test_every_fact_comes_back_as_it_was(given: Given, alert: AccountAtRisk) -> None:
     """What a run saw is given back exactly, to the ends of every type."""
     lease = await given.a_lease("r1")
-    items = routed(alert)  # type: ignore[arg-type]
+    items = routed(alert)
     await given.recorded(lease, items)
     (found,) = (await given.outcomes("r1")).values()
-    assert found.alert == alert
+    assert AccountAtRisk.of(found.alert) == alert
+    assert found.alert.facts == alert.facts
     (entry,) = await given.pending(lease)
-    assert (entry.alert_id, entry.account_id) == (items[0].alert.alert_id, items[0].alert.account_id)
+    assert (entry.alert_id, entry.subject) == (items[0].alert.alert_id, items[0].alert.subject)
     assert entry.payload == items[0].payload
 
 
@@ -59,13 +72,11 @@ async def test_alerts_go_out_in_the_order_in_which_they_were_recorded(given: Giv
         for item in routed(f"a{number}", channel="amer") + routed(f"e{number}", channel="emea")
     ]
     await given.recorded(lease, mixed)
-    assert [entry.account_id for entry in await given.pending(lease)] == [
-        item.alert.account_id for item in mixed
-    ]
+    assert [entry.subject for entry in await given.pending(lease)] == [item.alert.subject for item in mixed]
     seen: list[str] = []
     after = -1
     while page := await given.store.outbox.pending(lease, ["emea"], after=after, limit=3):
-        seen += [entry.account_id for entry in page]
+        seen += [entry.subject for entry in page]
         after = page[-1].position
     assert seen == [f"e{number}" for number in range(7)]
 
@@ -94,7 +105,8 @@ async def test_what_has_not_arrived_goes_out_as_the_newest_evaluation_has_it(
     assert [decision.action for decision in decisions] == [Action.SEND, Action.SEND]
     row = await given.row_of("a")
     assert (row["run_id"], row["status"], row["channel"], row["position"]) == ("r2", "pending", "emea", 1)
-    assert (row["arr"], row["account_name"], row["payload"]) == (2, "New", '{"text":"2"}')
+    assert row["facts"] == newer.facts
+    assert row["payload"] == '{"text":"2"}'
     assert (row["error"], row["error_message"], row["http_status"]) == (None, None, None)
 
 
@@ -114,7 +126,7 @@ async def test_what_has_or_may_have_arrived_keeps_what_it_was_sent_with(
     assert await given.row_of("a") == before
     assert await given.pending(lease) == []
     outcome = (await given.outcomes("r2"))["a"]
-    assert (outcome.outcome, outcome.alert.arr) == (
+    assert (outcome.outcome, outcome.alert.facts["arr"]) == (
         "skipped_replay" if action is Action.SKIP_REPLAY else "unknown",
         2,
     )
@@ -170,7 +182,8 @@ async def test_what_is_no_alert_any_more_is_withdrawn_unless_it_left(
     run = await given.store.history.get_run("r2")
     assert (run.counts.withdrawn, run.counts.restated, run.sample_restated) == (1, 0, ())
     (gone,) = run.sample_withdrawn
-    assert (gone.alert, gone.channel, gone.status) == (an_alert("a", arr=1), "amer", status)
+    assert (AccountAtRisk.of(gone.alert), gone.channel) == (an_alert("a", arr=1), "amer")
+    assert gone.status is status
     assert (await given.store.history.list_withdrawn("r2", limit=9)).items == (gone,)
 
 
@@ -191,20 +204,24 @@ async def test_months_do_not_touch_each_other(given: Given) -> None:
     february = Month.parse("2026-02-01")
     lease = await given.a_lease("r2", month=february)
     await given.recorded(lease, routed(an_alert("a", month=february)))
-    rows = await given.sql("SELECT month, status FROM alert_outcomes ORDER BY month")
+    rows = await given.sql("SELECT period, status FROM outbox ORDER BY period")
     assert [tuple(row.values()) for row in rows] == [("2026-01-01", "pending"), ("2026-02-01", "pending")]
-    assert set(await given.store.recording.standings(MONTH, SOURCE)) == {an_alert("a").alert_id}
+    assert set(await given.store.recording.standings(scope_of(MONTH), SOURCE)) == {an_alert("a").alert_id}
 
 
 async def test_all_alerts_are_recorded_or_none(given: Given) -> None:
     """An alert that cannot be stored leaves nothing of its run's alerts behind."""
     lease = await given.a_lease("r1")
-    broken = dataclasses.replace(an_alert("z"), arr=2**63)
-    with pytest.raises((DatabaseUnusableError, OverflowError)):
+    broken = dataclasses.replace(an_alert("z"), arr=2**64)
+    with pytest.raises((DatabaseUnusableError, TypeError)):
         await given.store.recording.record(
-            lease, routed(*(f"a{n}" for n in range(600)), broken), ambiguous=AmbiguousSends.HOLD, now=NOW
+            lease,
+            routed(*(f"a{n}" for n in range(600)), broken),
+            ambiguous=AmbiguousSends.HOLD,
+            restatable=RESTATABLE,
+            now=NOW,
         )
-    assert await given.sql("SELECT id FROM alert_outcomes") == []
+    assert await given.sql("SELECT id FROM outbox") == []
     assert await given.outcomes("r1") == {}
     await given.recorded(lease, routed("a"))
     assert await given.status_of("a") == "pending"
@@ -213,14 +230,16 @@ async def test_all_alerts_are_recorded_or_none(given: Given) -> None:
 async def test_a_dry_run_only_looks(given: Given) -> None:
     """A dry run says of each alert what a run would do, and the outbox stays as it was."""
     await _left_behind(given, status=DeliveryStatus.SENT)
-    before = await given.sql("SELECT * FROM alert_outcomes")
+    before = await given.sql("SELECT * FROM outbox")
     await given.a_run("r2", dry_run=True)
     await given.store.runs.note_evaluation("r2", an_evaluation(3))
     items = routed("a", "b") + routed(an_alert("c", account_region="LATAM"), channel=None)
-    decisions = await given.store.recording.record_dry_run("r2", MONTH, items, ambiguous=AmbiguousSends.HOLD)
+    decisions = await given.store.recording.record_dry_run(
+        "r2", scope_of(MONTH), items, ambiguous=AmbiguousSends.HOLD, restatable=RESTATABLE
+    )
     assert [decision.action for decision in decisions] == [Action.SKIP_REPLAY, Action.SEND, Action.FAIL]
     await given.finished("r2", alerts=3)
-    assert await given.sql("SELECT * FROM alert_outcomes") == before
+    assert await given.sql("SELECT * FROM outbox") == before
     counts = (await given.store.history.get_run("r2")).counts
     assert (counts.would_send, counts.alerts_sent, counts.skipped_replay, counts.unknown_region) == (
         1,
@@ -234,7 +253,9 @@ async def test_a_dry_run_needs_no_month(given: Given) -> None:
     """A dry run goes on while another run holds the month."""
     await given.a_lease("r1")
     await given.a_run("r2", dry_run=True)
-    await given.store.recording.record_dry_run("r2", MONTH, routed("a"), ambiguous=AmbiguousSends.HOLD)
+    await given.store.recording.record_dry_run(
+        "r2", scope_of(MONTH), routed("a"), ambiguous=AmbiguousSends.HOLD, restatable=RESTATABLE
+    )
     assert (await given.outcomes("r2"))["a"].outcome == "would_send"
 
 

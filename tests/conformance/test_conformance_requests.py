@@ -5,18 +5,16 @@ from dataclasses import replace
 
 import pytest
 
+from service.account_risk.kind import month_request
 from service.domain.errors import IdempotencyKeyReusedError, RunNotFoundError
-from service.domain.month import Month
 from service.domain.run import RunError, RunRequest
 from service.domain.source_uri import SourceUri
 from service.store.runs.idempotency import RequestedBeforeError, RunEnd
-from service.store.runs.state import MonthLease
+from service.store.runs.state import Lease
 from service.store.store import Store
-from tests.support.given import LEASE_S, MONTH, NOW, Given, routed
+from tests.support.given import LEASE_S, MONTH, NOW, Given, routed, scope_of
 
-REQUEST = RunRequest(
-    source=SourceUri.parse("file:///january.parquet"), month=MONTH, idempotency_key="monday's run"
-)
+REQUEST = month_request(SourceUri.parse("file:///january.parquet"), MONTH, idempotency_key="monday's run")
 DAY_S = 24 * 3600
 
 
@@ -52,7 +50,7 @@ async def test_of_many_at_once_one_begins(given: Given) -> None:
     "other",
     [
         replace(REQUEST, source=SourceUri.parse("file:///february.parquet")),
-        replace(REQUEST, month=Month.parse("2026-02-01")),
+        replace(REQUEST, period="2026-02-01"),
         replace(REQUEST, dry_run=True),
         replace(REQUEST, plan_digest="0" * 64),
     ],
@@ -77,8 +75,8 @@ async def test_a_run_that_was_taken_over_answers_for_its_key(given: Given) -> No
         run_id = f"r{number}"
         request = REQUEST if number == 1 else replace(REQUEST, idempotency_key=None)
         assert await begun(given.store, run_id, request) == run_id
-        lease = await given.store.runs.acquire_month(run_id, MONTH, now=NOW)
-        assert isinstance(lease, MonthLease)
+        lease = await given.store.runs.acquire_lease(run_id, scope_of(MONTH), now=NOW)
+        assert isinstance(lease, Lease)
         assert await requests.run_of(REQUEST) == run_id
         await given.recorded(lease, routed("a"))
         await given.expired(run_id)
@@ -99,8 +97,8 @@ async def test_another_request_does_not_answer_for_a_key(
     asked = replace(REQUEST, plan_digest=plan_digest)
     for run_id, request in (("r1", asked), ("r2", taker)):
         await begun(given.store, run_id, request)
-        lease = await given.store.runs.acquire_month(run_id, MONTH, now=NOW)
-        assert isinstance(lease, MonthLease)
+        lease = await given.store.runs.acquire_lease(run_id, scope_of(MONTH), now=NOW)
+        assert isinstance(lease, Lease)
         await given.recorded(lease, routed("a"))
         await given.expired(run_id)
     assert await given.store.requests.run_of(asked) == "r1"

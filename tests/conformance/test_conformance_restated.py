@@ -2,12 +2,22 @@
 
 import pytest
 
+from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus
 from service.domain.errors import BadCursorError, RunNotFoundError
 from service.domain.month import Month
-from service.domain.run import Restatement
 from service.store.store import Store
-from tests.support.given import MONTH, SOURCE, Given, an_alert, an_evaluation, routed, the_answer
+from tests.support.given import (
+    MONTH,
+    RESTATABLE,
+    SOURCE,
+    Given,
+    an_alert,
+    an_evaluation,
+    routed,
+    scope_of,
+    the_answer,
+)
 
 OTHER = "s3://bucket/emea.parquet"
 
@@ -29,16 +39,16 @@ async def _withdrawn(given: Given, run_id: str) -> dict[str, str]:
     page = await given.store.history.list_withdrawn(run_id, limit=100)
     assert page.next_cursor is None
     assert (await given.store.history.get_run(run_id)).counts.withdrawn == len(page.items)
-    return {item.alert.account_id: item.status for item in page.items}
+    return {item.alert.subject: item.status for item in page.items}
 
 
 async def test_what_another_source_has_is_left_alone(given: Given) -> None:
     """A run over one region's file says nothing about the accounts of another region's."""
     await _one_of_each(given)
-    before = await given.sql("SELECT * FROM alert_outcomes ORDER BY id")
+    before = await given.sql("SELECT * FROM outbox ORDER BY id")
     lease = await given.a_lease("r2", source=OTHER)
     await given.recorded(lease, [])
-    assert await given.sql("SELECT * FROM alert_outcomes ORDER BY id") == before
+    assert await given.sql("SELECT * FROM outbox ORDER BY id") == before
     assert await _withdrawn(given, "r2") == {}
 
 
@@ -96,16 +106,16 @@ async def test_what_was_sent_otherwise_is_restated(given: Given) -> None:
         outcomes = await given.outcomes(run_id)
         assert {name: item.restated for name, item in outcomes.items()} == {
             "same": None,
-            "poorer": Restatement(arr=(50_000, 1)),
-            "longer": Restatement(duration_months=(3, 4)),
-            "unknown": Restatement(arr=(50_000, None), duration_months=(3, 1)),
+            "poorer": {"arr": (50_000, 1)},
+            "longer": {"duration_months": (3, 4)},
+            "unknown": {"arr": (50_000, None), "duration_months": (3, 1)},
         }
-        assert [item.alert.account_id for item in run.sample_restated] == ["poorer", "longer", "unknown"]
+        assert [item.alert.subject for item in run.sample_restated] == ["poorer", "longer", "unknown"]
     page = await given.store.history.list_alerts("r3", limit=2, restated=True)
     rest = await given.store.history.list_alerts("r3", limit=2, restated=True, cursor=page.next_cursor)
-    assert [item.alert.account_id for item in page.items] == ["poorer", "longer"]
-    assert ([item.alert.account_id for item in rest.items], rest.next_cursor) == (["unknown"], None)
-    assert (await given.row_of("poorer"))["arr"] == 50_000
+    assert [item.alert.subject for item in page.items] == ["poorer", "longer"]
+    assert ([item.alert.subject for item in rest.items], rest.next_cursor) == (["unknown"], None)
+    assert (await given.row_of("poorer"))["facts"]["arr"] == 50_000
 
 
 async def test_what_was_or_may_have_been_sent_shows_where_to(given: Given) -> None:
@@ -120,14 +130,18 @@ async def test_what_was_or_may_have_been_sent_shows_where_to(given: Given) -> No
 async def test_a_dry_run_reports_and_takes_nothing_back(given: Given) -> None:
     """It has the counts and lists that the run would have, and the outbox stays as it was."""
     await _one_of_each(given)
-    before = await given.sql("SELECT * FROM alert_outcomes ORDER BY id")
+    before = await given.sql("SELECT * FROM outbox ORDER BY id")
     await given.a_run("r2", dry_run=True)
     await given.store.runs.note_evaluation("r2", an_evaluation(1))
     await given.store.recording.record_dry_run(
-        "r2", MONTH, routed(an_alert("sent", arr=1)), ambiguous=AmbiguousSends.HOLD
+        "r2",
+        scope_of(MONTH),
+        routed(an_alert("sent", arr=1)),
+        ambiguous=AmbiguousSends.HOLD,
+        restatable=RESTATABLE,
     )
     await given.finished("r2", alerts=1)
-    assert await given.sql("SELECT * FROM alert_outcomes ORDER BY id") == before
+    assert await given.sql("SELECT * FROM outbox ORDER BY id") == before
     told = await _withdrawn(given, "r2")
     assert told == {"doubt": "unknown", "failed": "failed", "waits": "pending"}
     assert (await given.store.history.get_run("r2")).counts.restated == 1
@@ -139,15 +153,13 @@ async def test_what_would_be_withdrawn_can_be_asked(given: Given) -> None:
     """As a run would list it: by account id, with its facts, channel and state; in any number."""
     await _one_of_each(given)
     ids = [an_alert(name).alert_id for name in ("waits", "failed", "nobody")]
-    found = await given.store.recording.withdrawable(MONTH, ids)
-    assert [(item.alert, item.channel, item.status) for item in found] == [
+    found = await given.store.recording.withdrawable(ids)
+    assert [(AccountAtRisk.of(item.alert), item.channel, item.status) for item in found] == [
         (an_alert("failed"), "amer", "failed"),
         (an_alert("waits"), "amer", "pending"),
     ]
     many = [an_alert(f"n{number}").alert_id for number in range(1_100)]
-    assert [
-        item.alert.account_id for item in await given.store.recording.withdrawable(MONTH, [*many, *ids])
-    ] == [
+    assert [item.alert.subject for item in await given.store.recording.withdrawable([*many, *ids])] == [
         "failed",
         "waits",
     ]
@@ -165,13 +177,13 @@ async def test_what_is_withdrawn_comes_in_pages_of_any_size(given: Given, limit:
     cursor = None
     while True:
         page = await given.store.history.list_withdrawn("r2", limit=limit, cursor=cursor)
-        seen += [item.alert.account_id for item in page.items]
+        seen += [item.alert.subject for item in page.items]
         cursor = page.next_cursor
         if cursor is None:
             break
     assert seen == names
     run = await given.store.history.get_run("r2")
-    assert [item.alert.account_id for item in run.sample_withdrawn] == names[:10]
+    assert [item.alert.subject for item in run.sample_withdrawn] == names[:10]
 
 
 async def test_many_are_withdrawn_at_once(given: Given) -> None:
@@ -185,7 +197,7 @@ async def test_many_are_withdrawn_at_once(given: Given) -> None:
     await given.finished("r2", alerts=1)
     await given.recorded(await given.a_lease("r3"), routed("a7"))
     assert (await given.store.history.get_run("r3")).counts.withdrawn == 1_199
-    rows = await given.sql("SELECT status, count(*) AS n FROM alert_outcomes GROUP BY status")
+    rows = await given.sql("SELECT status, count(*) AS n FROM outbox GROUP BY status")
     assert {row["status"]: row["n"] for row in rows} == {"pending": 2, "withdrawn": 1_199}
 
 
@@ -203,7 +215,7 @@ async def test_standings_know_the_source(store: Store, given: Given) -> None:
     """What was recorded from the source asked about is told from what was not."""
     await _one_of_each(given)
     await given.recorded(await given.a_lease("r2", source=OTHER), routed("waits"))
-    standings = await store.recording.standings(MONTH, SOURCE)
+    standings = await store.recording.standings(scope_of(MONTH), SOURCE)
     own = {an_alert(name).alert_id for name in ("sent", "doubt", "failed")}
     assert {alert_id for alert_id, standing in standings.items() if standing.same_source} == own
     assert len(standings) == 4

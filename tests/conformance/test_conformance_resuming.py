@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.store.outbox.send import Claimed, OutboxEntry
-from service.store.runs.state import MonthLease
+from service.store.runs.state import Lease
 from tests.support.given import LEASE_S, NOW, Given, routed, the_answer
 
 LATER = NOW + timedelta(seconds=4)
 
 
-async def _retried(given: Given) -> MonthLease:
+async def _retried(given: Given) -> Lease:
     """Let account `a` have spent two retries and three rate limits, and wait for its next try."""
     lease = await given.a_lease("r1")
     await given.recorded(lease, routed("a"))
@@ -29,14 +29,14 @@ async def _retried(given: Given) -> MonthLease:
     return lease
 
 
-async def _resumed(given: Given, run_id: str = "r1") -> MonthLease:
+async def _resumed(given: Given, run_id: str = "r1") -> Lease:
     await given.expired(run_id)
     resumed = await given.store.rescue.resume(run_id, since=NOW, now=NOW, lease_s=LEASE_S)
     assert resumed is not None
     return resumed.lease
 
 
-async def _claim(given: Given, lease: MonthLease, entries: list[OutboxEntry], *, left_s: float) -> Claimed:
+async def _claim(given: Given, lease: Lease, entries: list[OutboxEntry], *, left_s: float) -> Claimed:
     claimed = await given.store.outbox.settle_and_claim(
         lease, [], entries, now=NOW, lease_s=LEASE_S, left_s=left_s
     )

@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 
 from service.domain.run import Action, RunError
+from service.domain.tenant import DEFAULT_TENANT
 from service.store import retention
 from service.store.store import Store
-from tests.support.given import MONTH, NOW, Given, routed, the_answer
+from tests.support.given import MONTH, NOW, Given, routed, scope_of, the_answer
 
 LONG_AFTER = NOW + timedelta(days=1)
 """Everything here is older than this."""
@@ -29,7 +30,7 @@ async def _a_month_of_everything(given: Given) -> None:
     """Make runs that sent, failed, replayed and rehearsed, and one alert in each state that can stay."""
     first = await given.a_lease("r1")
     await given.recorded(first, [*routed("sent", "gone", "failing"), *routed("nowhere", channel=None)])
-    entries = {entry.account_id: entry for entry in await given.pending(first)}
+    entries = {entry.subject: entry for entry in await given.pending(first)}
     await given.claimed(first, [entries["sent"]])
     await given.settled(first, the_answer(entries["sent"]))
     await given.finished("r1", alerts=4)
@@ -67,9 +68,9 @@ async def test_runs_that_the_outbox_does_not_name_go(given: Given) -> None:
 async def test_a_replay_does_as_it_did_before(given: Given) -> None:
     """What was sent is skipped, what was not is sent, what is gone is withdrawn: pruned or not."""
     await _a_month_of_everything(given)
-    before = await given.store.recording.standings(MONTH, "file:///january.parquet")
+    before = await given.store.recording.standings(scope_of(MONTH), "file:///january.parquet")
     await _pruned(given.store)
-    assert await given.store.recording.standings(MONTH, "file:///january.parquet") == before
+    assert await given.store.recording.standings(scope_of(MONTH), "file:///january.parquet") == before
     lease = await given.a_lease("r6")
     decisions = await given.recorded(lease, routed("sent", "new"))
     assert [decision.action for decision in decisions] == [Action.SKIP_REPLAY, Action.SEND]
@@ -93,9 +94,15 @@ async def test_a_run_at_work_keeps_what_it_counts(given: Given) -> None:
 
 async def test_keys_that_are_free_again_go(given: Given) -> None:
     """A key that was used more than a day ago names nothing any more."""
-    columns = "(key, request_hash, run_id, created_at)"
-    await given.sql(f"INSERT INTO idempotency_keys {columns} VALUES ('old', 'x', 'r', 0)")  # noqa: S608
-    await given.sql(f"INSERT INTO idempotency_keys {columns} VALUES ('held', 'x', 'r', 1e11)")  # noqa: S608
+    key = {"tenant_id": DEFAULT_TENANT, "request_hash": "x", "run_id": "r"}
+    for name, created_at in (("old", 0.0), ("held", 1e11)):
+        await given.sql(
+            "INSERT INTO idempotency_keys (tenant_id, key, request_hash, run_id, created_at)"
+            " VALUES (:tenant_id, :key, :request_hash, :run_id, :created_at)",
+            **key,
+            key=name,
+            created_at=created_at,
+        )
     assert await _pruned(given.store) == {"idempotency_keys": 1}
 
 

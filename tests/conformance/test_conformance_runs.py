@@ -13,15 +13,25 @@ from service.domain.errors import (
 from service.domain.month import Month
 from service.domain.run import RunError, RunStatus
 from service.store.runs.rescue import RescuedRun
-from service.store.runs.state import MonthLease
+from service.store.runs.state import Lease
 from service.store.store import Store
-from tests.support.given import LEASE_S, MONTH, NOW, Given, an_evaluation, routed, the_answer
+from tests.support.given import (
+    LEASE_S,
+    MONTH,
+    NOW,
+    RESTATABLE,
+    Given,
+    an_evaluation,
+    routed,
+    scope_of,
+    the_answer,
+)
 
 
 async def test_a_run_that_has_begun_is_running(given: Given) -> None:
     """A fresh run is found again with what was asked for."""
     run = await given.store.history.get_run(await given.a_run("r1"))
-    assert (run.run_id, run.source_uri, run.month) == ("r1", "file:///january.parquet", MONTH)
+    assert (run.run_id, run.source_uri, run.period) == ("r1", "file:///january.parquet", str(MONTH))
     assert (run.status, run.dry_run, run.finished_at, run.ledger) == (RunStatus.RUNNING, False, None, None)
     assert run.started_at.utcoffset() is not None
     assert (run.started_at - NOW).total_seconds() == 1
@@ -49,9 +59,9 @@ async def test_one_run_holds_a_month(given: Given) -> None:
     """The second run of a month is told who holds it; another month is free."""
     await given.a_lease("r1")
     await given.a_run("r2")
-    assert await given.store.runs.acquire_month("r2", MONTH, now=NOW) == "r1"
-    other = await given.store.runs.acquire_month("r2", Month.parse("2026-02-01"), now=NOW)
-    assert isinstance(other, MonthLease)
+    assert await given.store.runs.acquire_lease("r2", scope_of(MONTH), now=NOW) == "r1"
+    other = await given.store.runs.acquire_lease("r2", scope_of(Month.parse("2026-02-01")), now=NOW)
+    assert isinstance(other, Lease)
 
 
 async def test_the_month_is_free_when_its_run_has_finished(given: Given) -> None:
@@ -65,14 +75,16 @@ async def test_the_month_is_free_when_its_run_has_finished(given: Given) -> None
 async def test_the_holder_may_ask_again(given: Given) -> None:
     """A run that asks twice gets the same lease and does not wait for itself."""
     lease = await given.a_lease("r1")
-    assert await given.store.runs.acquire_month("r1", MONTH, now=NOW) == lease
+    assert await given.store.runs.acquire_lease("r1", scope_of(MONTH), now=NOW) == lease
 
 
 async def test_of_many_runs_that_ask_at_once_one_gets_the_month(given: Given) -> None:
     """However many runs ask at the same moment, one holds the month and all others are told its name."""
     runs = [await given.a_run(f"r{number}") for number in range(8)]
-    answers = await asyncio.gather(*(given.store.runs.acquire_month(run, MONTH, now=NOW) for run in runs))
-    (lease,) = (answer for answer in answers if isinstance(answer, MonthLease))
+    answers = await asyncio.gather(
+        *(given.store.runs.acquire_lease(run, scope_of(MONTH), now=NOW) for run in runs)
+    )
+    (lease,) = (answer for answer in answers if isinstance(answer, Lease))
     assert {answer for answer in answers if isinstance(answer, str)} == {lease.run_id}
 
 
@@ -92,14 +104,14 @@ async def test_a_heartbeat_keeps_the_lease(given: Given) -> None:
     await given.expired("r1")
     await given.store.runs.keep_alive("r1", lease_s=LEASE_S, progress={})
     await given.a_run("r2")
-    assert await given.store.runs.acquire_month("r2", MONTH, now=NOW) == "r1"
+    assert await given.store.runs.acquire_lease("r2", scope_of(MONTH), now=NOW) == "r1"
 
 
 async def test_who_asks_for_a_month_is_alive(given: Given) -> None:
     """A run whose own lease ran out while it waited is not closed by its own question."""
     await given.a_run("r1")
     await given.expired("r1")
-    assert isinstance(await given.store.runs.acquire_month("r1", MONTH, now=NOW), MonthLease)
+    assert isinstance(await given.store.runs.acquire_lease("r1", scope_of(MONTH), now=NOW), Lease)
 
 
 async def test_the_rescue_closes_what_is_dead_and_nothing_else(given: Given) -> None:
@@ -143,7 +155,7 @@ async def test_an_overtaken_run_can_change_nothing(given: Given) -> None:
     with pytest.raises(OvertakenError):
         await store.runs.keep_alive("r1", lease_s=LEASE_S, progress={})
     with pytest.raises(OvertakenError):
-        await store.runs.acquire_month("r1", MONTH, now=NOW)
+        await store.runs.acquire_lease("r1", scope_of(MONTH), now=NOW)
     with pytest.raises(OvertakenError):
         await store.runs.note_evaluation("r1", an_evaluation(9))
     with pytest.raises(OvertakenError):
@@ -170,7 +182,9 @@ async def test_an_overtaken_dry_run_adds_nothing_to_its_report(given: Given) -> 
     await given.expired("r1")
     await given.store.rescue.close_dead(now=NOW)
     with pytest.raises(OvertakenError):
-        await given.store.recording.record_dry_run("r1", MONTH, routed("a"), ambiguous=AmbiguousSends.HOLD)
+        await given.store.recording.record_dry_run(
+            "r1", scope_of(MONTH), routed("a"), ambiguous=AmbiguousSends.HOLD, restatable=RESTATABLE
+        )
     assert await given.outcomes("r1") == {}
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from service.domain.delivery_status import TRANSITIONS, DeliveryStatus, Reason, Step
 from service.store.outbox.send import OutboxEntry
-from service.store.runs.state import MonthLease
+from service.store.runs.state import Lease
 from tests.support.given import LEASE_S, NOW, Given, routed, the_answer
 
 
-async def _one_claimed(given: Given) -> tuple[MonthLease, OutboxEntry]:
+async def _one_claimed(given: Given) -> tuple[Lease, OutboxEntry]:
     """Bring account `a` on its way by run `r1`."""
     lease = await given.a_lease("r1")
     await given.recorded(lease, routed("a"))
@@ -32,7 +32,7 @@ async def test_an_alert_is_claimed_once(given: Given) -> None:
     """A second claim of the same alert is not granted, and the others of its batch are."""
     lease, entry = await _one_claimed(given)
     assert await given.claimed(lease, [entry]) == set()
-    await given.sql("UPDATE alert_outcomes SET status = 'pending'")
+    await given.sql("UPDATE outbox SET status = 'pending'")
     assert await given.claimed(lease, [entry]) == set(), "its view of the row is out of date"
 
 
@@ -142,7 +142,8 @@ async def test_a_retry_may_be_settled_and_claimed_in_one_go(given: Given) -> Non
     back = the_answer(entry, DeliveryStatus.PENDING, posted=False)
     again = OutboxEntry(
         alert_id=entry.alert_id,
-        account_id=entry.account_id,
+        alert_type=entry.alert_type,
+        subject=entry.subject,
         channel=entry.channel,
         position=entry.position,
         payload=entry.payload,
@@ -248,7 +249,7 @@ async def test_a_lane_that_is_given_up_fails_what_it_did_not_come_to(given: Give
         message="it refused connections",
         now=NOW,
     )
-    assert [(alert.account_id, alert.channel) for alert in left] == [("b", "amer"), ("c", "amer")]
+    assert [(alert.subject, alert.channel) for alert in left] == [("b", "amer"), ("c", "amer")]
     outcomes = await given.outcomes("r1")
     assert (outcomes["b"].outcome, outcomes["b"].reason) == ("failed", Reason.SLACK_UNREACHABLE)
     assert outcomes["b"].attempts == 0
@@ -281,7 +282,7 @@ async def test_the_undelivered_are_counted_over_all_months(given: Given) -> None
         the_answer(entries[1], DeliveryStatus.FAILED, reason=Reason.GONE),
         the_answer(entries[2], DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST),
     )
-    await given.sql("UPDATE alert_outcomes SET status = 'withdrawn' WHERE account_id = 'e'")
+    await given.sql("UPDATE outbox SET status = 'withdrawn' WHERE subject = 'e'")
     assert await given.store.outbox.undelivered() == {"failed": 2, "unknown": 1}
-    await given.sql("UPDATE alert_outcomes SET status = 'pending' WHERE account_id = 'e'")
+    await given.sql("UPDATE outbox SET status = 'pending' WHERE subject = 'e'")
     assert await given.store.outbox.undelivered() == {"failed": 2, "unknown": 1, "pending": 1}

@@ -13,7 +13,7 @@ from service.store.database import database
 from service.store.database.failures import DatabaseBusyError
 from service.store.store import Store, open_store
 from tests.support.databases import Backend
-from tests.support.given import LEASE_S, MONTH, NOW, Given, an_alert, routed
+from tests.support.given import LEASE_S, MONTH, NOW, Given, an_alert, routed, scope_of
 
 PROBE = "INSERT INTO health_probe (id, ballast) VALUES (:id, '')"
 
@@ -98,11 +98,11 @@ async def test_cancelled_verbs_are_whole_or_absent(given: Given) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         counted = await given.sql(
-            "SELECT (SELECT count(*) FROM alert_outcomes) AS a, (SELECT count(*) FROM run_outcomes) AS o"
+            "SELECT (SELECT count(*) FROM outbox) AS a, (SELECT count(*) FROM run_outcomes) AS o"
         )
         assert counted in ([{"a": 0, "o": 0}], [{"a": 1200, "o": 1200}])
         await given.sql("DELETE FROM run_outcomes")
-        await given.sql("DELETE FROM alert_outcomes")
+        await given.sql("DELETE FROM outbox")
 
 
 async def test_reads_see_one_moment(given: Given) -> None:
@@ -212,4 +212,4 @@ async def test_the_stores_of_one_database_share_their_runs(database_url: str) ->
         await Given(one).recorded(lease, routed(an_alert("a")))
         assert set(await Given(other).outcomes("r1")) == {"a"}
         await Given(other).a_run("r2")
-        assert await other.runs.acquire_month("r2", MONTH, now=NOW) == "r1"
+        assert await other.runs.acquire_lease("r2", scope_of(MONTH), now=NOW) == "r1"

@@ -11,7 +11,7 @@ from service.domain.month import Month
 from service.domain.pace import CLOCK_SLACK_S, LATENESS_MADE_UP_S
 from service.store.outbox.lane_turns import SharedLane
 from service.store.outbox.send import Claimed, OutboxEntry, Settlement
-from service.store.runs.state import MonthLease
+from service.store.runs.state import Lease
 from service.store.store import Store, open_store
 from tests.support.given import LEASE_S, MONTH, NOW, Given, routed, the_answer
 
@@ -25,7 +25,7 @@ FEBRUARY = Month.parse("2026-02-01")
 
 async def _claim(
     store: Store,
-    lease: MonthLease,
+    lease: Lease,
     entries: Iterable[OutboxEntry],
     *,
     lanes: Mapping[str, SharedLane] = LANES,
@@ -38,7 +38,7 @@ async def _claim(
     return claimed
 
 
-async def _outbox(given: Given, run_id: str = "r1", *, month: Month = MONTH) -> MonthLease:
+async def _outbox(given: Given, run_id: str = "r1", *, month: Month = MONTH) -> Lease:
     """Record three alerts of one channel and one of another."""
     lease = await given.a_lease(run_id, month=month)
     items = routed(*(f"{run_id}-{number}" for number in range(3))) + routed(f"{run_id}-e", channel="emea")

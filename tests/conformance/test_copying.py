@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,12 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from service.domain.errors import DatabaseSchemaNewerError, DatabaseUnusableError
+from service.domain.tenant import DEFAULT_TENANT
 from service.store.schema import copying
 from service.store.schema import tables as schema
 from service.store.schema.copying import copy_ledger
 from service.store.store import open_store
 from tests.support.databases import Backend
-from tests.support.given import MONTH, NOW, Given, routed
+from tests.support.given import MONTH, NOW, Given, routed, scope_of
 
 SOURCES: Final = ("sqlite", "postgresql")
 FIRST_MOMENT: Final = datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
@@ -76,7 +77,7 @@ async def _contents(url: str) -> dict[str, set[tuple[Any, ...]]]:
 
     def work(connection: sa.Connection) -> dict[str, set[tuple[Any, ...]]]:
         return {
-            table.name: {tuple(row) for row in connection.execute(sa.select(table))}
+            table.name: {tuple(map(_hashable, row)) for row in connection.execute(sa.select(table))}
             for table in schema.LEDGER
         }
 
@@ -84,11 +85,18 @@ async def _contents(url: str) -> dict[str, set[tuple[Any, ...]]]:
         return await store._database.read(work)
 
 
+def _hashable(value: Any) -> Any:
+    return tuple(sorted(value.items(), key=str)) if isinstance(value, dict) else value
+
+
 def _run(run_id: str, **values: Any) -> dict[str, Any]:
     plain = {
         "run_id": run_id,
+        "tenant_id": DEFAULT_TENANT,
+        "kind": "account_risk",
+        "scope": scope_of(MONTH),
         "source_uri": "file:///january.parquet",
-        "month": str(MONTH),
+        "period": str(MONTH),
         "dry_run": False,
         "status": "succeeded",
         "started_at": NOW,
@@ -101,14 +109,17 @@ def _awkward_rows() -> dict[sa.Table, list[dict[str, Any]]]:
     """Return rows with everything that two databases could hold differently, in every table of the ledger."""
     facts = [
         {
-            "account_name": text,
-            "account_region": None if number % 2 else "",
-            "duration_months": number,
-            "duration_is_minimum": bool(number % 2),
-            "risk_start_month": "0001-01-01",
-            "arr": (None, 2**63 - 1, -(2**63), 0)[number % 4],
-            "renewal_date": (None, date(1, 1, 1), date(9999, 12, 31))[number % 3],
-            "account_owner": None,
+            "alert_type": "risk_alert",
+            "subject": text,
+            "period": str(MONTH),
+            "route": None if number % 2 else "",
+            "facts": {
+                text: text,
+                "arr": (None, 2**63 - 1, -(2**63), 0)[number % 4],
+                "share": (0.1 + 0.2, 1e300, -0.0)[number % 3],
+                "duration_is_minimum": bool(number % 2),
+                "renewal_date": (None, "0001-01-01", "9999-12-31")[number % 3],
+            },
         }
         for number, text in enumerate(AWKWARD)
     ]
@@ -120,21 +131,23 @@ def _awkward_rows() -> dict[sa.Table, list[dict[str, Any]]]:
             _run("r1", started_at=FIRST_MOMENT, finished_at=LAST_MOMENT, error_detail="\u2028"),
             _run("r2", status="running", expires_at=0.0),
         ],
-        schema.month_leases: [{"month": str(MONTH), "epoch": 2**31 - 1, "run_id": "r1"}],
-        schema.alert_outcomes: [
+        schema.leases: [
+            {"tenant_id": DEFAULT_TENANT, "scope": scope_of(MONTH), "epoch": 2**31 - 1, "run_id": "r1"}
+        ],
+        schema.outbox: [
             {
                 **fact,
                 "id": one["alert_id"],
                 "run_id": "r1",
-                "account_id": text,
-                "month": str(MONTH),
+                "tenant_id": DEFAULT_TENANT,
+                "scope": scope_of(MONTH),
                 "status": "sent",
                 "created_at": NOW,
                 "updated_at": NOW,
                 "sent_at": FIRST_MOMENT,
                 "position": 1,
             }
-            for text, fact, one in keyed
+            for _, fact, one in keyed
         ],
         # More than goes through at once.
         schema.run_outcomes: [
@@ -143,33 +156,36 @@ def _awkward_rows() -> dict[sa.Table, list[dict[str, Any]]]:
                 "run_id": "r1",
                 "position": position,
                 "alert_id": str(position),
-                "account_id": "a",
                 "outcome": "sent",
             }
             for position in range(2 * copying._BATCH + 1)
         ],
-        schema.run_withdrawals: [
-            {**fact, **one, "run_id": "r1", "account_id": text, "status": "sent"} for text, fact, one in keyed
-        ],
+        schema.run_withdrawals: [{**fact, **one, "run_id": "r1", "status": "sent"} for _, fact, one in keyed],
         schema.attempts: [
             {**one, **moments, "claim": 1, "run_id": "r1", "status": "sent", "retry_after_s": 1 / 3}
             for one in ids
         ],
-        schema.decisions: [
+        schema.doubt_settlements: [
             {
                 **one,
                 "claim": 1,
                 "run_id": "r1",
-                "decision": "sent",
-                "decided_by": text,
-                "decided_at": NOW.astimezone(),
+                "settled_as": "sent",
+                "settled_by": text,
+                "settled_at": NOW.astimezone(),
                 "note": None,
             }
             for text, _, one in keyed
         ],
         schema.lanes: [{"lane": "f" * 64, "next_turn": 1795236000.123456, "paused_until": 1e9 + 1 / 3}],
         schema.idempotency_keys: [
-            {"key": text[:255], "request_hash": "0" * 64, "run_id": "r1", "created_at": 1 / 3}
+            {
+                "tenant_id": DEFAULT_TENANT,
+                "key": text[:255],
+                "request_hash": "0" * 64,
+                "run_id": "r1",
+                "created_at": 1 / 3,
+            }
             for text in AWKWARD
         ],
     }

@@ -17,16 +17,27 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
+from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
 from service.domain.errors import CancelledRunError, OvertakenError
 from service.domain.replay import decide_replay
 from service.domain.run import Action
-from service.store.runs.state import MonthLease
+from service.store.runs.state import Lease
 from service.store.store import open_store
 from tests.conformance.store_doubts import Doubts
 from tests.conformance.store_lives import RunLives
 from tests.conformance.store_model import Row, Run, choices
-from tests.support.given import CHANNELS, MONTH, NOW, Given, an_alert, routed, the_answer
+from tests.support.given import (
+    CHANNELS,
+    MONTH,
+    NOW,
+    RESTATABLE,
+    Given,
+    an_alert,
+    routed,
+    scope_of,
+    the_answer,
+)
 
 ACCOUNTS: Final = "abc"
 Evaluation = dict[str, tuple[str | None, int, int]]
@@ -84,7 +95,7 @@ class StoreMachine(RunLives, Doubts):
     def acquire(self, choice: int) -> None:
         """Ask for the month: a run gets it unless another living run has it."""
         run = self.pick(self.alive(), choice)
-        asking = self.given.store.runs.acquire_month(run.run_id, MONTH, now=NOW)
+        asking = self.given.store.runs.acquire_lease(run.run_id, scope_of(MONTH), now=NOW)
         if run.cancelled:
             with pytest.raises(CancelledRunError):
                 self.runner.run(asking)
@@ -97,7 +108,7 @@ class StoreMachine(RunLives, Doubts):
         if holders and holders != [run]:
             assert got == holders[0].run_id
         else:
-            assert isinstance(got, MonthLease)
+            assert isinstance(got, Lease)
             assert run.lease in {None, got}
             assert all(got.epoch > other.lease.epoch for other in self.runs if other.lease and other != run)
             run.lease = got
@@ -126,9 +137,10 @@ class StoreMachine(RunLives, Doubts):
             for account, (channel, arr, months) in evaluation.items()
         ]
         foretold = decide_replay(
-            self.runner.run(self.given.store.recording.standings(MONTH, run.source)),
+            self.runner.run(self.given.store.recording.standings(scope_of(MONTH), run.source)),
             [(item.alert, item.channel) for item in items],
             AmbiguousSends.RESEND if resend else AmbiguousSends.HOLD,
+            restatable=RESTATABLE,
         )
         decisions = self.runner.run(self.given.recorded(run.lease, items, resend=resend))
         assert decisions == foretold.decisions
@@ -138,28 +150,29 @@ class StoreMachine(RunLives, Doubts):
         assert {account: str(item.status) for account, item in told.items()} == gone
         for account, lost in told.items():
             row = self.rows[account]
-            assert (lost.channel, lost.alert.arr, lost.alert.duration_months) == (
+            gone_alert = AccountAtRisk.of(lost.alert)
+            assert (lost.channel, gone_alert.arr, gone_alert.duration_months) == (
                 row.channel,
                 row.arr,
                 row.duration_months,
             )
         run.outcomes = {}
         for item, decision in zip(items, decisions, strict=True):
-            account = item.alert.account_id
+            account = item.alert.subject
             expected, outcome = self.expected_action(account, item.channel, resend=resend)
             assert decision.action is expected
             assert decision.channel == (
                 self.rows[account].channel if expected in {Action.SKIP_REPLAY, Action.HOLD} else item.channel
             )
-            assert decision.restated == self.expected_restatement(item.alert)
+            assert decision.restated == self.expected_restatement(AccountAtRisk.of(item.alert))
             run.outcomes[account] = outcome
             if expected in {Action.SEND, Action.FAIL}:
                 self.rows[account] = Row(
                     status="pending" if expected is Action.SEND else "failed",
                     run_id=run.run_id,
                     channel=item.channel,
-                    arr=item.alert.arr or 0,
-                    duration_months=item.alert.duration_months,
+                    arr=AccountAtRisk.of(item.alert).arr or 0,
+                    duration_months=AccountAtRisk.of(item.alert).duration_months,
                     claims=self.rows[account].claims if account in self.rows else 0,
                 )
         for account, status in gone.items():
@@ -176,7 +189,7 @@ class StoreMachine(RunLives, Doubts):
         assert self.claimed(run, entries[:some]) == {entry.alert_id for entry in entries[:some]}
         run.expired = run.expired and not entries
         for entry in entries[:some]:
-            row = self.rows[entry.account_id]
+            row = self.rows[entry.subject]
             row.status, row.claims = "sending", row.claims + 1
         run.seen += entries
         run.in_flight += entries[:some]
@@ -196,8 +209,8 @@ class StoreMachine(RunLives, Doubts):
         run = self.pick([run for run in self.alive() if run.seen and not run.cancelled], choice)
         assert run.lease is not None
         entry = run.seen[choice % len(run.seen)]
-        row = self.rows[entry.account_id]
-        is_current = self.is_pending(entry.account_id, run) and row.claims == entry.claims
+        row = self.rows[entry.subject]
+        is_current = self.is_pending(entry.subject, run) and row.claims == entry.claims
         granted = self.runner.run(self.given.claimed(run.lease, [entry]))
         assert granted == ({entry.alert_id} if is_current else set())
         run.expired = False
@@ -215,7 +228,7 @@ class StoreMachine(RunLives, Doubts):
         entry = awaited.pop(choice % len(awaited))
         reason = None if status is DeliveryStatus.SENT else Reason.SERVER_ERROR
         self.runner.run(self.given.settled(run.lease, the_answer(entry, status, reason=reason)))
-        row = self.rows[entry.account_id]
+        row = self.rows[entry.subject]
         is_last_claim = row.claims == entry.claims + 1
         if is_last_claim and (row.status == "sending" or (status is DeliveryStatus.SENT)):
             row.status = status
@@ -237,7 +250,7 @@ class StoreMachine(RunLives, Doubts):
         assert run.outcomes is not None
         own = [account for account in run.outcomes if self.is_pending(account, run)]
         rest = [account for account in own if self.rows[account].channel == channel]
-        assert [alert.account_id for alert in self.runner.run(ending)] == rest
+        assert [alert.subject for alert in self.runner.run(ending)] == rest
         for account in rest:
             self.rows[account].status = status
 
@@ -248,9 +261,10 @@ class StoreMachine(RunLives, Doubts):
         """Every alert is where the model has it, with the facts of the evaluation that it goes out with."""
         if not hasattr(self, "given"):
             return
-        columns = "account_id, status, run_id, channel, arr, duration_months, claims"
-        found = self.runner.run(self.given.sql(f"SELECT {columns} FROM alert_outcomes"))  # noqa: S608
-        assert {row.pop("account_id"): Row(**row) for row in found} == self.rows
+        facts = "facts ->> 'arr' AS arr, facts ->> 'duration_months' AS duration_months"
+        columns = f"subject, status, run_id, channel, {facts}, claims"
+        found = self.runner.run(self.given.sql(f"SELECT {columns} FROM outbox"))  # noqa: S608
+        assert {row.pop("subject"): Row(**row) for row in found} == self.rows
 
     @invariant()
     def sent_has_no_exit(self) -> None:

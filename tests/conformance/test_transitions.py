@@ -10,50 +10,50 @@ import pytest
 from service.domain.delivery_status import TRANSITIONS, DeliveryStatus, Reason, SettleAs, Step
 from service.domain.errors import NotInDoubtError
 from service.store.outbox.send import OutboxEntry
-from service.store.runs.state import MonthLease
+from service.store.runs.state import Lease
 from service.store.store import open_store
 from tests.support.databases import Backend
 from tests.support.given import NOW, Given, routed, the_answer
 
-_Try = Callable[[Given, MonthLease, Sequence[OutboxEntry]], Awaitable[None]]
+_Try = Callable[[Given, Lease, Sequence[OutboxEntry]], Awaitable[None]]
 STATES: Final = tuple(map(str, DeliveryStatus))
 """And the accounts: each is put into the state of its name."""
 
 
 def _record(*, channel: str | None = "amer", resend: bool = False) -> _Try:
-    async def record(given: Given, lease: MonthLease, _: Sequence[OutboxEntry]) -> None:
+    async def record(given: Given, lease: Lease, _: Sequence[OutboxEntry]) -> None:
         await given.recorded(lease, routed(*STATES, channel=channel), resend=resend)
 
     return record
 
 
-async def _withdraw(given: Given, lease: MonthLease, _: Sequence[OutboxEntry]) -> None:
+async def _withdraw(given: Given, lease: Lease, _: Sequence[OutboxEntry]) -> None:
     await given.recorded(lease, [])
 
 
-async def _claim(given: Given, lease: MonthLease, entries: Sequence[OutboxEntry]) -> None:
+async def _claim(given: Given, lease: Lease, entries: Sequence[OutboxEntry]) -> None:
     await given.claimed(lease, [replace(entry, claims=entry.claims + 1) for entry in entries])
 
 
 def _settle(status: DeliveryStatus) -> _Try:
-    async def settle(given: Given, lease: MonthLease, entries: Sequence[OutboxEntry]) -> None:
+    async def settle(given: Given, lease: Lease, entries: Sequence[OutboxEntry]) -> None:
         await given.settled(lease, *(the_answer(entry, status) for entry in entries))
 
     return settle
 
 
-async def _end_lane(given: Given, lease: MonthLease, _: Sequence[OutboxEntry]) -> None:
+async def _end_lane(given: Given, lease: Lease, _: Sequence[OutboxEntry]) -> None:
     end = given.store.outbox.end_lane
     why = Reason.SLACK_UNREACHABLE
     await end(lease, ["amer"], status=DeliveryStatus.FAILED, reason=why, message="refused", now=NOW)
 
 
-async def _lose(given: Given, lease: MonthLease, _: Sequence[OutboxEntry]) -> None:
+async def _lose(given: Given, lease: Lease, _: Sequence[OutboxEntry]) -> None:
     await given.store.runs.release(lease, now=NOW)
 
 
 def _settle_doubt(settle_as: SettleAs) -> _Try:
-    async def settle(given: Given, _: MonthLease, entries: Sequence[OutboxEntry]) -> None:
+    async def settle(given: Given, _: Lease, entries: Sequence[OutboxEntry]) -> None:
         for entry in entries:
             with suppress(NotInDoubtError):
                 await given.store.doubts.settle(entry.alert_id, settle_as, by="ann", note=None, now=NOW)
@@ -100,13 +100,13 @@ async def test_a_step_leads_where_the_table_says_and_nowhere_else(
     assert seen == {(way.start, way.end) for way in TRANSITIONS if way.step in steps and way.start}
 
 
-async def _one_in_every_state(given: Given) -> tuple[MonthLease, list[OutboxEntry]]:
+async def _one_in_every_state(given: Given) -> tuple[Lease, list[OutboxEntry]]:
     """Bring one alert into each state; returns the lease, and the entries as they were before their claim."""
     lease = await given.a_lease("r1")
     await given.recorded(lease, routed(*STATES))
     entries = await given.pending(lease)
     await given.claimed(lease, entries)
-    await given.sql("UPDATE alert_outcomes SET status = account_id")
+    await given.sql("UPDATE outbox SET status = subject")
     return lease, entries
 
 

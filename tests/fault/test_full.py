@@ -11,10 +11,10 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
+from service.account_risk.kind import month_request
 from service.domain.errors import DatabaseUnusableError
 from service.domain.month import Month
 from service.domain.progress import Progress
-from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
 from service.runs.execute import execute_run, new_run_id
 from service.settings import Settings
@@ -101,7 +101,7 @@ async def test_a_database_that_reaches_its_limit(
         pass
     with closing(sqlite3.connect(site.database)) as ledger:
         (pages,) = ledger.execute("PRAGMA page_count").fetchone()
-    request = RunRequest(source=SourceUri.parse(site.source), month=Month.parse(MONTH))
+    request = month_request(SourceUri.parse(site.source), Month.parse(MONTH))
     with _limited(monkeypatch, pages + 5):
         async with open_app(settings) as app:
             with pytest.raises(DatabaseUnusableError, match="full"):

@@ -12,7 +12,7 @@ async def test_a_preview_writes_and_sends_nothing(house: House) -> None:
     async with house.open() as desk:
         plan = await desk.preview(house.source([account("acme")]))
         runs = await desk.app.store.history.list_runs(limit=10)
-    assert [(row.alert.account_id, row.action) for row in plan.alerts] == [("acme", "send")]
+    assert [(row.alert.subject, row.action) for row in plan.alerts] == [("acme", "send")]
     assert runs.items == ()
     assert house.slack.stats().total.requests == 0
 

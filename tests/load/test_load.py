@@ -15,7 +15,7 @@ import pytest
 from mock_slack.faults import Faults
 from mock_slack.message import Message
 from mock_slack.settings import GivenSettings
-from service.domain.alert import Alert
+from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.month import Month
 from tests.support.processes import mock_process, run_command
 from tests.support.rows import MONTH, account, write_source
@@ -101,7 +101,7 @@ def _fates() -> dict[str, str]:
 
 def _alert_id(account_id: str) -> str:
     month = Month.parse(MONTH)
-    return Alert(
+    return AccountAtRisk(
         account_id=account_id,
         account_name="",
         account_region=None,

@@ -5,13 +5,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from service.domain.alert import Alert
+from service.account_risk.account_at_risk import AccountAtRisk
+from service.account_risk.risk_alert import RiskAlert
+from service.delivery.message import render
 from service.domain.month import Month
 
 MONTH = Month.parse("2026-01-01")
+BASE_URL = "https://app.yourcompany.com/accounts"
 
 
-def made_alert(**changes: Any) -> Alert:
+def made_alert(**changes: Any) -> AccountAtRisk:
     """Return an ordinary alert, as `changes` have it."""
     ordinary: dict[str, Any] = {
         "account_id": "a00636",
@@ -25,7 +28,15 @@ def made_alert(**changes: Any) -> Alert:
         "renewal_date": date(2026, 9, 30),
         "account_owner": "owner@example.com",
     }
-    return Alert(**ordinary | changes)
+    return AccountAtRisk(**ordinary | changes)
+
+
+def rendered(
+    alert: AccountAtRisk, *, details_base_url: str = BASE_URL, named_channel: str | None = None
+) -> dict[str, Any]:
+    """Return the payload of an alert."""
+    message = RiskAlert(details_base_url=details_base_url).message(alert)
+    return render(alert, message, named_channel=named_channel)
 
 
 def any_text(*, min_size: int = 0) -> st.SearchStrategy[str]:
@@ -39,7 +50,7 @@ def any_text(*, min_size: int = 0) -> st.SearchStrategy[str]:
     return short | long
 
 
-def any_alert() -> st.SearchStrategy[Alert]:
+def any_alert() -> st.SearchStrategy[AccountAtRisk]:
     """Draw alerts whose every fact is arbitrary."""
     return st.builds(
         made_alert,

@@ -7,10 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from service.account_risk.account_at_risk import Criteria
 from service.account_risk.engine import EvaluationOptions
-from service.account_risk.evaluate import evaluate
-from service.domain.alert import Criteria
-from service.domain.evaluation import Evaluation
+from service.account_risk.evaluate import MonthEvaluation, evaluate
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.source_uri import SourceUri
@@ -49,7 +48,7 @@ def evaluated(
     *,
     options: EvaluationOptions | None = None,
     progress: Progress | None = None,
-) -> Evaluation:
+) -> MonthEvaluation:
     """Evaluate a file or folder."""
     with open_source(SourceUri.parse(f"file://{path}"), StorageAccess()) as source:
         return asyncio.run(

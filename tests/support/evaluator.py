@@ -72,6 +72,7 @@ def _serve() -> None:
     sys.path.insert(0, str(Path(__file__).parents[2]))
     from service.account_risk.engine import EvaluationOptions  # noqa: PLC0415 - as above
     from service.account_risk.evaluate import evaluate  # noqa: PLC0415 - as above
+    from service.account_risk.risk_alert import RiskAlert  # noqa: PLC0415 - as above
     from service.delivery.channels import Channels  # noqa: PLC0415 - after the line above
     from service.delivery.routing import route  # noqa: PLC0415 - as above
     from service.domain.errors import RiskAlertsError  # noqa: PLC0415 - as above
@@ -89,8 +90,8 @@ def _serve() -> None:
         with open_source(SourceUri.parse(Path(path).as_uri()), StorageAccess()) as source:
             found = await evaluate(source, JANUARY, options=EvaluationOptions(), progress=Progress())
         found.rows.check()
-        plan_digest(found, channels, details_base_url="https://app.example.com")
-        return f"{sum(1 for _ in route(found.alerts, channels, details_base_url='x'))} alerts"
+        plan_digest(found, channels, RiskAlert(details_base_url="https://app.example.com"))
+        return f"{sum(1 for _ in route(found.alerts, channels, RiskAlert(details_base_url='x')))} alerts"
 
     async def serve() -> None:
         for line in sys.stdin:

@@ -7,16 +7,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.domain.alert import Alert, Criteria
+from service.account_risk.account_at_risk import AccountAtRisk, Criteria
+from service.account_risk.evaluate import MonthEvaluation
+from service.account_risk.kind import month_request
+from service.account_risk.risk_alert import RiskAlert
+from service.account_risk.row_ledger import MonthlyRows
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
 from service.domain.evaluation import Evaluation, RunWarning
-from service.domain.ledger import RowLedger
 from service.domain.month import Month
 from service.domain.replay import Decision, RoutedAlert
-from service.domain.run import RunAlert, RunError, RunRequest
+from service.domain.run import RunAlert, RunError
 from service.domain.source_uri import SourceUri
 from service.store.outbox.send import OutboxEntry, Settlement
-from service.store.runs.state import MonthLease
+from service.store.runs.state import Lease
+from service.store.schema.tables import outbox
 from service.store.store import Store
 
 MONTH = Month.parse("2026-01-01")
@@ -24,11 +28,18 @@ NOW = datetime(2026, 1, 5, 9, 30, 0, 123456, tzinfo=UTC)
 SOURCE = "file:///january.parquet"
 CHANNELS = ("amer", "emea")
 LEASE_S = 600.0
+RISK = RiskAlert(details_base_url="https://app.example.com")
+RESTATABLE = RISK.restatable
 
 
-def an_alert(account_id: str, **facts: Any) -> Alert:
+def scope_of(month: Month) -> str:
+    """Return the scope that a run of a month takes the lease of."""
+    return f"risk_alert:{month}"
+
+
+def an_alert(account_id: str, **facts: Any) -> AccountAtRisk:
     """Return an alert of January 2026, unremarkable but for `facts`."""
-    plain = Alert(
+    plain = AccountAtRisk(
         account_id=account_id,
         account_name=f"Name of {account_id}",
         account_region="AMER",
@@ -43,15 +54,23 @@ def an_alert(account_id: str, **facts: Any) -> Alert:
     return replace(plain, **facts)
 
 
-def routed(*alerts: Alert | str, channel: str | None = "amer") -> list[RoutedAlert]:
+def routed(*alerts: AccountAtRisk | str, channel: str | None = "amer") -> list[RoutedAlert]:
     """Return alerts (or just account ids) on their way to one channel, or to none."""
     made = [an_alert(item) if isinstance(item, str) else item for item in alerts]
-    return [RoutedAlert(alert=item, channel=channel, payload=f'{{"text":"{item.arr}"}}') for item in made]
+    return [
+        RoutedAlert(
+            alert=item,
+            channel=channel,
+            payload=f'{{"text":"{item.arr}"}}',
+            why_unrouted=None if channel else RISK.why_unrouted(item.route),
+        )
+        for item in made
+    ]
 
 
-def an_evaluation(count: int) -> Evaluation:
+def an_evaluation(count: int) -> MonthEvaluation:
     """Return an evaluation that found `count` alerts in a file of twice as many rows, and balances."""
-    rows = RowLedger(
+    rows = MonthlyRows(
         rows_in_source=2 * count + 5,
         outside_window=5,
         rows_scanned=2 * count,
@@ -63,7 +82,7 @@ def an_evaluation(count: int) -> Evaluation:
         alerts=count,
     )
     warning = RunWarning(code="near_miss_status", count=1, detail="one status is almost At Risk")
-    return Evaluation(criteria=Criteria(month=MONTH), alerts=(), rows=rows, warnings=(warning,))
+    return Evaluation(criteria=Criteria(month=MONTH).values(), alerts=(), rows=rows, warnings=(warning,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,43 +98,44 @@ class Given:
         number = int("".join(filter(str.isdigit, run_id)) or 0)
         await self.store.runs.begin(
             run_id,
-            RunRequest(source=SourceUri.parse(source), month=month, dry_run=dry_run),
+            month_request(SourceUri.parse(source), month, dry_run=dry_run),
             started_at=NOW + timedelta(seconds=number),
             lease_s=LEASE_S,
         )
         return run_id
 
-    async def a_lease(self, run_id: str, *, month: Month = MONTH, source: str = SOURCE) -> MonthLease:
+    async def a_lease(self, run_id: str, *, month: Month = MONTH, source: str = SOURCE) -> Lease:
         """Begin a run that gets the month."""
         await self.a_run(run_id, month=month, source=source)
-        lease = await self.store.runs.acquire_month(run_id, month, now=NOW)
-        assert isinstance(lease, MonthLease)
+        lease = await self.store.runs.acquire_lease(run_id, scope_of(month), now=NOW)
+        assert isinstance(lease, Lease)
         return lease
 
     async def recorded(
-        self, lease: MonthLease, items: Sequence[RoutedAlert], *, resend: bool = False
+        self, lease: Lease, items: Sequence[RoutedAlert], *, resend: bool = False
     ) -> list[Decision]:
         """Evaluate and record alerts."""
         await self.store.runs.note_evaluation(lease.run_id, an_evaluation(len(items)))
         ambiguous = AmbiguousSends.RESEND if resend else AmbiguousSends.HOLD
-        return await self.store.recording.record(lease, items, ambiguous=ambiguous, now=NOW)
+        record = self.store.recording.record
+        return await record(lease, items, ambiguous=ambiguous, restatable=RESTATABLE, now=NOW)
 
-    async def pending(self, lease: MonthLease) -> list[OutboxEntry]:
+    async def pending(self, lease: Lease) -> list[OutboxEntry]:
         """Return all that a run still has to send, over all its channels."""
         return await self.store.outbox.pending(lease, CHANNELS, after=-1, limit=1000)
 
-    async def claimed(self, lease: MonthLease, entries: Iterable[OutboxEntry]) -> set[str] | None:
+    async def claimed(self, lease: Lease, entries: Iterable[OutboxEntry]) -> set[str] | None:
         """Claim alerts."""
         claimed = await self.store.outbox.settle_and_claim(lease, [], list(entries), now=NOW, lease_s=LEASE_S)
         return None if claimed.is_overtaken else claimed.alert_ids
 
-    async def settled(self, lease: MonthLease, *settlements: Settlement) -> set[str]:
+    async def settled(self, lease: Lease, *settlements: Settlement) -> set[str]:
         """Settle alerts, and return those whose settlement the ledger has."""
         return (
             await self.store.outbox.settle_and_claim(lease, settlements, [], now=NOW, lease_s=LEASE_S)
         ).settled
 
-    async def all_sent(self, lease: MonthLease) -> None:
+    async def all_sent(self, lease: Lease) -> None:
         """Send everything that a run has to send."""
         entries = await self.pending(lease)
         assert await self.claimed(lease, entries) == {entry.alert_id for entry in entries}
@@ -137,7 +157,7 @@ class Given:
         """Return what a run did, by account id."""
         page = await self.store.history.list_alerts(run_id, limit=1000)
         assert page.next_cursor is None
-        return {item.alert.account_id: item for item in page.items}
+        return {item.alert.subject: item for item in page.items}
 
     async def status_of(self, account_id: str) -> str:
         """Return what has become of an account's alert over all runs."""
@@ -145,9 +165,10 @@ class Given:
 
     async def row_of(self, account_id: str) -> dict[str, Any]:
         """Return an account's row of the outbox."""
-        found = await self.sql("SELECT * FROM alert_outcomes WHERE account_id = :a", a=account_id)
-        (row,) = found
-        return row
+        query = sa.select(outbox).where(outbox.c.subject == account_id)
+        return await self.store._database.read(
+            lambda connection: dict(connection.execute(query).mappings().one())
+        )
 
     async def sql(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         """Look or reach into the tables behind the store's back."""

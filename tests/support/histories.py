@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from service.domain.alert import Criteria
+from service.account_risk.account_at_risk import Criteria
 from service.domain.month import Month
 
 Row: TypeAlias = dict[str, Any]

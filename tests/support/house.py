@@ -10,10 +10,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mock_slack.running import RunningMock
+from service.account_risk.kind import month_request
 from service.domain.delivery_status import Outcome
 from service.domain.month import Month
 from service.domain.progress import Progress
-from service.domain.run import Preview, RunAlert, RunRecord, RunRequest, RunStatus
+from service.domain.run import Preview, RunAlert, RunRecord, RunStatus
 from service.domain.source_uri import SourceUri
 from service.runs.execute import execute_run, new_run_id
 from service.runs.preview import preview
@@ -88,12 +89,12 @@ class Desk:
 
     async def preview(self, source_uri: str, *, month: str = MONTH, limit: int = 10_000) -> Preview:
         """Show what a run of a month would send."""
-        request = RunRequest(source=SourceUri.parse(source_uri), month=Month.parse(month))
+        request = month_request(SourceUri.parse(source_uri), Month.parse(month))
         return await preview(self.app, request, limit=limit, progress=Progress())
 
     async def run(self, source_uri: str, *, month: str = MONTH, **details: Any) -> RunRecord:
         """Run a month to its end, as `details` of the request have it; the counts must balance."""
-        request = RunRequest(source=SourceUri.parse(source_uri), month=Month.parse(month), **details)
+        request = month_request(SourceUri.parse(source_uri), Month.parse(month), **details)
         run_id = new_run_id(self.app.clock.now())
         record = await execute_run(self.app, request, run_id=run_id, progress=Progress())
         assert record.status is RunStatus.SUCCEEDED
@@ -115,7 +116,7 @@ class Desk:
 
     async def outcomes(self, record: RunRecord) -> dict[str, Outcome]:
         """Return the outcome of every account of a run."""
-        return {row.alert.account_id: row.outcome for row in await self.alerts(record)}
+        return {row.alert.subject: row.outcome for row in await self.alerts(record)}
 
 
 @contextmanager
@@ -144,7 +145,7 @@ def assert_balanced(record: RunRecord) -> None:
         + counts.failed_deliveries
         + counts.unknown
     )
-    assert record.ledger.rows.alerts == counts.alerts
+    assert record.ledger.rows["alerts"] == counts.alerts
 
 
 def arrivals(slack: RunningMock, *, status: int | None = None) -> list[tuple[str, str]]:

@@ -22,8 +22,8 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, TypeAlias
 
-from service.domain.alert import Alert, Criteria
-from service.domain.ledger import InvalidRow, RowLedger
+from service.account_risk.account_at_risk import AccountAtRisk, Criteria
+from service.account_risk.row_ledger import InvalidRow, MonthlyRows
 from service.domain.month import Month
 
 Row: TypeAlias = Mapping[str, Any]
@@ -38,8 +38,8 @@ _PACKED = 2**62 - 8
 class Expected:
     """What any right evaluation of the same rows must answer."""
 
-    alerts: tuple[Alert, ...]
-    rows: RowLedger
+    alerts: tuple[AccountAtRisk, ...]
+    rows: MonthlyRows
     """Its `invalid` has the reasons that occurred, in the order of judgement."""
 
 
@@ -75,7 +75,7 @@ def evaluate(rows: Iterable[Row], criteria: Criteria) -> Expected:
     enough = [row for row in at_risk if _meets_threshold(row, criteria.arr_threshold)]
     alerting = enough + [row for row in unknown if criteria.alert_on_unknown_arr]
     alerts = sorted((_alert(row, winners, criteria) for row in alerting), key=_most_arr_first)
-    ledger = RowLedger(
+    ledger = MonthlyRows(
         rows_in_source=len(rows),
         outside_window=len(rows) - len(scanned),
         rows_scanned=len(scanned),
@@ -113,7 +113,7 @@ def known_arr(arr: float | Decimal | None) -> int | Decimal | None:
     return exact if _INT64[0] <= exact <= _INT64[-1] else None
 
 
-def without_zeros(ledger: RowLedger) -> RowLedger:
+def without_zeros(ledger: MonthlyRows) -> MonthlyRows:
     """Return the ledger without reasons that did not occur, so that two can be compared."""
     return replace(ledger, invalid={reason: count for reason, count in ledger.invalid.items() if count})
 
@@ -151,7 +151,7 @@ def _meets_threshold(row: Row, threshold: int) -> bool:
     return arr is not None and arr >= threshold
 
 
-def _alert(row: Row, winners: Mapping[tuple[str, Month], Row], criteria: Criteria) -> Alert:
+def _alert(row: Row, winners: Mapping[tuple[str, Month], Row], criteria: Criteria) -> AccountAtRisk:
     account_id, arr = row["account_id"], known_arr(row["arr"])
     start = criteria.month
     while start > criteria.first_month:
@@ -159,7 +159,7 @@ def _alert(row: Row, winners: Mapping[tuple[str, Month], Row], criteria: Criteri
         if before is None or before["status"] != AT_RISK:
             break
         start = start.minus(1)
-    return Alert(
+    return AccountAtRisk(
         account_id=account_id,
         account_name=account_id if row["account_name"] is None else row["account_name"],
         account_region=row["account_region"],
@@ -173,5 +173,5 @@ def _alert(row: Row, winners: Mapping[tuple[str, Month], Row], criteria: Criteri
     )
 
 
-def _most_arr_first(alert: Alert) -> tuple[bool, int, str]:
+def _most_arr_first(alert: AccountAtRisk) -> tuple[bool, int, str]:
     return alert.arr is None, -(alert.arr or 0), alert.account_id

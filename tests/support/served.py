@@ -16,10 +16,11 @@ import httpx2
 import structlog
 import uvicorn
 
+from service.account_risk.kind import month_request
 from service.api.application import app_of, create_app
 from service.api.connections import Connection, server_config
 from service.domain.month import Month
-from service.domain.run import RunError, RunRequest
+from service.domain.run import RunError
 from service.domain.source_uri import SourceUri
 from service.settings import Settings
 from service.store.store import Store, open_store
@@ -87,9 +88,9 @@ def month_held_elsewhere(folder: Path) -> Iterator[None]:
             await step(store)
 
     async def take(store: Store) -> None:
-        request = RunRequest(source=SourceUri.parse("file:///elsewhere.parquet"), month=Month.parse(MONTH))
+        request = month_request(SourceUri.parse("file:///elsewhere.parquet"), Month.parse(MONTH))
         await store.runs.begin("elsewhere", request, started_at=datetime.now(UTC), lease_s=3_600)
-        await store.runs.acquire_month("elsewhere", request.month, now=datetime.now(UTC))
+        await store.runs.acquire_lease("elsewhere", request.scope, now=datetime.now(UTC))
 
     async def give_back(store: Store) -> None:
         ended = RunError(code="interrupted", detail="of the test")

@@ -50,6 +50,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "max_concurrent_runs": 8,
     "allowed_hosts": None,
     "database_url": SecretStr("sqlite:///data/risk_alerts.db"),
+    "tenant_id": "7a1c0a4e-5f0e-4d53-9d6b-3c1f2e8b9a60",
+    "keep_runs_days": 400,
     "allow_ephemeral_database": False,
     "k_service": None,
     "cloud_run_job": None,
@@ -265,6 +267,13 @@ def test_what_no_host_header_names_is_refused(load: Load, host: str) -> None:
     """A URL or a port would never match, and lock everybody out without a word."""
     with pytest.raises(ValidationError, match="allowed_hosts"):
         load(ALLOWED_HOSTS=json.dumps([host]))
+
+
+def test_a_tenant_is_a_uuid_however_it_is_written(load: Load) -> None:
+    """It is stored in one spelling, so that one tenant's rows are never two tenants'."""
+    assert load(TENANT_ID="{7A1C0A4E5F0E4D539D6B3C1F2E8B9A60}").tenant_id == DEFAULTS["tenant_id"]
+    with pytest.raises(ValidationError, match="tenant_id"):
+        load(TENANT_ID="acme")
 
 
 def test_a_database_url_that_cannot_be_taken_apart_is_refused(load: Load) -> None:

@@ -105,7 +105,7 @@ async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> Ru
     page = await context.app.store.history.list_runs(
         limit=query.limit,
         cursor=query.cursor,
-        month=None if query.month is None else context.month(query.month),
+        period=None if query.month is None else str(context.month(query.month)),
         status=query.status,
     )
     return RunsOut.of(page)
@@ -155,7 +155,7 @@ async def list_alerts(
     page = await context.app.store.history.list_alerts(
         run_id,
         outcome=query.outcome,
-        region=query.region,
+        route=query.region,
         restated=query.restated,
         limit=query.limit,
         cursor=query.cursor,

@@ -1,31 +1,46 @@
 """The alert: what it is about, what a run did about it, and what has become of it over all runs."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, AliasGenerator, AliasPath, BaseModel, ConfigDict, Field
 
 from service.api.examples import with_example
-from service.api.schemas.answer import FirstDay, NextCursor, Out, flattened
+from service.api.schemas.answer import NextCursor, Out
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, SettleAs
+
+_OF_ALERT: Final = {
+    "alert_id": "alert_id",
+    "alert_type": "alert_type",
+    "account_id": "subject",
+    "account_region": "route",
+    "month": "period",
+}
+"""What an alert of any type calls what an answer calls so; the rest is among its facts, or beside it."""
+
+
+def _place(name: str) -> AliasChoices:
+    of_alert = (_OF_ALERT[name],) if name in _OF_ALERT else ("facts", name)
+    return AliasChoices(AliasPath("alert", *of_alert), name)
 
 
 class AlertFactsOut(Out):
     """What an alert is about, wherever it is listed."""
 
-    model_config = ConfigDict(alias_generator=flattened("alert"))
+    model_config = ConfigDict(alias_generator=AliasGenerator(validation_alias=_place))
 
     alert_id: str = Field(description="The same for the same account and month in every run.")
+    alert_type: str = Field(description="`risk_alert`: an account At Risk in a month.")
     account_id: str
     account_name: str
     account_region: str | None = Field(description="As in the source; routing matches it exactly.")
     channel: str | None = Field(
         description="Where it went or may have gone, else where it goes; null: no channel for the region."
     )
-    month: FirstDay
+    month: date
     duration_months: int = Field(ge=1)
     duration_is_minimum: bool = Field(description="The streak reached the edge of history.")
-    risk_start_month: FirstDay
+    risk_start_month: date
     arr: int | None = Field(description="null: unknown.")
     renewal_date: date | None
     account_owner: str | None
@@ -34,8 +49,8 @@ class AlertFactsOut(Out):
 class RestatementOut(Out):
     """What reads otherwise now than when the alert was sent."""
 
-    arr: tuple[int | None, int | None] | None = Field(description="[before, now]; null: the same.")
-    duration_months: tuple[int, int] | None = Field(description="[before, now]; null: the same.")
+    arr: tuple[int | None, int | None] | None = Field(None, description="[before, now]; null: the same.")
+    duration_months: tuple[int, int] | None = Field(None, description="[before, now]; null: the same.")
 
 
 Restated = Annotated[

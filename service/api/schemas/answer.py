@@ -4,12 +4,9 @@ Dates are ISO 8601, months their first day, timestamps RFC 3339 in UTC, amounts 
 currency.
 """
 
-from datetime import date
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import AliasChoices, AliasGenerator, AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
-
-from service.domain.month import Month
+from pydantic import AliasChoices, AliasGenerator, AliasPath, BaseModel, ConfigDict, Field
 
 
 class Out(BaseModel):
@@ -27,13 +24,6 @@ def flattened(part: str) -> AliasGenerator:
     """Return what takes each field from a record's `part`, or else from the record itself."""
     return AliasGenerator(validation_alias=lambda name: AliasChoices(AliasPath(part, name), name))
 
-
-def _first_day(value: Any) -> Any:
-    return value.first_day if isinstance(value, Month) else value
-
-
-FirstDay = Annotated[date, BeforeValidator(_first_day)]
-"""A month, as its first day."""
 
 NextCursor = Annotated[
     str | None, Field(description="Pass it as `cursor` for what follows; null at the end.")

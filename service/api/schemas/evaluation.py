@@ -1,10 +1,12 @@
 """What an evaluation found: its counts, its ledger, and what a person should look at."""
 
-from pydantic import ConfigDict, Field
+from typing import Annotated
 
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from service.account_risk.row_ledger import InvalidRow, known_reasons
 from service.api.schemas.answer import Out, flattened
 from service.domain.delivery_status import Outcome
-from service.domain.ledger import InvalidRow
 
 
 class CountsOut(Out):
@@ -39,7 +41,7 @@ class LedgerOut(Out):
     rows_in_source: int
     outside_window: int
     rows_scanned: int
-    invalid: dict[InvalidRow, int]
+    invalid: Annotated[dict[InvalidRow, int], BeforeValidator(known_reasons)]
     duplicates: int
     account_months: int
     at_risk: int

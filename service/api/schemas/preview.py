@@ -1,11 +1,12 @@
 """What a run would send."""
 
+from datetime import date
 from typing import Any
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from service.api.schemas.alert import AlertFactsOut, Restated, WithdrawnOut
-from service.api.schemas.answer import FirstDay, Out
+from service.api.schemas.answer import Out
 from service.api.schemas.evaluation import CountsOut, InvalidSampleOut, LedgerOut, WarningOut
 from service.domain.delivery_status import Reason
 from service.domain.run import Action
@@ -25,7 +26,7 @@ class PreviewOut(Out):
     """What a run would send, in the same order. Nothing was sent, claimed or written."""
 
     source_uri: str
-    month: FirstDay
+    month: date = Field(validation_alias=AliasChoices("period", "month"))
     plan_digest: str = Field(
         description="Over the source's versions, month, rules, routing, and alerts. Give it to `POST /runs`, "
         "and that run executes exactly this or nothing."

@@ -1,13 +1,13 @@
 """The run: what is asked for, and all that is known of it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StrictBool
 
 from service.api.examples import with_example
 from service.api.schemas.alert import RunAlertOut, WithdrawnOut
-from service.api.schemas.answer import FirstDay, NextCursor, Out
+from service.api.schemas.answer import NextCursor, Out
 from service.api.schemas.evaluation import CountsOut, InvalidSampleOut, LedgerOut, WarningOut
 from service.domain.progress import Phase
 from service.domain.run import RunStatus
@@ -74,7 +74,7 @@ class RunOut(Out):
 
     run_id: str
     source_uri: str
-    month: FirstDay
+    month: date = Field(validation_alias=AliasChoices("period", "month"))
     dry_run: bool
     status: RunStatus = Field(
         description="`succeeded` even when some sends failed; see the counts. `released`: its process "

@@ -27,6 +27,7 @@ _MEANING: Final[dict[int | str, str]] = {
     "22001": "a text is too long for its column",
     "22003": "a number is too large for its column",
     "22021": "a text holds NUL, which it cannot store",
+    "22P05": "a text holds NUL, which it cannot store",
     3: "its file may not be opened",
     8: _READ_ONLY,
     10: "its file cannot be read or written",

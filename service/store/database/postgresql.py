@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -194,6 +195,7 @@ def _engine(connect: Any, size: int, isolation_level: Any) -> AsyncEngine:
         "postgresql+asyncpg://",
         async_creator=connect,
         hide_parameters=True,
+        json_deserializer=orjson.loads,
         isolation_level=isolation_level,
         pool_size=size,
         max_overflow=0,

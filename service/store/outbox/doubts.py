@@ -8,19 +8,15 @@ import sqlalchemy as sa
 from service.domain.alert_record import AlertRecord, SettledDoubt
 from service.domain.delivery_status import DeliveryStatus, Outcome, SettleAs, Step, starts_of
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
-from service.domain.month import Month
-from service.store.database.database import Database
+from service.store.part import Part
 from service.store.rows import alert_of, reason_of, status_of
-from service.store.schema.tables import alert_outcomes, decisions, run_outcomes, runs
+from service.store.schema.tables import doubt_settlements, outbox, run_outcomes, runs
 
 _STATUS: Final = {SettleAs.SENT: DeliveryStatus.SENT, SettleAs.RESEND: DeliveryStatus.PENDING}
 
 
-class Doubts:
+class Doubts(Part):
     """The alerts in doubt, as people settle them."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def settle(
         self, alert_id: str, settle_as: SettleAs, *, by: str, note: str | None, now: datetime
@@ -32,8 +28,8 @@ class Doubts:
         """
 
         def work(connection: sa.Connection) -> tuple[AlertRecord, bool]:
-            changed = _settle(connection, alert_id, settle_as, by=by, note=note, now=now)
-            record = alert_record(connection, alert_id)
+            changed = _settle(connection, self._tenant_id, alert_id, settle_as, by=by, note=note, now=now)
+            record = alert_record(connection, self._tenant_id, alert_id)
             if not changed and not _stands(connection, alert_id, settle_as):
                 raise NotInDoubtError(f"the alert is not in doubt: it is {record.status}")
             return record, changed
@@ -47,15 +43,17 @@ class Doubts:
 
         Raises RunNotFoundError.
         """
-        known_run = sa.select(runs.c.run_id).where(runs.c.run_id == _clean(run_id))
+        known_run = sa.select(runs.c.run_id).where(
+            runs.c.run_id == _clean(run_id), runs.c.tenant_id == self._tenant_id
+        )
         in_doubt = (
             sa.select(run_outcomes.c.alert_id)
-            .join(alert_outcomes, alert_outcomes.c.id == run_outcomes.c.alert_id)
+            .join(outbox, outbox.c.id == run_outcomes.c.alert_id)
             .where(
                 run_outcomes.c.run_id == _clean(run_id),
                 # Pending: the run is still at work, and has this alert's answer already.
                 run_outcomes.c.outcome.in_([Outcome.UNKNOWN, Outcome.PENDING]),
-                alert_outcomes.c.status == DeliveryStatus.UNKNOWN,
+                outbox.c.status == DeliveryStatus.UNKNOWN,
             )
             .order_by(run_outcomes.c.position)
         )
@@ -65,20 +63,31 @@ class Doubts:
                 raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
             settled = list(connection.scalars(in_doubt))
             for alert_id in settled:
-                _settle(connection, alert_id, settle_as, by=by, note=note, now=now)
-            return [alert_record(connection, alert_id) for alert_id in settled]
+                _settle(connection, self._tenant_id, alert_id, settle_as, by=by, note=note, now=now)
+            return [alert_record(connection, self._tenant_id, alert_id) for alert_id in settled]
 
         return await self._database.write(work)
 
 
 def _settle(
-    connection: sa.Connection, alert_id: str, settle_as: SettleAs, *, by: str, note: str | None, now: datetime
+    connection: sa.Connection,
+    tenant_id: str,
+    alert_id: str,
+    settle_as: SettleAs,
+    *,
+    by: str,
+    note: str | None,
+    now: datetime,
 ) -> bool:
     """Take an alert out of `unknown` and keep who did; False where it is not in doubt."""
-    table = alert_outcomes.c
+    table = outbox.c
     settled = connection.execute(
-        alert_outcomes.update()
-        .where(table.id == _clean(alert_id), table.status.in_(starts_of(Step.SETTLE_DOUBT)))
+        outbox.update()
+        .where(
+            table.tenant_id == tenant_id,
+            table.id == _clean(alert_id),
+            table.status.in_(starts_of(Step.SETTLE_DOUBT)),
+        )
         .values(
             status=_STATUS[settle_as],
             error=None,
@@ -92,13 +101,13 @@ def _settle(
     if settled is None:
         return False
     connection.execute(
-        decisions.insert().values(
+        doubt_settlements.insert().values(
             alert_id=settled.id,
             claim=settled.claims,
             run_id=settled.run_id,
-            decision=settle_as,
-            decided_by=_clean(by),
-            decided_at=now,
+            settled_as=settle_as,
+            settled_by=_clean(by),
+            settled_at=now,
             note=note and _clean(note),
         )
     )
@@ -106,30 +115,34 @@ def _settle(
 
 
 def _stands(connection: sa.Connection, alert_id: str, settle_as: SettleAs) -> bool:
-    """Tell whether the alert's last claim was settled so."""
+    """Return whether the alert's last claim was settled so."""
     decided = (
-        sa.select(decisions.c.decision)
+        sa.select(doubt_settlements.c.settled_as)
         .join(
-            alert_outcomes,
+            outbox,
             sa.and_(
-                alert_outcomes.c.id == decisions.c.alert_id, alert_outcomes.c.claims == decisions.c.claim
+                outbox.c.id == doubt_settlements.c.alert_id, outbox.c.claims == doubt_settlements.c.claim
             ),
         )
-        .where(decisions.c.alert_id == _clean(alert_id))
+        .where(doubt_settlements.c.alert_id == _clean(alert_id))
     )
     return connection.scalar(decided) == settle_as
 
 
-def alert_record(connection: sa.Connection, alert_id: str) -> AlertRecord:
+def alert_record(connection: sa.Connection, tenant_id: str, alert_id: str) -> AlertRecord:
     """Return all that is known of an alert over all runs; raises AlertNotFoundError."""
-    query = sa.select(alert_outcomes).where(alert_outcomes.c.id == _clean(alert_id))
+    query = sa.select(outbox).where(outbox.c.tenant_id == tenant_id, outbox.c.id == _clean(alert_id))
     found = connection.execute(query).mappings().one_or_none()
     if found is None:
         raise AlertNotFoundError(f"no alert has the id {alert_id[:60]!r}")
     row: dict[str, Any] = dict(found)
-    of_alert = sa.select(decisions).where(decisions.c.alert_id == row["id"]).order_by(decisions.c.claim)
+    of_alert = (
+        sa.select(doubt_settlements)
+        .where(doubt_settlements.c.alert_id == row["id"])
+        .order_by(doubt_settlements.c.claim)
+    )
     return AlertRecord(
-        alert=alert_of(row, Month.parse(row["month"])),
+        alert=alert_of(row, row["id"]),
         run_id=row["run_id"],
         channel=row["channel"],
         status=status_of(row["status"]),
@@ -141,15 +154,15 @@ def alert_record(connection: sa.Connection, alert_id: str) -> AlertRecord:
         updated_at=row["updated_at"],
         settled=tuple(
             SettledDoubt(
-                settled_as=SettleAs(decision.decision),
-                by=decision.decided_by,
-                at=decision.decided_at,
-                note=decision.note,
-                run_id=decision.run_id,
-                claim=decision.claim,
+                settled_as=SettleAs(settlement.settled_as),
+                by=settlement.settled_by,
+                at=settlement.settled_at,
+                note=settlement.note,
+                run_id=settlement.run_id,
+                claim=settlement.claim,
             )
-            for decision in connection.execute(of_alert)
-            if decision.decision in set(SettleAs)
+            for settlement in connection.execute(of_alert)
+            if settlement.settled_as in set(SettleAs)
         ),
     )
 

@@ -16,10 +16,10 @@ import orjson
 import sqlalchemy as sa
 
 from service.domain.delivery_status import DeliveryStatus, Reason, Step, check_transition
-from service.store.database.database import Database
 from service.store.outbox.lane_turns import SharedLane, Turns, pause_lanes, take_turns
-from service.store.runs.state import WAITS_FOR_THE_NEXT_RUN, MonthLease, check_holds
-from service.store.schema.tables import alert_outcomes
+from service.store.part import Part
+from service.store.runs.state import WAITS_FOR_THE_NEXT_RUN, Lease, check_holds
+from service.store.schema.tables import outbox
 from service.store.sql import NamedSql, json_rows
 
 _SQL: Final = NamedSql(__name__)
@@ -30,7 +30,8 @@ class OutboxEntry:
     """An alert that is to be sent."""
 
     alert_id: str
-    account_id: str
+    alert_type: str
+    subject: str
     channel: str
     position: int
     payload: str
@@ -87,25 +88,24 @@ class UntriedAlert:
     """An alert that a lane did not come to."""
 
     alert_id: str
-    account_id: str
+    alert_type: str
+    subject: str
     channel: str
 
 
-class Outbox:
+class Outbox(Part):
     """The alerts that are to be sent, and what becomes of each."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
     async def pending(
-        self, lease: MonthLease, channels: Sequence[str], *, after: int, limit: int
+        self, lease: Lease, channels: Sequence[str], *, after: int, limit: int
     ) -> list[OutboxEntry]:
         """Return the next alerts that a lane has to send, in the order of sending."""
-        table = alert_outcomes.c
+        table = outbox.c
         query = (
             sa.select(
                 table.id.label("alert_id"),
-                table.account_id,
+                table.alert_type,
+                table.subject,
                 table.channel,
                 table.position,
                 table.payload,
@@ -115,6 +115,7 @@ class Outbox:
                 table.not_before,
             )
             .where(
+                table.tenant_id == self._tenant_id,
                 table.run_id == lease.run_id,
                 table.status == DeliveryStatus.PENDING,
                 table.channel.in_(channels),
@@ -130,7 +131,7 @@ class Outbox:
 
     async def settle_and_claim(
         self,
-        lease: MonthLease,
+        lease: Lease,
         settlements: Sequence[Settlement],
         claims: Sequence[OutboxEntry],
         *,
@@ -146,7 +147,9 @@ class Outbox:
         unless an earlier claim left it less. An overtaken run's settlements are written all the same.
         """
         wanted = _wanted(claims, lanes)
+        tenant = {"tenant_id": self._tenant_id}
         renewal = {
+            **tenant,
             "run_id": lease.run_id,
             "epoch": lease.epoch,
             "lease_s": lease_s,
@@ -163,7 +166,7 @@ class Outbox:
         def work(connection: sa.Connection) -> Claimed:
             written: set[str] = set()
             if settlements:
-                settled = {"rows": json_rows(map(_settled, settlements))}
+                settled = {**tenant, "rows": json_rows(map(_settled, settlements))}
                 written = set(_SQL.execute(connection, "settle", settled).scalars())
                 if len(written) < len(settlements):
                     written.update(_SQL.execute(connection, "stands", settled).scalars())
@@ -178,7 +181,7 @@ class Outbox:
             turns = take_turns(connection, wanted, now=renewed.now, standing=renewed.lanes)
             due, waits = _sorted_out(claims, lanes, turns)
             batch = json_rows({"id": item.alert_id, "claims": item.claims} for item in due)
-            claiming = {"rows": batch, "run_id": lease.run_id, "now": now}
+            claiming = {**tenant, "rows": batch, "run_id": lease.run_id, "now": now}
             granted = _SQL.execute(connection, "claim", claiming).scalars() if due else ()
             left_s = renewed.delivery_left_s
             return Claimed(settled=written, alert_ids=set(granted), waits=waits, left_s=left_s)
@@ -187,7 +190,7 @@ class Outbox:
 
     async def end_lane(
         self,
-        lease: MonthLease,
+        lease: Lease,
         channels: Sequence[str],
         *,
         status: DeliveryStatus,
@@ -201,32 +204,33 @@ class Outbox:
         OvertakenError when the lease is lost.
         """
         check_transition(Step.END_LANE, DeliveryStatus.PENDING, status)
-        table = alert_outcomes.c
+        table = outbox.c
         rest = (
-            alert_outcomes.update()
+            outbox.update()
             .where(
+                table.tenant_id == self._tenant_id,
                 table.run_id == lease.run_id,
                 table.status == DeliveryStatus.PENDING,
                 table.channel.in_(channels),
             )
             .values(status=status, error=reason, error_message=message, updated_at=now)
-            .returning(table.position, table.id, table.account_id, table.channel)
+            .returning(table.position, table.id, table.alert_type, table.subject, table.channel)
         )
 
         def work(connection: sa.Connection) -> list[UntriedAlert]:
-            check_holds(connection, lease)
+            check_holds(connection, self._tenant_id, lease)
             return [
-                UntriedAlert(alert_id=alert_id, account_id=account_id, channel=channel)
-                for _, alert_id, account_id, channel in sorted(connection.execute(rest))
+                UntriedAlert(alert_id=alert_id, alert_type=alert_type, subject=subject, channel=channel)
+                for _, alert_id, alert_type, subject, channel in sorted(connection.execute(rest))
             ]
 
         return await self._database.write(work)
 
     async def undelivered(self) -> dict[str, int]:
-        """Count the alerts of all months that have not gone out, by status."""
+        """Count the tenant's alerts that have not gone out, by status."""
 
         def work(connection: sa.Connection) -> dict[str, int]:
-            found = _SQL.execute(connection, "undelivered")
+            found = _SQL.execute(connection, "undelivered", {"tenant_id": self._tenant_id})
             counts: dict[str, int] = {row.status: row.alerts for row in found}
             counts.pop(DeliveryStatus.SENDING, None)  # on its way is neither
             return counts

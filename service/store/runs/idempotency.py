@@ -14,12 +14,16 @@ from service.domain.errors import (
     errors_by_code,
 )
 from service.domain.run import RunError, RunRequest, RunStatus
-from service.store.database.database import Database, DatabaseClock
+from service.store.database.database import DatabaseClock
+from service.store.part import Part
 from service.store.schema.tables import idempotency_keys, runs
 
 KEPT_S: Final = 24 * 3600.0
 FREEING: Final = frozenset(code for code, error in errors_by_code().items() if error.frees_key())
 """Failures that are this side's: before anything was recorded, they leave the key free for another try."""
+
+
+_FIRST_KIND: Final = "account_risk"
 
 
 class RequestedBeforeError(Exception):
@@ -38,11 +42,8 @@ class RunEnd:
     """None where it succeeded."""
 
 
-class Requests:
+class Requests(Part):
     """The requests for runs: which run a request's key names, and how that ended."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def run_of(self, request: RunRequest) -> str | None:
         """Return the id of the run that the request's key names; None where it is free, or there is none.
@@ -51,11 +52,13 @@ class Requests:
         """
         if request.idempotency_key is None:
             return None
-        return await self._database.read(lambda connection: _run_of_key(connection, request))
+        return await self._database.read(lambda connection: _run_of_key(connection, self._tenant_id, request))
 
     async def end_of(self, run_id: str) -> RunEnd | None:
         """Return how a run ended, and None while it is running; raises RunNotFoundError."""
-        query = sa.select(runs.c.status, runs.c.error, runs.c.error_detail).where(runs.c.run_id == run_id)
+        query = sa.select(runs.c.status, runs.c.error, runs.c.error_detail).where(
+            runs.c.run_id == run_id, runs.c.tenant_id == self._tenant_id
+        )
 
         def work(connection: sa.Connection) -> RunEnd | None:
             row = connection.execute(query).one_or_none()
@@ -68,23 +71,24 @@ class Requests:
         return await self._database.read(work)
 
 
-def bind_key(connection: sa.Connection, run_id: str, request: RunRequest) -> None:
+def bind_key(connection: sa.Connection, tenant_id: str, run_id: str, request: RunRequest) -> None:
     """Let the request's key name the run that begins in this very transaction: none is without the other.
 
     Raises RequestedBeforeError where it names another, and IdempotencyKeyReusedError.
     """
     if request.idempotency_key is None:
         return
-    earlier = _run_of_key(connection, request)
+    earlier = _run_of_key(connection, tenant_id, request)
     if earlier is not None:
         raise RequestedBeforeError(earlier)
     given_up = sa.or_(
         idempotency_keys.c.created_at <= DatabaseClock() - KEPT_S,
         idempotency_keys.c.key == request.idempotency_key,
     )
-    connection.execute(idempotency_keys.delete().where(given_up))
+    connection.execute(idempotency_keys.delete().where(idempotency_keys.c.tenant_id == tenant_id, given_up))
     connection.execute(
         idempotency_keys.insert().values(
+            tenant_id=tenant_id,
             key=request.idempotency_key,
             request_hash=_hash(request),
             run_id=run_id,
@@ -93,7 +97,7 @@ def bind_key(connection: sa.Connection, run_id: str, request: RunRequest) -> Non
     )
 
 
-def _run_of_key(connection: sa.Connection, request: RunRequest) -> str | None:
+def _run_of_key(connection: sa.Connection, tenant_id: str, request: RunRequest) -> str | None:
     is_free = sa.and_(
         runs.c.status == RunStatus.FAILED, runs.c.error.in_(FREEING), runs.c.recorded_at.is_(None)
     )
@@ -101,6 +105,7 @@ def _run_of_key(connection: sa.Connection, request: RunRequest) -> str | None:
         sa.select(idempotency_keys.c.request_hash, idempotency_keys.c.run_id)
         .join(runs, runs.c.run_id == idempotency_keys.c.run_id)
         .where(
+            idempotency_keys.c.tenant_id == tenant_id,
             idempotency_keys.c.key == request.idempotency_key,
             idempotency_keys.c.created_at > DatabaseClock() - KEPT_S,
             sa.not_(is_free),
@@ -116,12 +121,13 @@ def _run_of_key(connection: sa.Connection, request: RunRequest) -> str | None:
 def _taken_over(run_id: str, request: RunRequest) -> sa.Select[Any]:
     """Return the question which run of the same request took over the alerts of one that was interrupted.
 
-    A later holder of the month over the same source sends them. One that was interrupted itself was taken
+    A later holder of the scope over the same source sends them. One that was interrupted itself was taken
     over in turn.
     """
     taker = runs.alias()
     later = [
-        taker.c.month == runs.c.month,
+        taker.c.tenant_id == runs.c.tenant_id,
+        taker.c.scope == runs.c.scope,
         taker.c.source_uri == runs.c.source_uri,
         taker.c.epoch > runs.c.epoch,
         sa.not_(_was_interrupted(taker)),
@@ -138,12 +144,14 @@ def _was_interrupted(run: sa.FromClause) -> sa.ColumnElement[bool]:
 
 def _hash(request: RunRequest) -> str:
     """Return a hash over everything that is asked for; two spellings of one month ask for the same."""
-    # These words, in data that older versions have written as well.
+    # The first version's words for its one kind of run: its keys are still known after an upgrade.
     asked = {
         "source_uri": request.source_uri,
-        "month": str(request.month),
+        "month": request.period,
         "dry_run": request.dry_run,
         "plan_digest": request.plan_digest,
         "idempotency_key": None,
     }
+    if request.kind != _FIRST_KIND:
+        asked |= {"kind": request.kind, "scope": request.scope}
     return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()

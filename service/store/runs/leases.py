@@ -1,8 +1,8 @@
-"""Runs and their leases: who works on a month, whether it still lives, and how it ended.
+"""Runs and their leases: who works on a scope, whether it still lives, and how it ended.
 
-A run is alive as long as its `expires_at` lies ahead by the database's clock. The holder of a month is the
-run named in `month_leases`, for as long as that run is alive and running; every new holder raises the epoch,
-and so does whoever resumes a run: what the process before still tries to write is refused.
+A run is alive as long as its `expires_at` lies ahead by the database's clock. The holder of a scope is the
+run named in `leases`, for as long as that run is alive and running; every new holder raises the epoch, and so
+does whoever resumes a run: what the process before still tries to write is refused.
 """
 
 from collections.abc import Collection
@@ -14,34 +14,30 @@ import sqlalchemy as sa
 
 from service.domain.delivery_status import Outcome
 from service.domain.errors import RunFinishedError, RunNotFoundError
-from service.domain.evaluation import Evaluation, RunWarning, unsent_alerts
-from service.domain.ledger import Ledger
-from service.domain.month import Month
+from service.domain.evaluation import AnyEvaluation, RunWarning, unsent_alerts
 from service.domain.run import RunError, RunRequest, RunStatus
-from service.store.database.database import Database, DatabaseClock
-from service.store.rows import evaluation_row, row_ledger, run_warnings, warnings_text
+from service.store.database.database import DatabaseClock
+from service.store.part import Part
+from service.store.rows import evaluation_row, run_ledger, run_warnings, warnings_text
 from service.store.runs.idempotency import bind_key
 from service.store.runs.state import (
-    MonthLease,
+    Lease,
     cancelled,
-    cancelled_at,
     check_holds,
     check_running,
     close_dead,
     close_outcomes,
     expired,
+    is_cancelled,
     lose_what_is_on_its_way,
-    take_month,
+    take_lease,
     update_running,
 )
-from service.store.schema.tables import month_leases, runs
+from service.store.schema.tables import leases, runs
 
 
-class Runs:
+class Runs(Part):
     """The runs, as the process that works on one writes them down."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def begin(self, run_id: str, request: RunRequest, *, started_at: datetime, lease_s: float) -> None:
         """Record that a run has begun; it counts as alive for `lease_s` seconds.
@@ -50,12 +46,15 @@ class Runs:
         """
 
         def work(connection: sa.Connection) -> None:
-            bind_key(connection, run_id, request)
+            bind_key(connection, self._tenant_id, run_id, request)
             connection.execute(
                 runs.insert().values(
                     run_id=run_id,
+                    tenant_id=self._tenant_id,
+                    kind=request.kind,
+                    scope=request.scope,
                     source_uri=request.source_uri,
-                    month=str(request.month),
+                    period=request.period,
                     dry_run=request.dry_run,
                     status=RunStatus.RUNNING,
                     started_at=started_at,
@@ -76,72 +75,81 @@ class Runs:
         beat = {"expires_at": DatabaseClock() + lease_s, "progress": orjson.dumps(progress).decode()}
 
         def work(connection: sa.Connection) -> bool:
-            update_running(connection, run_id, beat, epoch=epoch)
-            return connection.scalar(cancelled_at(run_id)) is not None
+            update_running(connection, self._tenant_id, run_id, beat, epoch=epoch)
+            return is_cancelled(connection, self._tenant_id, run_id)
 
         return await self._database.write(work)
 
     async def is_cancelled(self, run_id: str) -> bool:
         """Return whether somebody cancelled the run."""
-        return await self._database.read(
-            lambda connection: connection.scalar(cancelled_at(run_id)) is not None
-        )
+        return await self._database.read(lambda connection: is_cancelled(connection, self._tenant_id, run_id))
 
-    async def acquire_month(
-        self, run_id: str, month: Month, *, now: datetime, at_work: Collection[str] = ()
-    ) -> MonthLease | str:
-        """Take the month for a run, closing a holder that has died; else return the id of the living holder.
+    async def acquire_lease(
+        self, run_id: str, scope: str, *, now: datetime, at_work: Collection[str] = ()
+    ) -> Lease | str:
+        """Take the scope for a run, closing a holder that has died; else return the id of the living holder.
 
         A holder that the asking process has `at_work` itself has not died. Asked again by the holder it is
         the same lease. Raises OvertakenError when the run itself was closed meanwhile, and CancelledRunError
         when it was cancelled.
         """
+        tenant_id = self._tenant_id
+        of_scope = sa.and_(leases.c.tenant_id == tenant_id, leases.c.scope == scope)
+        holder = (
+            sa.select(leases.c.run_id, leases.c.epoch, runs.c.status)
+            .outerjoin(runs, runs.c.run_id == leases.c.run_id)
+            .where(of_scope)
+        )
 
-        def work(connection: sa.Connection) -> MonthLease | str:
-            check_running(connection, run_id)
-            if connection.scalar(cancelled_at(run_id)) is not None:
+        def work(connection: sa.Connection) -> Lease | str:
+            check_running(connection, tenant_id, run_id)
+            if is_cancelled(connection, tenant_id, run_id):
                 raise cancelled(run_id)
-            lease = connection.execute(
-                sa.select(month_leases.c.run_id, month_leases.c.epoch, runs.c.status)
-                .outerjoin(runs, runs.c.run_id == month_leases.c.run_id)
-                .where(month_leases.c.month == str(month))
-            ).one_or_none()
+            lease = connection.execute(holder).one_or_none()
             if lease is not None and lease.run_id == run_id:
-                return MonthLease(run_id=run_id, month=month, epoch=lease.epoch)
+                return Lease(run_id=run_id, scope=scope, epoch=lease.epoch)
             if lease is not None and lease.status == RunStatus.RUNNING:
-                if lease.run_id not in expired(connection, at_work):
+                if lease.run_id not in expired(connection, tenant_id, at_work):
                     return str(lease.run_id)
-                close_dead(connection, lease.run_id, now)
+                close_dead(connection, tenant_id, lease.run_id, now)
             if lease is None:
-                connection.execute(month_leases.insert().values(month=str(month), epoch=0, run_id=run_id))
-            return take_month(connection, run_id, month)
+                new = {"tenant_id": tenant_id, "scope": scope, "epoch": 0, "run_id": run_id}
+                connection.execute(leases.insert().values(new))
+            return take_lease(connection, tenant_id, run_id, scope)
 
         return await self._database.write(work)
 
     async def note_evaluation(
-        self, run_id: str, evaluation: Evaluation, *, plan_digest: str | None = None
+        self, run_id: str, evaluation: AnyEvaluation, *, plan_digest: str | None = None
     ) -> None:
         """Store what the evaluation of a run found, before anything is done about it.
 
-        Raises OvertakenError when the run was closed meanwhile.
+        Raises OvertakenError when the run was closed meanwhile, and LedgerImbalanceError where the rows do
+        not add up.
         """
+        evaluation.rows.check()
         found = evaluation_row(evaluation) | {"plan_digest": plan_digest}
-        await self._database.write(lambda connection: update_running(connection, run_id, found))
+        await self._database.write(
+            lambda connection: update_running(connection, self._tenant_id, run_id, found)
+        )
 
     async def note_support_notified(self, run_id: str, *, now: datetime) -> None:
         """Store that support was notified of what had no channel; raises OvertakenError."""
-        await self._database.write(lambda connection: update_running(connection, run_id, {"noticed_at": now}))
+        done = {"support_notified_at": now}
+        await self._database.write(
+            lambda connection: update_running(connection, self._tenant_id, run_id, done)
+        )
 
-    async def release(self, lease: MonthLease, *, now: datetime) -> None:
-        """Give a recorded run up unfinished, for whoever resumes it or takes its month, at once.
+    async def release(self, lease: Lease, *, now: datetime) -> None:
+        """Give a recorded run up unfinished, for whoever resumes it or takes its scope, at once.
 
         What is still on its way is in doubt from here on. Raises OvertakenError when the lease was lost.
         """
 
         def work(connection: sa.Connection) -> None:
-            check_holds(connection, lease)
-            lose_what_is_on_its_way(connection, lease.run_id, now)
-            update_running(connection, lease.run_id, {"expires_at": 0.0})
+            check_holds(connection, self._tenant_id, lease)
+            lose_what_is_on_its_way(connection, self._tenant_id, lease.run_id, now)
+            update_running(connection, self._tenant_id, lease.run_id, {"expires_at": 0.0})
 
         await self._database.write(work)
 
@@ -154,16 +162,18 @@ class Runs:
 
         def work(connection: sa.Connection) -> None:
             # No id holds NUL, and PostgreSQL does not even take the question.
-            known = sa.select(runs.c.status).where(runs.c.run_id == run_id.replace("\0", "\ufffd"))
+            known = sa.select(runs.c.status).where(
+                runs.c.run_id == run_id.replace("\0", "\ufffd"), runs.c.tenant_id == self._tenant_id
+            )
             status = connection.scalar(known)
             if status is None:
                 raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
             if status != RunStatus.RUNNING:
                 raise RunFinishedError(f"run {run_id} has finished: it {status}")
             asked = {"cancelled_at": sa.func.coalesce(runs.c.cancelled_at, now)}
-            update_running(connection, run_id, asked)
-            if run_id in expired(connection, at_work):
-                close_dead(connection, run_id, now)
+            update_running(connection, self._tenant_id, run_id, asked)
+            if run_id in expired(connection, self._tenant_id, at_work):
+                close_dead(connection, self._tenant_id, run_id, now)
 
         await self._database.write(work)
 
@@ -185,17 +195,16 @@ class Runs:
         """
 
         def work(connection: sa.Connection) -> None:
-            check_running(connection, run_id, epoch)
+            check_running(connection, self._tenant_id, run_id, epoch)
             found = connection.execute(
                 sa.select(runs.c.row_ledger, runs.c.warnings).where(runs.c.run_id == run_id)
             ).one()
-            lose_what_is_on_its_way(connection, run_id, now)
+            lose_what_is_on_its_way(connection, self._tenant_id, run_id, now)
             outcomes = close_outcomes(connection, run_id)
-            rows = row_ledger(found.row_ledger)
-            unsent = unsent_alerts(outcomes.get(Outcome.UNSENT, 0), rows.alerts if rows else 0)
-            if error is None and rows is not None:
-                counted = {outcome: outcomes.get(outcome, 0) for outcome in Outcome}
-                Ledger(rows=rows, outcomes=counted).check()
+            ledger = run_ledger(found.row_ledger, outcomes)
+            unsent = unsent_alerts(outcomes.get(Outcome.UNSENT, 0), ledger.rows["alerts"] if ledger else 0)
+            if error is None and ledger is not None:
+                ledger.check()
             closing = {
                 "status": RunStatus.FAILED if error else RunStatus.SUCCEEDED,
                 "finished_at": now,
@@ -204,6 +213,6 @@ class Runs:
                 "warnings": warnings_text((*unsent, *run_warnings(found.warnings), *warnings)),
                 "outcome_counts": orjson.dumps(outcomes).decode(),
             }
-            update_running(connection, run_id, closing)
+            update_running(connection, self._tenant_id, run_id, closing)
 
         await self._database.write(work)

@@ -7,19 +7,19 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from service.domain.delivery_status import DeliveryStatus
-from service.domain.month import Month
-from service.store.database.database import Database, DatabaseClock
+from service.store.database.database import DatabaseClock
+from service.store.part import Part
 from service.store.runs.state import (
     IS_RELEASED,
     WAITS_FOR_THE_NEXT_RUN,
-    MonthLease,
+    Lease,
     close_dead,
     expired,
     lose_what_is_on_its_way,
-    take_month,
+    take_lease,
     update_running,
 )
-from service.store.schema.tables import alert_outcomes, runs
+from service.store.schema.tables import outbox, runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +34,18 @@ class RescuedRun:
 class ResumedRun:
     """A run that another process began and this one brings to its end; `in_doubt` alerts may have arrived."""
 
-    lease: MonthLease
-    month: Month
+    lease: Lease
+    kind: str
+    period: str | None
     in_doubt: int
     to_send: int
     """Alerts that are still in the outbox."""
     support_notified: bool
-    """Whether support has been told what has no channel."""
+    """Whether support was notified of what has no channel."""
 
 
-class Rescue:
+class Rescue(Part):
     """What any process can do about runs whose own process has died or stopped."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def close_dead(
         self, *, now: datetime, resumable_since: datetime | None = None, at_work: Collection[str] = ()
@@ -58,12 +56,14 @@ class Rescue:
         """
 
         def dead(connection: sa.Connection) -> list[str]:
-            spared = _resumable(connection, resumable_since) if resumable_since else []
-            return [run_id for run_id in expired(connection, at_work) if run_id not in spared]
+            spared = self._resumable(connection, resumable_since) if resumable_since else []
+            return [
+                run_id for run_id in expired(connection, self._tenant_id, at_work) if run_id not in spared
+            ]
 
         def work(connection: sa.Connection) -> list[RescuedRun]:
             return [
-                RescuedRun(run_id=run_id, in_doubt=close_dead(connection, run_id, now))
+                RescuedRun(run_id=run_id, in_doubt=close_dead(connection, self._tenant_id, run_id, now))
                 for run_id in dead(connection)
             ]
 
@@ -72,7 +72,7 @@ class Rescue:
 
     async def resumable(self, *, since: datetime) -> list[str]:
         """Return the runs whose process died after their alerts were recorded, begun `since` then."""
-        return await self._database.read(lambda connection: _resumable(connection, since))
+        return await self._database.read(lambda connection: self._resumable(connection, since))
 
     async def resume(
         self, run_id: str, *, since: datetime, now: datetime, lease_s: float
@@ -80,29 +80,32 @@ class Rescue:
         """Take over a run that `resumable` named; None when somebody else was faster."""
 
         def work(connection: sa.Connection) -> ResumedRun | None:
-            if run_id not in _resumable(connection, since):
+            if run_id not in self._resumable(connection, since):
                 return None
             row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).one()
-            in_doubt = lose_what_is_on_its_way(connection, run_id, now)
-            month = Month.parse(row.month)
-            lease = take_month(connection, run_id, month)
-            update_running(connection, run_id, {"expires_at": DatabaseClock() + lease_s})
+            tenant_id = self._tenant_id
+            in_doubt = lose_what_is_on_its_way(connection, tenant_id, run_id, now)
+            lease = take_lease(connection, tenant_id, run_id, row.scope)
+            update_running(connection, tenant_id, run_id, {"expires_at": DatabaseClock() + lease_s})
             to_send = sa.select(sa.func.count()).where(
-                alert_outcomes.c.run_id == run_id,
-                alert_outcomes.c.status == DeliveryStatus.PENDING,
+                outbox.c.tenant_id == tenant_id,
+                outbox.c.run_id == run_id,
+                outbox.c.status == DeliveryStatus.PENDING,
                 ~WAITS_FOR_THE_NEXT_RUN,
             )
             return ResumedRun(
                 lease=lease,
-                month=month,
+                kind=row.kind,
+                period=row.period,
                 in_doubt=in_doubt,
                 to_send=connection.scalar(to_send) or 0,
-                support_notified=row.noticed_at is not None,
+                support_notified=row.support_notified_at is not None,
             )
 
         return await self._database.write(work)
 
-
-def _resumable(connection: sa.Connection, since: datetime) -> list[str]:
-    resumable = sa.select(runs.c.run_id).where(IS_RELEASED, runs.c.started_at >= since)
-    return list(connection.scalars(resumable))
+    def _resumable(self, connection: sa.Connection, since: datetime) -> list[str]:
+        resumable = sa.select(runs.c.run_id).where(
+            runs.c.tenant_id == self._tenant_id, IS_RELEASED, runs.c.started_at >= since
+        )
+        return list(connection.scalars(resumable))

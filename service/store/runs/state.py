@@ -1,6 +1,6 @@
-"""The state of a run, as its verbs share it: whether it lives, whose its month is, and how it is closed.
+"""The state of a run, as its verbs share it: whether it lives, whose its scope is, and how it is closed.
 
-Functions over a connection, each inside the transaction of the verb that calls it.
+Functions over a connection, each inside the transaction of the verb that calls it, and for its tenant.
 """
 
 from collections.abc import Collection
@@ -13,10 +13,9 @@ import sqlalchemy as sa
 
 from service.domain.delivery_status import DeliveryStatus, Reason, SettleAs, Step, starts_of
 from service.domain.errors import CancelledRunError, InterruptedRunError, OvertakenError
-from service.domain.month import Month
 from service.domain.run import RunStatus
 from service.store.database.database import DatabaseClock
-from service.store.schema.tables import alert_outcomes, decisions, month_leases, run_outcomes, runs
+from service.store.schema.tables import doubt_settlements, leases, outbox, run_outcomes, runs
 from service.store.sql import NamedSql
 
 _SQL: Final = NamedSql(__name__)
@@ -25,51 +24,52 @@ _LOST: Final = "the run ended while the request was on its way"
 
 
 WAITS_FOR_THE_NEXT_RUN = sa.exists().where(
-    decisions.c.alert_id == alert_outcomes.c.id,
-    decisions.c.claim == alert_outcomes.c.claims,
-    decisions.c.run_id == alert_outcomes.c.run_id,
-    decisions.c.decision == SettleAs.RESEND,
+    doubt_settlements.c.alert_id == outbox.c.id,
+    doubt_settlements.c.claim == outbox.c.claims,
+    doubt_settlements.c.run_id == outbox.c.run_id,
+    doubt_settlements.c.settled_as == SettleAs.RESEND,
 )
-"""A person had it put back while it was this run's: it is to go out as the month's next run has it, so that
+"""A person had it put back while it was this run's: it is to go out as the scope's next run has it, so that
 the run itself leaves it alone, also when it is resumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MonthLease:
-    """The right to send a month's alerts, held by one run at a time."""
+class Lease:
+    """The right to send the alerts of a scope, held by one run at a time."""
 
     run_id: str
-    month: Month
+    scope: str
     epoch: int
 
 
-def check_running(connection: sa.Connection, run_id: str, epoch: int | None = None) -> None:
+def check_running(connection: sa.Connection, tenant_id: str, run_id: str, epoch: int | None = None) -> None:
     """Raise OvertakenError when the run was closed, or resumed under another epoch, by another process."""
-    _check(connection, run_id, _of_run(run_id, epoch))
-
-
-def check_holds(connection: sa.Connection, lease: MonthLease) -> None:
-    """Raise OvertakenError when the lease was lost."""
-    check_running(connection, lease.run_id, lease.epoch)
-
-
-def _check(connection: sa.Connection, run_id: str, condition: sa.ColumnElement[bool]) -> None:
-    if connection.scalar(sa.select(runs.c.status).where(condition)) != RunStatus.RUNNING:
+    of_run = _of_run(tenant_id, run_id, epoch)
+    if connection.scalar(sa.select(runs.c.status).where(of_run)) != RunStatus.RUNNING:
         raise _overtaken(run_id)
 
 
-def _of_run(run_id: str, epoch: int | None) -> sa.ColumnElement[bool]:
+def check_holds(connection: sa.Connection, tenant_id: str, lease: Lease) -> None:
+    """Raise OvertakenError when the lease was lost."""
+    check_running(connection, tenant_id, lease.run_id, lease.epoch)
+
+
+def _of_run(tenant_id: str, run_id: str, epoch: int | None) -> sa.ColumnElement[bool]:
+    of_run = sa.and_(runs.c.run_id == run_id, runs.c.tenant_id == tenant_id)
     # Without a lease there is nothing to lose it to: such a run can be closed, but not resumed.
-    return (
-        runs.c.run_id == run_id if epoch is None else sa.and_(runs.c.run_id == run_id, runs.c.epoch == epoch)
-    )
+    return of_run if epoch is None else sa.and_(of_run, runs.c.epoch == epoch)
 
 
 def update_running(
-    connection: sa.Connection, run_id: str, values: dict[str, Any], *, epoch: int | None = None
+    connection: sa.Connection,
+    tenant_id: str,
+    run_id: str,
+    values: dict[str, Any],
+    *,
+    epoch: int | None = None,
 ) -> None:
     """Write down something about a run, unless it is closed or resumed: then raise OvertakenError."""
-    of_run = runs.update().where(_of_run(run_id, epoch), runs.c.status == RunStatus.RUNNING)
+    of_run = runs.update().where(_of_run(tenant_id, run_id, epoch), runs.c.status == RunStatus.RUNNING)
     if connection.execute(of_run.values(**values)).rowcount == 0:
         raise _overtaken(run_id)
 
@@ -83,19 +83,20 @@ def cancelled(run_id: str) -> CancelledRunError:
     return CancelledRunError(f"run {run_id} was cancelled: what had not left by then stays in the outbox")
 
 
-def cancelled_at(run_id: str) -> sa.Select[Any]:
-    """Return the question when a run was cancelled."""
-    return sa.select(runs.c.cancelled_at).where(runs.c.run_id == run_id)
+def is_cancelled(connection: sa.Connection, tenant_id: str, run_id: str) -> bool:
+    """Return whether somebody cancelled a run."""
+    of_run = _of_run(tenant_id, run_id, None)
+    return connection.scalar(sa.select(runs.c.cancelled_at).where(of_run)) is not None
 
 
-def take_month(connection: sa.Connection, run_id: str, month: Month) -> MonthLease:
-    """Make the run the holder of its month, under an epoch that no holder had before."""
-    of_month = month_leases.update().where(month_leases.c.month == str(month))
+def take_lease(connection: sa.Connection, tenant_id: str, run_id: str, scope: str) -> Lease:
+    """Make the run the holder of its scope, under an epoch that no holder had before."""
+    of_scope = leases.update().where(leases.c.tenant_id == tenant_id, leases.c.scope == scope)
     epoch = connection.scalar(
-        of_month.values(epoch=month_leases.c.epoch + 1, run_id=run_id).returning(month_leases.c.epoch)
+        of_scope.values(epoch=leases.c.epoch + 1, run_id=run_id).returning(leases.c.epoch)
     )
-    update_running(connection, run_id, {"epoch": epoch})
-    return MonthLease(run_id=run_id, month=month, epoch=epoch)
+    update_running(connection, tenant_id, run_id, {"epoch": epoch})
+    return Lease(run_id=run_id, scope=scope, epoch=epoch)
 
 
 IS_RELEASED = sa.and_(
@@ -107,22 +108,24 @@ IS_RELEASED = sa.and_(
 """Nobody works on the run, and it can be resumed. No row says `released`: a lease runs out by itself."""
 
 
-def expired(connection: sa.Connection, at_work: Collection[str] = ()) -> list[str]:
+def expired(connection: sa.Connection, tenant_id: str, at_work: Collection[str] = ()) -> list[str]:
     """Return the running runs without a heartbeat for longer than their lease.
 
     Those that the asking process has `at_work` itself are not among them: it knows that they live, even where
     the database was locked for so long that no heartbeat could be written.
     """
     silent = sa.select(runs.c.run_id).where(
-        runs.c.status == RunStatus.RUNNING, runs.c.expires_at < DatabaseClock()
+        runs.c.tenant_id == tenant_id,
+        runs.c.status == RunStatus.RUNNING,
+        runs.c.expires_at < DatabaseClock(),
     )
     return [run_id for run_id in connection.scalars(silent) if run_id not in at_work]
 
 
-def close_dead(connection: sa.Connection, run_id: str, now: datetime) -> int:
+def close_dead(connection: sa.Connection, tenant_id: str, run_id: str, now: datetime) -> int:
     """Close a run without a heartbeat, and return how many of its alerts are in doubt."""
-    in_doubt = lose_what_is_on_its_way(connection, run_id, now)
-    was_cancelled = connection.scalar(cancelled_at(run_id)) is not None
+    in_doubt = lose_what_is_on_its_way(connection, tenant_id, run_id, now)
+    was_cancelled = is_cancelled(connection, tenant_id, run_id)
     error = cancelled(run_id) if was_cancelled else InterruptedRunError(_DIED)
     closing = {
         "status": RunStatus.FAILED,
@@ -131,16 +134,21 @@ def close_dead(connection: sa.Connection, run_id: str, now: datetime) -> int:
         "error_detail": error.detail,
         "outcome_counts": orjson.dumps(close_outcomes(connection, run_id)).decode(),
     }
-    update_running(connection, run_id, closing)
+    update_running(connection, tenant_id, run_id, closing)
     return in_doubt
 
 
-def lose_what_is_on_its_way(connection: sa.Connection, run_id: str, now: datetime) -> int:
+def lose_what_is_on_its_way(connection: sa.Connection, tenant_id: str, run_id: str, now: datetime) -> int:
     """Turn what a run was sending to `unknown`: Slack may or may not have it."""
-    _SQL.execute(connection, "record_lost_attempts", {"run_id": run_id, "now": now, "message": _LOST})
+    of_run = {"tenant_id": tenant_id, "run_id": run_id}
+    _SQL.execute(connection, "record_lost_attempts", {**of_run, "now": now, "message": _LOST})
     lost = connection.execute(
-        alert_outcomes.update()
-        .where(alert_outcomes.c.run_id == run_id, alert_outcomes.c.status.in_(starts_of(Step.LOSE)))
+        outbox.update()
+        .where(
+            outbox.c.tenant_id == tenant_id,
+            outbox.c.run_id == run_id,
+            outbox.c.status.in_(starts_of(Step.LOSE)),
+        )
         .values(status=DeliveryStatus.UNKNOWN, error=Reason.INTERRUPTED, error_message=_LOST, updated_at=now)
     )
     return lost.rowcount

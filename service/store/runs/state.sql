@@ -7,11 +7,11 @@ UPDATE run_outcomes SET
     error_message = CASE a.status WHEN 'sent' THEN NULL ELSE a.error_message END,
     http_status = a.http_status,
     attempts = (SELECT count(*) FROM attempts t WHERE t.alert_id = a.id AND t.run_id = :run_id)
-FROM alert_outcomes a
+FROM outbox a
 WHERE run_outcomes.run_id = :run_id AND run_outcomes.outcome = 'pending' AND a.id = run_outcomes.alert_id;
 
 -- name: record_lost_attempts
 -- The POSTs that were on their way when the run ended: nobody saw their answers.
 INSERT INTO attempts (alert_id, claim, run_id, claimed_at, settled_at, status, error, error_message)
 SELECT id, claims, run_id, claimed_at, :now, 'unknown', 'interrupted', :message
-FROM alert_outcomes WHERE run_id = :run_id AND status = 'sending';
+FROM outbox WHERE tenant_id = :tenant_id AND run_id = :run_id AND status = 'sending';

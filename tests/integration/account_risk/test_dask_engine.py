@@ -16,13 +16,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from service.account_risk.account_at_risk import Criteria
 from service.account_risk.engine import EvaluationOptions
+from service.account_risk.evaluate import MonthEvaluation
+from service.account_risk.kind import month_request
+from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
-from service.domain.alert import Criteria
 from service.domain.errors import MonthNotInSourceError, SchemaMismatchError, StorageUnreachableError
-from service.domain.evaluation import Evaluation
 from service.domain.progress import Progress
-from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
 from service.runs.plan_digest import plan_digest
 from service.runs.preview import preview
@@ -48,7 +49,7 @@ def cluster() -> Iterator[Any]:
         yield running
 
 
-def on(address: str, path: Path, criteria: Criteria = JANUARY) -> Evaluation:
+def on(address: str, path: Path, criteria: Criteria = JANUARY) -> MonthEvaluation:
     """Evaluate on the cluster."""
     reopen = partial(open_source, SourceUri.parse(f"file://{path}"), StorageAccess())
     return evaluated(path, criteria, options=EvaluationOptions(cluster=address, reopen=reopen))
@@ -57,13 +58,13 @@ def on(address: str, path: Path, criteria: Criteria = JANUARY) -> Evaluation:
 CHANNELS = Channels(by_region={"AMER": "amer", "EMEA": "emea"})
 
 
-def answer(evaluation: Evaluation) -> tuple[Any, ...]:
+def answer(evaluation: MonthEvaluation) -> tuple[Any, ...]:
     """Return what must not depend on where it was found."""
     return (
         evaluation.alerts,
         evaluation.rows,
         evaluation.warnings,
-        plan_digest(evaluation, CHANNELS, details_base_url="https://app.example.com"),
+        plan_digest(evaluation, CHANNELS, RiskAlert(details_base_url="https://app.example.com")),
         [(one.reason, one.account_id, one.month) for one in evaluation.invalid_samples],
     )
 
@@ -122,7 +123,7 @@ def test_a_killed_worker_changes_nothing(cluster: Any, tmp_path: Path) -> None:
 async def test_evaluate_on_moves_a_preview_to_the_cluster(cluster: Any, tmp_path: Path) -> None:
     """With EVALUATE_ON set the flows above evaluate say the same, and do not know where it ran."""
     source = f"file://{many_rows(tmp_path / 'many.parquet')}"
-    asked = RunRequest(source=SourceUri.parse(source), month=JANUARY.month)
+    asked = month_request(SourceUri.parse(source), JANUARY.month)
     told = []
     for evaluate_on in (None, cluster.scheduler_address):
         settings = Settings(

@@ -10,6 +10,7 @@ import pytest
 
 from service.account_risk.engine import EvaluationOptions
 from service.account_risk.evaluate import evaluate
+from service.account_risk.row_ledger import InvalidRow
 from service.domain.errors import (
     MemoryLimitExceededError,
     MonthNotInSourceError,
@@ -17,7 +18,6 @@ from service.domain.errors import (
     SchemaMismatchError,
     SourceNotParquetError,
 )
-from service.domain.ledger import InvalidRow
 from service.domain.progress import Progress
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source

@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.account_risk.engine import EvaluationOptions
-from service.account_risk.evaluate import evaluate
+from service.account_risk.evaluate import MonthEvaluation, evaluate
 from service.domain.errors import MonthNotInSourceError
-from service.domain.evaluation import Evaluation
 from service.domain.progress import Progress
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
@@ -22,7 +21,7 @@ from tests.support.histories import History, Layout, histories, layouts, write
 SLOW_DISKS = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def evaluated(history: History, layout: Layout, threads: int = 2) -> Evaluation:
+def evaluated(history: History, layout: Layout, threads: int = 2) -> MonthEvaluation:
     """Write the rows as `layout` says, and evaluate the folder they are in."""
     with TemporaryDirectory() as folder:
         write(history, layout, Path(folder))

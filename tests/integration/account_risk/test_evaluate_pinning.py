@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.account_risk.engine import EvaluationOptions
-from service.account_risk.evaluate import evaluate
+from service.account_risk.evaluate import MonthEvaluation, evaluate
 from service.domain.errors import SourceChangedError
-from service.domain.evaluation import Evaluation
 from service.domain.progress import Progress
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
@@ -68,7 +67,7 @@ class Meddled(Source):
             self._meddle()
 
 
-def evaluated(source: Meddled) -> Evaluation:
+def evaluated(source: Meddled) -> MonthEvaluation:
     """Evaluate on one thread, so that the moments come in their order."""
     with source:
         return asyncio.run(

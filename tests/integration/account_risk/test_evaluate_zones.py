@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from service.domain.alert import Criteria
+from service.account_risk.account_at_risk import Criteria
 from service.domain.errors import SchemaMismatchError
 from service.domain.month import Month
 from tests.support.evaluating import evaluated, row, write

@@ -15,6 +15,7 @@ import pytest
 
 from service.domain.errors import DatabaseUnusableError
 from service.domain.run import RunRecord
+from service.domain.tenant import DEFAULT_TENANT
 from service.settings import Settings
 from service.store.database.database import Database
 from service.store.history import History
@@ -269,7 +270,7 @@ class _BrokenHistory(History):
 class _BrokenStore(Store):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.history = _BrokenHistory(database)
+        self.history = _BrokenHistory(database, DEFAULT_TENANT)
 
     async def health(self) -> Literal["ok", "busy"]:
         raise DatabaseUnusableError("the database cannot be written: it is read-only")

@@ -14,10 +14,10 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
+from service.account_risk.kind import month_request
 from service.domain.errors import InterruptedRunError
 from service.domain.month import Month
 from service.domain.progress import Progress
-from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
 from service.runs.execute import execute_run
 from service.runs.idempotent_request import end_of_request, end_of_run
@@ -159,7 +159,7 @@ async def test_whoever_waits_gets_the_answer_of_the_run_that_took_over(house: Ho
     """The run's process stopped in the middle, and a new run of the same request sent the rest."""
     house.slack.script(AMER, Step(delay_s=0.2))
     source = house.source(accounts(3))
-    request = RunRequest(source=SourceUri.parse(source), month=Month.parse(MONTH), idempotency_key="k")
+    request = month_request(SourceUri.parse(source), Month.parse(MONTH), idempotency_key="k")
     async with house.open(slack_concurrency=1) as desk:
         run = asyncio.create_task(execute_run(desk.app, request, run_id="r1", progress=Progress()))
         await until(lambda: house.slack.stats().total.requests, what="the first alert has left")
@@ -185,9 +185,7 @@ async def test_whoever_waits_is_let_go_when_the_service_stops(house: House) -> N
 
 
 async def _begun(store: Any) -> None:
-    request = RunRequest(
-        source=SourceUri.parse("file:///x"), month=Month.of(date(2026, 1, 1)), idempotency_key="k"
-    )
+    request = month_request(SourceUri.parse("file:///x"), Month.of(date(2026, 1, 1)), idempotency_key="k")
     await store.runs.begin("r1", request, started_at=datetime(2026, 1, 1, tzinfo=UTC), lease_s=3_000)
 
 

@@ -18,7 +18,7 @@ async def _only_error(
     """Run one alert and return what the run's sample of errors says of it."""
     record = await desk.run(house.source(accounts(count)))
     (error,) = record.sample_errors
-    assert error.alert.account_id == "a0000"
+    assert error.alert.subject == "a0000"
     assert error.channel == AMER
     return error.outcome, error.reason, error.http_status, error.attempts
 
@@ -242,6 +242,6 @@ async def test_a_run_ends_at_its_deadline(house: House) -> None:
         assert sent + unsent == 30
         assert 1 <= sent <= 9
         assert [who for _, who in arrivals(house.slack)] == [f"a{number:04d}" for number in range(sent)]
-        standings = await desk.app.store.recording.standings(record.month, record.source_uri)
+        standings = await desk.app.store.recording.standings(record.scope, record.source_uri)
     statuses = [standing.status for standing in standings.values()]
     assert statuses.count(DeliveryStatus.PENDING) == unsent

@@ -14,8 +14,9 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from structlog.testing import capture_logs
 
+from service.account_risk.account_at_risk import AccountAtRisk
+from service.account_risk.risk_alert import RiskAlert
 from service.delivery import support_notice as notify
-from service.domain.alert import Alert
 from service.domain.delivery_status import Outcome
 from service.settings import Settings
 from service.telemetry.events import Events
@@ -26,6 +27,7 @@ from tests.support.house import AMER, Desk, House, arrivals, warning_codes
 from tests.support.rows import account
 
 RUN_ID: Final = "20260201T090000Z-0a1b2c3d"
+RISK = RiskAlert(details_base_url="https://app.example.com")
 PASSWORD: Final = "s3cr3t/p@ss word"
 ENCODED: Final = "s3cr3t%2Fp%40ss%20word"
 
@@ -88,13 +90,14 @@ def an_empty_postbox() -> Postbox:
     return Postbox()
 
 
-async def tell(smtp_url: str, *alerts: Alert) -> bool:
+async def tell(smtp_url: str, *alerts: AccountAtRisk) -> bool:
     """Tell support by mail."""
     settings = Settings(_env_file=None, smtp_url=smtp_url, support_email_from="risk-alerts@example.com")
     return await support_notice(settings).tell(
         run_id=RUN_ID,
-        month=MONTH,
+        period=str(MONTH),
         alerts=alerts,
+        alert_type=RISK,
         undelivered={"failed": 3},
         clock=ManualClock(),
         events=Events(),

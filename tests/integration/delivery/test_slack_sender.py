@@ -8,15 +8,14 @@ import pytest
 
 from mock_slack.running import RunningMock, running_mock
 from mock_slack.script import Step
-from service.delivery.message import render
 from service.delivery.send_result import InDoubt, RateLimited, Rejected, Retry, SendResult, Sent
 from service.delivery.slack import SlackSender, open_slack
 from service.domain.delivery_status import Reason
 from service.runtime.clock import SystemClock
-from tests.support.alerts import made_alert
+from tests.support.alerts import made_alert, rendered
 
 CHANNEL = "amer-risk-alerts"
-PAYLOAD = orjson.dumps(render(made_alert(), details_base_url="https://app.example.com")).decode()
+PAYLOAD = orjson.dumps(rendered(made_alert(), details_base_url="https://app.example.com")).decode()
 BODILESS = {204, 205, 304}
 
 

@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from mock_slack.script import Step
+from service.account_risk.kind import month_request
 from service.domain.errors import (
     CancelledRunError,
     DatabaseUnusableError,
@@ -19,7 +20,7 @@ from service.domain.errors import (
 )
 from service.domain.month import Month
 from service.domain.progress import Progress
-from service.domain.run import RunRequest, RunStatus
+from service.domain.run import RunStatus
 from service.domain.source_uri import SourceUri
 from service.runs.cancel import cancel_run
 from service.runs.preview import preview
@@ -39,7 +40,7 @@ from tests.support.waiting import PATIENCE_S, until
 PARTS = {"runs": Runs, "recording": Recording, "outbox": Outbox, "history": History}
 WRITING_VERBS = (
     "runs.begin",
-    "runs.acquire_month",
+    "runs.acquire_lease",
     "runs.note_evaluation",
     "recording.record",
     "outbox.settle_and_claim",
@@ -204,7 +205,7 @@ async def test_a_preview_waits_for_a_database_that_is_away(
     """The source has been read by then."""
     _fails(monkeypatch, verb, AWAY, times=3)
     async with house.open() as desk:
-        request = RunRequest(source=SourceUri.parse(house.source(accounts(2))), month=Month.parse(MONTH))
+        request = month_request(SourceUri.parse(house.source(accounts(2))), Month.parse(MONTH))
         assert (await preview(desk.app, request, limit=10, progress=Progress())).counts.would_send == 2
 
 
@@ -291,7 +292,7 @@ async def test_the_log_says_what_the_ledger_has(house: House, monkeypatch: pytes
     def compare(event: Event) -> None:
         if isinstance(event, AlertSettled):
             with closing(sqlite3.connect(house.database)) as ledger:
-                rows = ledger.execute("SELECT status FROM alert_outcomes WHERE id = ?", (event.alert_id,))
+                rows = ledger.execute("SELECT status FROM outbox WHERE id = ?", (event.alert_id,))
                 standing.append((event.outcome, rows.fetchone()[0]))
 
     # Every write of answers fails at first.

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from service.domain.errors import PlanChangedError
-from service.domain.month import Month
 from service.domain.run import RunStatus
 from tests.support.house import House
 from tests.support.rows import MONTH, account, accounts
@@ -74,7 +73,7 @@ async def test_a_plan_that_has_changed_is_refused(
         assert (record.status, record.error and record.error.code) == (RunStatus.FAILED, "plan_changed")
         assert record.plan_digest == (await desk.preview(source, limit=0)).plan_digest != plan.plan_digest
         assert str(record.plan_digest) in refusal.value.detail
-        assert await desk.app.store.recording.standings(Month.parse(MONTH), source) == {}
+        assert await desk.app.store.recording.standings(f"risk_alert:{MONTH}", source) == {}
         assert await desk.alerts(record) == []
         # The month is free again at once, and an unconditional run does what there is to do.
         assert (await desk.run(source)).counts.alerts_sent == record.counts.alerts

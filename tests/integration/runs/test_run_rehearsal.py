@@ -19,7 +19,7 @@ _BECOMES = {
 
 def _outbox(house: House) -> list[Any]:
     with sqlite3.connect(house.database) as ledger:
-        rows = ledger.execute("SELECT * FROM alert_outcomes ORDER BY id").fetchall()
+        rows = ledger.execute("SELECT * FROM outbox ORDER BY id").fetchall()
     ledger.close()
     return rows
 
@@ -27,7 +27,7 @@ def _outbox(house: House) -> list[Any]:
 async def _previewed(desk: Desk, source: str) -> list[tuple[str, str | None, Action]]:
     shown = await desk.preview(source)
     assert shown.total == len(shown.alerts)
-    return [(row.alert.account_id, row.channel, row.action) for row in shown.alerts]
+    return [(row.alert.subject, row.channel, row.action) for row in shown.alerts]
 
 
 async def test_a_dry_run_sends_and_claims_nothing(house: House) -> None:
@@ -71,7 +71,7 @@ async def test_what_the_preview_says_the_run_does(house: House) -> None:
         record = await desk.run(source)
         alerts = await desk.alerts(record)
     assert {action for _, _, action in told} == set(Action)
-    done = [(row.alert.account_id, row.channel, row.outcome) for row in alerts]
+    done = [(row.alert.subject, row.channel, row.outcome) for row in alerts]
     assert done == [(who, channel, _BECOMES[action]) for who, channel, action in told]
 
 

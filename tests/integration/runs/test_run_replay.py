@@ -59,7 +59,7 @@ async def test_a_region_without_a_channel_is_sent_once_it_has_one(house: House) 
         first = await desk.run(source)
         assert (first.counts.unknown_region, first.counts.failed_deliveries) == (4, 4)
         assert first.counts.alerts_sent == 1
-        reasons = {error.alert.account_id: error.reason for error in first.sample_errors}
+        reasons = {error.alert.subject: error.reason for error in first.sample_errors}
         assert set(reasons.values()) == {Reason.UNKNOWN_REGION}
         assert {error.attempts for error in first.sample_errors} == {0}
         assert warning_codes(first).items() >= {"unknown_region": 4, "near_miss_region": 1}.items()

@@ -3,14 +3,17 @@
 import pytest
 
 from mock_slack.script import Step
+from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.delivery_status import Outcome
-from service.domain.run import Restatement, WithdrawnAlert
+from service.domain.run import WithdrawnAlert
 from tests.support.house import AMER, EMEA, House, account_of, arrivals
 from tests.support.rows import account, accounts
 
 
 def _shown(withdrawn: tuple[WithdrawnAlert, ...]) -> dict[str, tuple[str, str | None, int | None]]:
-    return {row.alert.account_id: (row.status, row.channel, row.alert.arr) for row in withdrawn}
+    return {
+        row.alert.subject: (row.status, row.channel, AccountAtRisk.of(row.alert).arr) for row in withdrawn
+    }
 
 
 async def test_five_changes_among_a_thousand_have_five_effects(house: House) -> None:
@@ -38,12 +41,12 @@ async def test_five_changes_among_a_thousand_have_five_effects(house: House) -> 
     assert (counts.withdrawn, counts.restated) == (2, 2)
     gone = {"a0003": ("sent", AMER, 999_997), "nowhere": ("failed", None, 50_000)}
     assert _shown(withdrawn.items) == _shown(second.sample_withdrawn) == _shown(planned.withdrawn) == gone
-    otherwise = {row.alert.account_id: row.restated for row in alerts if row.restated}
+    otherwise = {row.alert.subject: row.restated for row in alerts if row.restated}
     assert otherwise == {
-        "a0004": Restatement(arr=(999_996, 31_000)),
-        "a0005": Restatement(duration_months=(1, 2)),
+        "a0004": {"arr": (999_996, 31_000)},
+        "a0005": {"duration_months": (1, 2)},
     }
-    assert {row.alert.account_id: row.restated for row in planned.alerts if row.restated} == otherwise
+    assert {row.alert.subject: row.restated for row in planned.alerts if row.restated} == otherwise
     for rehearsal in (planned.counts, rehearsed.counts):
         assert (rehearsal.withdrawn, rehearsal.restated, rehearsal.would_send) == (2, 2, 1)
     # A replay of the same data sends nothing, and what stands in Slack is still otherwise.
@@ -88,4 +91,4 @@ async def test_a_preview_lists_as_many_as_are_asked_for(house: House, limit: int
         house.source([account("b")])
         planned = await desk.preview(source, limit=limit)
     assert planned.counts.withdrawn == 3
-    assert [row.alert.account_id for row in planned.withdrawn] == ["a0000", "a0001", "a0002"][:limit]
+    assert [row.alert.subject for row in planned.withdrawn] == ["a0000", "a0001", "a0002"][:limit]

@@ -13,9 +13,20 @@ from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, Sett
 from service.domain.month import Month
 from service.store.database.sqlite import SqliteDatabase
 from service.store.store import Store, open_store
-from tests.support.given import CHANNELS, LEASE_S, MONTH, NOW, SOURCE, Given, an_alert, routed, the_answer
+from tests.support.given import (
+    CHANNELS,
+    LEASE_S,
+    MONTH,
+    NOW,
+    SOURCE,
+    Given,
+    an_alert,
+    routed,
+    scope_of,
+    the_answer,
+)
 
-GROWING = {"alert_outcomes", "run_outcomes", "attempts", "run_withdrawals", "decisions"}
+GROWING = {"outbox", "run_outcomes", "attempts", "run_withdrawals", "decisions"}
 
 
 @pytest.fixture
@@ -61,7 +72,7 @@ async def _use_every_hot_verb(given: Given) -> None:
     await given.recorded(again, items[:2], resend=True)
     await given.expired("r2")
     await store.rescue.close_dead(now=NOW)
-    await store.recording.standings(MONTH, SOURCE)
+    await store.recording.standings(scope_of(MONTH), SOURCE)
     await store.history.list_runs(limit=3)
     await _use_what_people_use(given, [item.alert.alert_id for item in items])
 
@@ -71,7 +82,7 @@ async def _use_what_people_use(given: Given, alert_ids: list[str]) -> None:
     await store.history.get_alert(alert_ids[0])
     await store.doubts.settle_run("r1", SettleAs.RESEND, by="ann", note=None, now=NOW)
     await given.recorded(await given.a_lease("r3"), routed("b"))
-    await store.recording.withdrawable(MONTH, alert_ids)
+    await store.recording.withdrawable(alert_ids)
     page = await store.history.list_withdrawn("r3", limit=1)
     await store.history.list_withdrawn("r3", limit=1, cursor=page.next_cursor)
     await store.history.list_alerts("r3", limit=3, restated=True)
@@ -108,11 +119,11 @@ async def test_no_verb_scans_a_growing_table(store: Store) -> None:
     hot = {text: steps for text, steps in found.items() if "claims" in text and text.split()[0] == "UPDATE"}
     assert len(hot) >= 2, "a settle and a claim"
     for text, steps in hot.items():
-        by_id = "SEARCH alert_outcomes USING INDEX sqlite_autoindex_alert_outcomes_1"
+        by_id = "SEARCH outbox USING INDEX sqlite_autoindex_outbox_1"
         assert any(step.startswith(by_id) for step in steps), (text, steps)
 
 
 def _scans(step: str) -> bool:
     words = step.split()
     # The partial index over what is open holds only what is open: reading all of it is the point.
-    return words[0] == "SCAN" and words[1] in GROWING | {"a", "t"} and "alert_outcomes_open" not in words
+    return words[0] == "SCAN" and words[1] in GROWING | {"a", "t"} and "outbox_open" not in words

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from service.account_risk.account_at_risk import Criteria
 from service.account_risk.alerting import Selection, is_at_risk, is_nearly_at_risk, near_miss_warnings, select
 from service.account_risk.attributes import Attributes
-from service.domain.alert import Criteria
 from service.domain.month import Month
 
 CRITERIA = Criteria(month=Month.parse("2026-01-01"))

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from service.account_risk.account_at_risk import Criteria
 from service.account_risk.scan_plan import ScanPlan, plan_scan
 from service.account_risk.schema import ACCOUNT_ROWS
-from service.domain.alert import Criteria
 from service.domain.month import Month
 from service.sources.parquet.footer import Footer
 from tests.support.histories import table

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mock_slack.blocks import why_invalid
 from mock_slack.message import Message
-from service.delivery.message import HEADER_LIMIT, VALUE_LIMIT, render
-from service.domain.alert import Alert
-from tests.support.alerts import any_alert, any_text, made_alert
+from service.account_risk.account_at_risk import AccountAtRisk
+from service.delivery.message import HEADER_LIMIT, VALUE_LIMIT
+from tests.support.alerts import any_alert, any_text, made_alert, rendered
 
 BASE = "https://app.yourcompany.com/accounts"
 CHANNELS = st.none() | st.just("emea-risk-alerts") | any_text(min_size=1)
@@ -32,35 +32,35 @@ def shown(payload: dict[str, Any]) -> list[str]:
 @example(made_alert(account_name=LONG_NAME, account_id="x" * 65_536, account_owner="&" * 65_536), "c")
 @example(made_alert(account_name="&" * 65_536, account_id="<" * 61), None)
 @example(made_alert(account_id="/" * 65_536), None)
-def test_slack_takes_every_message(alert: Alert, channel: str | None) -> None:
+def test_slack_takes_every_message(alert: AccountAtRisk, channel: str | None) -> None:
     """Whatever the source holds, the message keeps Slack's limits and rules."""
-    payload = render(alert, details_base_url=BASE, named_channel=channel)
+    payload = rendered(alert, details_base_url=BASE, named_channel=channel)
     assert why_invalid(payload["blocks"]) is None
     assert Message(orjson.dumps(payload)).refusal() is None
     assert len(payload["text"]) <= 4_000
 
 
 @given(any_alert(), CHANNELS)
-def test_nothing_from_data_is_markup(alert: Alert, channel: str | None) -> None:
+def test_nothing_from_data_is_markup(alert: AccountAtRisk, channel: str | None) -> None:
     """Outside the one link every `&`, `<` and `>` is escaped, and no escape is cut in half."""
-    payload = render(alert, details_base_url=BASE, named_channel=channel)
+    payload = rendered(alert, details_base_url=BASE, named_channel=channel)
     for text in (payload["text"], *shown(payload)):
         assert not re.search(r"[<>]|&(?!(?:amp|lt|gt);)", text)
     assert re.fullmatch(r"<https://[^<>\s|]+\|Account details>|[^<>&]+", payload["blocks"][2]["text"]["text"])
 
 
 @given(any_alert(), CHANNELS)
-def test_values_stand_in_plain_text(alert: Alert, channel: str | None) -> None:
+def test_values_stand_in_plain_text(alert: AccountAtRisk, channel: str | None) -> None:
     """Every value from data is in a plain_text object, where `*` and `_` mean nothing."""
-    header, facts, link = render(alert, details_base_url=BASE, named_channel=channel)["blocks"]
+    header, facts, link = rendered(alert, details_base_url=BASE, named_channel=channel)["blocks"]
     assert {part["type"] for part in (header["text"], *facts["fields"])} == {"plain_text"}
     assert link["text"]["verbatim"] is True
 
 
 @given(any_alert(), CHANNELS)
-def test_every_value_stays_on_its_line(alert: Alert, channel: str | None) -> None:
+def test_every_value_stays_on_its_line(alert: AccountAtRisk, channel: str | None) -> None:
     """No value can add a line or reorder the text around it."""
-    payload = render(alert, details_base_url=BASE, named_channel=channel)
+    payload = rendered(alert, details_base_url=BASE, named_channel=channel)
     lines = payload["text"].splitlines()
     assert lines[:-1] == shown(payload)
     labels = [line.split(": ")[0] for line in lines[1:]]
@@ -90,7 +90,7 @@ def test_every_value_stays_on_its_line(alert: Alert, channel: str | None) -> Non
 )
 def test_shows_names_as_text(name: str, expected: str) -> None:
     """A name reads as it is, on one line, and is never obeyed: in the title, as region and as owner."""
-    payload = render(
+    payload = rendered(
         made_alert(account_name=name, account_region=name, account_owner=name), details_base_url=BASE
     )
     title, *facts = shown(payload)
@@ -101,14 +101,14 @@ def test_shows_names_as_text(name: str, expected: str) -> None:
 
 def test_a_long_name_leaves_the_id_readable() -> None:
     """A 64 k-character name is cut to what fits the header, with the whole id after it."""
-    title = shown(render(made_alert(account_name="n" * 65_536), details_base_url=BASE))[0]
+    title = shown(rendered(made_alert(account_name="n" * 65_536), details_base_url=BASE))[0]
     assert re.fullmatch(r"🚩 At Risk: n+… \(a00636\)", title)
     assert len(title) == HEADER_LIMIT
 
 
 def test_a_long_id_leaves_the_name_readable() -> None:
     """A 64 k-character id is cut, and the name keeps its place."""
-    title = shown(render(made_alert(account_id="i" * 65_536), details_base_url=BASE))[0]
+    title = shown(rendered(made_alert(account_id="i" * 65_536), details_base_url=BASE))[0]
     assert re.fullmatch(r"🚩 At Risk: Amber Analytics \(i+…\)", title)
     assert len(title) == HEADER_LIMIT
 
@@ -116,7 +116,9 @@ def test_a_long_id_leaves_the_name_readable() -> None:
 @given(st.text("a&<", min_size=1, max_size=60), any_text())
 def test_an_id_of_ordinary_length_is_never_cut(account_id: str, name: str) -> None:
     """What a person searches for stands whole in the title, however long the name."""
-    title = shown(render(made_alert(account_id=account_id[:12], account_name=name), details_base_url=BASE))[0]
+    title = shown(rendered(made_alert(account_id=account_id[:12], account_name=name), details_base_url=BASE))[
+        0
+    ]
     assert title.endswith(f" ({html.escape(account_id[:12], quote=False)})")
 
 
@@ -124,7 +126,7 @@ def test_an_id_of_ordinary_length_is_never_cut(account_id: str, name: str) -> No
 def test_cuts_only_what_does_not_fit(owner: str) -> None:
     """A value is whole if it fits; else it is the longest beginning that does, and says that it was cut."""
     whole = html.escape(owner, quote=False)
-    lines = shown(render(made_alert(account_owner=f"o{owner}"), details_base_url=BASE))
+    lines = shown(rendered(made_alert(account_owner=f"o{owner}"), details_base_url=BASE))
     value = next(line for line in lines if line.startswith("Owner: ")).removeprefix("Owner: o")
     if len(whole) < VALUE_LIMIT:
         assert value == whole
@@ -136,12 +138,12 @@ def test_cuts_only_what_does_not_fit(owner: str) -> None:
 
 def test_a_link_that_would_not_fit_is_left_out() -> None:
     """A 64 k-character id gives no link rather than a broken one, and the message says so in both forms."""
-    payload = render(made_alert(account_id="é" * 65_536), details_base_url=BASE)
+    payload = rendered(made_alert(account_id="é" * 65_536), details_base_url=BASE)
     assert payload["text"].endswith("Details: the account id is too long for a link")
     assert payload["blocks"][2]["text"]["text"] == "Details: the account id is too long for a link"
 
 
 @given(any_alert())
-def test_the_same_alert_gives_the_same_message(alert: Alert) -> None:
+def test_the_same_alert_gives_the_same_message(alert: AccountAtRisk) -> None:
     """The message is a function of the alert: a preview shows what a run then sends."""
-    assert render(alert, details_base_url=BASE) == render(alert, details_base_url=BASE)
+    assert rendered(alert, details_base_url=BASE) == rendered(alert, details_base_url=BASE)

@@ -4,44 +4,45 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.account_risk.account_at_risk import AccountAtRisk
+from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
-from service.delivery.message import render
 from service.delivery.routing import region_warnings, route
-from service.domain.alert import Alert
-from tests.support.alerts import any_alert, made_alert
+from tests.support.alerts import any_alert, made_alert, rendered
 
 BASE = "https://app.yourcompany.com/accounts"
+RISK = RiskAlert(details_base_url=BASE)
 MAP = {"AMER": "amer-risk-alerts", "EMEA": "emea-risk-alerts", "APAC": "apac-risk-alerts"}
 BY_CHANNEL = Channels(by_region=MAP, webhook_base_url="https://hooks.example.com/s3cr3t")
 SINGLE = Channels(by_region=MAP, webhook_url="https://hooks.example.com/s3cr3t")
 
 
 @given(st.lists(any_alert() | st.sampled_from([*MAP]).map(lambda it: made_alert(account_region=it))))
-def test_every_alert_comes_out_in_order(alerts: list[Alert]) -> None:
+def test_every_alert_comes_out_in_order(alerts: list[AccountAtRisk]) -> None:
     """No alert is dropped, doubled or moved, and each has the channel of its region or none."""
-    routed = list(route(alerts, BY_CHANNEL, details_base_url=BASE))
+    routed = list(route(alerts, BY_CHANNEL, RISK))
     assert [item.alert for item in routed] == alerts
     assert [item.channel for item in routed] == [BY_CHANNEL.of(alert.account_region) for alert in alerts]
 
 
 @given(any_alert())
-def test_the_payload_is_the_message_as_json(alert: Alert) -> None:
+def test_the_payload_is_the_message_as_json(alert: AccountAtRisk) -> None:
     """What is posted is what the message says, as JSON text, whatever characters the data holds."""
-    (item,) = route([alert], BY_CHANNEL, details_base_url=BASE)
-    assert orjson.loads(item.payload) == render(alert, details_base_url=BASE)
+    (item,) = route([alert], BY_CHANNEL, RISK)
+    assert orjson.loads(item.payload) == rendered(alert, details_base_url=BASE)
 
 
 def test_messages_name_their_channel_where_one_webhook_serves_all() -> None:
     """With one webhook the message says whose it is; with one for each channel that would be noise."""
-    (named,) = route([made_alert()], SINGLE, details_base_url=BASE)
-    (plain,) = route([made_alert()], BY_CHANNEL, details_base_url=BASE)
+    (named,) = route([made_alert()], SINGLE, RISK)
+    (plain,) = route([made_alert()], BY_CHANNEL, RISK)
     assert "Channel: #amer-risk-alerts" in orjson.loads(named.payload)["text"]
     assert "Channel" not in plain.payload
 
 
 def test_an_alert_without_a_channel_still_has_its_message() -> None:
     """A preview shows the message of an alert that leads nowhere, and names no channel in it."""
-    (item,) = route([made_alert(account_region=None)], SINGLE, details_base_url=BASE)
+    (item,) = route([made_alert(account_region=None)], SINGLE, RISK)
     assert item.channel is None
     assert "Channel" not in item.payload
 
@@ -49,7 +50,7 @@ def test_an_alert_without_a_channel_still_has_its_message() -> None:
 def test_no_secret_is_in_a_message() -> None:
     """The webhook's URL never enters the payload, which is stored."""
     for channels in (BY_CHANNEL, SINGLE):
-        (item,) = route([made_alert()], channels, details_base_url=BASE)
+        (item,) = route([made_alert()], channels, RISK)
         assert "s3cr3t" not in repr(item)
 
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from service.account_risk.account_at_risk import AccountAtRisk
+from service.account_risk.risk_alert import RiskAlert
 from service.delivery.support_notice import LISTED, SupportNotice
-from service.domain.alert import Alert
 from service.settings import Settings
 from service.telemetry.events import Events
 from service.wiring import support_notice
@@ -22,6 +23,7 @@ from tests.support.alerts import MONTH, any_alert, any_text, made_alert
 from tests.support.clocks import START, ManualClock
 
 RUN_ID: Final = "20260201T090000Z-0a1b2c3d"
+RISK = RiskAlert(details_base_url="https://app.example.com")
 
 
 def notice_in(folder: Path, **changes: Any) -> SupportNotice:
@@ -35,12 +37,13 @@ def notice_in(folder: Path, **changes: Any) -> SupportNotice:
     return SupportNotice(**given | changes)
 
 
-async def tell(notice: SupportNotice, alerts: list[Alert], **undelivered: int) -> bool:
+async def tell(notice: SupportNotice, alerts: list[AccountAtRisk], **undelivered: int) -> bool:
     """Tell support of the alerts of one run."""
     return await notice.tell(
         run_id=RUN_ID,
-        month=MONTH,
+        period=str(MONTH),
         alerts=alerts,
+        alert_type=RISK,
         undelivered=undelivered,
         clock=ManualClock(),
         events=Events(),
@@ -61,7 +64,7 @@ def nothing_in(folder: Path) -> bool:
     return not any(folder.iterdir())
 
 
-async def body_about(folder: Path, alerts: list[Alert], **undelivered: int) -> list[str]:
+async def body_about(folder: Path, alerts: list[AccountAtRisk], **undelivered: int) -> list[str]:
     """Write a notice and return the lines of its body."""
     assert await tell(notice_in(folder), alerts, **undelivered)
     return str(written(folder).get_content()).splitlines()
@@ -137,10 +140,11 @@ async def test_nothing_is_said_of_what_is_not_there(tmp_path: Path) -> None:
 
 
 @given(st.lists(any_alert(), min_size=1, max_size=4))
-def test_nothing_from_data_leaves_its_line(alerts: list[Alert]) -> None:
+def test_nothing_from_data_leaves_its_line(alerts: list[AccountAtRisk]) -> None:
     """Whatever stands in names, ids and owners, an account is one line and no header is added."""
     message = email.message_from_bytes(
-        notice_in(Path("nowhere"))._message(RUN_ID, MONTH, alerts, {}).as_bytes(), policy=email.policy.default
+        notice_in(Path("nowhere"))._message(RUN_ID, str(MONTH), alerts, RISK, {}).as_bytes(),
+        policy=email.policy.default,
     )
     assert isinstance(message, EmailMessage)
     lines = str(message.get_content()).splitlines()
@@ -156,7 +160,7 @@ def test_nothing_from_data_leaves_its_line(alerts: list[Alert]) -> None:
 def test_an_account_cannot_address_anybody(name: str) -> None:
     """A name that looks like headers stays in the body."""
     alert = made_alert(account_name=f"x\r\nBcc: all@example.com\r\n\r\n{name}", account_id=f"\nTo: {name}")
-    message = notice_in(Path("nowhere"))._message(RUN_ID, MONTH, [alert], {})
+    message = notice_in(Path("nowhere"))._message(RUN_ID, str(MONTH), [alert], RISK, {})
     assert message["Bcc"] is None
     assert message.get_all("To") == ["support@quadsci.ai"]
 

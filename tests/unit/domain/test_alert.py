@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.alert import Criteria
+from service.account_risk.account_at_risk import Criteria
 from service.domain.month import Month
 from tests.support.alerts import MONTH, any_alert, any_text, made_alert
 

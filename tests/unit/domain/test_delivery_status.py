@@ -117,11 +117,10 @@ def test_what_is_sent_again_may_become_pending(policy: delivery.AmbiguousSends) 
             status=status,
             reason=None,
             channel="channel",
-            arr=alert.arr,
-            duration_months=alert.duration_months,
+            facts=alert.facts,
             same_source=True,
         )
-        decision = decide_action(standing, alert, "channel", policy)
+        decision = decide_action(standing, alert, "channel", policy, restatable=())
         # None is `sending` then: the rescue of a dead run comes before the recording of the next.
         if decision.action is Action.SEND and status is not DeliveryStatus.SENDING:
             check_transition(Step.RECORD, status, DeliveryStatus.PENDING)

@@ -5,10 +5,12 @@ from typing import Any, Final
 
 import pytest
 
+from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
 from service.domain.replay import Decision, Standing, decide_action, decide_replay
 from service.domain.run import Action, Restatement
 from tests.support.alerts import made_alert
+from tests.support.given import RESTATABLE
 
 CHANNEL: Final = "amer-risk-alerts"
 HOLD, RESEND = AmbiguousSends.HOLD, AmbiguousSends.RESEND
@@ -18,10 +20,19 @@ NOWHERE: Final = Decision(action=Action.FAIL, channel=None, reason=Reason.UNKNOW
 ALERT: Final = made_alert()
 
 
-def standing(status: DeliveryStatus, reason: Reason | None = None, **facts: Any) -> Standing:
-    """Return what has become of `ALERT`, recorded from the same source with the same facts unless told."""
-    same = {"arr": ALERT.arr, "duration_months": ALERT.duration_months, "same_source": True}
-    return Standing(status=status, reason=reason, channel=EARLIER, **same | facts)
+def standing(
+    status: DeliveryStatus, reason: Reason | None = None, *, same_source: bool = True, **facts: Any
+) -> Standing:
+    """Return what has become of `ALERT`, recorded from the same source with the same facts by default."""
+    recorded = {**ALERT.facts, **facts}
+    return Standing(status=status, reason=reason, channel=EARLIER, facts=recorded, same_source=same_source)
+
+
+def decided(
+    past: Standing | None, alert: AccountAtRisk, channel: str | None, policy: AmbiguousSends
+) -> Decision:
+    """Return what a run does about an account at risk."""
+    return decide_action(past, alert, channel, policy, restatable=RESTATABLE)
 
 
 PASTS: Final = [
@@ -55,7 +66,7 @@ def test_every_past_has_its_action(
     """Over every standing with every reason, with and without a channel, under both policies."""
     for past in PASTS:
         if (past.status if past else None) == status:
-            assert decide_action(past, ALERT, channel, policy) == expected(past, channel, policy)
+            assert decided(past, ALERT, channel, policy) == expected(past, channel, policy)
 
 
 @pytest.mark.parametrize("policy", AmbiguousSends)
@@ -63,28 +74,28 @@ def test_every_past_has_its_action(
 def test_what_was_sent_is_never_sent_again(channel: str | None, policy: AmbiguousSends) -> None:
     """No policy and no change of routing makes a second message of one that Slack took."""
     sent = standing(DeliveryStatus.SENT, arr=1, duration_months=1)
-    assert decide_action(sent, ALERT, channel, policy).action is Action.SKIP_REPLAY
+    assert decided(sent, ALERT, channel, policy).action is Action.SKIP_REPLAY
 
 
 @pytest.mark.parametrize("reason", [Reason.UNKNOWN_REGION, Reason.SLACK_UNREACHABLE, Reason.NOT_FOUND])
 def test_what_failed_is_tried_again_once_it_is_routable(reason: Reason) -> None:
     """A failure, an unknown region among them, is retried by the next run that has a channel for it."""
     failed = standing(DeliveryStatus.FAILED, reason)
-    assert decide_action(failed, ALERT, None, HOLD) == NOWHERE
-    assert decide_action(failed, ALERT, CHANNEL, HOLD) == SEND
+    assert decided(failed, ALERT, None, HOLD) == NOWHERE
+    assert decided(failed, ALERT, CHANNEL, HOLD) == SEND
 
 
 def test_a_doubt_without_a_channel_stays_a_doubt() -> None:
     """A held alert is not turned into a failure because its region has lost its channel meanwhile."""
     in_doubt = standing(DeliveryStatus.UNKNOWN, Reason.RESPONSE_LOST)
     held = Decision(action=Action.HOLD, channel=EARLIER, reason=Reason.RESPONSE_LOST)
-    assert decide_action(in_doubt, ALERT, None, HOLD) == held
+    assert decided(in_doubt, ALERT, None, HOLD) == held
 
 
 def test_every_alert_that_is_not_sent_says_why() -> None:
     """A hold and a failure carry a reason; what is sent, or was, needs none."""
     for past, channel, policy in product(PASTS, (CHANNEL, None), AmbiguousSends):
-        decision = decide_action(past, ALERT, channel, policy)
+        decision = decided(past, ALERT, channel, policy)
         assert (decision.reason is not None) == (decision.action in {Action.HOLD, Action.FAIL})
 
 
@@ -93,7 +104,7 @@ def test_only_the_policy_decides_about_doubts() -> None:
     differing = {
         past.status
         for past in PASTS
-        if past and decide_action(past, ALERT, CHANNEL, HOLD) != decide_action(past, ALERT, CHANNEL, RESEND)
+        if past and decided(past, ALERT, CHANNEL, HOLD) != decided(past, ALERT, CHANNEL, RESEND)
     }
     assert differing == {DeliveryStatus.UNKNOWN, DeliveryStatus.SENDING}
 
@@ -102,26 +113,26 @@ def test_only_the_policy_decides_about_doubts() -> None:
     ("earlier", "restated"),
     [
         ({}, None),
-        ({"arr": 7}, Restatement(arr=(7, 10_211))),
-        ({"arr": None}, Restatement(arr=(None, 10_211))),
-        ({"duration_months": 2}, Restatement(duration_months=(2, 3))),
-        ({"arr": 0, "duration_months": 4}, Restatement(arr=(0, 10_211), duration_months=(4, 3))),
+        ({"arr": 7}, {"arr": (7, 10_211)}),
+        ({"arr": None}, {"arr": (None, 10_211)}),
+        ({"duration_months": 2}, {"duration_months": (2, 3)}),
+        ({"arr": 0, "duration_months": 4}, {"arr": (0, 10_211), "duration_months": (4, 3)}),
     ],
 )
 def test_what_was_sent_otherwise_is_restated(earlier: dict[str, Any], restated: Restatement | None) -> None:
     """Of what was sent it is said how ARR and duration read then, from whichever source; of nothing else."""
     for status, same_source in product(DeliveryStatus, (True, False)):
         past = standing(status, same_source=same_source, **earlier)
-        found = decide_action(past, ALERT, CHANNEL, HOLD).restated
+        found = decided(past, ALERT, CHANNEL, HOLD).restated
         assert found == (restated if status is DeliveryStatus.SENT else None)
 
 
 def test_an_arr_that_became_unknown_is_restated() -> None:
     """Unknown is a value of its own: to lose the amount is a change, to stay without one is none."""
     sent = standing(DeliveryStatus.SENT, arr=5)
-    assert decide_action(sent, made_alert(arr=None), CHANNEL, HOLD).restated == Restatement(arr=(5, None))
+    assert decided(sent, made_alert(arr=None), CHANNEL, HOLD).restated == {"arr": (5, None)}
     sent = standing(DeliveryStatus.SENT, arr=None)
-    assert decide_action(sent, made_alert(arr=None), CHANNEL, HOLD).restated is None
+    assert decided(sent, made_alert(arr=None), CHANNEL, HOLD).restated is None
 
 
 def test_what_the_same_source_no_longer_has_is_withdrawn() -> None:
@@ -129,7 +140,7 @@ def test_what_the_same_source_no_longer_has_is_withdrawn() -> None:
     gone = {status.value: standing(status) for status in DeliveryStatus}
     others = {f"other {name}": standing(past.status, same_source=False) for name, past in gone.items()}
     still = {ALERT.alert_id: standing(DeliveryStatus.FAILED)}
-    replay = decide_replay(gone | others | still, [(ALERT, CHANNEL)], HOLD)
+    replay = decide_replay(gone | others | still, [(ALERT, CHANNEL)], HOLD, restatable=RESTATABLE)
     assert set(replay.withdrawn) == set(gone) - {"withdrawn"}
     assert (replay.decisions, replay.restated) == ([SEND], 0)
 
@@ -143,7 +154,7 @@ def test_a_replay_counts_what_is_restated() -> None:
         standing(DeliveryStatus.FAILED, arr=1),
     )
     standings = {alert.alert_id: past for alert, past in zip(alerts, pasts, strict=True)}
-    replay = decide_replay(standings, [(alert, CHANNEL) for alert in alerts], HOLD)
+    replay = decide_replay(standings, [(alert, CHANNEL) for alert in alerts], HOLD, restatable=RESTATABLE)
     assert (replay.restated, replay.withdrawn) == (1, [])
     assert [decision.action for decision in replay.decisions] == [
         Action.SKIP_REPLAY,

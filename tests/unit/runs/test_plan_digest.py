@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from service.account_risk.account_at_risk import AccountAtRisk, Criteria
+from service.account_risk.evaluate import MonthEvaluation
+from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
-from service.domain.alert import Alert, Criteria
-from service.domain.evaluation import Evaluation, RunWarning
+from service.domain.evaluation import RunWarning
 from service.runs.plan_digest import plan_digest
 from tests.support.given import MONTH, an_alert, an_evaluation
 
@@ -21,15 +23,15 @@ ALERTS = (an_alert("a"), an_alert("b", account_region=None, arr=None), an_alert(
 EVALUATION = replace(
     an_evaluation(3), alerts=ALERTS, source_versions=(("/data/a.parquet", "1"), ("/data/b.parquet", "2"))
 )
-PLAN = plan_digest(EVALUATION, CHANNELS, details_base_url=BASE_URL)
+PLAN = plan_digest(EVALUATION, CHANNELS, RiskAlert(details_base_url=BASE_URL))
 
 
-def with_criteria(**changes: Any) -> Evaluation:
+def with_criteria(**changes: Any) -> MonthEvaluation:
     """Return the evaluation under other rules that found the same."""
-    return replace(EVALUATION, criteria=replace(EVALUATION.criteria, **changes))
+    return replace(EVALUATION, criteria=replace(Criteria(month=MONTH), **changes).values())
 
 
-def with_alert(**changes: Any) -> Evaluation:
+def with_alert(**changes: Any) -> MonthEvaluation:
     """Return the evaluation with another first alert."""
     return replace(EVALUATION, alerts=(replace(ALERTS[0], **changes), *ALERTS[1:]))
 
@@ -60,19 +62,19 @@ def with_alert(**changes: Any) -> Evaluation:
         with_alert(account_owner=""),
     ],
 )
-def test_another_plan_has_another_digest(other: Evaluation) -> None:
+def test_another_plan_has_another_digest(other: MonthEvaluation) -> None:
     """Each of the source's versions, the rules, and the facts and order of the alerts counts."""
-    assert plan_digest(other, CHANNELS, details_base_url=BASE_URL) != PLAN
+    assert plan_digest(other, CHANNELS, RiskAlert(details_base_url=BASE_URL)) != PLAN
 
 
 def test_every_fact_and_every_rule_counts() -> None:
     """Nothing that is added to an alert or to the rules is forgotten here."""
-    assert set(Alert.__dataclass_fields__) == {
+    assert set(AccountAtRisk.__dataclass_fields__) == {
         *("account_id", "account_name", "account_region", "month", "duration_months", "duration_is_minimum"),
-        *("risk_start_month", "arr", "renewal_date", "account_owner"),
+        *("risk_start_month", "arr", "renewal_date", "account_owner", "tenant_id"),
     }
     assert set(Criteria.__dataclass_fields__) == {
-        *("month", "arr_threshold", "alert_on_unknown_arr", "history_months"),
+        *("month", "arr_threshold", "alert_on_unknown_arr", "history_months", "tenant_id"),
     }
 
 
@@ -87,12 +89,12 @@ def test_every_fact_and_every_rule_counts() -> None:
 )
 def test_another_routing_has_another_digest(channels: Channels) -> None:
     """The map counts whole, and so does whether messages have to name their channel."""
-    assert plan_digest(EVALUATION, channels, details_base_url=BASE_URL) != PLAN
+    assert plan_digest(EVALUATION, channels, RiskAlert(details_base_url=BASE_URL)) != PLAN
 
 
 def test_another_link_has_another_digest() -> None:
     """The messages would read otherwise."""
-    assert plan_digest(EVALUATION, CHANNELS, details_base_url="https://other.example.com") != PLAN
+    assert plan_digest(EVALUATION, CHANNELS, RiskAlert(details_base_url="https://other.example.com")) != PLAN
 
 
 @pytest.mark.parametrize(
@@ -106,16 +108,18 @@ def test_another_link_has_another_digest() -> None:
         lambda: (replace(EVALUATION, source_versions=EVALUATION.source_versions[::-1]), CHANNELS),
     ],
 )
-def test_what_is_no_part_of_the_plan_does_not_count(same: Callable[[], tuple[Evaluation, Channels]]) -> None:
+def test_what_is_no_part_of_the_plan_does_not_count(
+    same: Callable[[], tuple[MonthEvaluation, Channels]],
+) -> None:
     """Neither how it was read nor the secret addresses, nor the order in which a map is written."""
     evaluation, channels = same()
-    assert plan_digest(evaluation, channels, details_base_url=BASE_URL) == PLAN
+    assert plan_digest(evaluation, channels, RiskAlert(details_base_url=BASE_URL)) == PLAN
 
 
 def test_values_cannot_run_into_each_other() -> None:
     """What looks alike when it is written one after the other is told apart; any text is taken."""
     digests = {
-        plan_digest(with_alert(**changes), CHANNELS, details_base_url=BASE_URL)
+        plan_digest(with_alert(**changes), CHANNELS, RiskAlert(details_base_url=BASE_URL))
         for changes in (
             {"account_id": "a", "account_name": "bc"},
             {"account_id": "ab", "account_name": "c"},

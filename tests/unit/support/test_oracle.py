@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.domain.alert import Criteria
-from service.domain.ledger import InvalidRow
+from service.account_risk.account_at_risk import Criteria
+from service.account_risk.row_ledger import InvalidRow
 from service.domain.month import Month
 from tests.support.histories import COLUMNS, DEFAULT_TYPES, NANOSECONDS, History, histories, layouts, write
 from tests.support.oracle import MonthNotInSourceError, Row, evaluate, known_arr

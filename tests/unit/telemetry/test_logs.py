@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import structlog
 
-from service.domain.alert import Alert
+from service.account_risk.account_at_risk import AccountAtRisk
+from service.account_risk.row_ledger import InvalidRow, MonthlyRows
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.evaluation import RunWarning
-from service.domain.ledger import InvalidRow, Ledger, RowLedger
+from service.domain.ledger import Ledger
 from service.domain.month import Month
 from service.domain.run import RunCounts, RunError, RunRecord, RunStatus
 from service.telemetry.events import (
@@ -67,7 +68,7 @@ def lines(stream: io.StringIO) -> Lines:
     return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def _alert(**changes: Any) -> Alert:
+def _alert(**changes: Any) -> AccountAtRisk:
     facts: dict[str, Any] = {
         "account_id": "a1",
         "account_name": "A secret name",
@@ -80,7 +81,7 @@ def _alert(**changes: Any) -> Alert:
         "renewal_date": None,
         "account_owner": "somebody@example.com",
     }
-    return Alert(**facts | changes)
+    return AccountAtRisk(**facts | changes)
 
 
 def _fail(text: str) -> None:
@@ -92,7 +93,8 @@ def _fail(text: str) -> None:
 def _settled(outcome: Outcome, reason: Reason | None = None) -> AlertSettled:
     return AlertSettled(
         run_id="r1",
-        account_id=_alert().account_id,
+        alert_type="risk_alert",
+        subject=_alert().account_id,
         alert_id=_alert().alert_id,
         channel="amer",
         outcome=outcome,
@@ -107,7 +109,9 @@ def _record(status: RunStatus = RunStatus.SUCCEEDED, **changes: Any) -> RunRecor
     facts: dict[str, Any] = {
         "run_id": "r1",
         "source_uri": "file:///a.parquet",
-        "month": MONTH,
+        "kind": "account_risk",
+        "scope": f"risk_alert:{MONTH}",
+        "period": str(MONTH),
         "dry_run": False,
         "status": status,
         "started_at": started,
@@ -115,7 +119,7 @@ def _record(status: RunStatus = RunStatus.SUCCEEDED, **changes: Any) -> RunRecor
         "error": None,
         "counts": RunCounts(alerts=1, alerts_sent=1),
         "ledger": Ledger(
-            rows=RowLedger(
+            rows=MonthlyRows(
                 rows_in_source=2,
                 outside_window=0,
                 rows_scanned=2,
@@ -126,7 +130,7 @@ def _record(status: RunStatus = RunStatus.SUCCEEDED, **changes: Any) -> RunRecor
                 below_threshold=0,
                 unknown_arr=0,
                 alerts=1,
-            ),
+            ).values(),
             outcomes={Outcome.SENT: 1},
         ),
     }
@@ -199,12 +203,13 @@ def test_the_line_of_a_run_is_as_loud_as_its_end(lines: Lines, record: RunRecord
 def test_every_event_is_one_line(lines: Lines) -> None:
     """Its name is the line's message, and its fields are the line's."""
     happened: tuple[Event, ...] = (
-        RunStarted(run_id="r1", source_uri="file:///a", month=MONTH, dry_run=False),
-        RunWaiting(run_id="r1", month=MONTH, holder_run_id="r0"),
+        RunStarted(run_id="r1", source_uri="file:///a", month=str(MONTH), dry_run=False),
+        RunWaiting(run_id="r1", month=str(MONTH), holder_run_id="r0"),
         RunRescued(run_id="r0", in_doubt=2),
         AlertRetried(
             run_id="r1",
-            account_id="a1",
+            alert_type="risk_alert",
+            subject="a1",
             alert_id=_alert().alert_id,
             channel="a",
             reason=None,

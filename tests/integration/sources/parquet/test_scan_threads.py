@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from service.account_risk.account_at_risk import Criteria
 from service.account_risk.scan_plan import plan_scan
 from service.account_risk.schema import ACCOUNT_ROWS
-from service.domain.alert import Criteria
 from service.domain.month import Month
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source

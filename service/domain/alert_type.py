@@ -1,0 +1,78 @@
+"""The alert type: all that is particular to one type of alerts, made by the wiring and handed down.
+
+The order of sending comes with the type as well: it is the order in which an evaluation lists its alerts.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.domain.alert import Alert, Fact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A labelled value; it may hold whatever a data file holds."""
+
+    label: str
+    value: str | None
+    if_blank: str | None = None
+    """What stands there where the value is missing or blank; None leaves the line out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One alert in words."""
+
+    headline: str
+    name: str
+    """Stands behind the headline; cut from its end where it is too long."""
+    key: str
+    """What a person searches for; stands in brackets behind the name, however long that is."""
+    lines: tuple[Line, ...]
+    url: str
+    """Where to read on."""
+    link_text: str
+    without_link: str
+    """Stands in the link's place where it is too long for one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What support reads about alerts that no channel is configured for."""
+
+    subject: str
+    explanation: tuple[str, ...]
+    about: str
+    """The period, labelled as the type calls it."""
+
+
+class AlertType(Protocol):
+    """How alerts of one type are told apart, told about, and told again."""
+
+    @property
+    def name(self) -> str:
+        """Part of the identity of its alerts."""
+
+    @property
+    def restatable(self) -> Collection[str]:
+        """The facts of which a sent alert is reported as restated when the data say otherwise later."""
+
+    @property
+    def wording(self) -> Mapping[str, Fact]:
+        """The settings that its messages depend on: they are part of a plan's digest."""
+
+    def message(self, alert: Alert) -> Message:
+        """Return what a person reads about an alert."""
+
+    def digest_line(self, alert: Alert) -> Sequence[Fact]:
+        """Return all that a message can depend on, in an order that never changes."""
+
+    def why_unrouted(self, route: str | None) -> str:
+        """Say why an alert with this route has no channel."""
+
+    def notice(self, count: int, period: str | None) -> Notice:
+        """Return what support reads above the list of a run's alerts without a channel."""
+
+    def notice_line(self, alert: Alert) -> str:
+        """Return the line of that list."""

@@ -1,0 +1,23 @@
+"""The kind of run: what a run evaluates, and which type of alerts it makes."""
+
+from typing import Protocol
+
+from service.domain.alert_type import AlertType
+from service.domain.evaluation import AnyEvaluation
+from service.domain.progress import Progress
+from service.domain.run import RunRequest
+
+
+class RunKind(Protocol):
+    """All that the flows know of one kind; made by the wiring."""
+
+    @property
+    def name(self) -> str:
+        """Stored with each run of it."""
+
+    @property
+    def alert_type(self) -> AlertType:
+        """The type of its alerts."""
+
+    async def evaluate(self, request: RunRequest, progress: Progress) -> AnyEvaluation:
+        """Find the alerts, in the order of sending; raises SourceError."""
