@@ -1,7 +1,6 @@
 """The sender over real HTTP, before a mock that answers as it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import orjson
 import pytest
@@ -9,21 +8,14 @@ import pytest
 from mock_slack.running import RunningMock, running_mock
 from mock_slack.script import Step
 from service.delivery.send_result import InDoubt, RateLimited, Rejected, Retry, SendResult, Sent
-from service.delivery.slack import SlackSender, open_slack
+from service.delivery.slack import SlackSender
 from service.domain.delivery_status import Reason
-from service.runtime.clock import SystemClock
 from tests.support.alerts import made_alert, rendered
+from tests.support.sending import new_sender
 
 CHANNEL = "amer-risk-alerts"
 PAYLOAD = orjson.dumps(rendered(made_alert(), details_base_url="https://app.example.com")).decode()
 BODILESS = {204, 205, 304}
-
-
-@pytest.fixture(name="sender")
-async def a_sender() -> AsyncIterator[SlackSender]:
-    """Open a sender as the app does."""
-    async with open_slack(concurrency=8, auth_token=None, clock=SystemClock()) as sender:
-        yield sender
 
 
 async def post(
@@ -162,7 +154,7 @@ async def test_a_lost_answer_leaves_the_sender_whole(sender: SlackSender, slack:
 async def test_no_more_connections_than_senders(slack: RunningMock) -> None:
     """However many ask at once, the connections stay within the concurrency, and all are answered."""
     slack.script(CHANNEL, Step(delay_s=0.01, times=20))
-    async with open_slack(concurrency=3, auth_token=None, clock=SystemClock()) as sender:
+    async with new_sender(concurrency=3) as sender:
         results = await asyncio.gather(*(post(sender, slack) for _ in range(20)))
     assert results == [Sent(http_status=200)] * 20
     assert slack.stats().total.max_concurrent_requests == 3
@@ -171,9 +163,9 @@ async def test_no_more_connections_than_senders(slack: RunningMock) -> None:
 async def test_the_token_is_sent_only_when_there_is_one() -> None:
     """A mock that asks for a token gets it, and refuses a sender that has none."""
     with running_mock(auth_token="t0ken") as slack:
-        async with open_slack(concurrency=1, auth_token="t0ken", clock=SystemClock()) as sender:
+        async with new_sender(auth_token="t0ken") as sender:
             assert await post(sender, slack) == Sent(http_status=200)
-        async with open_slack(concurrency=1, auth_token=None, clock=SystemClock()) as sender:
+        async with new_sender() as sender:
             result = await post(sender, slack)
     assert isinstance(result, Rejected)
     assert result.reason in {Reason.UNAUTHORIZED, Reason.FORBIDDEN}

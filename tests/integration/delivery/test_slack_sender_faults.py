@@ -20,12 +20,13 @@ from cryptography.x509.oid import NameOID
 
 from service.delivery import slack
 from service.delivery.send_result import InDoubt, NotPosted, Rejected, Retry, SendResult, Sent
-from service.delivery.slack import SlackSender, open_slack
+from service.delivery.slack import SlackSender
 from service.domain.delivery_status import Reason
-from service.runtime.clock import SystemClock
+from tests.support.sending import new_sender
 
 PATH = "/services/T0CANARY/B0CANARY/s3cr3tPath"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 
 Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -36,13 +37,6 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture(name="sender")
-async def a_sender() -> AsyncIterator[SlackSender]:
-    """Open a sender as the app does."""
-    async with open_slack(concurrency=4, auth_token=None, clock=SystemClock()) as sender:
-        yield sender
 
 
 @asynccontextmanager
@@ -86,6 +80,16 @@ def answering(*pieces: bytes) -> Conversation:
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
+
+    return converse
+
+
+def hearing(heard: list[bytes], answer: bytes = OK) -> Conversation:
+    """Return a conversation that keeps the head of one request, answers it, and hangs up."""
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer)
 
     return converse
 
@@ -220,10 +224,7 @@ async def test_a_message_whose_time_is_up_when_it_has_its_connection_stays(sende
 
 async def test_a_header_that_cannot_be_sent_is_no_doubt() -> None:
     """What goes wrong while the request is put together never left, whatever the library calls it."""
-    async with (
-        server(answering(OK)) as port,
-        open_slack(concurrency=1, auth_token="t0ken\n", clock=SystemClock()) as sender,
-    ):
+    async with server(answering(OK)) as port, new_sender(auth_token="t0ken\n") as sender:
         assert_never_left(await post(sender, port))
 
 
@@ -399,21 +400,15 @@ async def test_an_idle_connection_is_not_used_again(monkeypatch: pytest.MonkeyPa
     """A connection that may have gone stale unnoticed would leave a message in doubt; a new one does not."""
     assert slack.IDLE_CONNECTION_S <= 1
     monkeypatch.setattr(slack, "IDLE_CONNECTION_S", 0.02)
-    async with open_slack(concurrency=4, auth_token=None, clock=SystemClock()) as sender:
+    async with new_sender() as sender:
         assert await count_connections(sender, idle_s=0.1) == 2
 
 
 async def test_cookies_are_not_kept(sender: SlackSender) -> None:
     """What one answer sets does not come back with the next message."""
     requests: list[bytes] = []
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        requests.append(await read_request(reader))
-        writer.write(
-            b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
-        )
-
-    async with server(converse) as port:
+    answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+    async with server(hearing(requests, answer)) as port:
         await post(sender, port, host="localhost")
         await post(sender, port, host="localhost")
     assert len(requests) == 2
@@ -426,14 +421,9 @@ async def test_cookies_are_not_kept(sender: SlackSender) -> None:
 async def test_a_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     """With HTTP_PROXY set the message goes to the proxy, which alone has to know the host."""
     requests: list[bytes] = []
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        requests.append(await read_request(reader))
-        writer.write(OK)
-
-    async with server(converse) as port:
+    async with server(hearing(requests)) as port:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
-        async with open_slack(concurrency=1, auth_token=None, clock=SystemClock()) as sender:
+        async with new_sender() as sender:
             assert await post(sender, 80, host="slack.invalid") == Sent(http_status=200)
     (request,) = requests
     assert request.startswith(b"POST http://slack.invalid" + PATH.encode())
@@ -443,14 +433,9 @@ async def test_a_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_proxys_password_is_sent_to_the_proxy(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     """User and password in the proxy's URL open it, for plain requests and for tunnels."""
     requests: list[bytes] = []
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        requests.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-
-    async with server(converse) as port:
+    async with server(hearing(requests, FORBIDDEN)) as port:
         monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://us%20er:p%40ss@127.0.0.1:{port}")
-        async with open_slack(concurrency=1, auth_token=None, clock=SystemClock()) as sender:
+        async with new_sender() as sender:
             await post(sender, 80, scheme=scheme, host="slack.invalid")
     (request,) = requests
     assert b"\r\nProxy-Authorization: Basic " + base64.b64encode(b"us er:p@ss") + b"\r\n" in request
@@ -460,34 +445,24 @@ async def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that NO_PROXY names is spoken to directly."""
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_port()}")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    async with (
-        server(answering(OK)) as port,
-        open_slack(concurrency=1, auth_token=None, clock=SystemClock()) as sender,
-    ):
+    async with server(answering(OK)) as port, new_sender() as sender:
         assert await post(sender, port) == Sent(http_status=200)
 
 
 async def test_a_proxy_that_is_not_there_never_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the proxy refuses connections nothing was sent."""
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_port()}")
-    async with open_slack(concurrency=1, auth_token=None, clock=SystemClock()) as sender:
+    async with new_sender() as sender:
         assert_never_left(await post(sender, 80, host="slack.invalid"))
 
 
-@pytest.mark.parametrize(
-    "answer", [b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 502 Bad\r\n\r\n", b""]
-)
+@pytest.mark.parametrize("answer", [FORBIDDEN, b"HTTP/1.1 502 Bad\r\n\r\n", b""])
 async def test_a_tunnel_that_never_opens_never_left(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
     """A proxy that refuses to connect to Slack has seen no message: it stands inside the tunnel only."""
     requests: list[bytes] = []
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        requests.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(answer)
-
-    async with server(converse) as port:
+    async with server(hearing(requests, answer)) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
-        async with open_slack(concurrency=1, auth_token=None, clock=SystemClock()) as sender:
+        async with new_sender() as sender:
             assert_never_left(await post(sender, 443, scheme="https", host="slack.invalid"))
     assert all(request.startswith(b"CONNECT slack.invalid:443") for request in requests)
     assert not any(b"s3cr3t" in request for request in requests)
@@ -552,8 +527,5 @@ async def test_the_certificate_variables_are_honoured(
 ) -> None:
     """With SSL_CERT_FILE set, what it vouches for is trusted."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    async with (
-        server(answering(OK), tls=tls_of(certificate)) as port,
-        open_slack(concurrency=1, auth_token=None, clock=SystemClock()) as sender,
-    ):
+    async with server(answering(OK), tls=tls_of(certificate)) as port, new_sender() as sender:
         assert await post(sender, port, scheme="https") == Sent(http_status=200)
