@@ -1,14 +1,9 @@
 """The crash matrix: SIGKILL at every boundary of a run; what is left is read from the API and the mock."""
 
 import signal
-import sqlite3
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 
-import httpx2
 import pytest
 
 from mock_slack.running import RunningMock
@@ -16,8 +11,8 @@ from mock_slack.script import Step
 from tests.support.failing import FAIL_POINTS
 from tests.support.processes import Running, listening, service, started
 from tests.support.rows import account, accounts, write_source
-from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by, open_runs, post_run
-from tests.support.waiting import PATIENCE_S, wait_until
+from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by, ask, open_runs, post_run, posting
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
 
@@ -46,7 +41,7 @@ def source(site: Site) -> str:
 def test_a_kill_at_every_boundary(site: Site, slack: RunningMock, source: str, point: str, nth: int) -> None:
     """No alert is accepted twice or forgotten, no run stays running, and a replay does the rest."""
     _die_at(site, source, point, nth)
-    _expire_leases(site)
+    site.expire_leases()
     with service(site.folder, site.env(**PATIENT)) as restarted:
         (first,) = _at_rest(restarted)
         if point in BEFORE_RECORDING:
@@ -62,10 +57,10 @@ def test_a_kill_at_every_boundary(site: Site, slack: RunningMock, source: str, p
 def test_a_kill_after_the_bytes_have_left(site: Site, slack: RunningMock, source: str) -> None:
     """What Slack took and nobody wrote down is in doubt and held: never sent twice."""
     slack.script(AMER, Step(delay_s=60, times=SENDERS))
-    with service(site.folder, site.env(**PATIENT)) as running, _posted(running, source):
+    with service(site.folder, site.env(**PATIENT)) as running, posting(running, source):
         wait_until(lambda: slack.stats().total.accepted == SENDERS, what="Slack has the first messages")
         running.kill()
-    _expire_leases(site)
+    site.expire_leases()
     with service(site.folder, site.env(**PATIENT)) as restarted:
         (first,) = _at_rest(restarted)
         assert (first["status"], first["counts"]["unknown"]) == ("succeeded", SENDERS)
@@ -78,11 +73,11 @@ def test_a_kill_of_whoever_resumes(site: Site, slack: RunningMock, source: str, 
     """A run that dies again and again is resumed again and again, and comes to its end."""
     _die_at(site, source, point, 1)
     for _ in range(2):
-        _expire_leases(site)
+        site.expire_leases()
         command = ("-m", "tests.support.failing", point, "1", "serve", "--port", "0")
         with started(command, folder=site.folder, env=site.env(**PATIENT)) as resuming:
             assert resuming.exit_code() == -signal.SIGKILL
-    _expire_leases(site)
+    site.expire_leases()
     with service(site.folder, site.env(**PATIENT)) as restarted:
         (first,) = _at_rest(restarted)
         assert first["status"] == "succeeded"
@@ -95,51 +90,23 @@ def _die_at(site: Site, source: str, point: str, nth: int) -> None:
     command = ("-m", "tests.support.failing", point, str(nth), "serve", "--port", "0")
     with (
         started(command, folder=site.folder, env=site.env(**PATIENT)) as failing,
-        _posted(listening(failing), source),
+        posting(listening(failing), source),
     ):
         assert failing.exit_code() == -signal.SIGKILL
     logged = {event["alert_id"]: event["outcome"] for event in failing.events() if "outcome" in event}
     assert logged.items() <= site.statuses().items()
 
 
-@contextmanager
-def _posted(running: Running, source: str) -> Iterator[None]:
-    """POST a run whose answer will never come."""
-
-    def post() -> None:
-        with suppress(httpx2.TransportError):
-            post_run(running, source)
-
-    client = threading.Thread(target=post)
-    client.start()
-    try:
-        yield
-    finally:
-        client.join()
-
-
-def _expire_leases(site: Site) -> None:
-    """Let the time pass that a dead process's lease has left."""
-    with closing(sqlite3.connect(site.database, timeout=PATIENCE_S)) as ledger, ledger:
-        ledger.execute("UPDATE runs SET expires_at = 0 WHERE status = 'running'")
-
-
-def _ask(running: Running, path: str, **query: str | int) -> Any:
-    answer = httpx2.get(f"{running.url}{path}", params=query, timeout=PATIENCE_S)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
 def _at_rest(running: Running) -> list[dict[str, Any]]:
     """Return all runs, newest first, once none is running any more."""
     wait_until(lambda: not open_runs(running), what="no run is open")
-    runs: list[dict[str, Any]] = _ask(running, "/runs")["runs"]
+    runs: list[dict[str, Any]] = ask(running, "/runs")["runs"]
     return runs
 
 
 def _alerts(running: Running, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the alerts of a run by account."""
-    rows = _ask(running, f"/runs/{run['run_id']}/alerts", limit=1000)["alerts"]
+    rows = ask(running, f"/runs/{run['run_id']}/alerts", limit=1000)["alerts"]
     return {row["account_id"]: row for row in rows}
 
 
@@ -162,7 +129,7 @@ def _check_replay(running: Running, source: str, slack: RunningMock, *, deaths: 
     """Check that running the month again finishes what is left, and leaves alone what is not."""
     answer = post_run(running, source)
     assert answer.status_code == 200, answer.text
-    replay = _ask(running, f"/runs/{answer.json()['run_id']}")
+    replay = ask(running, f"/runs/{answer.json()['run_id']}")
     assert replay["status"] == "succeeded"
     _check_fates(_alerts(running, replay), slack, deaths=deaths)
     assert {run["status"] for run in _at_rest(running)} <= {"succeeded", "failed"}

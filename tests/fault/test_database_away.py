@@ -1,14 +1,12 @@
 """PostgreSQL away: connections that break, and a server that restarts, under a run that delivers."""
 
-import threading
-
 import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from tests.support.databases import PostgresqlServer
 from tests.support.processes import service
-from tests.support.site import AMER, PATIENT, Site, accepted_by, alerts_of, ask, post_run
+from tests.support.site import AMER, PATIENT, Site, accepted_by, alerts_of, ask, posting
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
@@ -27,18 +25,14 @@ def test_a_run_outlives_its_connections(
     strike, moments = BLOWS[blow]
     url = postgresql_server.new()
     slack.script(AMER, Step(delay_s=0.1, times=1_000))
-    run_ids: list[str] = []
     with service(site.folder, site.env(database_url=url, **PATIENT)) as running:
-        client = threading.Thread(
-            target=lambda: run_ids.append(post_run(running, site.source).json()["run_id"])
-        )
-        client.start()
-        for moment in moments:
-            wait_until(lambda at=moment: slack.stats().total.requests >= at, what="enough have left")  # type: ignore[misc]
-            strike(postgresql_server)
-        client.join()
+        with posting(running, site.source) as answers:
+            for moment in moments:
+                wait_until(lambda at=moment: slack.stats().total.requests >= at, what="enough have left")  # type: ignore[misc]
+                strike(postgresql_server)
         (run,) = ask(running, "/runs")["runs"]
-        assert (run_ids, run["status"]) == ([run["run_id"]], "succeeded")
+        assert [answer.json() for answer in answers] == [{"run_id": run["run_id"]}]
+        assert run["status"] == "succeeded"
         outcomes = alerts_of(running, run["run_id"])
     assert set(outcomes.values()) == {"sent"}
     assert accepted_by(slack) == dict.fromkeys(outcomes, 1)

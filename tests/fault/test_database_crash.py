@@ -23,7 +23,7 @@ from tests.support.given import Given, routed
 from tests.support.postgresql_proxy import Proxy, proxy_before
 from tests.support.processes import service
 from tests.support.rows import MONTH, account, write_source
-from tests.support.site import AMER, PATIENT, Site, accepted_by, alerts_of, ask, post_run
+from tests.support.site import AMER, PATIENT, Site, accepted_by, alerts_of, ask, posting
 from tests.support.waiting import PATIENCE_S, until, wait_until
 
 pytestmark = pytest.mark.fault
@@ -121,16 +121,11 @@ def test_a_run_outlives_a_crash_of_the_server(
                 before = slack.stats().total.accepted
                 await until(lambda: slack.stats().total.accepted > before + 10, what="the other goes on")
 
-        clients = [
-            threading.Thread(target=post_run, args=(running, source), kwargs={"month": month})
-            for running, (source, month) in zip(services, sources, strict=False)
-        ]
-        for client in clients:
-            client.start()
-        wait_until(lambda: slack.stats().total.accepted >= 10 * instances, what="some have left")
-        proxy.meanwhile, proxy.loses = crash, loses
-        for client in clients:
-            client.join()
+        with ExitStack() as clients:
+            for running, (source, month) in zip(services, sources, strict=False):
+                clients.enter_context(posting(running, source, month=month))
+            wait_until(lambda: slack.stats().total.accepted >= 10 * instances, what="some have left")
+            proxy.meanwhile, proxy.loses = crash, loses
         runs = ask(services[0], "/runs")["runs"]
         outcomes = {k: v for run in runs for k, v in alerts_of(services[0], run["run_id"]).items()}
     assert proxy.lost == 1

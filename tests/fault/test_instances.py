@@ -1,11 +1,9 @@
 """Three service processes on one database: two months, requests that overlap, and one process killed."""
 
-import threading
 from collections import Counter, defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import datetime
 
-import httpx2
 import pytest
 
 from mock_slack.log import Record
@@ -15,7 +13,7 @@ from service.domain.pace import LATENESS_MADE_UP_S
 from tests.support.house import account_of
 from tests.support.processes import Running, service
 from tests.support.rows import MONTH, account, accounts, write_source
-from tests.support.site import AMER, SENDERS, Site, accepted_of, alerts_of, ask, open_runs
+from tests.support.site import AMER, SENDERS, Site, accepted_of, alerts_of, ask, open_runs, posting
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
@@ -25,7 +23,6 @@ EACH = 125
 """Alerts of each month and channel."""
 PACE = 20
 WINDOW_S = 3.0
-RUN_PATIENCE_S = 150.0
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -42,27 +39,24 @@ def test_three_processes_two_months_and_one_of_them_killed(
     """Each alert is taken once or in doubt, the pace is kept by all together, and every run ends."""
     source = write_source(site.folder / "two_months.parquet", _rows())
     env = site.env(database_url=database_url, slack_messages_per_second=PACE)
-    answers: list[httpx2.Response] = []
     with ExitStack() as stack:
         services = [stack.enter_context(service(site.folder, env)) for _ in range(3)]
-        clients = [
-            threading.Thread(target=_post, args=(running, source, month, answers))
-            for running in services
-            for month in MONTHS
-        ]
-        for client in clients:
-            client.start()
-        wait_until(lambda: slack.stats().total.accepted >= 4 * EACH // 3, what="a third has left")
-        victim = next(running for running in services if _told(running, "alert_settled"))
-        victim.kill()
-        for client in clients:
-            client.join()
+        with ExitStack() as clients:
+            answers = [
+                clients.enter_context(posting(running, source, month=month))
+                for running in services
+                for month in MONTHS
+            ]
+            wait_until(lambda: slack.stats().total.accepted >= 4 * EACH // 3, what="a third has left")
+            victim = next(running for running in services if _told(running, "alert_settled"))
+            victim.kill()
         one, *_ = survivors = [running for running in services if running is not victim]
         wait_until(lambda: not open_runs(one), what="all runs have ended")
         runs = [ask(one, "/runs", month=month, status="succeeded")["runs"] for month in MONTHS]
         outcomes = [alerts_of(one, of_month[0]["run_id"]) for of_month in runs]
-    assert [answer.status_code for answer in answers] == [200] * len(answers)
-    assert len(answers) >= len(survivors) * len(MONTHS)
+    codes = [answer.status_code for each in answers for answer in each]
+    assert codes == [200] * len(codes)
+    assert len(codes) >= len(survivors) * len(MONTHS)
     records = slack.records()
     _assert_each_once(accepted_of(records), outcomes)
     _assert_paced(records)
@@ -77,16 +71,13 @@ def test_a_pause_told_to_one_process_stops_the_other(
     source = write_source(site.folder / "two_months.parquet", rows)
     env = site.env(database_url=database_url)
     slack.script(AMER, Step(status=429, headers={"Retry-After": "8"}))
-    answers: list[httpx2.Response] = []
-    with service(site.folder, env) as one:
-        january = threading.Thread(target=_post, args=(one, source, MONTHS[0], answers))
-        january.start()
+    with service(site.folder, env) as one, posting(one, source, month=MONTHS[0]) as january:
         wait_until(lambda: _told(one, "lane_paused"), what="the first is told to wait")
         with service(site.folder, env) as other:
-            _post(other, source, MONTHS[1], answers)
+            with posting(other, source, month=MONTHS[1]) as february:
+                pass
             assert not _told(other, "lane_paused")
-        january.join()
-    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [answer.status_code for answer in (*january, *february)] == [200, 200]
     stats = slack.stats().channels[AMER]
     assert (stats.accepted, stats.requests, stats.requests_inside_retry_after) == (2, 3, 0)
 
@@ -98,12 +89,6 @@ def _rows() -> list[dict[str, object]]:
         for region in ("AMER", "EMEA")
         for row in accounts(EACH, region=region, prefix=f"{region}-{month}-", month=month)
     ]
-
-
-def _post(running: Running, source: str, month: str, answers: list[httpx2.Response]) -> None:
-    with suppress(httpx2.TransportError):
-        body = {"source_uri": source, "month": month}
-        answers.append(httpx2.post(f"{running.url}/runs", json=body, timeout=RUN_PATIENCE_S))
 
 
 def _told(running: Running, what: str) -> bool:

@@ -1,21 +1,17 @@
 """SIGKILL: a run that dies at any moment loses nothing, and its alerts are not sent twice."""
 
 import random
-import sqlite3
-import threading
 import time
-from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from tests.support.processes import Running, run_command, service
-from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by, post_run
+from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by, post_run, posting
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
@@ -53,7 +49,7 @@ def test_killed_between_acceptance_and_settling(site: Site, slack: RunningMock) 
         wait_until(lambda: slack.stats().total.accepted == SENDERS, what="Slack has taken the first")
         run.kill()
     assert list(site.statuses().values()).count("sending") == SENDERS
-    _expire_leases(site)
+    site.expire_leases()
     finished = site.run()
     assert (finished["unknown"], finished["alerts_sent"]) == (SENDERS, site.count - SENDERS)
     assert finished["undelivered"] == {"unknown": SENDERS}
@@ -93,13 +89,10 @@ def test_a_service_killed_in_mid_run(site: Site, slack: RunningMock, seed: int) 
     """A restarted service resumes the dead run by itself, and a replay finds nothing left to send."""
     chance = random.Random(seed)  # noqa: S311  # picks a moment
     slack.script(AMER, Step(delay_s=0.05, times=1_000))
-    with service(site.folder, site.env()) as first:
-        client = threading.Thread(target=_post_in_vain, args=(first, site.source))
-        client.start()
+    with service(site.folder, site.env()) as first, posting(first, site.source):
         target = chance.randrange(1, site.count // 2)
         wait_until(lambda: slack.stats().total.requests >= target, what="enough have left")
         first.kill()
-        client.join()
     with service(site.folder, site.env()) as second:
         wait_until(lambda: site.runs() == [("succeeded", None)], what="the dead run is resumed and finished")
         requests = slack.stats().total.requests
@@ -113,30 +106,16 @@ def _enough(slack: RunningMock, run: Running, requests: int) -> bool:
     return slack.stats().total.requests >= requests or run.process.poll() is not None
 
 
-def _post_in_vain(running: Running, source: str) -> None:
-    with suppress(httpx2.TransportError):
-        post_run(running, source)
-
-
-def _expire_leases(site: Site) -> None:
-    """Let the time pass that a long lease would take."""
-    with closing(sqlite3.connect(site.database)) as ledger, ledger:
-        ledger.execute("UPDATE runs SET expires_at = 0")
-
-
 def test_a_service_killed_inside_a_backoff_keeps_it(tmp_path: Path, slack: RunningMock) -> None:
     """Who resumes the run waits the backoff out, and the alert has the retries that were left to it."""
     site = Site(folder=tmp_path, webhook_base_url=slack.webhook_base_url, count=1)
     slack.script(AMER, Step(status=503, times=10))
     env = site.env(**PATIENT)
-    with service(site.folder, env) as first:
-        client = threading.Thread(target=_post_in_vain, args=(first, site.source))
-        client.start()
+    with service(site.folder, env) as first, posting(first, site.source):
         # The third answer is written down: the alert waits for four seconds, and has one retry left.
         wait_until(lambda: site.rows("SELECT 1 FROM attempts WHERE claim = 3"), what="two retries are spent")
         first.kill()
-        client.join()
-    _expire_leases(site)
+    site.expire_leases()
     with service(site.folder, env):
         wait_until(lambda: site.runs() == [("succeeded", None)], what="the run is resumed and finished")
     times = [datetime.fromisoformat(record.ts) for record in slack.records()]

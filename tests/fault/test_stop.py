@@ -1,6 +1,5 @@
 """SIGTERM, and clients that go away: runs end properly, and answers arrive."""
 
-import threading
 import time
 
 import httpx2
@@ -9,7 +8,7 @@ import pytest
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from tests.support.processes import run_command, service
-from tests.support.site import AMER, PATIENT, Site, accepted_by, post_run
+from tests.support.site import AMER, PATIENT, Site, accepted_by, post_run, posting
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
@@ -18,16 +17,12 @@ pytestmark = pytest.mark.fault
 def test_a_service_asked_to_stop_answers_first(site: Site, slack: RunningMock) -> None:
     """On SIGTERM what is on its way is settled, the caller told, the lease released, and it exits with 0."""
     slack.script(AMER, Step(delay_s=0.2, times=1_000))
-    answers: list[httpx2.Response] = []
-    with service(site.folder, site.env(**PATIENT)) as running:
-        client = threading.Thread(target=lambda: answers.append(post_run(running, site.source)))
-        client.start()
+    with service(site.folder, site.env(**PATIENT)) as running, posting(running, site.source) as answers:
         wait_until(lambda: slack.stats().total.requests >= 6, what="some have left")
         asked = time.monotonic()
         running.terminate()
         assert running.exit_code() == 0
         took = time.monotonic() - asked
-        client.join()
     assert took < 30
     (answer,) = answers
     assert answer.status_code == 503, answer.text

@@ -4,8 +4,6 @@ All alerts of a run are recorded before the first is sent, each claim before its
 kill therefore leaves in doubt only what was being posted at that moment: as many alerts as there are senders.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from service.domain.delivery_status import SettleAs
@@ -13,7 +11,7 @@ from service.runs.settle_doubt import settle_alert
 from tests.support.house import House
 from tests.support.processes import run_command, service
 from tests.support.rows import account
-from tests.support.site import AMER, SENDERS, Site, accepted_by, post_run
+from tests.support.site import AMER, SENDERS, Site, accepted_by, posting
 from tests.support.waiting import wait_until
 
 
@@ -33,8 +31,7 @@ def test_the_next_run_sends_the_rest(site: Site, slack: RunningMock) -> None:
 def test_a_service_resumes_a_run_that_died(site: Site, slack: RunningMock) -> None:
     """Nobody has to ask: a service that starts looks for such runs and executes them to the end."""
     slack.script(AMER, Step(delay_s=0.1, times=site.count))
-    with service(site.folder, site.env()) as first, ThreadPoolExecutor() as pool:
-        pool.submit(post_run, first, site.source)
+    with service(site.folder, site.env()) as first, posting(first, site.source):
         wait_until(lambda: slack.stats().total.accepted >= 10, what="some alerts have been sent")
         first.kill()
     with service(site.folder, site.env()):

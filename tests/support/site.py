@@ -1,9 +1,10 @@
 """What the fault tests share: a ledger read from outside, and what must hold whatever was done to it."""
 
 import sqlite3
+import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,8 @@ LEASE_S: Final = 4.0
 PATIENT: Final = {"slack_timeout_s": 20, "lease_s": 40}
 """Settings for tests in which no POST may time out, however slow the machine."""
 SENDERS: Final = 4
+RUN_PATIENCE_S: Final = 150.0
+"""However slow the machine: a run that has not ended by then is not going to."""
 AMER: Final = "amer-risk-alerts"
 
 
@@ -78,6 +81,11 @@ class Site:
             for status, error in self.rows("SELECT status, error FROM runs ORDER BY started_at")
         ]
 
+    def expire_leases(self) -> None:
+        """Let the time pass that the leases of dead processes have left."""
+        with closing(sqlite3.connect(self.database, timeout=PATIENCE_S)) as ledger, ledger:
+            ledger.execute("UPDATE runs SET expires_at = 0 WHERE status = 'running'")
+
     def statuses(self) -> dict[str, str]:
         """Return the state of every alert in the outbox, by alert id."""
         return dict(self.rows("SELECT id, status FROM outbox"))
@@ -121,6 +129,23 @@ def post_run(
     """POST /runs and wait for the answer."""
     body = {"source_uri": source, "month": month}
     return httpx2.post(f"{service.url}/runs", json=body, timeout=timeout_s)
+
+
+@contextmanager
+def posting(service: Running, source: str, *, month: str = MONTH) -> Iterator[list[httpx2.Response]]:
+    """POST a run beside the block, and wait for the answer at its end; none comes of a service that died."""
+    answers: list[httpx2.Response] = []
+
+    def post() -> None:
+        with suppress(httpx2.TransportError):
+            answers.append(post_run(service, source, month=month, timeout_s=RUN_PATIENCE_S))
+
+    client = threading.Thread(target=post)
+    client.start()
+    try:
+        yield answers
+    finally:
+        client.join()
 
 
 def ask(service: Running, path: str, **query: object) -> dict[str, Any]:
