@@ -9,12 +9,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mock_slack.running import RunningMock, running_mock
 from tests.support.clocks import ScaledClock
 from tests.support.databases import Backend, PostgresqlServer, migrate, running_postgresql
 from tests.support.house import FAST, House
 from tests.support.site import Site
+
+# How long an example takes says more about the machine than about the code; a test's own timeout stays.
+settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_machine")
 
 
 @pytest.fixture(scope="session")

@@ -307,7 +307,6 @@ def test_any_history_of_runs_keeps_what_it_promises(tmp_path: Path) -> None:
     machine.settings = settings(
         max_examples=50,
         stateful_step_count=30,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     machine().runTest()

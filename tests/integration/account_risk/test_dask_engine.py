@@ -69,7 +69,7 @@ def answer(evaluation: MonthEvaluation) -> tuple[Any, ...]:
     )
 
 
-@hypothesis_settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), history=histories())
 def test_the_answer_is_that_of_one_process(data: st.DataObject, history: History, cluster: Any) -> None:
     """Whatever the rows and however they lie, the cluster's answer is the local one."""

@@ -118,9 +118,7 @@ def check(evaluator: Evaluator, folder: Path, content: bytes) -> None:
 
 def tried(examples: int) -> settings:
     """Return how often to try: the same examples each time."""
-    return settings(
-        max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
+    return settings(max_examples=examples, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @tried(600)

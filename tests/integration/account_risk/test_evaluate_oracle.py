@@ -18,7 +18,7 @@ from service.sources.source import StorageAccess
 from tests.support import oracle
 from tests.support.histories import History, Layout, histories, layouts, write
 
-SLOW_DISKS = settings(deadline=None, suppress_health_check=list(HealthCheck))
+SLOW_DISKS = settings(suppress_health_check=list(HealthCheck))
 
 
 def evaluated(history: History, layout: Layout, threads: int = 2) -> MonthEvaluation:

@@ -88,7 +88,7 @@ def test_every_answer_is_as_announced(known: Known, mode: GenerationMode) -> Non
         except Unsatisfiable:
             continue  # nothing can be wrong about a request without parameters
 
-        @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck))
         @given(case=cases, is_known=st.booleans(), accept=st.sampled_from(["*/*", "text/csv"]))
         def answered_as_announced(case: Case[Any], is_known: bool, accept: str) -> None:  # noqa: FBT001
             if is_known and mode is GenerationMode.POSITIVE:

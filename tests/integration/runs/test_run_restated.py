@@ -20,7 +20,7 @@ async def test_five_changes_among_a_thousand_have_five_effects(house: House) -> 
     """One new, one taken back, one gone though sent, one of another ARR, one of another duration: no more."""
     rows = [*accounts(999), account("nowhere", account_region="LATAM")]
     source = house.source(rows)
-    async with house.open() as desk:
+    async with house.open(delivery_deadline_s=100_000) as desk:
         first = await desk.run(source)
         assert (first.counts.alerts_sent, first.counts.unknown_region) == (999, 1)
         rows[3] |= {"status": "Healthy"}

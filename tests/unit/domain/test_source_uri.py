@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.errors import BadSourceUriError
@@ -132,7 +132,6 @@ def test_credentials_in_a_uri_are_refused_and_never_repeated(text: str) -> None:
     assert SECRET.lower() not in refusal.value.detail.lower()
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([*"?&#;=/a_-", "sig", "SV", "token", "api_key", "xsig"]), max_size=14).map(
         "".join
@@ -153,7 +152,6 @@ def _refusal(text: str) -> str:
     return ""
 
 
-@settings(deadline=None)
 @given(
     st.text(max_size=60)
     | st.builds(

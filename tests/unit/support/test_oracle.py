@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.account_risk.account_at_risk import Criteria
@@ -189,7 +189,6 @@ def test_order_changes_nothing(history: History, random: Any) -> None:
     assert _answer(history.rows, history.criteria) == _answer(shuffled, history.criteria)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_a_layout_keeps_the_rows(data: st.DataObject) -> None:
     """Whatever the layout, the files hold exactly the history's rows."""

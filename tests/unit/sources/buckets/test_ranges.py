@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.sources.buckets.object_reader import ObjectReader
@@ -18,7 +18,6 @@ KIB, MIB = 1024, 1024 * 1024
 RANGES = st.lists(st.tuples(st.integers(0, 40 * MIB), st.integers(0, 12 * MIB)), max_size=12)
 
 
-@settings(deadline=None)
 @given(RANGES)
 def test_parts_cover_what_is_wanted_and_little_else(ranges: list[tuple[int, int]]) -> None:
     """All that is wanted lies in disjoint parts of bounded size, in order, with at most 5 % in vain."""
@@ -74,7 +73,6 @@ CONTENT = random.Random(1).randbytes(300 * KIB)  # noqa: S311 - any bytes do
 SPANS = st.lists(st.tuples(st.integers(0, 300 * KIB), st.integers(0, 80 * KIB)), max_size=6)
 
 
-@settings(deadline=None)
 @given(SPANS, SPANS, SPANS)
 def test_any_reads_give_the_right_bytes(
     first: list[tuple[int, int]], then: list[tuple[int, int]], reads: list[tuple[int, int]]
