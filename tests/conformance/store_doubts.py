@@ -7,7 +7,8 @@ from hypothesis.stateful import invariant, precondition, rule
 from service.domain.delivery_status import Outcome, SettleAs
 from service.domain.errors import NotInDoubtError
 from tests.conformance.store_model import StoreModel, choices
-from tests.support.given import NOW, an_alert
+from tests.support.alerts import an_alert
+from tests.support.given import NOW
 
 
 class Doubts(StoreModel):

@@ -11,7 +11,8 @@ from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reaso
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.domain.run import Action
 from service.store.outbox.send import OutboxEntry
-from tests.support.given import LEASE_S, NOW, RESTATABLE, Given, an_alert, routed, the_answer
+from tests.support.alerts import an_alert
+from tests.support.given import LEASE_S, NOW, RESTATABLE, Given, routed, the_answer
 
 LATER = NOW + timedelta(hours=3)
 A = an_alert("a").alert_id

@@ -9,7 +9,8 @@ from service.domain.errors import BadCursorError
 from service.domain.month import Month
 from service.domain.run import RunStatus
 from service.store.store import Store
-from tests.support.given import LEASE_S, MONTH, NOW, Given, an_alert, routed, the_answer
+from tests.support.alerts import MONTH, an_alert
+from tests.support.given import LEASE_S, NOW, Given, routed, the_answer
 
 
 async def _all_runs(given: Given, *, limit: int) -> list[str]:

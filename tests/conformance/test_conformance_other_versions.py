@@ -10,7 +10,8 @@ from service.api.schemas.evaluation import LedgerOut
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.run import Action, RunStatus
 from service.store.store import Store
-from tests.support.given import MONTH, SOURCE, Given, an_evaluation, routed, scope_of
+from tests.support.alerts import MONTH
+from tests.support.given import SOURCE, Given, an_evaluation, routed, scope_of
 
 NEWER: Final = "newer"
 SAMPLE: Final = {"reason": NEWER, "file": "f", "account_id": None, "month": None}

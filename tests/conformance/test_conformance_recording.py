@@ -10,18 +10,8 @@ from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reaso
 from service.domain.errors import DatabaseUnusableError
 from service.domain.month import Month
 from service.domain.run import Action, RunError
-from tests.support.given import (
-    MONTH,
-    NOW,
-    RESTATABLE,
-    SOURCE,
-    Given,
-    an_alert,
-    an_evaluation,
-    routed,
-    scope_of,
-    the_answer,
-)
+from tests.support.alerts import MONTH, an_alert
+from tests.support.given import NOW, RESTATABLE, SOURCE, Given, an_evaluation, routed, scope_of, the_answer
 
 LARGEST = 2**63 - 1
 

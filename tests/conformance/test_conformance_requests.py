@@ -12,7 +12,8 @@ from service.domain.source_uri import SourceUri
 from service.store.runs.idempotency import RequestedBeforeError, RunEnd
 from service.store.runs.state import Lease
 from service.store.store import Store
-from tests.support.given import LEASE_S, MONTH, NOW, Given, routed, scope_of
+from tests.support.alerts import MONTH
+from tests.support.given import LEASE_S, NOW, Given, routed, scope_of
 
 REQUEST = month_request(SourceUri.parse("file:///january.parquet"), MONTH, idempotency_key="monday's run")
 DAY_S = 24 * 3600

@@ -7,17 +7,8 @@ from service.domain.delivery_status import AmbiguousSends, DeliveryStatus
 from service.domain.errors import BadCursorError, RunNotFoundError
 from service.domain.month import Month
 from service.store.store import Store
-from tests.support.given import (
-    MONTH,
-    RESTATABLE,
-    SOURCE,
-    Given,
-    an_alert,
-    an_evaluation,
-    routed,
-    scope_of,
-    the_answer,
-)
+from tests.support.alerts import MONTH, an_alert
+from tests.support.given import RESTATABLE, SOURCE, Given, an_evaluation, routed, scope_of, the_answer
 
 OTHER = "s3://bucket/emea.parquet"
 
@@ -106,16 +97,16 @@ async def test_what_was_sent_otherwise_is_restated(given: Given) -> None:
         outcomes = await given.outcomes(run_id)
         assert {name: item.restated for name, item in outcomes.items()} == {
             "same": None,
-            "poorer": {"arr": (50_000, 1)},
+            "poorer": {"arr": (10_211, 1)},
             "longer": {"duration_months": (3, 4)},
-            "unknown": {"arr": (50_000, None), "duration_months": (3, 1)},
+            "unknown": {"arr": (10_211, None), "duration_months": (3, 1)},
         }
         assert [item.alert.subject for item in run.sample_restated] == ["poorer", "longer", "unknown"]
     page = await given.store.history.list_alerts("r3", limit=2, restated=True)
     rest = await given.store.history.list_alerts("r3", limit=2, restated=True, cursor=page.next_cursor)
     assert [item.alert.subject for item in page.items] == ["poorer", "longer"]
     assert ([item.alert.subject for item in rest.items], rest.next_cursor) == (["unknown"], None)
-    assert (await given.row_of("poorer"))["facts"]["arr"] == 50_000
+    assert (await given.row_of("poorer"))["facts"]["arr"] == 10_211
 
 
 async def test_what_was_or_may_have_been_sent_shows_where_to(given: Given) -> None:

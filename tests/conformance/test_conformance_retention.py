@@ -9,7 +9,8 @@ from service.domain.run import Action, RunError
 from service.domain.tenant import DEFAULT_TENANT
 from service.store import retention
 from service.store.store import Store
-from tests.support.given import MONTH, NOW, Given, routed, scope_of, the_answer
+from tests.support.alerts import MONTH
+from tests.support.given import NOW, Given, routed, scope_of, the_answer
 
 LONG_AFTER = NOW + timedelta(days=1)
 """Everything here is older than this."""

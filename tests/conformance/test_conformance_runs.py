@@ -15,17 +15,8 @@ from service.domain.run import RunError, RunStatus
 from service.store.runs.rescue import RescuedRun
 from service.store.runs.state import Lease
 from service.store.store import Store
-from tests.support.given import (
-    LEASE_S,
-    MONTH,
-    NOW,
-    RESTATABLE,
-    Given,
-    an_evaluation,
-    routed,
-    scope_of,
-    the_answer,
-)
+from tests.support.alerts import MONTH
+from tests.support.given import LEASE_S, NOW, RESTATABLE, Given, an_evaluation, routed, scope_of, the_answer
 
 
 async def test_a_run_that_has_begun_is_running(given: Given) -> None:

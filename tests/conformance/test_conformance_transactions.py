@@ -12,8 +12,9 @@ from service.domain.errors import DatabaseUnusableError
 from service.store.database import database
 from service.store.database.failures import DatabaseBusyError
 from service.store.store import Store, open_store
+from tests.support.alerts import MONTH, an_alert
 from tests.support.databases import Backend
-from tests.support.given import LEASE_S, MONTH, NOW, Given, an_alert, routed, scope_of
+from tests.support.given import LEASE_S, NOW, Given, routed, scope_of
 
 PROBE = "INSERT INTO health_probe (id, ballast) VALUES (:id, '')"
 

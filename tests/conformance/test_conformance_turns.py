@@ -13,7 +13,8 @@ from service.store.outbox.lane_turns import SharedLane
 from service.store.outbox.send import Claimed, OutboxEntry, Settlement
 from service.store.runs.state import Lease
 from service.store.store import Store, open_store
-from tests.support.given import LEASE_S, MONTH, NOW, Given, routed, the_answer
+from tests.support.alerts import MONTH
+from tests.support.given import LEASE_S, NOW, Given, routed, the_answer
 
 HOUR = 3600.0
 AMER = SharedLane(key="a" * 64, interval=HOUR)

@@ -15,8 +15,9 @@ from service.store.schema import copying
 from service.store.schema import tables as schema
 from service.store.schema.copying import copy_ledger
 from service.store.store import open_store
+from tests.support.alerts import MONTH
 from tests.support.databases import Backend
-from tests.support.given import MONTH, NOW, Given, routed, scope_of
+from tests.support.given import NOW, Given, routed, scope_of
 
 SOURCES: Final = ("sqlite", "postgresql")
 FIRST_MOMENT: Final = datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC)

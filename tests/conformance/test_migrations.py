@@ -23,8 +23,9 @@ from service.domain.tenant import DEFAULT_TENANT
 from service.store.schema import migrations
 from service.store.schema import tables as schema
 from service.store.store import open_store
+from tests.support.alerts import MONTH, an_alert
 from tests.support.databases import Backend
-from tests.support.given import MONTH, NOW, Given, an_alert, routed, scope_of
+from tests.support.given import NOW, Given, routed, scope_of
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -310,7 +311,7 @@ async def test_an_upgraded_ledger_is_worked_on_and_nothing_is_sent_twice(old_url
             Action.HOLD,
             Action.SEND,
         ]
-        assert decisions[0].restated == {"arr": (FACTS["arr"], 50_000)}
+        assert decisions[0].restated == {"arr": (FACTS["arr"], 10_211)}
         assert [entry.subject for entry in await given.pending(lease)] == ["b", "d"]
         await given.all_sent(lease)
         await given.finished("r3", alerts=len(accounts))

@@ -27,17 +27,8 @@ from service.store.store import open_store
 from tests.conformance.store_doubts import Doubts
 from tests.conformance.store_lives import RunLives
 from tests.conformance.store_model import Row, Run, choices
-from tests.support.given import (
-    CHANNELS,
-    MONTH,
-    NOW,
-    RESTATABLE,
-    Given,
-    an_alert,
-    routed,
-    scope_of,
-    the_answer,
-)
+from tests.support.alerts import MONTH, an_alert
+from tests.support.given import CHANNELS, NOW, RESTATABLE, Given, routed, scope_of, the_answer
 
 ACCOUNTS: Final = "abc"
 Evaluation = dict[str, tuple[str | None, int, int]]

@@ -14,10 +14,10 @@ MONTH = Month.parse("2026-01-01")
 BASE_URL = "https://app.yourcompany.com/accounts"
 
 
-def made_alert(**changes: Any) -> AccountAtRisk:
-    """Return an ordinary alert, as `changes` have it."""
+def an_alert(account_id: str = "a00636", **changes: Any) -> AccountAtRisk:
+    """Return an ordinary alert of an account, as `changes` have it."""
     ordinary: dict[str, Any] = {
-        "account_id": "a00636",
+        "account_id": account_id,
         "account_name": "Amber Analytics",
         "account_region": "AMER",
         "month": MONTH,
@@ -53,7 +53,7 @@ def any_text(*, min_size: int = 0) -> st.SearchStrategy[str]:
 def any_alert() -> st.SearchStrategy[AccountAtRisk]:
     """Draw alerts whose every fact is arbitrary."""
     return st.builds(
-        made_alert,
+        an_alert,
         account_id=any_text(min_size=1),
         account_name=any_text(),
         account_region=st.none() | any_text(),

@@ -1,7 +1,7 @@
 """What the conformance tests say again and again: a run, its alerts, and what became of them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,8 +22,8 @@ from service.store.outbox.send import OutboxEntry, Settlement
 from service.store.runs.state import Lease
 from service.store.schema.tables import outbox
 from service.store.store import Store
+from tests.support.alerts import MONTH, an_alert
 
-MONTH = Month.parse("2026-01-01")
 NOW = datetime(2026, 1, 5, 9, 30, 0, 123456, tzinfo=UTC)
 SOURCE = "file:///january.parquet"
 CHANNELS = ("amer", "emea")
@@ -35,23 +35,6 @@ RESTATABLE = RISK.restatable
 def scope_of(month: Month) -> str:
     """Return the scope that a run of a month takes the lease of."""
     return f"risk_alert:{month}"
-
-
-def an_alert(account_id: str, **facts: Any) -> AccountAtRisk:
-    """Return an alert of January 2026, unremarkable but for `facts`."""
-    plain = AccountAtRisk(
-        account_id=account_id,
-        account_name=f"Name of {account_id}",
-        account_region="AMER",
-        month=MONTH,
-        duration_months=3,
-        duration_is_minimum=False,
-        risk_start_month=MONTH.minus(2),
-        arr=50_000,
-        renewal_date=None,
-        account_owner=None,
-    )
-    return replace(plain, **facts)
 
 
 def routed(*alerts: AccountAtRisk | str, channel: str | None = "amer") -> list[RoutedAlert]:

@@ -21,7 +21,7 @@ from service.domain.delivery_status import Outcome
 from service.settings import Settings
 from service.telemetry.events import Events
 from service.wiring import support_notice
-from tests.support.alerts import MONTH, made_alert
+from tests.support.alerts import MONTH, an_alert
 from tests.support.clocks import ManualClock
 from tests.support.house import AMER, Desk, House, arrivals, warning_codes
 from tests.support.rows import account
@@ -112,8 +112,8 @@ async def test_a_notice_arrives_as_a_mail(postbox: Postbox) -> None:
     async with mail_server(postbox) as address:
         assert await tell(
             f"smtp://{address}",
-            made_alert(account_region="LATAM", account_name="株式会社 <!channel>\nBcc: x"),
-            made_alert(account_id="b", account_region=None, arr=None, account_owner=None),
+            an_alert(account_region="LATAM", account_name="株式会社 <!channel>\nBcc: x"),
+            an_alert(account_id="b", account_region=None, arr=None, account_owner=None),
         )
     (envelope,) = postbox.envelopes
     assert (envelope.mail_from, envelope.rcpt_tos) == ("risk-alerts@example.com", ["support@quadsci.ai"])
@@ -132,7 +132,7 @@ async def test_a_notice_arrives_as_a_mail(postbox: Postbox) -> None:
 
 async def test_a_long_list_arrives_whole(postbox: Postbox) -> None:
     """Two hundred accounts with long names in any script come through a mail server's limits on lines."""
-    alerts = [made_alert(account_id=f"a{number}", account_name="é." * 2_000) for number in range(201)]
+    alerts = [an_alert(account_id=f"a{number}", account_name="é." * 2_000) for number in range(201)]
     async with mail_server(postbox) as address:
         assert await tell(f"smtp://{address}", *alerts)
     (message,) = postbox.messages
@@ -145,7 +145,7 @@ async def test_the_log_names_the_mail_and_not_its_content(postbox: Postbox) -> N
     """One line: the run, how many accounts, and the Message-ID to look for."""
     async with mail_server(postbox) as address:
         with capture_logs() as events:
-            await tell(f"smtp://{address}", made_alert(account_name="C4nary Ltd"))
+            await tell(f"smtp://{address}", an_alert(account_name="C4nary Ltd"))
     assert events == [
         {
             "event": "notice_sent",
@@ -162,7 +162,7 @@ async def test_the_password_opens_the_mail_server(postbox: Postbox) -> None:
     """User and password of the URL, percent-encoded there, are what the server gets."""
     options = {"authenticator": postbox.login, "auth_required": True, "auth_require_tls": False}
     async with mail_server(postbox, **options) as address:
-        assert await tell(f"smtp://al%20ice:{ENCODED}@{address}", made_alert())
+        assert await tell(f"smtp://al%20ice:{ENCODED}@{address}", an_alert())
     assert postbox.logins == [b"al ice"]
     assert len(postbox.messages) == 1
 
@@ -173,7 +173,7 @@ async def test_a_wrong_password_fails_the_notice_only(postbox: Postbox) -> None:
     options = {"authenticator": postbox.login, "auth_required": True, "auth_require_tls": False}
     async with mail_server(postbox, **options) as address:
         with capture_logs() as events:
-            assert not await tell(f"smtp://mallory:{ENCODED}@{address}", made_alert())
+            assert not await tell(f"smtp://mallory:{ENCODED}@{address}", an_alert())
     assert postbox.messages == []
     assert [event["event"] for event in events] == ["notice_failed"]
     assert "s3cr3t" not in repr(events)
@@ -185,7 +185,7 @@ async def test_a_refused_mail_fails_the_notice_only(postbox: Postbox) -> None:
     postbox.refuses = True
     async with mail_server(postbox) as address:
         with capture_logs() as events:
-            assert not await tell(f"smtp://{address}", made_alert())
+            assert not await tell(f"smtp://{address}", an_alert())
     (event,) = events
     assert (event["event"], event["run_id"], event["accounts"]) == ("notice_failed", RUN_ID, 1)
     assert "s3cr3t" not in repr(event)
@@ -198,7 +198,7 @@ async def test_no_mail_server_fails_the_notice_only(scheme: str, host: str) -> N
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         free = taken.getsockname()[1]
     with capture_logs() as events:
-        assert not await tell(f"{scheme}://c4nary:c4nary@{host.format(free=free)}", made_alert())
+        assert not await tell(f"{scheme}://c4nary:c4nary@{host.format(free=free)}", an_alert())
     assert [event["event"] for event in events] == ["notice_failed"]
     assert "c4nary" not in repr(events)
 
@@ -216,7 +216,7 @@ async def test_a_mail_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPa
 
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with asyncio.timeout(10):
-        assert not await tell(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", made_alert())
+        assert not await tell(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", an_alert())
         await gone.wait()
     server.close()
     await server.wait_closed()

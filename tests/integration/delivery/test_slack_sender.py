@@ -10,11 +10,11 @@ from mock_slack.script import Step
 from service.delivery.send_result import InDoubt, RateLimited, Rejected, Retry, SendResult, Sent
 from service.delivery.slack import SlackSender
 from service.domain.delivery_status import Reason
-from tests.support.alerts import made_alert, rendered
+from tests.support.alerts import an_alert, rendered
 from tests.support.sending import new_sender
 
 CHANNEL = "amer-risk-alerts"
-PAYLOAD = orjson.dumps(rendered(made_alert(), details_base_url="https://app.example.com")).decode()
+PAYLOAD = orjson.dumps(rendered(an_alert(), details_base_url="https://app.example.com")).decode()
 BODILESS = {204, 205, 304}
 
 

@@ -13,18 +13,8 @@ from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, Sett
 from service.domain.month import Month
 from service.store.database.sqlite import SqliteDatabase
 from service.store.store import Store, open_store
-from tests.support.given import (
-    CHANNELS,
-    LEASE_S,
-    MONTH,
-    NOW,
-    SOURCE,
-    Given,
-    an_alert,
-    routed,
-    scope_of,
-    the_answer,
-)
+from tests.support.alerts import MONTH, an_alert
+from tests.support.given import CHANNELS, LEASE_S, NOW, SOURCE, Given, routed, scope_of, the_answer
 
 GROWING = {"outbox", "run_outcomes", "attempts", "run_withdrawals", "decisions"}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.account_risk.account_at_risk import AccountAtRisk
 from service.account_risk.risk_alert import arr_text, details_url, duration_text
 from service.domain.month import Month
-from tests.support.alerts import made_alert, rendered
+from tests.support.alerts import an_alert, rendered
 
 BASE = "https://app.yourcompany.com/accounts"
 
@@ -33,7 +33,7 @@ def lines_of(alert: AccountAtRisk, **options: Any) -> list[str]:
 
 def test_says_everything_about_an_ordinary_alert() -> None:
     """Title, region, duration, ARR, renewal date, owner and link stand in both forms, in this order."""
-    text, blocks = both_forms(made_alert())
+    text, blocks = both_forms(an_alert())
     facts = [
         "🚩 At Risk: Amber Analytics (a00636)",
         "Region: AMER",
@@ -48,14 +48,14 @@ def test_says_everything_about_an_ordinary_alert() -> None:
 
 def test_is_what_a_webhook_takes() -> None:
     """The payload is the fallback text and three blocks: a header, the facts, the link."""
-    payload = rendered(made_alert(), details_base_url=BASE)
+    payload = rendered(an_alert(), details_base_url=BASE)
     assert set(payload) == {"text", "blocks"}
     assert [block["type"] for block in payload["blocks"]] == ["header", "section", "section"]
 
 
 def test_carries_the_alert_it_is_about() -> None:
     """The first block is named after the alert, so that a message can be told apart wherever it is found."""
-    alert = made_alert()
+    alert = an_alert()
     first = rendered(alert, details_base_url=BASE)["blocks"][0]
     assert first["block_id"] == f"risk_alert.{alert.alert_id}"
 
@@ -79,7 +79,7 @@ def test_carries_the_alert_it_is_about() -> None:
 def test_says_for_how_long(changes: dict[str, Any], expected: str) -> None:
     """One month is singular, and a streak that reaches the edge of history says that it may be longer."""
     start = Month.parse(changes.pop("risk_start_month"))
-    alert = made_alert(risk_start_month=start, **changes)
+    alert = an_alert(risk_start_month=start, **changes)
     assert duration_text(alert) == expected
     assert f"At Risk for: {expected}" in lines_of(alert)
 
@@ -100,7 +100,7 @@ def test_says_for_how_long(changes: dict[str, Any], expected: str) -> None:
 )
 def test_says_the_arr(arr: int | None, expected: str) -> None:
     """ARR is whole dollars with thousands apart; null is Unknown and never zero."""
-    assert f"ARR: {expected}" in lines_of(made_alert(arr=arr))
+    assert f"ARR: {expected}" in lines_of(an_alert(arr=arr))
 
 
 @given(st.integers())
@@ -121,25 +121,25 @@ def test_the_arr_reads_back(arr: int) -> None:
 )
 def test_says_the_renewal_date(day: date | None, expected: str) -> None:
     """The renewal date is an ISO date, or Unknown."""
-    assert f"Renewal date: {expected}" in lines_of(made_alert(renewal_date=day))
+    assert f"Renewal date: {expected}" in lines_of(an_alert(renewal_date=day))
 
 
 @pytest.mark.parametrize("owner", [None, "", "  ", "\n", "\u202e"])
 def test_says_no_owner_where_there_is_none(owner: str | None) -> None:
     """A missing or blank owner leaves no line behind."""
-    assert not any(line.startswith("Owner") for line in lines_of(made_alert(account_owner=owner)))
+    assert not any(line.startswith("Owner") for line in lines_of(an_alert(account_owner=owner)))
 
 
 @pytest.mark.parametrize("region", [None, "", " "])
 def test_says_that_the_region_is_unknown(region: str | None) -> None:
     """A message that only a preview shows says Unknown where there is no region."""
-    assert "Region: Unknown" in lines_of(made_alert(account_region=region))
+    assert "Region: Unknown" in lines_of(an_alert(account_region=region))
 
 
 def test_one_webhook_names_the_channel() -> None:
     """When all channels share one webhook both forms say whose message it is; else neither does."""
-    assert "Channel: #emea-risk-alerts" in lines_of(made_alert(), named_channel="emea-risk-alerts")
-    assert not any("Channel" in line for line in lines_of(made_alert()))
+    assert "Channel: #emea-risk-alerts" in lines_of(an_alert(), named_channel="emea-risk-alerts")
+    assert not any("Channel" in line for line in lines_of(an_alert()))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_one_webhook_names_the_channel() -> None:
 )
 def test_links_to_the_account(account_id: str, encoded: str) -> None:
     """The id is percent-encoded whole, and both forms hold the link."""
-    text, blocks = both_forms(made_alert(account_id=account_id))
+    text, blocks = both_forms(an_alert(account_id=account_id))
     assert text.splitlines()[-1] == f"Details: {BASE}/{encoded}"
     assert blocks.splitlines()[-1] == f"<{BASE}/{encoded}|Account details>"
 
@@ -188,6 +188,6 @@ def test_a_trailing_slash_of_the_base_is_harmless(base: str) -> None:
 
 def test_a_base_with_a_query_is_escaped() -> None:
     """An `&` of the configured base is escaped like any other, as Slack demands in both forms."""
-    payload = rendered(made_alert(), details_base_url="https://app.example.com/?a=1&id=")
+    payload = rendered(an_alert(), details_base_url="https://app.example.com/?a=1&id=")
     assert payload["text"].endswith("Details: https://app.example.com/?a=1&amp;id=/a00636")
     assert payload["blocks"][2]["text"]["text"].startswith("<https://app.example.com/?a=1&amp;id=/a00636|")

@@ -13,7 +13,7 @@ from mock_slack.blocks import why_invalid
 from mock_slack.message import Message
 from service.account_risk.account_at_risk import AccountAtRisk
 from service.delivery.message import HEADER_LIMIT, VALUE_LIMIT
-from tests.support.alerts import any_alert, any_text, made_alert, rendered
+from tests.support.alerts import an_alert, any_alert, any_text, rendered
 
 BASE = "https://app.yourcompany.com/accounts"
 CHANNELS = st.none() | st.just("emea-risk-alerts") | any_text(min_size=1)
@@ -29,9 +29,9 @@ def shown(payload: dict[str, Any]) -> list[str]:
 
 
 @given(any_alert(), CHANNELS)
-@example(made_alert(account_name=LONG_NAME, account_id="x" * 65_536, account_owner="&" * 65_536), "c")
-@example(made_alert(account_name="&" * 65_536, account_id="<" * 61), None)
-@example(made_alert(account_id="/" * 65_536), None)
+@example(an_alert(account_name=LONG_NAME, account_id="x" * 65_536, account_owner="&" * 65_536), "c")
+@example(an_alert(account_name="&" * 65_536, account_id="<" * 61), None)
+@example(an_alert(account_id="/" * 65_536), None)
 def test_slack_takes_every_message(alert: AccountAtRisk, channel: str | None) -> None:
     """Whatever the source holds, the message keeps Slack's limits and rules."""
     payload = rendered(alert, details_base_url=BASE, named_channel=channel)
@@ -91,7 +91,7 @@ def test_every_value_stays_on_its_line(alert: AccountAtRisk, channel: str | None
 def test_shows_names_as_text(name: str, expected: str) -> None:
     """A name reads as it is, on one line, and is never obeyed: in the title, as region and as owner."""
     payload = rendered(
-        made_alert(account_name=name, account_region=name, account_owner=name), details_base_url=BASE
+        an_alert(account_name=name, account_region=name, account_owner=name), details_base_url=BASE
     )
     title, *facts = shown(payload)
     assert title == f"🚩 At Risk: {expected} (a00636)"
@@ -101,14 +101,14 @@ def test_shows_names_as_text(name: str, expected: str) -> None:
 
 def test_a_long_name_leaves_the_id_readable() -> None:
     """A 64 k-character name is cut to what fits the header, with the whole id after it."""
-    title = shown(rendered(made_alert(account_name="n" * 65_536), details_base_url=BASE))[0]
+    title = shown(rendered(an_alert(account_name="n" * 65_536), details_base_url=BASE))[0]
     assert re.fullmatch(r"🚩 At Risk: n+… \(a00636\)", title)
     assert len(title) == HEADER_LIMIT
 
 
 def test_a_long_id_leaves_the_name_readable() -> None:
     """A 64 k-character id is cut, and the name keeps its place."""
-    title = shown(rendered(made_alert(account_id="i" * 65_536), details_base_url=BASE))[0]
+    title = shown(rendered(an_alert(account_id="i" * 65_536), details_base_url=BASE))[0]
     assert re.fullmatch(r"🚩 At Risk: Amber Analytics \(i+…\)", title)
     assert len(title) == HEADER_LIMIT
 
@@ -116,9 +116,7 @@ def test_a_long_id_leaves_the_name_readable() -> None:
 @given(st.text("a&<", min_size=1, max_size=60), any_text())
 def test_an_id_of_ordinary_length_is_never_cut(account_id: str, name: str) -> None:
     """What a person searches for stands whole in the title, however long the name."""
-    title = shown(rendered(made_alert(account_id=account_id[:12], account_name=name), details_base_url=BASE))[
-        0
-    ]
+    title = shown(rendered(an_alert(account_id=account_id[:12], account_name=name), details_base_url=BASE))[0]
     assert title.endswith(f" ({html.escape(account_id[:12], quote=False)})")
 
 
@@ -126,7 +124,7 @@ def test_an_id_of_ordinary_length_is_never_cut(account_id: str, name: str) -> No
 def test_cuts_only_what_does_not_fit(owner: str) -> None:
     """A value is whole if it fits; else it is the longest beginning that does, and says that it was cut."""
     whole = html.escape(owner, quote=False)
-    lines = shown(rendered(made_alert(account_owner=f"o{owner}"), details_base_url=BASE))
+    lines = shown(rendered(an_alert(account_owner=f"o{owner}"), details_base_url=BASE))
     value = next(line for line in lines if line.startswith("Owner: ")).removeprefix("Owner: o")
     if len(whole) < VALUE_LIMIT:
         assert value == whole
@@ -138,7 +136,7 @@ def test_cuts_only_what_does_not_fit(owner: str) -> None:
 
 def test_a_link_that_would_not_fit_is_left_out() -> None:
     """A 64 k-character id gives no link rather than a broken one, and the message says so in both forms."""
-    payload = rendered(made_alert(account_id="é" * 65_536), details_base_url=BASE)
+    payload = rendered(an_alert(account_id="é" * 65_536), details_base_url=BASE)
     assert payload["text"].endswith("Details: the account id is too long for a link")
     assert payload["blocks"][2]["text"]["text"] == "Details: the account id is too long for a link"
 

@@ -8,7 +8,7 @@ from service.account_risk.account_at_risk import AccountAtRisk
 from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
 from service.delivery.routing import region_warnings, route
-from tests.support.alerts import any_alert, made_alert, rendered
+from tests.support.alerts import an_alert, any_alert, rendered
 
 BASE = "https://app.yourcompany.com/accounts"
 RISK = RiskAlert(details_base_url=BASE)
@@ -17,7 +17,7 @@ BY_CHANNEL = Channels(by_region=MAP, webhook_base_url="https://hooks.example.com
 SINGLE = Channels(by_region=MAP, webhook_url="https://hooks.example.com/s3cr3t")
 
 
-@given(st.lists(any_alert() | st.sampled_from([*MAP]).map(lambda it: made_alert(account_region=it))))
+@given(st.lists(any_alert() | st.sampled_from([*MAP]).map(lambda it: an_alert(account_region=it))))
 def test_every_alert_comes_out_in_order(alerts: list[AccountAtRisk]) -> None:
     """No alert is dropped, doubled or moved, and each has the channel of its region or none."""
     routed = list(route(alerts, BY_CHANNEL, RISK))
@@ -34,15 +34,15 @@ def test_the_payload_is_the_message_as_json(alert: AccountAtRisk) -> None:
 
 def test_messages_name_their_channel_where_one_webhook_serves_all() -> None:
     """With one webhook the message says whose it is; with one for each channel that would be noise."""
-    (named,) = route([made_alert()], SINGLE, RISK)
-    (plain,) = route([made_alert()], BY_CHANNEL, RISK)
+    (named,) = route([an_alert()], SINGLE, RISK)
+    (plain,) = route([an_alert()], BY_CHANNEL, RISK)
     assert "Channel: #amer-risk-alerts" in orjson.loads(named.payload)["text"]
     assert "Channel" not in plain.payload
 
 
 def test_an_alert_without_a_channel_still_has_its_message() -> None:
     """A preview shows the message of an alert that leads nowhere, and names no channel in it."""
-    (item,) = route([made_alert(account_region=None)], SINGLE, RISK)
+    (item,) = route([an_alert(account_region=None)], SINGLE, RISK)
     assert item.channel is None
     assert "Channel" not in item.payload
 
@@ -50,19 +50,19 @@ def test_an_alert_without_a_channel_still_has_its_message() -> None:
 def test_no_secret_is_in_a_message() -> None:
     """The webhook's URL never enters the payload, which is stored."""
     for channels in (BY_CHANNEL, SINGLE):
-        (item,) = route([made_alert()], channels, RISK)
+        (item,) = route([an_alert()], channels, RISK)
         assert "s3cr3t" not in repr(item)
 
 
 def test_near_misses_are_counted_in_one_warning() -> None:
     """Regions that only case or spaces keep from a channel are told together; others are not."""
     regions = ["AMER", "amer", " EMEA", "LATAM", None, "", "Apac "]
-    (warning,) = region_warnings([made_alert(account_region=region) for region in regions], BY_CHANNEL)
+    (warning,) = region_warnings([an_alert(account_region=region) for region in regions], BY_CHANNEL)
     assert (warning.code, warning.count) == ("near_miss_region", 3)
     assert "3" in warning.detail
 
 
 def test_exact_and_foreign_regions_give_no_warning() -> None:
     """Where every region has a channel, or is another altogether, there is nothing to warn of."""
-    alerts = [made_alert(account_region=region) for region in ("AMER", "LATAM", None)]
+    alerts = [an_alert(account_region=region) for region in ("AMER", "LATAM", None)]
     assert region_warnings(alerts, BY_CHANNEL) == ()

@@ -19,7 +19,7 @@ from service.delivery.support_notice import LISTED, SupportNotice
 from service.settings import Settings
 from service.telemetry.events import Events
 from service.wiring import support_notice
-from tests.support.alerts import MONTH, any_alert, any_text, made_alert
+from tests.support.alerts import MONTH, an_alert, any_alert, any_text
 from tests.support.clocks import START, ManualClock
 
 RUN_ID: Final = "20260201T090000Z-0a1b2c3d"
@@ -72,7 +72,7 @@ async def body_about(folder: Path, alerts: list[AccountAtRisk], **undelivered: i
 
 async def test_headers_say_what_and_whose(tmp_path: Path) -> None:
     """Sender, recipient, subject and date are those of the run, and the Message-ID is made of its id."""
-    await tell(notice_in(tmp_path), [made_alert(), made_alert(account_id="b")])
+    await tell(notice_in(tmp_path), [an_alert(), an_alert(account_id="b")])
     message = written(tmp_path)
     assert message["From"] == "risk-alerts@example.com"
     assert message["To"] == "support@quadsci.ai"
@@ -83,7 +83,7 @@ async def test_headers_say_what_and_whose(tmp_path: Path) -> None:
 
 async def test_the_body_says_run_month_and_count(tmp_path: Path) -> None:
     """The run to look up, the month it was for and how many accounts stand first."""
-    lines = await body_about(tmp_path, [made_alert(account_region="LATAM")])
+    lines = await body_about(tmp_path, [an_alert(account_region="LATAM")])
     assert f"Run:   {RUN_ID}" in lines
     assert "Month: 2026-01-01" in lines
     assert "Count: 1" in lines
@@ -94,9 +94,9 @@ async def test_each_account_has_its_line(tmp_path: Path) -> None:
     lines = await body_about(
         tmp_path,
         [
-            made_alert(account_region="LATAM"),
-            made_alert(account_id="b", account_region=None, arr=None, account_owner=None),
-            made_alert(account_id="c", account_region=" amer ", arr=-5),
+            an_alert(account_region="LATAM"),
+            an_alert(account_id="b", account_region=None, arr=None, account_owner=None),
+            an_alert(account_id="c", account_region=" amer ", arr=-5),
         ],
     )
     assert [line for line in lines if line.startswith("- ")] == [
@@ -112,7 +112,7 @@ async def test_each_account_has_its_line(tmp_path: Path) -> None:
 )
 async def test_the_region_is_shown_raw(tmp_path: Path, region: str | None, shown: str) -> None:
     """A null, a blank and a word can be told apart, and a stray character can be seen."""
-    lines = await body_about(tmp_path, [made_alert(account_region=region)])
+    lines = await body_about(tmp_path, [an_alert(account_region=region)])
     assert any(f"| region {shown} |" in line for line in lines)
 
 
@@ -120,7 +120,7 @@ async def test_the_region_is_shown_raw(tmp_path: Path, region: str | None, shown
 async def test_two_hundred_are_listed_and_the_rest_counted(tmp_path: Path, count: int, rest: int) -> None:
     """A broken region map does not become a mail of megabytes."""
     assert LISTED == 200
-    lines = await body_about(tmp_path, [made_alert(account_id=f"a{number}") for number in range(count)])
+    lines = await body_about(tmp_path, [an_alert(account_id=f"a{number}") for number in range(count)])
     listed = [line.split()[1] for line in lines if line.startswith("- ")]
     assert listed == [f"a{number}" for number in range(count - rest)]
     assert f"Count: {count}" in lines
@@ -129,13 +129,13 @@ async def test_two_hundred_are_listed_and_the_rest_counted(tmp_path: Path, count
 
 async def test_what_has_not_gone_out_is_counted(tmp_path: Path) -> None:
     """Alerts of any month that are still undelivered stand at the end."""
-    lines = await body_about(tmp_path, [made_alert()], unknown=2, failed=7, pending=1)
+    lines = await body_about(tmp_path, [an_alert()], unknown=2, failed=7, pending=1)
     assert lines[-1] == "Alerts of all months that have not gone out: 7 failed, 1 pending, 2 unknown."
 
 
 async def test_nothing_is_said_of_what_is_not_there(tmp_path: Path) -> None:
     """Without undelivered alerts there is no line about them."""
-    lines = await body_about(tmp_path, [made_alert()])
+    lines = await body_about(tmp_path, [an_alert()])
     assert not any("not gone out" in line for line in lines)
 
 
@@ -159,7 +159,7 @@ def test_nothing_from_data_leaves_its_line(alerts: list[AccountAtRisk]) -> None:
 @given(any_text(min_size=1))
 def test_an_account_cannot_address_anybody(name: str) -> None:
     """A name that looks like headers stays in the body."""
-    alert = made_alert(account_name=f"x\r\nBcc: all@example.com\r\n\r\n{name}", account_id=f"\nTo: {name}")
+    alert = an_alert(account_name=f"x\r\nBcc: all@example.com\r\n\r\n{name}", account_id=f"\nTo: {name}")
     message = notice_in(Path("nowhere"))._message(RUN_ID, str(MONTH), [alert], RISK, {})
     assert message["Bcc"] is None
     assert message.get_all("To") == ["support@quadsci.ai"]
@@ -168,7 +168,7 @@ def test_an_account_cannot_address_anybody(name: str) -> None:
 async def test_without_a_mail_server_it_is_a_file_and_a_log_line(tmp_path: Path) -> None:
     """The log says where the file is and how many accounts are in it; the body stays out of the log."""
     with capture_logs() as events:
-        assert await tell(notice_in(tmp_path / "new" / "folder"), [made_alert(account_name="C4nary Ltd")])
+        assert await tell(notice_in(tmp_path / "new" / "folder"), [an_alert(account_name="C4nary Ltd")])
     (event,) = events
     assert event == {
         "event": "notice_written",
@@ -182,8 +182,8 @@ async def test_without_a_mail_server_it_is_a_file_and_a_log_line(tmp_path: Path)
 
 async def test_the_same_run_writes_one_notice(tmp_path: Path) -> None:
     """A notice that is told twice is one file with one Message-ID."""
-    await tell(notice_in(tmp_path), [made_alert()])
-    await tell(notice_in(tmp_path), [made_alert()])
+    await tell(notice_in(tmp_path), [an_alert()])
+    await tell(notice_in(tmp_path), [an_alert()])
     assert written(tmp_path)["Message-ID"] == f"<{RUN_ID}.unknown-region@risk-alerts>"
 
 
@@ -196,8 +196,8 @@ async def test_notices_are_their_owners(tmp_path: Path) -> None:
     older.chmod(0o644)
     before = os.umask(0o022)
     try:
-        assert await tell(notice_in(folder), [made_alert()])
-        assert await tell(notice_in(tmp_path / "made"), [made_alert()])
+        assert await tell(notice_in(folder), [an_alert()])
+        assert await tell(notice_in(tmp_path / "made"), [an_alert()])
     finally:
         os.umask(before)
     made = [folder, *folder.iterdir(), tmp_path / "made", *(tmp_path / "made").iterdir()]
@@ -209,7 +209,7 @@ async def test_a_folder_that_cannot_be_written_fails_the_notice_only(tmp_path: P
     """The run goes on, and the log says that support was not told, and why in one word."""
     (tmp_path / "file").write_text("", encoding="utf-8")
     with capture_logs() as events:
-        assert not await tell(notice_in(tmp_path / "file" / "folder"), [made_alert(account_name="C4nary")])
+        assert not await tell(notice_in(tmp_path / "file" / "folder"), [an_alert(account_name="C4nary")])
     (event,) = events
     assert (event["event"], event["log_level"], event["error"]) == (
         *("notice_failed", "error", "NotADirectoryError"),
@@ -222,7 +222,7 @@ async def test_a_folder_that_cannot_be_written_fails_the_notice_only(tmp_path: P
 async def test_an_address_cannot_smuggle_headers(tmp_path: Path, field: str, address: str) -> None:
     """A configured address with a line break is refused, and the run does not fail over it."""
     with capture_logs() as events:
-        assert not await tell(notice_in(tmp_path, **{field: address}), [made_alert()])
+        assert not await tell(notice_in(tmp_path, **{field: address}), [an_alert()])
     assert [event["event"] for event in events] == ["notice_failed"]
     assert nothing_in(tmp_path)
 

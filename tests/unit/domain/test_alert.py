@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from service.account_risk.account_at_risk import Criteria
 from service.domain.month import Month
-from tests.support.alerts import MONTH, any_alert, any_text, made_alert
+from tests.support.alerts import MONTH, an_alert, any_alert, any_text
 
 
 @given(any_text(min_size=1), any_alert())
 def test_identity_is_account_and_month(account_id: str, other: object) -> None:
     """Whatever else is known of an account, its alert keeps its id; the id is 32 hex digits."""
-    one = made_alert(account_id=account_id)
-    two = made_alert(account_id=account_id, account_name=str(other), account_region=None, arr=None)
+    one = an_alert(account_id=account_id)
+    two = an_alert(account_id=account_id, account_name=str(other), account_region=None, arr=None)
     assert one.alert_id == two.alert_id
     assert re.fullmatch(r"[0-9a-f]{32}", one.alert_id)
 
@@ -28,13 +28,13 @@ def test_another_account_or_month_is_another_alert(first: tuple[str, int], data:
         | st.tuples(any_text(min_size=1), st.just(first[1]))
         | st.just((first[0] + "\x1f2026-01-01", first[1]))
     )
-    ids = {made_alert(account_id=name, month=Month(index)).alert_id for name, index in (first, second)}
+    ids = {an_alert(account_id=name, month=Month(index)).alert_id for name, index in (first, second)}
     assert len(ids) == len({first, second})
 
 
 def test_identity_never_changes_between_versions() -> None:
     """The id is stored and compared over years, so it is pinned here."""
-    assert made_alert(account_id="a00636", month=MONTH).alert_id == "6fff5257d9a7ec3cdae0e5e0d41dd842"
+    assert an_alert(account_id="a00636", month=MONTH).alert_id == "6fff5257d9a7ec3cdae0e5e0d41dd842"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from service.domain.delivery_status import (
 )
 from service.domain.replay import Standing, decide_action
 from service.domain.run import Action
-from tests.support.alerts import made_alert
+from tests.support.alerts import an_alert
 
 DRAWING = Path(__file__).parents[3] / "docs" / "architecture.md"
 
@@ -112,7 +112,7 @@ def test_the_settle_leads_where_the_table_says() -> None:
 def test_what_is_sent_again_may_become_pending(policy: delivery.AmbiguousSends) -> None:
     """Wherever a run decides to send, the table allows the way to `pending`."""
     for status in DeliveryStatus:
-        alert = made_alert()
+        alert = an_alert()
         standing = Standing(
             status=status,
             reason=None,

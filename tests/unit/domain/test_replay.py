@@ -9,7 +9,7 @@ from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
 from service.domain.replay import Decision, Standing, decide_action, decide_replay
 from service.domain.run import Action, Restatement
-from tests.support.alerts import made_alert
+from tests.support.alerts import an_alert
 from tests.support.given import RESTATABLE
 
 CHANNEL: Final = "amer-risk-alerts"
@@ -17,7 +17,7 @@ HOLD, RESEND = AmbiguousSends.HOLD, AmbiguousSends.RESEND
 EARLIER: Final = "where-it-went"
 SEND: Final = Decision(action=Action.SEND, channel=CHANNEL)
 NOWHERE: Final = Decision(action=Action.FAIL, channel=None, reason=Reason.UNKNOWN_REGION)
-ALERT: Final = made_alert()
+ALERT: Final = an_alert()
 
 
 def standing(
@@ -130,9 +130,9 @@ def test_what_was_sent_otherwise_is_restated(earlier: dict[str, Any], restated: 
 def test_an_arr_that_became_unknown_is_restated() -> None:
     """Unknown is a value of its own: to lose the amount is a change, to stay without one is none."""
     sent = standing(DeliveryStatus.SENT, arr=5)
-    assert decided(sent, made_alert(arr=None), CHANNEL, HOLD).restated == {"arr": (5, None)}
+    assert decided(sent, an_alert(arr=None), CHANNEL, HOLD).restated == {"arr": (5, None)}
     sent = standing(DeliveryStatus.SENT, arr=None)
-    assert decided(sent, made_alert(arr=None), CHANNEL, HOLD).restated is None
+    assert decided(sent, an_alert(arr=None), CHANNEL, HOLD).restated is None
 
 
 def test_what_the_same_source_no_longer_has_is_withdrawn() -> None:
@@ -147,7 +147,7 @@ def test_what_the_same_source_no_longer_has_is_withdrawn() -> None:
 
 def test_a_replay_counts_what_is_restated() -> None:
     """Each alert that was sent otherwise counts once, however much of it has changed."""
-    alerts = [made_alert(account_id=name) for name in "abc"]
+    alerts = [an_alert(account_id=name) for name in "abc"]
     pasts = (
         standing(DeliveryStatus.SENT, arr=1, duration_months=1),
         standing(DeliveryStatus.SENT),

@@ -13,13 +13,18 @@ from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
 from service.domain.evaluation import RunWarning
 from service.runs.plan_digest import plan_digest
-from tests.support.given import MONTH, an_alert, an_evaluation
+from tests.support.alerts import MONTH, an_alert
+from tests.support.given import an_evaluation
 
 BASE_URL = "https://app.example.com/accounts"
 CHANNELS = Channels(
     by_region={"AMER": "amer", "EMEA": "emea"}, webhook_base_url="https://hooks.example.com/a"
 )
-ALERTS = (an_alert("a"), an_alert("b", account_region=None, arr=None), an_alert("c", account_region="EMEA"))
+ALERTS = (
+    an_alert("a", account_owner=None),
+    an_alert("b", account_region=None, arr=None),
+    an_alert("c", account_region="EMEA"),
+)
 EVALUATION = replace(
     an_evaluation(3), alerts=ALERTS, source_versions=(("/data/a.parquet", "1"), ("/data/b.parquet", "2"))
 )

@@ -6,18 +6,17 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import structlog
 
-from service.account_risk.account_at_risk import AccountAtRisk
-from service.account_risk.row_ledger import InvalidRow, MonthlyRows
+from service.account_risk.row_ledger import InvalidRow
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.evaluation import RunWarning
 from service.domain.ledger import Ledger
-from service.domain.month import Month
 from service.domain.run import RunCounts, RunError, RunRecord, RunStatus
 from service.telemetry.events import (
     AlertRetried,
@@ -37,12 +36,13 @@ from service.telemetry.events import (
 )
 from service.telemetry.logs import configure_logging, trace_fields
 from service.telemetry.redaction import Redactor
+from tests.support.alerts import MONTH, an_alert
+from tests.support.given import an_evaluation
 
 Lines = Callable[[], list[dict[str, Any]]]
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
-MONTH = Month.parse("2026-01-01")
 
 
 @pytest.fixture(autouse=True)
@@ -68,20 +68,7 @@ def lines(stream: io.StringIO) -> Lines:
     return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def _alert(**changes: Any) -> AccountAtRisk:
-    facts: dict[str, Any] = {
-        "account_id": "a1",
-        "account_name": "A secret name",
-        "account_region": "AMER",
-        "month": MONTH,
-        "duration_months": 1,
-        "duration_is_minimum": False,
-        "risk_start_month": MONTH,
-        "arr": 1,
-        "renewal_date": None,
-        "account_owner": "somebody@example.com",
-    }
-    return AccountAtRisk(**facts | changes)
+ALERT = an_alert(account_name="A secret name", account_owner="somebody@example.com")
 
 
 def _fail(text: str) -> None:
@@ -94,8 +81,8 @@ def _settled(outcome: Outcome, reason: Reason | None = None) -> AlertSettled:
     return AlertSettled(
         run_id="r1",
         alert_type="risk_alert",
-        subject=_alert().account_id,
-        alert_id=_alert().alert_id,
+        subject=ALERT.account_id,
+        alert_id=ALERT.alert_id,
         channel="amer",
         outcome=outcome,
         reason=reason,
@@ -119,18 +106,7 @@ def _record(status: RunStatus = RunStatus.SUCCEEDED, **changes: Any) -> RunRecor
         "error": None,
         "counts": RunCounts(alerts=1, alerts_sent=1),
         "ledger": Ledger(
-            rows=MonthlyRows(
-                rows_in_source=2,
-                outside_window=0,
-                rows_scanned=2,
-                invalid={InvalidRow.MONTH_NULL: 1},
-                duplicates=0,
-                account_months=1,
-                at_risk=1,
-                below_threshold=0,
-                unknown_arr=0,
-                alerts=1,
-            ).values(),
+            rows=replace(an_evaluation(1).rows, invalid={InvalidRow.MONTH_NULL: 1}).values(),
             outcomes={Outcome.SENT: 1},
         ),
     }
@@ -145,8 +121,8 @@ def test_a_line_has_the_shape_that_cloud_logging_reads(lines: Lines) -> None:
     assert (line["severity"], line["message"]) == ("INFO", "alert_settled")
     assert line["time"].endswith("Z")
     assert datetime.fromisoformat(line["time"]).utcoffset() == timedelta(0)
-    assert (line["run_id"], line["account_id"], line["outcome"]) == ("r1", "a1", "sent")
-    assert line["alert_id"] == _alert().alert_id
+    assert (line["run_id"], line["account_id"], line["outcome"]) == ("r1", ALERT.account_id, "sent")
+    assert line["alert_id"] == ALERT.alert_id
 
 
 def test_an_alert_s_line_holds_nobody_s_name(stream: io.StringIO, lines: Lines) -> None:
@@ -210,7 +186,7 @@ def test_every_event_is_one_line(lines: Lines) -> None:
             run_id="r1",
             alert_type="risk_alert",
             subject="a1",
-            alert_id=_alert().alert_id,
+            alert_id=ALERT.alert_id,
             channel="a",
             reason=None,
             http_status=None,
