@@ -20,9 +20,7 @@ A = an_alert("a").alert_id
 
 async def _in_doubt(given: Given, *names: str, run_id: str = "r1") -> list[OutboxEntry]:
     """Let a run leave accounts behind in doubt."""
-    lease = await given.a_lease(run_id)
-    await given.recorded(lease, routed(*names))
-    entries = await given.pending(lease)
+    lease, entries = await given.a_recorded(run_id, routed(*names))
     await given.claimed(lease, entries)
     answers = [the_answer(entry, DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST) for entry in entries]
     await given.settled(lease, *answers)
@@ -50,9 +48,7 @@ async def test_a_person_says_that_slack_has_it(given: Given) -> None:
 
 async def test_the_run_whose_doubt_it_was_does_not_send_it_again(given: Given) -> None:
     """Also when it is resumed: its route and facts are the old ones, and the next run has the new."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a", "b"))
-    (entry, other) = await given.pending(lease)
+    lease, (entry, other) = await given.a_recorded("r1", routed("a", "b"))
     await given.claimed(lease, [entry])
     await given.settled(lease, the_answer(entry, DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST))
     await _settle(given, SettleAs.RESEND, entry.alert_id)
@@ -64,8 +60,7 @@ async def test_the_run_whose_doubt_it_was_does_not_send_it_again(given: Given) -
     await given.all_sent(resumed.lease)
     await given.finished("r1", alerts=2)
     assert (await given.store.history.get_run("r1")).counts.unsent == 1
-    again = await given.a_lease("r2")
-    await given.recorded(again, routed("a", "b"))
+    again, _ = await given.a_recorded("r2", routed("a", "b"))
     assert [item.alert_id for item in await given.pending(again)] == [entry.alert_id]
 
 
@@ -134,8 +129,7 @@ async def test_a_decision_about_an_earlier_claim_does_not_stand_for_a_later_one(
     """Once it was claimed again the old word is no answer."""
     await _in_doubt(given, "a")
     await _settle(given, SettleAs.RESEND)
-    lease = await given.a_lease("r2")
-    await given.recorded(lease, routed("a"))
+    lease, _ = await given.a_recorded("r2", routed("a"))
     await given.all_sent(lease)
     with pytest.raises(NotInDoubtError, match="it is sent"):
         await _settle(given, SettleAs.RESEND)
@@ -144,9 +138,9 @@ async def test_a_decision_about_an_earlier_claim_does_not_stand_for_a_later_one(
 @pytest.mark.parametrize("settle_as", SettleAs)
 async def test_only_doubts_can_be_settled(given: Given, settle_as: SettleAs) -> None:
     """Whatever is not `unknown` stays what it is, `sending` above all: its answer is on the way."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("failed", "sent", "sending", "pending"))
-    failed, sent, sending, _ = await given.pending(lease)
+    lease, (failed, sent, sending, _) = await given.a_recorded(
+        "r1", routed("failed", "sent", "sending", "pending")
+    )
     await given.claimed(lease, [failed, sent, sending])
     await given.settled(
         lease, the_answer(failed, DeliveryStatus.FAILED, reason=Reason.GONE), the_answer(sent)
@@ -172,9 +166,7 @@ async def test_all_doubts_of_a_run_are_settled_at_once(given: Given) -> None:
     """What it reports in doubt and still is, whoever left it so; nothing else, and once."""
     await _in_doubt(given, "a", "b", "c")
     await _settle(given, SettleAs.SENT, an_alert("b").alert_id)
-    lease = await given.a_lease("r2")
-    await given.recorded(lease, routed("d", "c", "a"))
-    (entry,) = await given.pending(lease)
+    lease, (entry,) = await given.a_recorded("r2", routed("d", "c", "a"))
     await given.claimed(lease, [entry])
 
     async def settled(run_id: str) -> list[str]:
@@ -192,9 +184,7 @@ async def test_all_doubts_of_a_run_are_settled_at_once(given: Given) -> None:
 
 async def test_a_doubt_of_a_run_at_work_is_settled_too(given: Given) -> None:
     """Its answer was lost a moment ago; the run then reports what was decided."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
-    (entry,) = await given.pending(lease)
+    lease, (entry,) = await given.a_recorded("r1", routed("a"))
     await given.claimed(lease, [entry])
     await given.settled(lease, the_answer(entry, DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST))
     (record,) = await given.store.doubts.settle_run("r1", SettleAs.SENT, by="ann", note=None, now=LATER)

@@ -160,9 +160,7 @@ async def test_alerts_are_filtered_by_outcome_and_region(given: Given) -> None:
 
 async def test_counts_are_live_while_the_run_runs_and_fixed_afterwards(given: Given) -> None:
     """The numbers of a running run follow the outbox; those of a finished one are what it reported."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a", "b", "c") + routed("d", channel=None))
-    a, b, _ = await given.pending(lease)
+    lease, (a, b, _) = await given.a_recorded("r1", routed("a", "b", "c") + routed("d", channel=None))
     live = (await given.store.history.get_run("r1")).counts
     assert (live.alerts, live.alerts_sent, live.failed_deliveries, live.unknown_region) == (4, 0, 1, 1)
     await given.claimed(lease, [a, b])
@@ -182,8 +180,7 @@ async def test_counts_are_live_while_the_run_runs_and_fixed_afterwards(given: Gi
 
 async def test_a_run_shows_at_most_ten_alerts_and_ten_errors(given: Given) -> None:
     """The samples are the first ten, in the order of sending."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed(*(f"a{number:02}" for number in range(12)), channel=None))
+    await given.a_recorded("r1", routed(*(f"a{number:02}" for number in range(12)), channel=None))
     run = await given.store.history.get_run("r1")
     expected = [f"a{number:02}" for number in range(10)]
     assert [item.alert.subject for item in run.sample_alerts] == expected
@@ -192,8 +189,7 @@ async def test_a_run_shows_at_most_ten_alerts_and_ten_errors(given: Given) -> No
 
 async def test_what_an_evaluation_found_comes_back(given: Given) -> None:
     """Ledger and warnings are given back as they were noted."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
+    await given.a_recorded("r1", routed("a"))
     run = await given.store.history.get_run("r1")
     assert run.ledger is not None
     assert (run.ledger.rows["rows_in_source"], run.counts.duplicates) == (7, 1)

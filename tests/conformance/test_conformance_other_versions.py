@@ -19,8 +19,7 @@ SAMPLE: Final = {"reason": NEWER, "file": "f", "account_id": None, "month": None
 
 async def _a_run_with_an_alert(given: Given) -> str:
     """Record a run with one alert and a withdrawn one, and return the alert's id."""
-    before = await given.a_lease("r0")
-    await given.recorded(before, routed("gone"))
+    await given.a_recorded("r0", routed("gone"))
     await given.finished("r0", alerts=1)
     lease = await given.a_lease("r1")
     (alert,) = routed("a")

@@ -30,9 +30,7 @@ ODD_ALERTS = [
 
 async def _left_behind(given: Given, *, status: DeliveryStatus, reason: Reason | None = None) -> None:
     """Leave account `a` behind in a state, by a run that has finished."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed(an_alert("a", arr=1)))
-    (entry,) = await given.pending(lease)
+    lease, (entry,) = await given.a_recorded("r1", routed(an_alert("a", arr=1)))
     if status is not DeliveryStatus.PENDING:
         await given.claimed(lease, [entry])
         await given.settled(lease, the_answer(entry, status, reason=reason))
@@ -147,8 +145,7 @@ async def test_a_region_without_a_channel_fails_and_is_tried_again(given: Given)
     assert outcomes["a"].error_message == "no channel is configured for region 'LATAM'"
     assert outcomes["b"].error_message == "the account has no region"
     assert (await given.row_of("a"))["payload"] is None
-    again = await given.a_lease("r2")
-    await given.recorded(again, routed("a", "b"))
+    again, _ = await given.a_recorded("r2", routed("a", "b"))
     await given.all_sent(again)
     assert await given.status_of("a") == "sent"
 
@@ -182,8 +179,7 @@ async def test_a_withdrawn_alert_comes_back(given: Given) -> None:
     await _left_behind(given, status=DeliveryStatus.PENDING)
     await given.recorded(await given.a_lease("r2"), [])
     await given.finished("r2", alerts=0)
-    lease = await given.a_lease("r3")
-    await given.recorded(lease, routed("a"))
+    lease, _ = await given.a_recorded("r3", routed("a"))
     await given.all_sent(lease)
     assert await given.status_of("a") == "sent"
 
@@ -192,8 +188,7 @@ async def test_months_do_not_touch_each_other(given: Given) -> None:
     """The same account's alert of another month is another alert."""
     await _left_behind(given, status=DeliveryStatus.PENDING)
     february = Month.parse("2026-02-01")
-    lease = await given.a_lease("r2", month=february)
-    await given.recorded(lease, routed(an_alert("a", month=february)))
+    await given.a_recorded("r2", routed(an_alert("a", month=february)), month=february)
     rows = await given.sql("SELECT period, status FROM outbox ORDER BY period")
     assert [tuple(row.values()) for row in rows] == [("2026-01-01", "pending"), ("2026-02-01", "pending")]
     assert set(await given.store.recording.standings(scope_of(MONTH), SOURCE)) == {an_alert("a").alert_id}
@@ -251,9 +246,7 @@ async def test_a_dry_run_needs_no_month(given: Given) -> None:
 
 async def test_a_failed_run_counts_what_it_had_recorded(given: Given) -> None:
     """A run that fails in mid-delivery says `unsent` of what it did not come to."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a", "b"))
-    (first, _) = await given.pending(lease)
+    lease, (first, _) = await given.a_recorded("r1", routed("a", "b"))
     await given.claimed(lease, [first])
     await given.settled(lease, the_answer(first))
     await given.finished("r1", error=RunError(code="database_unusable", detail="it is full"))

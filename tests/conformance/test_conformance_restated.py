@@ -15,9 +15,7 @@ OTHER = "s3://bucket/emea.parquet"
 
 async def _one_of_each(given: Given) -> None:
     """Let run `r1` leave accounts behind that were sent, are in doubt, failed, and wait."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("sent", "doubt", "failed", "waits"))
-    *entries, _ = await given.pending(lease)
+    lease, (*entries, _) = await given.a_recorded("r1", routed("sent", "doubt", "failed", "waits"))
     await given.claimed(lease, entries)
     verdicts = (DeliveryStatus.SENT, DeliveryStatus.UNKNOWN, DeliveryStatus.FAILED)
     await given.settled(
@@ -37,8 +35,7 @@ async def test_what_another_source_has_is_left_alone(given: Given) -> None:
     """A run over one region's file says nothing about the accounts of another region's."""
     await _one_of_each(given)
     before = await given.sql("SELECT * FROM outbox ORDER BY id")
-    lease = await given.a_lease("r2", source=OTHER)
-    await given.recorded(lease, [])
+    await given.a_recorded("r2", [], source=OTHER)
     assert await given.sql("SELECT * FROM outbox ORDER BY id") == before
     assert await _withdrawn(given, "r2") == {}
 
@@ -79,8 +76,7 @@ async def test_each_run_says_what_is_still_otherwise(given: Given) -> None:
 
 async def test_what_was_sent_otherwise_is_restated(given: Given) -> None:
     """ARR and duration are compared with what was sent, not with what the run before saw."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("same", "poorer", "longer", "unknown"))
+    lease, _ = await given.a_recorded("r1", routed("same", "poorer", "longer", "unknown"))
     await given.all_sent(lease)
     await given.finished("r1", alerts=4)
     restated = routed(
@@ -112,8 +108,7 @@ async def test_what_was_sent_otherwise_is_restated(given: Given) -> None:
 async def test_what_was_or_may_have_been_sent_shows_where_to(given: Given) -> None:
     """A region that moved to another channel does not rewrite where its alerts went."""
     await _one_of_each(given)
-    lease = await given.a_lease("r2")
-    await given.recorded(lease, routed("sent", "doubt", "failed", channel="emea"))
+    await given.a_recorded("r2", routed("sent", "doubt", "failed", channel="emea"))
     channels = {name: item.channel for name, item in (await given.outcomes("r2")).items()}
     assert channels == {"sent": "amer", "doubt": "amer", "failed": "emea"}
 
@@ -160,8 +155,7 @@ async def test_what_would_be_withdrawn_can_be_asked(given: Given) -> None:
 async def test_what_is_withdrawn_comes_in_pages_of_any_size(given: Given, limit: int) -> None:
     """Each alert is on exactly one page, in the order of the account ids; a run shows the first ten."""
     names = [f"a{number:02}" for number in range(12)]
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed(*reversed(names)))
+    await given.a_recorded("r1", routed(*reversed(names)))
     await given.finished("r1", alerts=12)
     await given.recorded(await given.a_lease("r2"), [])
     seen: list[str] = []
@@ -179,12 +173,10 @@ async def test_what_is_withdrawn_comes_in_pages_of_any_size(given: Given, limit:
 
 async def test_many_are_withdrawn_at_once(given: Given) -> None:
     """More than fit into one statement, and not one of the next month's."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed(*(f"a{number}" for number in range(1_200))))
+    await given.a_recorded("r1", routed(*(f"a{number}" for number in range(1_200))))
     await given.finished("r1", alerts=1_200)
     february = Month.parse("2026-02-01")
-    other = await given.a_lease("r2", month=february)
-    await given.recorded(other, routed(an_alert("a1", month=february)))
+    await given.a_recorded("r2", routed(an_alert("a1", month=february)), month=february)
     await given.finished("r2", alerts=1)
     await given.recorded(await given.a_lease("r3"), routed("a7"))
     assert (await given.store.history.get_run("r3")).counts.withdrawn == 1_199

@@ -12,9 +12,7 @@ LATER = NOW + timedelta(seconds=4)
 
 async def _retried(given: Given) -> Lease:
     """Let account `a` have spent two retries and three rate limits, and wait for its next try."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
-    (entry,) = await given.pending(lease)
+    lease, (entry,) = await given.a_recorded("r1", routed("a"))
     await given.claimed(lease, [entry])
     spent = the_answer(
         entry,
@@ -55,17 +53,13 @@ async def test_a_new_run_begins_with_nothing_spent(given: Given) -> None:
     """What an alert has spent in one run is not held against it in the next."""
     await _retried(given)
     await given.expired("r1")
-    lease = await given.a_lease("r2")
-    await given.recorded(lease, routed("a"))
-    (entry,) = await given.pending(lease)
+    _, (entry,) = await given.a_recorded("r2", routed("a"))
     assert (entry.retries, entry.rate_limits, entry.not_before, entry.claims) == (0, 0, None, 1)
 
 
 async def test_the_time_left_is_that_of_the_run_and_not_of_the_process(given: Given) -> None:
     """Who resumes a run has as long as its last claim left it, however much he would give a new one."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a", "b", "c", "d"))
-    a, b, c, d = await given.pending(lease)
+    lease, (a, b, c, d) = await given.a_recorded("r1", routed("a", "b", "c", "d"))
     assert (await _claim(given, lease, [a], left_s=600)).left_s == 600
     assert (await _claim(given, lease, [b], left_s=123.5)).left_s == 123.5
     lease = await _resumed(given)
@@ -78,8 +72,6 @@ async def test_the_time_left_is_that_of_the_run_and_not_of_the_process(given: Gi
 
 async def test_a_deadline_may_be_none(given: Given) -> None:
     """A run without a deadline has endless time left, resumed or not."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a", "b"))
-    a, b = await given.pending(lease)
+    lease, (a, b) = await given.a_recorded("r1", routed("a", "b"))
     await _claim(given, lease, [a], left_s=float("inf"))
     assert (await _claim(given, await _resumed(given), [b], left_s=float("inf"))).left_s == float("inf")

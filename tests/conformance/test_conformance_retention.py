@@ -29,21 +29,20 @@ async def _runs(given: Given) -> list[str]:
 
 async def _a_month_of_everything(given: Given) -> None:
     """Make runs that sent, failed, replayed and rehearsed, and one alert in each state that can stay."""
-    first = await given.a_lease("r1")
-    await given.recorded(first, [*routed("sent", "gone", "failing"), *routed("nowhere", channel=None)])
+    first, _ = await given.a_recorded(
+        "r1", [*routed("sent", "gone", "failing"), *routed("nowhere", channel=None)]
+    )
     entries = {entry.subject: entry for entry in await given.pending(first)}
     await given.claimed(first, [entries["sent"]])
     await given.settled(first, the_answer(entries["sent"]))
     await given.finished("r1", alerts=4)
     await given.a_run("r2")
     await given.finished("r2", error=RunError(code="source_not_found", detail="x" * 4096))
-    replay = await given.a_lease("r3")
-    await given.recorded(replay, routed("sent", "failing"))
+    await given.a_recorded("r3", routed("sent", "failing"))
     await given.finished("r3", alerts=2)
     await given.a_run("r4", dry_run=True)
     await given.finished("r4", error=RunError(code="source_not_found", detail="no file"))
-    last = await given.a_lease("r5")
-    await given.recorded(last, routed("sent", "failing"))
+    await given.a_recorded("r5", routed("sent", "failing"))
     await given.finished("r5", alerts=2)
 
 
@@ -86,8 +85,7 @@ async def test_what_is_young_stays(given: Given) -> None:
 
 async def test_a_run_at_work_keeps_what_it_counts(given: Given) -> None:
     """However long ago it began: neither the run nor its attempts go while it is running."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
+    lease, _ = await given.a_recorded("r1", routed("a"))
     await given.all_sent(lease)
     assert await _pruned(given.store) == {}
     assert (await given.outcomes("r1"))["a"].attempts == 1
@@ -112,8 +110,7 @@ async def test_a_step_is_short(given: Given, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(retention, "MOST_ROWS", 5)
     accounts = [f"a{number}" for number in range(12)]
     for run_id in ("r1", "r2"):
-        lease = await given.a_lease(run_id)
-        await given.recorded(lease, routed(*accounts))
+        await given.a_recorded(run_id, routed(*accounts))
         await given.finished(run_id, alerts=12)
     await given.a_run("r3")
     await given.finished("r3", error=RunError(code="source_not_found", detail="no file"))

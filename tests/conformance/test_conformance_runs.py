@@ -107,9 +107,7 @@ async def test_who_asks_for_a_month_is_alive(given: Given) -> None:
 
 async def test_the_rescue_closes_what_is_dead_and_nothing_else(given: Given) -> None:
     """Runs whose lease has expired are closed, with what was on its way counted as in doubt."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a", "b"))
-    first, _ = await given.pending(lease)
+    lease, (first, _) = await given.a_recorded("r1", routed("a", "b"))
     await given.claimed(lease, [first])
     await given.a_run("r2")
     await given.expired("r1")
@@ -120,9 +118,7 @@ async def test_the_rescue_closes_what_is_dead_and_nothing_else(given: Given) -> 
 
 async def test_what_was_on_its_way_when_a_run_died_is_in_doubt(given: Given) -> None:
     """A rescued run's sends are `unknown`, the rest `unsent`, and each lost POST is on record."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a", "b"))
-    entries = await given.pending(lease)
+    lease, entries = await given.a_recorded("r1", routed("a", "b"))
     await given.claimed(lease, entries[:1])
     await given.expired("r1")
     await given.store.rescue.close_dead(now=NOW)
@@ -136,9 +132,7 @@ async def test_what_was_on_its_way_when_a_run_died_is_in_doubt(given: Given) -> 
 
 async def test_an_overtaken_run_can_change_nothing(given: Given) -> None:
     """Once a run was closed by another process every verb of it is refused and its report stays."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
-    entries = await given.pending(lease)
+    lease, entries = await given.a_recorded("r1", routed("a"))
     await given.expired("r1")
     await given.store.rescue.close_dead(now=NOW)
     report = await given.store.history.get_run("r1")
@@ -181,8 +175,7 @@ async def test_an_overtaken_dry_run_adds_nothing_to_its_report(given: Given) -> 
 
 async def test_a_run_finishes_once(given: Given) -> None:
     """The second finish is refused and the first one's report stays."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
+    lease, _ = await given.a_recorded("r1", routed("a"))
     await given.all_sent(lease)
     await given.finished("r1", alerts=1)
     report = await given.store.history.get_run("r1")
@@ -196,9 +189,7 @@ async def test_a_run_finishes_once(given: Given) -> None:
 
 async def test_a_run_that_does_not_add_up_is_not_finished(given: Given) -> None:
     """An imbalance is raised and nothing is written, so that the run can still be closed as failed."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
-    entries = await given.pending(lease)
+    lease, entries = await given.a_recorded("r1", routed("a"))
     await given.claimed(lease, entries)
     with pytest.raises(LedgerImbalanceError):
         await given.finished("r1", alerts=2)
@@ -214,9 +205,7 @@ async def test_a_run_that_does_not_add_up_is_not_finished(given: Given) -> None:
 
 async def test_what_a_finished_run_reported_never_changes(given: Given) -> None:
     """A later run that sends what the first could not leaves the first one's report alone."""
-    first = await given.a_lease("r1")
-    await given.recorded(first, routed("a", "b", "c"))
-    a, b, _ = await given.pending(first)
+    first, (a, b, _) = await given.a_recorded("r1", routed("a", "b", "c"))
     await given.claimed(first, [a, b])
     await given.settled(
         first,
@@ -226,8 +215,7 @@ async def test_what_a_finished_run_reported_never_changes(given: Given) -> None:
     await given.finished("r1", alerts=3)
     report, outcomes = await given.store.history.get_run("r1"), await given.outcomes("r1")
     assert [item.outcome for item in outcomes.values()] == ["failed", "unknown", "unsent"]
-    second = await given.a_lease("r2")
-    await given.recorded(second, routed("a", "b", "c"), resend=True)
+    second, _ = await given.a_recorded("r2", routed("a", "b", "c"), resend=True)
     await given.all_sent(second)
     await given.finished("r2", alerts=3)
     assert {item.outcome for item in (await given.outcomes("r2")).values()} == {"sent"}

@@ -13,9 +13,7 @@ from tests.support.given import LEASE_S, NOW, Given, routed, the_answer
 
 async def _one_claimed(given: Given) -> tuple[Lease, OutboxEntry]:
     """Bring account `a` on its way by run `r1`."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
-    (entry,) = await given.pending(lease)
+    lease, (entry,) = await given.a_recorded("r1", routed("a"))
     assert await given.claimed(lease, [entry]) == {entry.alert_id}
     return lease, entry
 
@@ -38,9 +36,7 @@ async def test_an_alert_is_claimed_once(given: Given) -> None:
 
 async def test_what_was_given_up_is_not_claimed(given: Given) -> None:
     """An alert that failed with its lane is not sent by a claim that was on its way to the database."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
-    entries = await given.pending(lease)
+    lease, entries = await given.a_recorded("r1", routed("a"))
     await given.store.outbox.end_lane(
         lease, ["amer"], status=DeliveryStatus.FAILED, reason=Reason.DEADLINE, message="", now=NOW
     )
@@ -50,9 +46,7 @@ async def test_what_was_given_up_is_not_claimed(given: Given) -> None:
 
 async def test_of_two_claims_at_once_one_is_granted(given: Given) -> None:
     """However many claims race for the alerts of a batch, each alert is granted to one of them."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed(*(f"a{number}" for number in range(10))))
-    entries = await given.pending(lease)
+    lease, entries = await given.a_recorded("r1", routed(*(f"a{number}" for number in range(10))))
     answers = await asyncio.gather(*(given.claimed(lease, entries) for _ in range(5)))
     granted = [alert_id for answer in answers for alert_id in (answer or ())]
     assert sorted(granted) == sorted(entry.alert_id for entry in entries)
@@ -60,8 +54,7 @@ async def test_of_two_claims_at_once_one_is_granted(given: Given) -> None:
 
 async def test_a_claim_renews_the_lease(given: Given) -> None:
     """A run that claims is alive."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
+    lease, _ = await given.a_recorded("r1", routed("a"))
     await given.expired("r1")
     await given.claimed(lease, await given.pending(lease))
     assert await given.store.rescue.close_dead(now=NOW) == []
@@ -195,9 +188,7 @@ async def test_a_late_ok_spares_the_alert_its_second_post(given: Given) -> None:
     """Under `resend` an `ok` that comes before the second claim settles the alert: no knowing duplicate."""
     lease, entry = await _one_claimed(given)
     await given.expired("r1")
-    second = await given.a_lease("r2")
-    await given.recorded(second, routed("a"), resend=True)
-    (again,) = await given.pending(second)
+    second, (again,) = await given.a_recorded("r2", routed("a"), resend=True)
     await given.settled(lease, the_answer(entry))
     assert await given.status_of("a") == "sent"
     assert await given.claimed(second, [again]) == set()
@@ -207,8 +198,7 @@ async def test_an_answer_belongs_to_its_own_claim(given: Given) -> None:
     """Once the alert was claimed again, the late answer of the claim before is that of another POST."""
     lease, entry = await _one_claimed(given)
     await given.expired("r1")
-    second = await given.a_lease("r2")
-    await given.recorded(second, routed("a"), resend=True)
+    second, _ = await given.a_recorded("r2", routed("a"), resend=True)
     await given.claimed(second, await given.pending(second))
     await given.settled(lease, the_answer(entry))
     assert await given.status_of("a") == "sending"
@@ -237,8 +227,7 @@ async def test_an_answer_that_cannot_be_is_refused(given: Given) -> None:
 
 async def test_a_lane_that_is_given_up_fails_what_it_did_not_come_to(given: Given) -> None:
     """The rest of a lane fails with 0 attempts, in the order of sending, and other lanes do not notice."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a", "b", "c") + routed("d", channel="emea"))
+    lease, _ = await given.a_recorded("r1", routed("a", "b", "c") + routed("d", channel="emea"))
     first = (await given.pending(lease))[0]
     await given.claimed(lease, [first])
     left = await given.store.outbox.end_lane(
@@ -258,8 +247,7 @@ async def test_a_lane_that_is_given_up_fails_what_it_did_not_come_to(given: Give
 
 async def test_a_lane_that_ran_out_of_time_leaves_its_rest_pending(given: Given) -> None:
     """What only lacked time is `unsent` in this run, with the reason, and goes out with the next."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
+    lease, _ = await given.a_recorded("r1", routed("a"))
     await given.store.outbox.end_lane(
         lease, ["amer"], status=DeliveryStatus.PENDING, reason=Reason.DEADLINE, message="no time", now=NOW
     )
@@ -272,9 +260,7 @@ async def test_a_lane_that_ran_out_of_time_leaves_its_rest_pending(given: Given)
 
 async def test_the_undelivered_are_counted_over_all_months(given: Given) -> None:
     """What is pending, failed or in doubt is counted; what is sent, withdrawn or on its way is not."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a", "b", "c", "d", "e") + routed("f", channel=None))
-    entries = await given.pending(lease)
+    lease, entries = await given.a_recorded("r1", routed("a", "b", "c", "d", "e") + routed("f", channel=None))
     await given.claimed(lease, entries[:4])
     await given.settled(
         lease,

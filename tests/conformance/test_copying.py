@@ -213,9 +213,7 @@ async def test_what_was_sent_is_not_sent_again_after_a_copy(pair: Pair) -> None:
     """A replay on the copy goes on where the last run on the old database ended."""
     async with open_store(pair.source) as store:
         given = Given(store)
-        lease = await given.a_lease("r1")
-        await given.recorded(lease, routed("a", "b"))
-        entries = await given.pending(lease)
+        lease, entries = await given.a_recorded("r1", routed("a", "b"))
         await given.claimed(lease, entries[:1])
         await given.finished("r1", alerts=2)
     await copy_ledger(pair.source, pair.target)

@@ -53,9 +53,7 @@ async def test_a_commit_that_is_lost_has_changed_nothing(given: Given, proxy: Pr
 
 async def test_a_claim_whose_answer_is_lost_is_granted(given: Given, proxy: Proxy) -> None:
     """The alert is not left `sending` without anybody who sends it, and its settlement survives as well."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
-    (entry,) = await given.pending(lease)
+    lease, (entry,) = await given.a_recorded("r1", routed("a"))
     proxy.loses = "answer"
     assert await given.claimed(lease, [entry]) == {entry.alert_id}
     proxy.loses = "answer"
@@ -66,9 +64,7 @@ async def test_a_claim_whose_answer_is_lost_is_granted(given: Given, proxy: Prox
 
 async def test_a_claim_that_is_lost_can_be_made_again(given: Given, proxy: Proxy) -> None:
     """What was never committed is granted at the next try."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed("a"))
-    entries = await given.pending(lease)
+    lease, entries = await given.a_recorded("r1", routed("a"))
     proxy.loses = "commit"
     with pytest.raises(DatabaseUnavailableError):
         await given.claimed(lease, entries)

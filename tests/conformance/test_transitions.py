@@ -102,9 +102,7 @@ async def test_a_step_leads_where_the_table_says_and_nowhere_else(
 
 async def _one_in_every_state(given: Given) -> tuple[Lease, list[OutboxEntry]]:
     """Bring one alert into each state; returns the lease, and the entries as they were before their claim."""
-    lease = await given.a_lease("r1")
-    await given.recorded(lease, routed(*STATES))
-    entries = await given.pending(lease)
+    lease, entries = await given.a_recorded("r1", routed(*STATES))
     await given.claimed(lease, entries)
     await given.sql("UPDATE outbox SET status = subject")
     return lease, entries

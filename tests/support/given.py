@@ -94,6 +94,14 @@ class Given:
         assert isinstance(lease, Lease)
         return lease
 
+    async def a_recorded(
+        self, run_id: str, items: Sequence[RoutedAlert], *, resend: bool = False, **of_run: Any
+    ) -> tuple[Lease, list[OutboxEntry]]:
+        """Begin a run that gets its lease and records alerts; return the lease and what it has to send."""
+        lease = await self.a_lease(run_id, **of_run)
+        await self.recorded(lease, items, resend=resend)
+        return lease, await self.pending(lease)
+
     async def recorded(
         self, lease: Lease, items: Sequence[RoutedAlert], *, resend: bool = False
     ) -> list[Decision]:

@@ -58,8 +58,7 @@ async def _use_every_hot_verb(given: Given) -> None:
     )
     await store.outbox.undelivered()
     await given.finished("r1", alerts=9)
-    again = await given.a_lease("r2")
-    await given.recorded(again, items[:2], resend=True)
+    await given.a_recorded("r2", items[:2], resend=True)
     await given.expired("r2")
     await store.rescue.close_dead(now=NOW)
     await store.recording.standings(scope_of(MONTH), SOURCE)
@@ -84,8 +83,9 @@ async def test_no_verb_scans_a_growing_table(store: Store) -> None:
     given = Given(store)
     for number in range(12):
         month = Month.parse("2025-01-01").minus(-number)
-        lease = await given.a_lease(f"old{number}", month=month)
-        await given.recorded(lease, routed(*(an_alert(f"a{n}", month=month) for n in range(40))))
+        lease, _ = await given.a_recorded(
+            f"old{number}", routed(*(an_alert(f"a{n}", month=month) for n in range(40))), month=month
+        )
         await given.all_sent(lease)
         await given.finished(f"old{number}", alerts=40)
     database = store._database
