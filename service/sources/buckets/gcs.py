@@ -1,184 +1,108 @@
-"""Google Cloud Storage: a bucket reached with gcsfs, which knows Google's credentials."""
+"""Google Cloud Storage: a bucket reached over its JSON API."""
 
-import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 import aiohttp
-import google.auth.exceptions
-import requests
-from gcsfs.core import GCSFileSystem
-from gcsfs.retry import HttpError, NonRetryableError
-from google.oauth2.credentials import Credentials
+from yarl import URL
 
 from service.sources.buckets.bucket import Bucket, Page, StoredObject, verify_range
 from service.sources.buckets.failure import FailureKind, StorageFailureError, connection_reason
+from service.sources.buckets.google_credentials import GoogleCredentials
 from service.sources.source import StorageAccess
 
-_METHODS: Final = frozenset({"anon", "google_default", "cloud", "cache"})
+_ENDPOINT: Final = "https://storage.googleapis.com"
 _FIELDS: Final = "name,size,generation"
-
-
-class _OnceFileSystem(GCSFileSystem):  # type: ignore[misc] # gcsfs has no types
-    # Without its own retries, which take half a minute to admit that nobody is there. From gcsfs.core, since
-    # what the package exports probes every bucket over gRPC first: a minute each, where nothing answers.
-
-    async def _request(self, *args: Any, **kwargs: Any) -> Any:
-        return await GCSFileSystem._request.__wrapped__(self, *args, **kwargs)  # noqa: SLF001 - the base's own
+_SUCCESSES: Final = range(200, 300)
 
 
 class GcsBucket(Bucket):
     """A bucket of Google Cloud Storage, or of an emulator of it."""
 
     def __init__(self, name: str, access: StorageAccess) -> None:
-        self._name = name
-        self._access = access
-        self._storage: Any = None
+        self._endpoint = (access.gcs_endpoint_url or _ENDPOINT).rstrip("/")
+        self._objects = f"/storage/v1/b/{_quoted(name)}/o"
+        self._token = access.gcs_token
+        self._credentials: GoogleCredentials | None = None
+        self._session: aiohttp.ClientSession | None = None
 
     async def connect(self) -> None:
         """Find the credentials; without GCS_TOKEN, Google's application default ones."""
-        # In a thread: the search reads files and asks the metadata server, synchronously.
-        try:
-            with _translated():
-                self._storage = await asyncio.to_thread(self._connected)
-        except StorageFailureError as failure:
-            if failure.kind is FailureKind.BROKEN:
-                # Without the cause, which may quote the key.
-                raise StorageFailureError(
-                    FailureKind.REFUSED, "GCS_TOKEN or the credentials file is malformed"
-                ) from None
-            raise
+        self._credentials = await GoogleCredentials.find(self._token)
+        # Time limits are the source's; the usual proxy variables are honoured.
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), trust_env=True)
 
     async def stat(self, key: str) -> StoredObject:
         """Describe the object `key`."""
+        _, content = await self._get(f"{self._objects}/{_quoted(key)}", {"fields": _FIELDS})
         with _translated():
-            found = await self._call("b/{}/o/{}", self._name, key, json_out=True, fields=_FIELDS)
-        return _stored(found)
+            return _stored(json.loads(content))
 
     async def page(self, prefix: str, token: str | None) -> Page:
         """List what begins with `prefix`, at any depth."""
+        query = {"prefix": prefix, "fields": f"nextPageToken,items({_FIELDS})"}
+        if token is not None:
+            query["pageToken"] = token
+        _, content = await self._get(self._objects, query)
         with _translated():
-            listed = await self._call(
-                "b/{}/o",
-                self._name,
-                json_out=True,
-                prefix=prefix or None,
-                pageToken=token,
-                fields=f"nextPageToken,items({_FIELDS})",
-            )
-        return Page(tuple(_stored(item) for item in listed.get("items", ())), listed.get("nextPageToken"))
+            listed = json.loads(content)
+            return Page(tuple(map(_stored, listed.get("items", ()))), listed.get("nextPageToken"))
 
     async def read(self, stored: StoredObject, start: int, end: int) -> bytes:
         """Fetch the bytes `start` to `end` (exclusive) of just this generation."""
-        with _translated():
-            headers, content = await self._call(
-                self._storage.url(f"{self._name}/{stored.key}"),
-                headers={"Range": f"bytes={start}-{end - 1}"},
-                ifGenerationMatch=stored.version,
-            )
+        headers, content = await self._get(
+            f"/download{self._objects}/{_quoted(stored.key)}",
+            {"alt": "media", "ifGenerationMatch": stored.version},
+            {"Range": f"bytes={start}-{end - 1}"},
+        )
         if headers.get("x-goog-generation", stored.version) != stored.version:
             raise StorageFailureError(FailureKind.CHANGED, "its generation has changed")
-        received: bytes = content
-        verify_range(headers.get("Content-Range"), received, stored, start, end)
-        return received
+        verify_range(headers.get("Content-Range"), content, stored, start, end)
+        return content
 
     async def close(self) -> None:
         """Let go of the connections."""
-        # gcsfs itself would close it only when the process exits.
-        session = getattr(self._storage, "_session", None)
-        if session is not None:
-            await session.close()
+        if self._session is not None:
+            await self._session.close()
 
-    def _connected(self) -> Any:
-        return _OnceFileSystem(
-            access="read_only",
-            token=_token(self._access.gcs_token),
-            endpoint_url=(self._access.gcs_endpoint_url or "").rstrip("/") or None,
-            asynchronous=True,
-            skip_instance_cache=True,
-            use_listings_cache=False,
-            # The usual proxy variables are honoured.
-            session_kwargs={"trust_env": True},
-        )
+    async def _get(
+        self, path: str, query: Mapping[str, str], headers: Mapping[str, str] | None = None
+    ) -> tuple[Mapping[str, str], bytes]:
+        assert self._session is not None  # noqa: S101 - it is connected before anything is asked
+        assert self._credentials is not None  # noqa: S101 - as above
+        sent = dict(headers or {})
+        await self._credentials.authorize(sent)
+        # Encoded here, so that nothing in a key is taken for a part of the path.
+        url = URL(f"{self._endpoint}{path}?{urlencode(query)}", encoded=True)
+        with _translated():
+            async with self._session.get(url, headers=sent) as answer:
+                if answer.status not in _SUCCESSES:
+                    raise StorageFailureError.of_status(answer.status)
+                return answer.headers, await answer.read()
 
-    async def _call(self, path: str, *args: str, **options: Any) -> Any:
-        if self._storage.credentials.credentials is not None:
-            # Google's library refreshes tokens synchronously; it finds a fresh one when it asks again itself.
-            await asyncio.to_thread(self._storage.credentials.maybe_refresh)
-        return await self._storage._call("GET", path, *args, **options)  # noqa: SLF001 - its calls with the headers
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="")
 
 
 def _stored(item: dict[str, Any]) -> StoredObject:
     return StoredObject(item["name"], int(item.get("size", 0)), str(item.get("generation", "")))
 
 
-def _token(token: str | None) -> Any:
-    """Return what gcsfs takes for GCS_TOKEN: a method, a key file's path or text, or a bare token."""
-    if token is None:
-        return "google_default"
-    if token in _METHODS:
-        return token
-    if token.lstrip().startswith("{"):
-        try:
-            return json.loads(token)
-        except ValueError:
-            # Without the cause, which would quote the key.
-            raise StorageFailureError(FailureKind.REFUSED, "GCS_TOKEN is neither JSON nor a file") from None
-    if Path(token).is_file():
-        return token
-    if "/" in token and not token.startswith("ya29."):
-        # Said here, because gcsfs would send it to Google as if it were a token.
-        raise StorageFailureError(FailureKind.REFUSED, "GCS_TOKEN names a key file that does not exist")
-    return Credentials(token)  # type: ignore[no-untyped-call] # the library has no types
-
-
-_GOOGLE: Final = google.auth.exceptions
-_MEANINGS: Final[tuple[tuple[tuple[type[Exception], ...], FailureKind, str], ...]] = (
-    ((FileNotFoundError,), FailureKind.MISSING, "HTTP 404"),
-    # That is how gcsfs names a precondition that failed.
-    ((FileExistsError,), FailureKind.CHANGED, "HTTP 412"),
-    ((_GOOGLE.TransportError,), FailureKind.PASSING, "Google's token server cannot be reached"),
-    (
-        (_GOOGLE.GoogleAuthError, NonRetryableError),
-        FailureKind.REFUSED,
-        "no usable Google credentials; set GCS_TOKEN, or log in with application default credentials",
-    ),
-    # gcsfs raises requests' ProxyError for a 502.
-    ((aiohttp.ClientError, requests.RequestException, OSError), FailureKind.PASSING, "broken connection"),
-    # gcsfs makes ValueError of a 400; so does json of an answer that is none.
-    ((ValueError, RuntimeError, KeyError), FailureKind.BROKEN, "senseless answer"),
-)
-
-
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn what gcsfs raises into StorageFailureError; none of Google's texts are repeated."""
+    """Turn what aiohttp, and an answer that makes no sense, raise into StorageFailureError."""
     try:
         yield
-    except (StorageFailureError, TimeoutError):
+    except TimeoutError:
         raise
-    except Exception as error:
-        raise _judged(error) from error
-
-
-def _judged(error: Exception) -> StorageFailureError:
-    if isinstance(error, HttpError):
-        return _of_http(error)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return StorageFailureError(FailureKind.PASSING, f"no connection: {connection_reason(error)}")
-    if isinstance(error, OSError) and str(error).startswith("Forbidden"):
-        return StorageFailureError.of_status(403)
-    for kinds, kind, reason in _MEANINGS:
-        if isinstance(error, kinds):
-            return StorageFailureError(kind, reason)
-    return StorageFailureError(FailureKind.BROKEN, f"unexpected {type(error).__name__}")
-
-
-def _of_http(error: HttpError) -> StorageFailureError:
-    try:
-        return StorageFailureError.of_status(int(error.code))
-    except (TypeError, ValueError):
-        return StorageFailureError(FailureKind.BROKEN, "an error without a status")
+    except aiohttp.ClientConnectorError as error:
+        reason = f"no connection: {connection_reason(error)}"
+        raise StorageFailureError(FailureKind.PASSING, reason) from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise StorageFailureError(FailureKind.PASSING, "broken connection") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageFailureError(FailureKind.BROKEN, "senseless answer") from error

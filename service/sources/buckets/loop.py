@@ -16,8 +16,8 @@ _Params = ParamSpec("_Params")
 class StorageLoop:
     """Runs coroutines for threads that wait. Whatever hangs on it never delays the exit of the process.
 
-    One loop per source, not fsspec's one per process: a client library that blocks it (Google's token refresh
-    is synchronous) then stalls nobody else.
+    One loop per source: a client library that blocks it (S3's reads its service description from disk) stalls
+    nobody else.
     """
 
     def __init__(self, name: str) -> None:

@@ -1,12 +1,14 @@
-"""S3: a bucket reached with s3fs, which knows the AWS credentials and signs."""
+"""S3: a bucket reached with aiobotocore, which knows the AWS credentials and signs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import aiohttp
-import botocore.exceptions as boto  # type: ignore[import-untyped] # botocore has no types
-from s3fs.core import S3FileSystem
+import botocore.exceptions as boto
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore import UNSIGNED
 
 from service.sources.buckets.bucket import Bucket, Page, StoredObject, verify_range
 from service.sources.buckets.failure import FailureKind, StorageFailureError, connection_reason
@@ -19,67 +21,59 @@ class S3Bucket(Bucket):
     def __init__(self, name: str, access: StorageAccess) -> None:
         self._name = name
         self._access = access
-        self._storage: Any = None
+        self._client: Any = None
+        self._opened = AsyncExitStack()
 
     async def connect(self) -> None:
         """Set the client up; it looks for the standard AWS variables and files."""
-        self._storage = S3FileSystem(
-            anon=self._access.s3_anon,
-            endpoint_url=self._access.s3_endpoint_url or None,
-            asynchronous=True,
-            skip_instance_cache=True,
-            use_listings_cache=False,
-            config_kwargs={
-                "connect_timeout": self._access.timeout_s,
-                "read_timeout": self._access.timeout_s,
-                # Retries are the source's, for every kind of storage alike.
-                "retries": {"total_max_attempts": 1},
-                "max_pool_connections": 32,
-            },
+        config = AioConfig(
+            connect_timeout=self._access.timeout_s,
+            read_timeout=self._access.timeout_s,
+            # Retries are the source's, for every kind of storage alike.
+            retries={"total_max_attempts": 1},
+            max_pool_connections=32,
+            signature_version=UNSIGNED if self._access.s3_anon else None,
         )
-        self._storage.retries = 1
         with _translated():
-            await self._storage.set_session()
+            client = get_session().create_client(
+                "s3", endpoint_url=self._access.s3_endpoint_url or None, config=config
+            )
+            self._client = await self._opened.enter_async_context(client)
 
     async def stat(self, key: str) -> StoredObject:
         """Describe the object `key`."""
-        found = await self._call("head_object", Key=key)
-        return StoredObject(key, int(found["ContentLength"]), str(found.get("ETag", "")))
+        with _translated():
+            found = await self._client.head_object(Bucket=self._name, Key=key)
+            return StoredObject(key, int(found["ContentLength"]), str(found.get("ETag", "")))
 
     async def page(self, prefix: str, token: str | None) -> Page:
         """List what begins with `prefix`, at any depth."""
         onward = {} if token is None else {"ContinuationToken": token}
-        listed = await self._call("list_objects_v2", Prefix=prefix, **onward)
-        return Page(
-            tuple(
-                StoredObject(item["Key"], int(item["Size"]), str(item.get("ETag", "")))
-                for item in listed.get("Contents", ())
-            ),
-            listed.get("NextContinuationToken") if listed.get("IsTruncated") else None,
-        )
+        with _translated():
+            listed = await self._client.list_objects_v2(Bucket=self._name, Prefix=prefix, **onward)
+            return Page(
+                tuple(
+                    StoredObject(item["Key"], int(item["Size"]), str(item.get("ETag", "")))
+                    for item in listed.get("Contents", ())
+                ),
+                listed.get("NextContinuationToken") if listed.get("IsTruncated") else None,
+            )
 
     async def read(self, stored: StoredObject, start: int, end: int) -> bytes:
         """Fetch the bytes `start` to `end` (exclusive) of just this ETag."""
         match = {"IfMatch": stored.version} if stored.version else {}
-        answer = await self._call("get_object", Key=stored.key, Range=f"bytes={start}-{end - 1}", **match)
         with _translated():
-            try:
-                content: bytes = await answer["Body"].read()
-            finally:
-                answer["Body"].close()
+            answer = await self._client.get_object(
+                Bucket=self._name, Key=stored.key, Range=f"bytes={start}-{end - 1}", **match
+            )
+            async with answer["Body"] as body:
+                content: bytes = await body.read()
         verify_range(answer.get("ContentRange"), content, stored, start, end)
         return content
 
     async def close(self) -> None:
         """Let go of the connections."""
-        creator = getattr(self._storage, "_s3creator", None)
-        if creator is not None:
-            await creator.__aexit__(None, None, None)
-
-    async def _call(self, operation: str, **options: Any) -> Any:
-        with _translated():
-            # Its calls that take every option S3 has, such as IfMatch, are not public.
-            return await self._storage._call_s3(operation, Bucket=self._name, **options)  # noqa: SLF001
+        await self._opened.aclose()
 
 
 _NO_CREDENTIALS = (
@@ -94,7 +88,7 @@ _NO_CREDENTIALS = (
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn what s3fs and botocore raise into StorageFailureError; none of their texts are repeated."""
+    """Turn what aiobotocore and botocore raise into StorageFailureError; none of their texts are repeated."""
     try:
         yield
     except StorageFailureError:
@@ -107,19 +101,11 @@ def _translated() -> Iterator[None]:
         raise StorageFailureError(
             FailureKind.PASSING, f"no connection: {connection_reason(error)}"
         ) from error
-    except (boto.HTTPClientError, aiohttp.ClientError) as error:
+    except (boto.HTTPClientError, aiohttp.ClientError, OSError) as error:
         raise StorageFailureError(FailureKind.PASSING, "broken connection") from error
-    except (boto.ClientError, OSError) as error:
-        raise _of_answer(error) from error
-    except (boto.BotoCoreError, ValueError) as error:
+    except boto.ClientError as error:
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        raise StorageFailureError.of_status(status, code if code.isalpha() else "") from error
+    except (boto.BotoCoreError, ValueError, KeyError) as error:
         raise StorageFailureError(FailureKind.BROKEN, f"senseless answer ({type(error).__name__})") from error
-
-
-def _of_answer(error: Exception) -> StorageFailureError:
-    """Judge an answer by S3's status and code, which s3fs keeps as the cause of its own exception."""
-    answer = error if isinstance(error, boto.ClientError) else error.__cause__
-    if not isinstance(answer, boto.ClientError):
-        return StorageFailureError(FailureKind.PASSING, "broken connection")
-    status = int(answer.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    code = str(answer.response.get("Error", {}).get("Code", ""))
-    return StorageFailureError.of_status(status, code if code.isalpha() else "")

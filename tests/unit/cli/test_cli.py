@@ -20,7 +20,18 @@ RUN = examples()["run"]
 PREVIEW = examples()["preview"]
 [RESTATED] = examples()["restated"]["alerts"]
 WITHDRAWN = examples()["withdrawn"]["withdrawn"][0]
-HEAVY = ("aiohttp", "fastapi", "fsspec", "numpy", "pyarrow", "pydantic", "rich", "sqlalchemy", "structlog")
+HEAVY = (
+    "aiohttp",
+    "fastapi",
+    "aiobotocore",
+    "google",
+    "numpy",
+    "pyarrow",
+    "pydantic",
+    "rich",
+    "sqlalchemy",
+    "structlog",
+)
 
 
 def _help(*arguments: str) -> str:

@@ -6,11 +6,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-import botocore.session  # type: ignore[import-untyped]
+import botocore.session
 import jsonschema_rs
 import pytest
 import yaml
-from botocore.validate import ParamValidator  # type: ignore[import-untyped]
+from botocore.validate import ParamValidator
 
 DEPLOY: Final = Path(__file__).parents[3] / "deploy"
 
