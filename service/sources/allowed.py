@@ -1,4 +1,4 @@
-"""The allowed sources: the fence that `ALLOWED_SOURCES` puts around what may be read."""
+"""The allowed sources: what `ALLOWED_SOURCES` permits to be read."""
 
 import os.path
 from collections.abc import Sequence
@@ -54,10 +54,10 @@ def real_path(uri: SourceUri, path: str) -> str:
     try:
         return os.path.realpath(path)
     except PermissionError as error:
-        raise SourceNotAllowedError(f"{uri.text} leads through a link that is closed to it") from error
+        raise SourceNotAllowedError(f"{uri.text}: a link on its way may not be followed") from error
     except (OSError, RecursionError) as error:
         # A link that is replaced meanwhile; a chain of hundreds of links.
-        raise SourceNotFoundError(f"{uri.text} leads through a link that leads nowhere") from error
+        raise SourceNotFoundError(f"{uri.text}: a link on its way leads nowhere") from error
 
 
 def _place(uri: SourceUri) -> str:

@@ -135,7 +135,7 @@ class LocalSource(Source):
         for folder in tables_around(self._uri.base):
             for table in kind.tables:
                 with suppress(OSError, SourceNotAllowedError):
-                    # What lies outside of the fence, or is closed to this service, is not looked at.
+                    # What is not allowed, or not readable for this service, is not looked at.
                     self._real(f"{folder}/{table.folder}")
                     self._refuse_table(folder, table.folder, kind, listing)
 
@@ -158,7 +158,7 @@ class LocalSource(Source):
         return _Folder(entry.path, name, pattern.into(folder.reached, entry.name), folder.depth + 1)
 
     def _real(self, path: str) -> str:
-        """Return where a path leads to; raises SourceNotAllowedError where that is outside of the fence."""
+        """Return where a path leads to; raises SourceNotAllowedError where that is not allowed to be read."""
         real = real_path(self._uri, path)
         self._check(real)
         return real

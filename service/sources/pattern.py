@@ -74,7 +74,7 @@ class SourcePattern:
         return self._closure(onward)
 
     def takes(self, reached: Reached, file: str) -> bool:
-        """Tell whether the file named `file`, in a folder where the walk stands at `reached`, is meant."""
+        """Return whether the file named `file`, in a folder where the walk stands at `reached`, is meant."""
         is_of_kind = self.kind.takes(file)
         for index in reached:
             if index == len(self.segments):

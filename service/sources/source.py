@@ -44,7 +44,7 @@ class SourceFile:
     name: str
     """Path inside the source, for people: relative to the folder, or to what precedes the first wildcard."""
     version: str
-    """Opaque; differs once the file is replaced (ETag, generation, time and inode). Empty: cannot be told."""
+    """Opaque; differs once the file is replaced (ETag, generation, time and inode). Empty: unknown."""
 
 
 class SourceReader(ABC):
@@ -64,7 +64,7 @@ class SourceReader(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file and of everything fetched.
+        """Close the file and drop everything fetched.
 
         Raises SourceChangedError if a local file was changed in place while it was open.
         """
@@ -102,7 +102,7 @@ class Source(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of connections; readers must be closed before."""
+        """Close all connections; readers must be closed before."""
 
     def __enter__(self) -> Self:
         return self

@@ -47,7 +47,7 @@ class Bucket(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
 
 
 def verify_range(

@@ -37,7 +37,7 @@ class StorageFailureError(Exception):
 
     @classmethod
     def of_status(cls, status: int, code: str = "") -> "StorageFailureError":
-        """Judge an HTTP status that is not a success; `code` is the storage's own name for it."""
+        """Classify an HTTP status that is not a success; `code` is the storage's own name for it."""
         reason = f"HTTP {status} {code}".strip()
         if code in _REFUSALS or status in {401, 403}:
             return cls(FailureKind.REFUSED, reason)
@@ -50,7 +50,7 @@ class StorageFailureError(Exception):
             return cls(FailureKind.PASSING, reason)
         return cls(FailureKind.BROKEN, reason)
 
-    def told(self, what: str, endpoint: str) -> SourceError:
+    def as_error(self, what: str, endpoint: str) -> SourceError:
         """Return the error that a person reads about `what`, such as a URI, at `endpoint`."""
         match self.kind:
             case FailureKind.MISSING:

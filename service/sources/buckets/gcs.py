@@ -64,7 +64,7 @@ class GcsBucket(Bucket):
         return content
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 

@@ -29,7 +29,7 @@ class ObjectReader(SourceReader):
     ) -> None:
         """`fetch(start, end)` begins a request; `wait` returns its bytes or raises what a person may read.
 
-        `tail` is the end of the file, as far as it is known; `on_tail` hears of it when it is read.
+        `tail` is the end of the file, as far as it is known; `on_tail` is called when it is read.
         """
         self._size = size
         self._fetch = fetch
@@ -49,7 +49,7 @@ class ObjectReader(SourceReader):
             self._held.sort(key=lambda held: held.part.start)
 
     def close(self) -> None:
-        """Let go of everything fetched, and give up what is on its way."""
+        """Drop everything fetched, and cancel what is on its way."""
         with self._lock:
             self._closed = True
             for held in self._held:

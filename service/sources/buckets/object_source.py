@@ -11,7 +11,12 @@ from functools import cached_property
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from service.domain.errors import SourceNotFoundError, StorageAccessRefusedError, StorageUnreachableError
+from service.domain.errors import (
+    SourceNotAllowedError,
+    SourceNotFoundError,
+    StorageAccessRefusedError,
+    StorageUnreachableError,
+)
 from service.domain.source_uri import SourceUri
 from service.sources.allowed import AllowedSources
 from service.sources.buckets.bucket import Bucket, Page, StoredObject
@@ -98,7 +103,7 @@ class ObjectSource(Source):
         return ObjectReader(file.size, fetch, wait, tail=self._tails.get(file, b""), on_tail=keep)
 
     def close(self) -> None:
-        """Let go of connections; does not wait for a storage that hangs."""
+        """Close all connections; does not wait for a storage that hangs."""
 
         async def close_and_stop() -> None:
             with suppress(Exception):
@@ -140,9 +145,10 @@ class ObjectSource(Source):
         reached, reached_in = pattern.start(), ""
         table: TableFormat | None = None
         for page in self._pages(folder + pattern.literal_start()):
-            # A page without any object costs as much time as a full one.
-            listing.look(max(len(page.objects), _PAGE))
+            # A page that is not full costs as much time as a full one.
+            listing.look(max(_PAGE - len(page.objects), 0))
             for stored in page.objects:
+                listing.look()
                 is_empty = False
                 name = stored.key[len(folder) :]
                 above, _, last = name.rpartition("/")
@@ -161,22 +167,23 @@ class ObjectSource(Source):
     def _refuse_table_around(self, pattern: SourcePattern) -> None:
         """Raise UnsupportedTableFormatError where the log lies in no folder that the listing shows."""
         folders = [*tables_around(self._uri.base), *([self._uri.base] if pattern.literal_start() else ())]
-        logs = {
-            (folder, table): f"{folder}/{table.folder}/".removeprefix("/")
-            for folder in folders
-            for table in pattern.kind.tables
-        }
 
         def first_page(prefix: str) -> Future[Page]:
             return self._submit(self._attempt(lambda bucket: bucket.page(prefix, None)))
 
-        asked = [(log, first_page(prefix)) for log, prefix in logs.items()]
+        asked: list[tuple[str, TableFormat, Future[Page]]] = []
+        for folder in folders:
+            # What is not allowed, or not readable for this service, is not looked at.
+            with suppress(SourceNotAllowedError):
+                self._allowed.check_place(self._uri, f"{self._uri.bucket}/{folder}".rstrip("/"))
+                for table in pattern.kind.tables:
+                    log = f"{folder}/{table.folder}/".removeprefix("/")
+                    asked.append((folder, table, first_page(log)))
         found: list[tuple[str, TableFormat]] = []
-        for log, page in asked:
-            # What is closed to this service is not looked at; what is not there the listing finds out.
+        for folder, table, page in asked:
             with suppress(SourceNotFoundError, StorageAccessRefusedError):
                 names = (one.key.rpartition("/")[2] for one in self._wait(page, self.uri).objects)
-                found += [log] if any(map(log[1].is_log, names)) else []
+                found += [(folder, table)] if any(map(table.is_log, names)) else []
         for folder, table in found:
             raise table.refused(self._shown(folder))
 
@@ -234,14 +241,14 @@ class ObjectSource(Source):
             if self._closed:
                 # A run that was stopped closes its source while its threads may still want to read.
                 work.close()
-                raise StorageUnreachableError(f"{self.uri} was given up while it was being read")
+                raise StorageUnreachableError(f"{self.uri} was closed while it was being read")
             if self._bucket is None:
                 # Here, in the worker's thread, because importing the client is no part of the time limit.
                 self._bucket = self._make_bucket()
             return self._loop.submit(work)
 
     def _wait(self, future: Future[_Result], what: str) -> _Result:
-        """Wait for `future`; whatever it raises is told about `what`.
+        """Wait for `future`; whatever it raises becomes an error about `what`.
 
         A request may have to wait for its turn, so the limit here is that of silence, not of this request.
         """
@@ -251,9 +258,9 @@ class ObjectSource(Source):
             try:
                 return future.result(timeout=limit - time.monotonic())
             except StorageFailureError as failure:
-                raise failure.told(what, self._endpoint) from failure
+                raise failure.as_error(what, self._endpoint) from failure
             except CancelledError:
-                raise StorageUnreachableError(f"{what} was given up while it was being read") from None
+                raise StorageUnreachableError(f"{what} was closed while it was being read") from None
             except FutureTimeoutError:
                 if time.monotonic() < max(since, self._last_sign_of_life) + self._timeout_s + _GRACE_S:
                     continue

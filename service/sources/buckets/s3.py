@@ -72,7 +72,7 @@ class S3Bucket(Bucket):
         return content
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._opened.aclose()
 
 

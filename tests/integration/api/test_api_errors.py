@@ -1,5 +1,6 @@
 """Every error over HTTP: one shape, the right status, nothing that should not be told."""
 
+import os
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -192,6 +193,23 @@ def test_a_source_uri_that_cannot_be_read_is_refused(service: RunningService, ur
     )
     assert told["run_id"] is None
     assert "secret" not in told["detail"].replace("credentials", "")
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.parquet", b"a\nb.parquet", b"\x1b]0;title\x07.parquet"])
+def test_a_file_with_an_odd_name_is_told_of_harmlessly(
+    service: RunningService, folder: Path, name: bytes
+) -> None:
+    """Broken UTF-8 is no error of this service's, and no control character comes through."""
+    odd = folder / name.hex()
+    odd.mkdir(exist_ok=True)
+    Path(os.fsdecode(os.fsencode(odd) + b"/" + name)).write_bytes(b"no Parquet")
+    told = _told(
+        service.client.post("/preview", json={"source_uri": odd.as_uri(), "month": MONTH}),
+        422,
+        "source_not_parquet",
+    )
+    assert told["detail"].isprintable()
+    assert ".parquet" in told["detail"]
 
 
 @pytest.mark.parametrize("uri", ["file:///etc/passwd", "s3://other/file.parquet"])

@@ -273,3 +273,13 @@ def test_a_table_of_another_format_is_refused(
     with pytest.raises(UnsupportedTableFormatError, match=r"is a table of (Delta|Apache)"):
         names(emulator, f"{bucket}/{rest}")
     assert emulator.counters().requests == requests
+
+
+def test_no_log_is_looked_for_where_nothing_may_be_read(emulator: Emulator, bucket: str) -> None:
+    """Whether there is a table outside of what is allowed cannot be found out."""
+    emulator.put(bucket, "t/_delta_log/00000.json", b"x")
+    emulator.put(bucket, "t/month=2026-01-01/a.parquet", b"x")
+    rest = f"{bucket}/t/month=2026-01-01"
+    with opened(emulator, f"{rest}/", (f"{emulator.kind}://{rest}",)) as source:
+        assert [file.name for file in listed(source)] == ["a.parquet"]
+    assert emulator.counters().requests == 1

@@ -220,7 +220,7 @@ def test_a_source_that_is_closed_gives_up_its_reads(emulator: Emulator, uri: str
         reader = source.open(file)
         reader.prefetch([(0, 1000)])
     for _ in range(2):
-        with pytest.raises(StorageUnreachableError, match="given up"):
+        with pytest.raises(StorageUnreachableError, match="was closed"):
             reader.read_range(0, 1000)  # type: ignore[attr-defined] # of the object reader
         reader.close()
 
