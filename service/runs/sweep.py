@@ -33,6 +33,7 @@ async def keep_sweeping(app: App, *, resumes: bool) -> None:
 
 async def rescue_runs(app: App) -> None:
     """Close the runs whose process has died, but for those to resume; raises DatabaseUnusableError."""
+    await app.store.rescue.shorten_leases(lease_s=app.policy.lease_s)
     for rescued in await app.store.rescue.close_dead(
         now=app.clock.now(), resumable_since=_resumable_since(app), at_work=app.at_work.runs
     ):

@@ -12,7 +12,7 @@ from service.domain.errors import (
 )
 from service.domain.month import Month
 from service.domain.run import RunError, RunStatus
-from service.store.runs.rescue import RescuedRun
+from service.store.runs.rescue import LONGEST_IN_LEASES, RescuedRun
 from service.store.runs.state import Lease
 from service.store.store import Store
 from tests.support.alerts import MONTH
@@ -114,6 +114,35 @@ async def test_the_rescue_closes_what_is_dead_and_nothing_else(given: Given) -> 
     assert await given.store.rescue.close_dead(now=NOW) == [RescuedRun(run_id="r1", in_doubt=1)]
     assert await given.store.rescue.close_dead(now=NOW) == []
     assert (await given.store.history.get_run("r2")).status is RunStatus.RUNNING
+
+
+async def _set_back(given: Given, seconds: float) -> None:
+    """Put the database's clock back: all that is written down is so much further ahead."""
+    await given.sql("UPDATE runs SET expires_at = expires_at + :s", s=seconds)
+
+
+async def test_a_clock_put_back_lets_no_dead_run_live_on(given: Given) -> None:
+    """A lease that ends further ahead than any can is cut to what one can, and runs out from there."""
+    await given.a_run("r1")
+    await _set_back(given, 3600)
+    await given.store.rescue.shorten_leases(lease_s=0.05)
+    async with asyncio.timeout(20):
+        while not (closed := await given.store.rescue.close_dead(now=NOW)):  # noqa: ASYNC110  # it is the database's clock
+            await asyncio.sleep(0.05)
+    assert closed == [RescuedRun(run_id="r1", in_doubt=0)]
+
+
+async def test_a_clock_put_back_ends_no_run_that_lives(given: Given) -> None:
+    """A lease is shortened and not ended, and one that is as long as it can be stays as it is."""
+    await given.a_run("r1")
+    await given.store.rescue.shorten_leases(lease_s=LEASE_S / LONGEST_IN_LEASES)
+    (before,) = await given.sql("SELECT expires_at FROM runs")
+    await _set_back(given, 3600)
+    await given.store.rescue.shorten_leases(lease_s=LEASE_S / LONGEST_IN_LEASES)
+    assert await given.store.rescue.close_dead(now=NOW) == []
+    (after,) = await given.sql("SELECT expires_at FROM runs")
+    assert before["expires_at"] <= after["expires_at"] <= before["expires_at"] + 600
+    await given.store.runs.keep_alive("r1", lease_s=LEASE_S, progress={})
 
 
 async def test_what_was_on_its_way_when_a_run_died_is_in_doubt(given: Given) -> None:

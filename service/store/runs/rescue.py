@@ -3,10 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
 from service.domain.delivery_status import DeliveryStatus
+from service.domain.run import RunStatus
 from service.store.database.database import DatabaseClock
 from service.store.part import Part
 from service.store.runs.state import (
@@ -20,6 +22,9 @@ from service.store.runs.state import (
     update_running,
 )
 from service.store.schema.tables import outbox, runs
+
+LONGEST_IN_LEASES: Final = 10
+"""No process is expected to have a `LEASE_S` that is longer by this factor than another's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,23 @@ class Rescue(Part):
 
         # A look first: the sweep of an idle service must not stand in line with the writers.
         return await self._database.write(work) if await self._database.read(dead) else []
+
+    async def shorten_leases(self, *, lease_s: float) -> None:
+        """Shorten the leases that end further ahead than they can: the database's clock was put back.
+
+        A dead run would hold its month for as long as the clock was put back by. To shorten is not to end:
+        who is alive renews its lease in time, also where its own `lease_s` is several times the asking one's.
+        """
+        latest = DatabaseClock() + LONGEST_IN_LEASES * lease_s
+        at_work = sa.and_(runs.c.tenant_id == self._tenant_id, runs.c.status == RunStatus.RUNNING)
+        too_long = sa.and_(at_work, runs.c.expires_at > latest)
+
+        def is_there(connection: sa.Connection) -> bool:
+            return connection.scalar(sa.select(runs.c.run_id).where(too_long).limit(1)) is not None
+
+        if await self._database.read(is_there):
+            shorten = runs.update().where(too_long).values(expires_at=latest)
+            await self._database.write(lambda connection: connection.execute(shorten))
 
     async def resumable(self, *, since: datetime) -> list[str]:
         """Return the runs whose process died after their alerts were recorded, begun `since` then."""
