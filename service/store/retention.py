@@ -25,6 +25,7 @@ from service.store.schema.tables import (
 
 MOST_ROWS: Final = 1000
 """How many rows one transaction deletes: nobody else can write meanwhile."""
+MOST_RUNS: Final = 100
 
 
 class Retention(Part):
@@ -39,13 +40,13 @@ class Retention(Part):
         def is_left(connection: sa.Connection) -> bool:
             return any(
                 connection.scalar(sa.select(sa.literal(1)).select_from(table).where(is_old).limit(1))
-                for table, is_old in _old(self._tenant_id, before)
+                for table, is_old in self._old(connection, before)
             )
 
         def work(connection: sa.Connection) -> dict[str, int]:
             removed: dict[str, int] = {}
             room = MOST_ROWS
-            for table, is_old in _old(self._tenant_id, before):
+            for table, is_old in self._old(connection, before):
                 if count := _delete(connection, table, is_old, most=room):
                     removed[str(table.name)] = count
                     room -= count
@@ -56,22 +57,25 @@ class Retention(Part):
         # A look first: the sweep of an idle service must not stand in line with the writers.
         return await self._database.write(work) if await self._database.read(is_left) else {}
 
-
-def _old(tenant_id: str, before: datetime) -> Iterator[tuple[sa.Table, sa.ColumnElement[bool]]]:
-    """Yield what may go: a run's own rows first, so that none is left without its run."""
-    is_named = sa.exists().where(outbox.c.run_id == runs.c.run_id)
-    has_ended = sa.and_(runs.c.tenant_id == tenant_id, runs.c.status != RunStatus.RUNNING)
-    old_run = sa.and_(has_ended, runs.c.started_at < before, ~is_named)
-    old_runs = sa.select(runs.c.run_id).where(old_run)
-    yield run_outcomes, run_outcomes.c.run_id.in_(old_runs)
-    yield run_withdrawals, run_withdrawals.c.run_id.in_(old_runs)
-    yield runs, old_run
-    # A run at work counts its attempts.
-    of_run_at_work = sa.exists().where(runs.c.run_id == attempts.c.run_id, runs.c.status == RunStatus.RUNNING)
-    of_tenant = sa.exists().where(outbox.c.id == attempts.c.alert_id, outbox.c.tenant_id == tenant_id)
-    yield attempts, sa.and_(attempts.c.settled_at < before, ~of_run_at_work, of_tenant)
-    is_forgotten = idempotency_keys.c.created_at <= DatabaseClock() - KEPT_S
-    yield idempotency_keys, sa.and_(idempotency_keys.c.tenant_id == tenant_id, is_forgotten)
+    def _old(
+        self, connection: sa.Connection, before: datetime
+    ) -> Iterator[tuple[sa.Table, sa.ColumnElement[bool]]]:
+        """Yield what may go: a run's own rows first, so that none is left without its run."""
+        tenant_id = self._tenant_id
+        # Each looked up by itself: joined, PostgreSQL might read the whole outbox for a few runs.
+        named = sa.select(sa.literal(1)).where(outbox.c.run_id == runs.c.run_id).limit(1)
+        has_ended = sa.and_(runs.c.tenant_id == tenant_id, runs.c.status != RunStatus.RUNNING)
+        is_unnamed = named.scalar_subquery().is_(None)
+        old_runs = sa.select(runs.c.run_id).where(has_ended, runs.c.started_at < before, is_unnamed)
+        if ids := list(connection.scalars(old_runs.limit(MOST_RUNS))):
+            for table in (run_outcomes, run_withdrawals, runs):
+                yield table, table.c.run_id.in_(ids)
+        # A run at work counts its attempts.
+        at_work = sa.exists().where(runs.c.run_id == attempts.c.run_id, runs.c.status == RunStatus.RUNNING)
+        of_tenant = sa.exists().where(outbox.c.id == attempts.c.alert_id, outbox.c.tenant_id == tenant_id)
+        yield attempts, sa.and_(attempts.c.settled_at < before, ~at_work, of_tenant)
+        is_forgotten = idempotency_keys.c.created_at <= DatabaseClock() - KEPT_S
+        yield idempotency_keys, sa.and_(idempotency_keys.c.tenant_id == tenant_id, is_forgotten)
 
 
 def _delete(
