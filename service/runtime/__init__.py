@@ -1,1 +1,1 @@
-"""Time, threads, garbage, and files for their owner alone."""
+"""Clocks, threads, garbage collection, and files that only their owner can read."""

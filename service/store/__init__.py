@@ -1,1 +1,1 @@
-"""What is written down: runs, the outbox, and what has become of every alert. The door is `store.Store`."""
+"""Runs, the outbox, and the status of every alert, in one database; the door is `store.Store`."""

@@ -1,1 +1,1 @@
-"""What the service says of itself: events, log lines, and what must never be in them."""
+"""What the service reports about itself: events and log lines, with secrets redacted."""

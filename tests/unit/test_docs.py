@@ -1,5 +1,6 @@
 """The documents cannot lag: they name what there is, and name nothing that there is not."""
 
+import ast
 import json
 import re
 import tomllib
@@ -15,10 +16,12 @@ from service.api.examples import examples
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.errors import Kind, errors_by_code
 from service.settings import Settings
+from service.store.schema.tables import metadata
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 DEPLOYED = sorted((ROOT / "deploy").rglob("*.*"))
 GIVEN_BY_OTHERS = {"AWS_DEFAULT_REGION"}
 """Variables in deploy/ that other programs read."""
@@ -65,6 +68,55 @@ def test_the_architecture_draws_every_state_of_a_delivery() -> None:
     """The state machine in the documents has the states of the code."""
     for status in DeliveryStatus:
         assert re.search(rf"\b{status}\b", ARCHITECTURE), status
+
+
+def test_the_map_of_packages_says_what_they_say_themselves() -> None:
+    """Each package stands in the map with the first line of its `__init__`, and the map has no other."""
+    ideas = {
+        path.parent.relative_to(ROOT / "service").as_posix(): (
+            ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        ).partition("\n")[0]
+        for path in (ROOT / "service").rglob("__init__.py")
+    }
+    for inner in (".", "api/examples", "store/schema/migrations", "store/schema/migrations/versions"):
+        del ideas[inner]
+    assert dict(re.findall(r"^\| `([a-z_/]+)/` \| (.+) \|$", ARCHITECTURE, re.MULTILINE)) == ideas
+
+
+@pytest.mark.parametrize("name", ["architecture.md", "glossary.md"])
+def test_modules_and_functions_in_the_documents_exist(name: str) -> None:
+    """`path.py: name` is a module of the service and a function, class or method that it defines."""
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert [
+        f"{path}: {function}"
+        for path, function in re.findall(r"`(?:service/)?([a-z_/]+\.py)(?:: ([A-Za-z_.]+))?`", text)
+        if not path.startswith("tests/") and function not in defined(ROOT / "service" / path)
+    ] == []
+
+
+def test_the_architecture_has_every_table_of_the_database() -> None:
+    """What a row of each is, in a line."""
+    section = ARCHITECTURE.partition("## Tables")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(metadata.tables)
+
+
+def test_the_glossary_has_every_status_of_an_alert() -> None:
+    """In the words of the data and of people; in doubt with both reasons that make it so."""
+    for word in (*DeliveryStatus, Reason.RESPONSE_LOST, Reason.INTERRUPTED):
+        assert f"`{word}`" in GLOSSARY, word
+
+
+def defined(module: Path) -> set[str]:
+    """Return the functions, classes and `Class.method`s of a module, and the empty name."""
+    body = ast.parse(module.read_text(encoding="utf-8")).body
+    names = {""}
+    for node in body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.ClassDef(name=name, body=inner):
+                names |= {name} | {f"{name}.{each.name}" for each in inner if hasattr(each, "name")}
+    return names
 
 
 def test_make_targets_of_the_readme_exist() -> None:

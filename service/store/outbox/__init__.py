@@ -1,1 +1,1 @@
-"""The outbox: recorded, claimed, settled, and settled by people."""
+"""The outbox: alerts are recorded, claimed and settled, by answers or by people."""

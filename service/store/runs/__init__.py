@@ -1,1 +1,1 @@
-"""Runs, their leases, and requests made again."""
+"""Runs, their leases, how they are resumed, and requests made again."""
