@@ -134,6 +134,7 @@ def decide_action(
 def _restated(
     before: Mapping[str, Fact], now: Mapping[str, Fact], names: Collection[str]
 ) -> Restatement | None:
-    """Say what is no longer as it was sent."""
-    found = {name: (before[name], now[name]) for name in names if before[name] != now[name]}
+    """Say what is no longer as it was sent; of a fact that was not recorded nothing can be said."""
+    compared = [name for name in names if name in before and name in now]
+    found = {name: (before[name], now[name]) for name in compared if before[name] != now[name]}
     return found or None

@@ -43,7 +43,7 @@ async def rescue_runs(app: App) -> None:
 async def _resume_runs(app: App) -> None:
     if not app.channels.is_configured:
         return  # it could not send; a process that can may yet come
-    for run_id in await app.store.rescue.resumable(since=_resumable_since(app)):
+    for run_id in await app.store.rescue.resumable(since=_resumable_since(app), kinds=app.kinds):
         if run_id not in app.at_work.runs:
             with structlog.contextvars.bound_contextvars(run_id=run_id):
                 app.at_work.spawn(_resume(app, run_id))

@@ -49,7 +49,8 @@ class RunLives(StoreModel):
         run = self.pick(self.resumable(), choice)
         before = run.lease
         assert before is not None
-        assert run.run_id in self.runner.run(self.given.store.rescue.resumable(since=NOW))
+        asking = self.given.store.rescue.resumable(since=NOW, kinds=["account_risk"])
+        assert run.run_id in self.runner.run(asking)
         resuming = self.given.store.rescue.resume(run.run_id, since=NOW, now=NOW, lease_s=LEASE_S)
         resumed = self.runner.run(resuming)
         assert resumed is not None

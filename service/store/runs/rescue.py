@@ -92,9 +92,13 @@ class Rescue(Part):
             shorten = runs.update().where(too_long).values(expires_at=latest)
             await self._database.write(lambda connection: connection.execute(shorten))
 
-    async def resumable(self, *, since: datetime) -> list[str]:
-        """Return the runs whose process died after their alerts were recorded, begun `since` then."""
-        return await self._database.read(lambda connection: self._resumable(connection, since))
+    async def resumable(self, *, since: datetime, kinds: Collection[str]) -> list[str]:
+        """Return the runs whose process died after their alerts were recorded, begun `since` then.
+
+        Those of another kind than these are left to a process that knows it.
+        """
+        known = runs.c.kind.in_(list(kinds))
+        return await self._database.read(lambda connection: self._resumable(connection, since, known))
 
     async def resume(
         self, run_id: str, *, since: datetime, now: datetime, lease_s: float
@@ -126,8 +130,10 @@ class Rescue(Part):
 
         return await self._database.write(work)
 
-    def _resumable(self, connection: sa.Connection, since: datetime) -> list[str]:
+    def _resumable(
+        self, connection: sa.Connection, since: datetime, *conditions: sa.ColumnElement[bool]
+    ) -> list[str]:
         resumable = sa.select(runs.c.run_id).where(
-            runs.c.tenant_id == self._tenant_id, IS_RELEASED, runs.c.started_at >= since
+            runs.c.tenant_id == self._tenant_id, IS_RELEASED, runs.c.started_at >= since, *conditions
         )
         return list(connection.scalars(resumable))

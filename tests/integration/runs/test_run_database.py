@@ -194,7 +194,8 @@ async def test_a_stop_waits_for_a_database_that_is_away(
         desk.app.at_work.stop()
         with pytest.raises(InterruptedRunError) as raised:
             await run
-        resumable = await desk.app.store.rescue.resumable(since=datetime(2000, 1, 1, tzinfo=UTC))
+        since = datetime(2000, 1, 1, tzinfo=UTC)
+        resumable = await desk.app.store.rescue.resumable(since=since, kinds=desk.app.kinds)
         assert resumable == [raised.value.run_id]
 
 

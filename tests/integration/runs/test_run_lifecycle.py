@@ -139,7 +139,7 @@ async def test_a_cancelled_run_lets_nothing_more_leave(house: House) -> None:
         with pytest.raises(RunFinishedError):
             await cancel_run(desk.app, run_id)
     async with house.open(resumes=True) as desk:
-        assert await desk.app.store.rescue.resumable(since=record.started_at) == []
+        assert await desk.app.store.rescue.resumable(since=record.started_at, kinds=desk.app.kinds) == []
         again = await desk.run(source)
     assert (again.counts.alerts_sent, again.counts.skipped_replay) == (20 - sent, sent)
 
