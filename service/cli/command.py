@@ -14,13 +14,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
 from service.api.schemas.error import ErrorOut
-from service.cli.exit_codes import RUN_FAILED, USAGE
+from service.cli.exit_codes import OK, RUN_FAILED, USAGE
 from service.domain.errors import RiskAlertsError
 from service.domain.source_uri import SourceUri
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
 from service.telemetry.redaction import Redactor
 from service.telemetry.terminal import harmless, harmless_json
+from service.wiring import App, open_app
 
 
 def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) -> int:
@@ -64,6 +65,18 @@ def with_flow(command: Callable[[Settings], Coroutine[Any, Any, int]], *, as_jso
     return with_settings(execute, as_json=as_json)
 
 
+def with_app(ask: Callable[[App], Coroutine[Any, Any, BaseModel]], *, as_json: bool) -> int:
+    """Open the application, print what is asked of it, and return the exit code."""
+
+    async def flow(settings: Settings) -> int:
+        async with open_app(settings) as app:
+            answer = await ask(app)
+        print_answer(answer, as_json=as_json)
+        return OK
+
+    return with_flow(flow, as_json=as_json)
+
+
 def log_to_stderr(settings: Settings) -> None:
     """Keep stdout clean for the answer; at a terminal say only what deserves attention, unless asked."""
     quiet = sys.stderr.isatty() and "log_level" not in settings.model_fields_set
@@ -73,6 +86,16 @@ def log_to_stderr(settings: Settings) -> None:
         stream="stderr",
         redact=Redactor(settings.secrets()),
     )
+
+
+def print_answer(answer: BaseModel, *, as_json: bool) -> None:
+    """Print one of the API's answers: as it gives it, or laid out for a person."""
+    if as_json:
+        print_json(answer)
+    else:
+        from service.cli.tables import print_tables  # noqa: PLC0415  # not needed with --json
+
+        print_tables(answer)
 
 
 def print_json(answer: object) -> None:

@@ -12,7 +12,7 @@ from service.account_risk.kind import month_request
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut
 from service.cli.bars import shown
-from service.cli.command import parsed_source, print_json, with_flow
+from service.cli.command import parsed_source, print_answer, with_flow
 from service.cli.exit_codes import NOT_ALL_SENT, OK
 from service.domain.month import Month
 from service.domain.progress import Progress
@@ -32,13 +32,7 @@ def run_month(*, source: str, month: str, dry_run: bool, plan_digest: str | None
         request = replace(await _request(settings, source, month), dry_run=dry_run, plan_digest=plan_digest)
         async with open_app(settings) as app:
             record = await _run(app, request)
-        answer = RunOut.of(record)
-        if as_json:
-            print_json(answer)
-        else:
-            from service.cli.tables import print_run  # noqa: PLC0415  # not needed with --json
-
-            print_run(answer)
+        print_answer(RunOut.of(record), as_json=as_json)
         return _exit_code(record)
 
     return with_flow(flow, as_json=as_json)
@@ -53,12 +47,7 @@ def preview_month(*, source: str, month: str, limit: int, as_json: bool) -> int:
             progress = Progress()
             async with shown(progress):
                 answer = PreviewOut.of(await preview(app, request, limit=limit, progress=progress))
-        if as_json:
-            print_json(answer)
-        else:
-            from service.cli.tables import print_preview  # noqa: PLC0415  # not needed with --json
-
-            print_preview(answer)
+        print_answer(answer, as_json=as_json)
         return OK
 
     return with_flow(flow, as_json=as_json)

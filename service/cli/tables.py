@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Final
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.api.schemas.alert import AlertFactsOut, AlertOut, RestatementOut, WithdrawnOut
+from service.api.schemas.alert import AlertFactsOut, AlertOut, RestatementOut, SettledOut, WithdrawnOut
 from service.api.schemas.evaluation import CountsOut, LedgerOut, WarningOut
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
@@ -21,9 +22,25 @@ _LONGEST_VALUE: Final = 40
 """A name of thousands of characters would push everything else off the screen."""
 
 
-def print_run(run: RunOut) -> None:
-    """Print everything about a run."""
+def print_tables(answer: BaseModel) -> None:
+    """Print one of the API's answers."""
     out = _console()
+    match answer:
+        case RunOut():
+            _print_run(out, answer)
+        case RunsOut():
+            _print_runs(out, answer)
+        case PreviewOut():
+            _print_preview(out, answer)
+        case AlertOut():
+            _print_settled(out, [answer])
+        case SettledOut():
+            _print_settled(out, answer.settled)
+        case _:
+            raise TypeError(f"there is no table for {type(answer).__name__}")
+
+
+def _print_run(out: Console, run: RunOut) -> None:
     mode = " (dry run)" if run.dry_run else ""
     out.print(
         _safe(f"Run {run.run_id}{mode}: {run.status}, {_month(run.month)}, {_duration(run)}"), style="bold"
@@ -80,9 +97,7 @@ def print_routes(destination: Destination, routes: Sequence[CheckedRoute]) -> No
     out.print(table)
 
 
-def print_preview(preview: PreviewOut) -> None:
-    """Print what a run would do."""
-    out = _console()
+def _print_preview(out: Console, preview: PreviewOut) -> None:
     out.print(_safe(f"Preview of {_month(preview.month)}: {preview.total:,} alerts"), style="bold")
     out.print(_safe(preview.source_uri))
     out.print(f"plan digest: {preview.plan_digest} (run --plan-digest executes exactly this plan or nothing)")
@@ -101,9 +116,7 @@ def print_preview(preview: PreviewOut) -> None:
         out.print(_safe(f"{channel}: about {seconds:,.0f} s at the configured pace"))
 
 
-def print_runs(page: RunsOut) -> None:
-    """Print a list of runs."""
-    out = _console()
+def _print_runs(out: Console, page: RunsOut) -> None:
     columns = (
         "Run",
         "Month",
@@ -139,9 +152,7 @@ def print_runs(page: RunsOut) -> None:
         out.print(_safe(f"More: --cursor {page.next_cursor}"))
 
 
-def print_settled(alerts: Sequence[AlertOut]) -> None:
-    """Print what was settled, and how."""
-    out = _console()
+def _print_settled(out: Console, alerts: Sequence[AlertOut]) -> None:
     if not alerts:
         out.print("None of its alerts is in doubt.")
         return

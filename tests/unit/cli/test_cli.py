@@ -14,7 +14,7 @@ from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import parsed_source
 from service.cli.exit_codes import EXIT_CODES_HELP
-from service.cli.tables import print_preview, print_run, print_runs
+from service.cli.tables import print_tables
 
 RUN = examples()["run"]
 PREVIEW = examples()["preview"]
@@ -103,7 +103,7 @@ def _printed(capsys: pytest.CaptureFixture[str], print_it: Callable[[], None]) -
 
 def test_a_run_is_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     """What it was asked, the counts, the ledger, the warnings, what did not arrive, what did."""
-    text = _printed(capsys, lambda: print_run(_run()))
+    text = _printed(capsys, lambda: print_tables(_run()))
     for expected in (
         f"Run {RUN['run_id']}: succeeded, 2026-01-01, ",
         "10,587 rows = 0 outside the window + 10,587 scanned",
@@ -118,7 +118,7 @@ def test_a_run_is_a_page(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_failed_run_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     """With the error's code, and without a ledger that was never made."""
     error = {"code": "source_not_found", "detail": "there is nothing"}
-    text = _printed(capsys, lambda: print_run(_run(status="failed", error=error, ledger=None)))
+    text = _printed(capsys, lambda: print_tables(_run(status="failed", error=error, ledger=None)))
     assert "source_not_found: there is nothing" in text
 
 
@@ -126,14 +126,14 @@ def test_a_running_run_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) ->
     """From its last heartbeat."""
     seen = examples()["progress"]
     run = _run(status="running", finished_at=None, progress=seen)
-    text = _printed(capsys, lambda: print_run(run))
+    text = _printed(capsys, lambda: print_tables(run))
     assert "not finished" in text
     assert f"delivering: rows {seen['rows_done']:,} of {seen['rows_total']:,}, alerts " in text
 
 
 def test_a_run_tells_of_restated_data_where_there_is_any(capsys: pytest.CaptureFixture[str]) -> None:
     """What is an alert no more, and what was sent otherwise; a run without says nothing of it."""
-    quiet = _printed(capsys, lambda: print_run(_run()))
+    quiet = _printed(capsys, lambda: print_tables(_run()))
     assert "Withdrawn" not in quiet
     assert "Restated" not in quiet
     both = {"arr": [None, 10_211], "duration_months": [2, 3]}
@@ -142,7 +142,7 @@ def test_a_run_tells_of_restated_data_where_there_is_any(capsys: pytest.CaptureF
         "sample_withdrawn": [WITHDRAWN | {"account_id": "gone", "status": "sent"}],
         "sample_restated": [RESTATED | {"restated": both}],
     }
-    text = _printed(capsys, lambda: print_run(_run(**changes)))
+    text = _printed(capsys, lambda: print_tables(_run(**changes)))
     for expected in (
         "Withdrawn",
         "Restated",
@@ -163,14 +163,14 @@ def test_a_preview_tells_of_restated_data(capsys: pytest.CaptureFixture[str]) ->
         "withdrawn": [WITHDRAWN],
     }
     told = PreviewOut.model_validate(PREVIEW | changes)
-    text = _printed(capsys, lambda: print_preview(told))
+    text = _printed(capsys, lambda: print_tables(told))
     for expected in ("sent as ARR 96,778", "No longer in the data", "failed"):
         assert expected in text
 
 
 def test_a_preview_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """The alerts, how many more there are, and how long it would take."""
-    text = _printed(capsys, lambda: print_preview(PreviewOut.model_validate(PREVIEW)))
+    text = _printed(capsys, lambda: print_tables(PreviewOut.model_validate(PREVIEW)))
     for expected in ("Preview of 2026-01-01: 141 alerts", "96,778", "… and 139 more", "about 2 s"):
         assert expected in text
 
@@ -178,7 +178,7 @@ def test_a_preview_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_runs_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """One line a run, and where the list goes on."""
     page = RunsOut.of({"runs": [_run()], "next_cursor": "next"})
-    text = _printed(capsys, lambda: print_runs(page))
+    text = _printed(capsys, lambda: print_tables(page))
     assert RUN["run_id"] in text
     assert "--cursor next" in text
 
@@ -186,7 +186,7 @@ def test_runs_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_names_cannot_play_with_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Escape sequences and markup in data are shown, not obeyed; long names do not push the rest away."""
     alert = RUN["sample_alerts"][0] | {"account_name": "\x1b[31m[bold]x[/bold]\r\n" + "y" * 70_000}
-    text = _printed(capsys, lambda: print_run(_run(sample_alerts=[alert])))
+    text = _printed(capsys, lambda: print_tables(_run(sample_alerts=[alert])))
     assert "\x1b" not in text
     assert "[bold]x[/bold]" in text
     assert len(text) < 10_000

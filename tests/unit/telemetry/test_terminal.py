@@ -18,7 +18,7 @@ from service.api.examples import examples
 from service.api.schemas.alert import AlertOut
 from service.api.schemas.run import RunOut
 from service.cli.command import print_json, report
-from service.cli.tables import print_run, print_settled
+from service.cli.tables import print_tables
 from service.telemetry.logs import configure_logging
 from service.telemetry.terminal import harmless, harmless_json
 
@@ -107,8 +107,8 @@ def test_what_a_command_prints_obeys_nothing(text: str) -> None:
     settled = [examples()["alert"]["settled"][0] | {"by": attack}]
     decided = AlertOut.model_validate(examples()["alert"] | {"account_name": attack, "settled": settled})
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-        print_run(run)
-        print_settled([decided])
+        print_tables(run)
+        print_tables(decided)
         report(attack)
     assert not dangers_in(out.getvalue() + err.getvalue())
     assert "[bold]" in out.getvalue()
