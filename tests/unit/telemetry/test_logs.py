@@ -379,9 +379,11 @@ def test_a_thousand_lines_a_second_are_nothing(lines: Lines) -> None:
     ],
 )
 def test_probes_that_are_well_leave_no_line(
-    lines: Lines, method: str, path: str, status: int, *, is_logged: bool
+    lines: Lines, monkeypatch: pytest.MonkeyPatch, method: str, path: str, status: int, *, is_logged: bool
 ) -> None:
     """A line every few seconds would bury what matters; a failing probe and other requests have theirs."""
     access = logging.getLogger("uvicorn.access")
+    # A server of another test in this process may have turned its own access log off.
+    monkeypatch.setattr(access, "propagate", True)
     access.info('%s - "%s %s HTTP/%s" %d', "127.0.0.1:5", method, path, "1.1", status)
     assert len(lines()) == is_logged
