@@ -1,24 +1,34 @@
-"""Memory: flat in rows, bounded for one giant row group, and no wider for a wide file."""
+"""Memory: flat in rows, bounded for one giant row group, no wider for a wide file, and one evaluation's."""
 
 import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.data_shape import Shape
 from benchmarks.measure import Used, made, median_of, preview, stated_mb
 from benchmarks.report import TIMES, Section, Target
+from benchmarks.serving import serving
 
 ACCOUNTS: Final = {"small": 20_000, "full": 167_000}
 WIDE: Final = {"small": Shape(accounts=10_000), "full": Shape(accounts=500_000)}
 ROUNDS: Final = {"small": 1, "full": 3}
 EXTRA_COLUMNS: Final = 41
+AT_ONCE: Final = {
+    "small": Shape(accounts=50_000, layout="shuffled"),
+    "full": Shape(accounts=500_000, layout="shuffled"),
+}
+EACH: Final = 8
+"""As many previews, and as many runs, as MAX_CONCURRENT_RUNS lets be at work."""
 GIANT: Final = 1_000_000_000
 """Rows a group: one row group, however large the file."""
 
 
 def bench(size: str) -> list[Section]:
-    """Return both sections."""
-    return [_flat(size), _wide(size)]
+    """Return all sections."""
+    return [_flat(size), _wide(size), _at_once(size)]
 
 
 def _flat(size: str) -> Section:
@@ -85,6 +95,35 @@ def _wide(size: str) -> Section:
     first, second = used.values()
     section.targets = [Target("wall, wide against narrow", second.wall_s / first.wall_s, 1.15)]
     return section
+
+
+def _at_once(size: str) -> Section:
+    shape = AT_ONCE[size]
+    body: dict[str, Any] = {"source_uri": made(shape).as_uri(), "month": shape.month}
+    alone = [("/preview?limit=1", body)]
+    together = EACH * [*alone, ("/runs", body | {"dry_run": True})]
+    used = {"one preview": _served(alone), f"{EACH} previews and {EACH} dry runs": _served(together)}
+    first, second = (rss_mb for _, rss_mb in used.values())
+    section = Section(
+        title="Evaluations at once",
+        about=f"`risk-alerts serve`, whole process, asked for one evaluation and for {2 * EACH} at once, of "
+        f"{shape.accounts:,} accounts {TIMES} {shape.months} months, shuffled.",
+        header=("asked for", "wall s", "peak RSS MB"),
+        rows=[(name, f"{wall_s:.1f}", f"{rss_mb:.0f}") for name, (wall_s, rss_mb) in used.items()],
+    )
+    section.targets = [Target(f"peak RSS, {2 * EACH} evaluations against one", second / first, 1.3)]
+    return section
+
+
+def _served(requests: Sequence[tuple[str, dict[str, Any]]]) -> tuple[float, float]:
+    """Return the seconds until all of these were answered, and the service's peak RSS in MB."""
+    with serving() as service:
+        service.until_healthy()
+        began = time.perf_counter()
+        with ThreadPoolExecutor(len(requests)) as pool:
+            for asked in [pool.submit(service.post, path, body) for path, body in requests]:
+                asked.result()
+        return time.perf_counter() - began, service.peak_rss_mb()
 
 
 def _measure(shapes: dict[str, Shape], rounds: int) -> dict[str, list[Used]]:

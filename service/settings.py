@@ -195,7 +195,9 @@ class Settings(BaseSettings):
     s3_anon: bool = Field(default=False, description="Read s3:// without credentials.")
     scan_threads: int | None = Field(None, ge=1, le=256, description="Scan threads; unset: one per core.")
     memory_limit_mb: int | None = Field(
-        None, ge=1, description="A scan that would need more memory fails and says what it needs."
+        None,
+        ge=1,
+        description="Memory for evaluations, which go one by one: one that needs more fails and says so.",
     )
 
     evaluate_on: Annotated[SingleLine, Field(pattern=r"^(tcp|tls)://\S+$")] | None = Field(

@@ -5,6 +5,7 @@ target month, which give the candidates; the keys of earlier months; and the att
 with a row that counts.
 """
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,7 @@ from service.domain.evaluation import Evaluation
 from service.domain.month import Month
 from service.domain.progress import Phase, Progress
 from service.runtime.daemon_thread import run_in_daemon_thread
+from service.runtime.room import Room, Turn
 from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import days, valid
 from service.sources.parquet.footer import RowGroup
@@ -37,18 +39,33 @@ MonthEvaluation: TypeAlias = Evaluation[AccountAtRisk, MonthlyRows]
 
 
 async def evaluate(
-    source: Source, criteria: Criteria, *, options: EvaluationOptions, progress: Progress
+    source: Source,
+    criteria: Criteria,
+    *,
+    options: EvaluationOptions,
+    progress: Progress,
+    turn: Turn | None = None,
 ) -> MonthEvaluation:
     """Answer which accounts are At Risk in the month, since when, and what became of every row.
 
-    Reads in daemon threads, so that the event loop goes on. Raises SourceError.
+    Reads in daemon threads, so that the event loop goes on, and waits there for its `turn` once it is known
+    what is read. When cancelled it returns after its threads have ended: they see it before their next batch.
+    Raises SourceError.
     """
     stop = threading.Event()
     scan = Scan(source, ACCOUNT_ROWS, threads=options.threads, stop=stop)
+    turn = turn or Turn(Room())
+    reading = asyncio.ensure_future(
+        run_in_daemon_thread(_pinned, scan, criteria, options, progress, stop, turn)
+    )
     try:
-        return await run_in_daemon_thread(_pinned, scan, criteria, options, progress, stop)
+        return await asyncio.shield(reading)
+    except asyncio.CancelledError:
+        stop.set()
+        source.close()  # ends what waits for a storage that hangs
+        await asyncio.gather(reading, return_exceptions=True)
+        raise
     finally:
-        # Cancelled: the threads see it before their next batch.
         stop.set()
 
 
@@ -67,17 +84,29 @@ def _plan(scan: Scan, criteria: Criteria, options: EvaluationOptions) -> ScanPla
 
 
 def _pinned(
-    scan: Scan, criteria: Criteria, options: EvaluationOptions, progress: Progress, stop: threading.Event
+    scan: Scan,
+    criteria: Criteria,
+    options: EvaluationOptions,
+    progress: Progress,
+    stop: threading.Event,
+    turn: Turn,
 ) -> MonthEvaluation:
     with scan.pinned():
-        return _evaluate(scan, criteria, options, progress, stop)
+        progress.phase = Phase.PLANNING
+        plan = _plan(scan, criteria, options)
+        progress.phase = Phase.WAITING
+        with turn.taken(stop):
+            return _evaluate(scan, plan, criteria, options, progress, stop)
 
 
 def _evaluate(
-    scan: Scan, criteria: Criteria, options: EvaluationOptions, progress: Progress, stop: threading.Event
+    scan: Scan,
+    plan: ScanPlan,
+    criteria: Criteria,
+    options: EvaluationOptions,
+    progress: Progress,
+    stop: threading.Event,
 ) -> MonthEvaluation:
-    progress.phase = Phase.PLANNING
-    plan = _plan(scan, criteria, options)
     progress.row_groups_total = len(plan.with_target) + len(plan.before_target)
     progress.rows_total = plan.rows - plan.rows_skipped
     progress.phase = Phase.SCANNING

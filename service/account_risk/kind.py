@@ -12,6 +12,7 @@ from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
+from service.runtime.room import Turn
 from service.sources.source import Source
 
 ACCOUNT_RISK: Final = "account_risk"
@@ -36,11 +37,13 @@ class AccountRisk:
 
     name: ClassVar[str] = ACCOUNT_RISK
 
-    async def evaluate(self, request: RunRequest, progress: Progress) -> MonthEvaluation:
-        """Evaluate one month of a source; raises SourceError."""
+    async def evaluate(self, request: RunRequest, progress: Progress, turn: Turn) -> MonthEvaluation:
+        """Evaluate one month of a source, when it is its turn; raises SourceError."""
         question = self.question(request.source, Month.parse(request.period or ""))
         with question.reopen() as source:
-            return await evaluate(source, question.criteria, options=question.options, progress=progress)
+            return await evaluate(
+                source, question.criteria, options=question.options, progress=progress, turn=turn
+            )
 
 
 def month_request(

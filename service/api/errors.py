@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Route
 
 from service.api.schemas.error import ErrorOut
@@ -115,6 +116,8 @@ _BY_STATUS: Final[Mapping[int, type[RiskAlertsError]]] = {
 """Of the statuses that the framework itself answers with."""
 
 _MOST_PROBLEMS_SHOWN: Final = 5
+_CLIENT_CLOSED_REQUEST: Final = 499
+"""nginx's status for an answer that nobody reads."""
 
 
 def error_response(
@@ -167,6 +170,10 @@ def install_error_handlers(api: FastAPI, routes: Sequence[BaseRoute], redact: Re
         default = RiskAlertsError if is_ours else InvalidRequestError
         return error_response(_BY_STATUS.get(error.status_code, default), str(error.detail), headers=headers)
 
+    async def unheard(_: Request, __: Exception) -> Response:
+        return Response(status_code=_CLIENT_CLOSED_REQUEST)
+
+    api.add_exception_handler(ClientDisconnect, unheard)
     api.add_exception_handler(RiskAlertsError, declared)
     api.add_exception_handler(RequestValidationError, invalid)
     api.add_exception_handler(HTTPException, framework)

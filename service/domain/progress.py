@@ -10,7 +10,7 @@ class Phase(StrEnum):
     """Where a run stands on the one-way street."""
 
     WAITING = "waiting"
-    """Another run of the same month is at work."""
+    """Another run of the same month, or another evaluation of this process, is at work."""
     PLANNING = "planning"
     SCANNING = "scanning"
     RECORDING = "recording"

@@ -72,9 +72,16 @@ class RunsAtWork:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def unless_stopped(self, work: Awaitable[T], *, halt: asyncio.Event | None = None) -> T:
-        """Await `work`; raises InterruptedRunError as soon as the run, or all of the service, has to halt."""
+        """Await `work`; raises InterruptedRunError as soon as the run, or all of the service, has to halt.
+
+        When it is cancelled, so is `work`, and has ended when this returns.
+        """
         task = asyncio.ensure_future(work)
-        await first_of(task, (halt or self.stopping).wait())
+        try:
+            await first_of(task, (halt or self.stopping).wait())
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
         if task.done():
             return task.result()
         raise InterruptedRunError("the service was stopped before the run could finish")

@@ -12,6 +12,7 @@ from service.domain.delivery_status import AmbiguousSends
 from service.runs.at_work import RunsAtWork
 from service.runs.kind import RunKind
 from service.runtime.clock import Clock
+from service.runtime.room import Room
 from service.sources.source import StorageAccess
 from service.store.store import Store
 from service.telemetry.events import Events
@@ -47,3 +48,5 @@ class App:
     policy: RunPolicy
     delivery: DeliveryPolicy
     at_work: RunsAtWork = field(default_factory=RunsAtWork)
+    room: Room = field(default_factory=Room)
+    """For the evaluations of runs and previews alike: `MEMORY_LIMIT_MB` is held by one after another."""

@@ -35,6 +35,7 @@ from service.runs.notify_support import notify_support
 from service.runs.plan_digest import plan_digest
 from service.runs.warnings import nothing_arrived, undelivered_alerts, without_channel
 from service.runtime.daemon_thread import run_in_daemon_thread
+from service.runtime.room import Turn
 from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
 from service.store.runs.rescue import ResumedRun
@@ -203,39 +204,45 @@ class _Run:
 
     async def _rehearse(self, request: RunRequest) -> None:
         """Say what a run would do."""
-        routed = await self._evaluate(request)
-        decisions = await self._retry_while_unavailable(
-            lambda: self._app.store.recording.record_dry_run(
-                self._run_id,
-                request.scope,
-                routed,
-                ambiguous=self._app.policy.ambiguous_sends,
-                restatable=self._kind.alert_type.restatable,
+        with self._app.room.turn() as turn:
+            routed = await self._evaluate(request, turn)
+            decisions = await self._retry_while_unavailable(
+                lambda: self._app.store.recording.record_dry_run(
+                    self._run_id,
+                    request.scope,
+                    routed,
+                    ambiguous=self._app.policy.ambiguous_sends,
+                    restatable=self._kind.alert_type.restatable,
+                )
             )
-        )
-        self._warnings += without_channel(sum(one.reason is Reason.UNKNOWN_REGION for one in decisions))
-        await self._report_decided(routed, decisions, sends=Outcome.WOULD_SEND)
+            self._warnings += without_channel(sum(one.reason is Reason.UNKNOWN_REGION for one in decisions))
+            await self._report_decided(routed, decisions, sends=Outcome.WOULD_SEND)
 
     async def _deliver(self, request: RunRequest) -> None:
         """Evaluate, record, send, and notify support of what has no channel."""
-        app = self._app
         lease = await self._take_lease(request)
         self._hold(lease)
-        routed = await self._evaluate(request)
-        self._progress.phase = Phase.RECORDING
-        decisions = await self._retry_while_unavailable(
-            lambda: app.store.recording.record(
-                lease,
-                routed,
-                ambiguous=app.policy.ambiguous_sends,
-                restatable=self._kind.alert_type.restatable,
-                now=app.clock.now(),
-            )
-        )
-        self._is_recorded = True
-        await self._report_decided(routed, decisions, sends=Outcome.PENDING)
-        self._progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
+        await self._record(request, lease)
         await self._dispatch(lease)
+
+    async def _record(self, request: RunRequest, lease: Lease) -> None:
+        """Evaluate, and record what is to be done; afterwards no alert is held in memory any more."""
+        app = self._app
+        with app.room.turn() as turn:
+            routed = await self._evaluate(request, turn)
+            self._progress.phase = Phase.RECORDING
+            decisions = await self._retry_while_unavailable(
+                lambda: app.store.recording.record(
+                    lease,
+                    routed,
+                    ambiguous=app.policy.ambiguous_sends,
+                    restatable=self._kind.alert_type.restatable,
+                    now=app.clock.now(),
+                )
+            )
+            self._is_recorded = True
+            await self._report_decided(routed, decisions, sends=Outcome.PENDING)
+            self._progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
 
     async def _dispatch(self, lease: Lease) -> None:
         """Send what is in the outbox, and notify support of what has no channel."""
@@ -281,9 +288,9 @@ class _Run:
                 is_reported = True
             await app.at_work.unless_stopped(app.clock.sleep(LEASE_POLL_S), halt=self._halt)
 
-    async def _evaluate(self, request: RunRequest) -> list[RoutedAlert]:
+    async def _evaluate(self, request: RunRequest, turn: Turn) -> list[RoutedAlert]:
         app, alert_type = self._app, self._kind.alert_type
-        evaluating = self._kind.evaluate(request, self._progress)
+        evaluating = self._kind.evaluate(request, self._progress, turn)
         found = await app.at_work.unless_stopped(evaluating, halt=self._halt)
         digest = await run_in_daemon_thread(lambda: plan_digest(found, app.channels, alert_type))
         warnings = found.warnings + region_warnings(found.alerts, app.channels)

@@ -6,6 +6,7 @@ from service.domain.alert_type import AlertType
 from service.domain.evaluation import AnyEvaluation
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
+from service.runtime.room import Turn
 
 
 class RunKind(Protocol):
@@ -19,5 +20,5 @@ class RunKind(Protocol):
     def alert_type(self) -> AlertType:
         """The type of its alerts."""
 
-    async def evaluate(self, request: RunRequest, progress: Progress) -> AnyEvaluation:
-        """Find the alerts, in the order of sending; raises SourceError."""
+    async def evaluate(self, request: RunRequest, progress: Progress, turn: Turn) -> AnyEvaluation:
+        """Find the alerts, in the order of sending, when it is their `turn`; raises SourceError."""

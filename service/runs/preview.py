@@ -32,8 +32,8 @@ async def preview(app: App, request: RunRequest, *, limit: int, progress: Progre
     request = replace(request, dry_run=True)
     check_request(app, request)
     kind = app.kinds[request.kind]
-    with rare_collections():
-        evaluation = await app.at_work.unless_stopped(kind.evaluate(request, progress))
+    with rare_collections(), app.room.turn() as turn:
+        evaluation = await app.at_work.unless_stopped(kind.evaluate(request, progress, turn))
         recording = app.store.recording
         standings = await retry_while_unavailable(
             app.clock, lambda: recording.standings(request.scope, request.source_uri)

@@ -63,6 +63,8 @@ class RunningService:
 
     client: httpx2.Client
     app: App
+    requests: Callable[[], int]
+    """How many requests the server is at work on, their clients gone or not."""
 
     def get(self, path: str, **params: Any) -> Any:
         """Return what a GET answers, which must be a 200."""
@@ -137,4 +139,4 @@ def running_service(
         assert app is not None
         port = server.servers[0].sockets[0].getsockname()[1]
         client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE_S, trust_env=False)
-        yield RunningService(stack.enter_context(client), app)
+        yield RunningService(stack.enter_context(client), app, lambda: len(server.server_state.tasks))

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from service.api.context import Opened
 from service.api.errors import MAX_BODY_BYTES
+from service.api.limits import while_connected
 from service.api.openapi import CHANGING, SOURCE, answers
 from service.api.parameters import PreviewQuery
 from service.api.schemas.preview import PreviewOut
@@ -28,13 +29,19 @@ router = APIRouter(max_body_size=MAX_BODY_BYTES)
         examples=["preview"],
     ),
 )
-async def preview_run(context: Opened, body: RunIn, query: Annotated[PreviewQuery, Query()]) -> PreviewOut:
-    """Show what a run would send, in its order; nothing is sent, claimed or written."""
+async def preview_run(
+    context: Opened, body: RunIn, query: Annotated[PreviewQuery, Query()], http: Request
+) -> PreviewOut:
+    """Show what a run would send, in its order; nothing is sent, claimed or written.
+
+    It ends when the client hangs up.
+    """
     request = context.request(body)
     context.previews.take()
     try:
         await context.check_source(request)
-        answer = await preview(context.app, request, limit=query.limit, progress=Progress())
+        work = preview(context.app, request, limit=query.limit, progress=Progress())
+        answer = await while_connected(http, work)
     finally:
         context.previews.leave()
     return PreviewOut.of(answer)

@@ -13,6 +13,7 @@ from service.api import csv_alerts
 from service.api.context import Context, Opened
 from service.api.errors import MAX_BODY_BYTES, error_response
 from service.api.events import run_events
+from service.api.limits import while_connected
 from service.api.openapi import CHANGING, READING, SOURCE, answers
 from service.api.parameters import AlertsQuery, IdempotencyKey, RunId, RunsQuery, WithdrawnQuery
 from service.api.schemas.alert import AlertsOut, WithdrawalsOut
@@ -52,7 +53,7 @@ router = APIRouter(max_body_size=MAX_BODY_BYTES)
     response_model=RunStartedOut,
 )
 async def start_run(
-    context: Opened, body: RunIn, idempotency_key: IdempotencyKey = None
+    context: Opened, body: RunIn, http: Request, idempotency_key: IdempotencyKey = None
 ) -> RunStartedOut | JSONResponse:
     """Evaluate the source, deliver every alert that has not been sent yet, and answer when that is done.
 
@@ -68,7 +69,7 @@ async def start_run(
             return RunStartedOut(run_id=await _run(context, request))
         except RequestedBeforeError as before:
             earlier = before.run_id
-    run_id, error = await end_of_request(app, request, earlier)
+    run_id, error = await while_connected(http, end_of_request(app, request, earlier))
     if error is not None:
         # A newer instance may have written a code that this one does not know.
         failure = errors_by_code().get(error.code, RiskAlertsError)

@@ -1,6 +1,7 @@
 """So many runs at once and no more: whoever comes beyond that is told when to come again."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -113,3 +114,30 @@ def test_a_preview_beyond_the_limit_is_refused(
                 silent.accept()[0].close()
         assert first.result().status_code == 502
     assert service.client.post("/preview", json=body).status_code == 200
+
+
+def test_a_preview_ends_when_its_client_goes_away(
+    service: RunningService, body: dict[str, Any], silent: socket.socket
+) -> None:
+    """Its place is free again and its threads have ended, although the storage still says nothing."""
+    slow = body | {"source_uri": "s3://bucket/a.parquet"}
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(service.client.post, "/preview", json=slow, timeout=2)
+        with silent.accept()[0]:
+            with pytest.raises(httpx2.TimeoutException):
+                first.result()
+            wait_until(lambda: service.client.post("/preview", json=body).status_code == 200, within_s=20)
+            assert not [thread.name for thread in threading.enumerate() if "pinned" in thread.name]
+
+
+def test_a_repeated_request_ends_when_its_client_goes_away(
+    service: RunningService, tmp_path: Path, body: dict[str, Any]
+) -> None:
+    """The run goes on, and nobody asks the database again and again whether it has ended."""
+    key = {"Idempotency-Key": "k"}
+    with month_held_elsewhere(tmp_path):
+        for _ in range(3):
+            with pytest.raises(httpx2.TimeoutException):
+                service.client.post("/runs", json=body, headers=key, timeout=1)
+        wait_until(lambda: service.requests() == 1, what="only the one that began the run is left")
+    assert service.client.post("/runs", json=body, headers=key).status_code == 200

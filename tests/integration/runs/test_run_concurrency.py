@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+import threading
 from contextlib import ExitStack
 
 import pytest
 
 from mock_slack.script import Step
 from service.domain.errors import InterruptedRunError
+from service.domain.progress import Phase
 from service.domain.run import RunStatus
+from service.runtime.daemon_thread import run_in_daemon_thread
+from service.runtime.room import Turn
 from tests.support.house import AMER, House
 from tests.support.processes import run_command
 from tests.support.rows import account, accounts
@@ -24,6 +28,34 @@ async def test_the_second_run_of_a_month_waits_and_then_replays(house: House) ->
     assert sorted(record.counts.alerts_sent for record in records) == [0, 0, 6]
     assert sorted(record.counts.skipped_replay for record in records) == [0, 6, 6]
     assert house.slack.stats().total.duplicates == {}
+
+
+async def test_evaluations_wait_for_each_other(house: House) -> None:
+    """Previews and runs of any month alike: the process has memory for one at a time."""
+    source = house.source([*accounts(2), *accounts(2, month="2026-02-01")])
+    async with house.open() as desk:
+        end = threading.Event()
+        with desk.app.room.turn() as turn:
+            holding = asyncio.create_task(run_in_daemon_thread(_hold, turn, end))
+            await until(lambda: turn.users == 2, what="the room is taken")
+            waiting = [
+                asyncio.create_task(desk.run(source)),
+                asyncio.create_task(desk.run(source, month="2026-02-01")),
+                asyncio.create_task(desk.run(source, dry_run=True)),
+            ]
+            preview = asyncio.create_task(desk.preview(source, limit=1))
+            await until(lambda: len(desk.app.room._turns) == 5, what="all four wait")
+            assert {run.progress.phase for run in desk.app.at_work.runs.values()} == {Phase.WAITING}
+            end.set()
+            await holding
+        records = await asyncio.gather(*waiting)
+        assert [record.counts.alerts for record in records] == [2, 2, 2]
+        assert (await preview).total == 2
+
+
+def _hold(turn: Turn, end: threading.Event) -> None:
+    with turn.taken(threading.Event()):
+        end.wait()
 
 
 async def test_two_apps_on_one_database_take_turns(house: House) -> None:

@@ -102,3 +102,18 @@ def test_no_scheduler_starts_a_job_again_by_itself() -> None:
     assert loaded("aws/schedule.json")["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
     script = (DEPLOY / "gcp/schedule.sh").read_text(encoding="utf-8")
     assert "--max-retry-attempts 0" in script
+
+
+def test_evaluations_are_given_less_than_the_container_has() -> None:
+    """A source that is too large fails its own run and not the whole instance."""
+    limits = {}
+    for file in ("gcp/job.yaml", "gcp/service.yaml"):
+        spec = loaded(file)["spec"]["template"]["spec"]
+        (container,) = (spec["template"]["spec"] if "template" in spec else spec)["containers"]
+        memory = container["resources"]["limits"]["memory"]
+        limits[file] = int(memory.removesuffix("Gi")) * 1024, container["env"]
+    task = loaded("aws/task-definition.json")
+    limits["aws"] = int(task["memory"]), task["containerDefinitions"][0]["environment"]
+    for available, environment in limits.values():
+        (given,) = [int(one["value"]) for one in environment if one["name"] == "MEMORY_LIMIT_MB"]
+        assert available / 2 <= given <= available * 0.8
