@@ -3,6 +3,7 @@
 Only what is committed is reported: after a crash the log never says what the ledger does not.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from service.delivery.lane_queue import OutgoingLane
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.progress import Progress
+from service.domain.replay import Decision, RoutedAlert
 from service.store.outbox.send import OutboxEntry, Settlement, UntriedAlert
 from service.telemetry.events import AlertRetried, AlertSettled, Events, LaneEnded, LanePaused
 
@@ -18,6 +20,7 @@ _FINAL: Final = {
     DeliveryStatus.FAILED: Outcome.FAILED,
     DeliveryStatus.UNKNOWN: Outcome.UNKNOWN,
 }
+_LINES_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,3 +115,32 @@ class DeliveryReport:
                 attempts=attempts,
             )
         )
+
+
+async def report_decisions(
+    events: Events,
+    run_id: str,
+    routed: Sequence[RoutedAlert],
+    decisions: Sequence[Decision],
+    *,
+    sends: Outcome,
+) -> None:
+    """Report the alerts whose outcome needs no delivery; `sends` is the outcome of those that need one."""
+    for place, (item, decision) in enumerate(zip(routed, decisions, strict=True)):
+        if place % _LINES_AT_ONCE == 0:
+            await asyncio.sleep(0)  # a replay of many alerts must not hold up everybody else
+        outcome = decision.outcome(sends=sends)
+        if outcome is not Outcome.PENDING:
+            events.emit(
+                AlertSettled(
+                    run_id=run_id,
+                    alert_type=item.alert.alert_type,
+                    subject=item.alert.subject,
+                    alert_id=item.alert.alert_id,
+                    channel=decision.channel,
+                    outcome=outcome,
+                    reason=decision.reason,
+                    http_status=None,
+                    attempts=0,
+                )
+            )

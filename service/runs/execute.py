@@ -7,14 +7,14 @@ Once its alerts are recorded a run that has to stop is not closed but released, 
 process has stopped or died resumes it where the outbox stands: `resume_run`.
 """
 
-import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
 
 from service.delivery.dispatch import Dispatch
+from service.delivery.reporting import report_decisions
 from service.delivery.routing import region_warnings, route
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.errors import (
@@ -25,7 +25,7 @@ from service.domain.errors import (
 )
 from service.domain.evaluation import RunWarning
 from service.domain.progress import Phase, Progress
-from service.domain.replay import Decision, RoutedAlert
+from service.domain.replay import RoutedAlert
 from service.domain.run import Action, RunError, RunRecord, RunRequest
 from service.runs.admission import check_request
 from service.runs.at_work import RunAtWork
@@ -41,7 +41,6 @@ from service.store.patience import retry_while_unavailable
 from service.store.runs.rescue import ResumedRun
 from service.store.runs.state import Lease, cancelled
 from service.telemetry.events import (
-    AlertSettled,
     RunFailed,
     RunFinished,
     RunNotClosed,
@@ -54,8 +53,6 @@ from service.telemetry.events import (
 
 LEASE_POLL_S: Final = 0.5
 """How often a run that waits for its scope looks again."""
-
-LINES_AT_ONCE: Final = 256
 
 T = TypeVar("T")
 
@@ -216,7 +213,9 @@ class _Run:
                 )
             )
             self._warnings += without_channel(sum(one.reason is Reason.UNKNOWN_REGION for one in decisions))
-            await self._report_decided(routed, decisions, sends=Outcome.WOULD_SEND)
+            await report_decisions(
+                self._app.events, self._run_id, routed, decisions, sends=Outcome.WOULD_SEND
+            )
 
     async def _deliver(self, request: RunRequest) -> None:
         """Evaluate, record, send, and notify support of what has no channel."""
@@ -241,7 +240,7 @@ class _Run:
                 )
             )
             self._is_recorded = True
-            await self._report_decided(routed, decisions, sends=Outcome.PENDING)
+            await report_decisions(app.events, self._run_id, routed, decisions, sends=Outcome.PENDING)
             self._progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
 
     async def _dispatch(self, lease: Lease) -> None:
@@ -301,29 +300,6 @@ class _Run:
         if request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
         return await run_in_daemon_thread(lambda: list(route(evaluation.alerts, app.channels, alert_type)))
-
-    async def _report_decided(
-        self, routed: Sequence[RoutedAlert], decisions: Sequence[Decision], *, sends: Outcome
-    ) -> None:
-        """Report the alerts whose outcome needs no delivery."""
-        for place, (item, decision) in enumerate(zip(routed, decisions, strict=True)):
-            if place % LINES_AT_ONCE == 0:
-                await asyncio.sleep(0)  # a replay of many alerts must not hold up everybody else
-            outcome = decision.outcome(sends=sends)
-            if outcome is not Outcome.PENDING:
-                self._app.events.emit(
-                    AlertSettled(
-                        run_id=self._run_id,
-                        alert_type=item.alert.alert_type,
-                        subject=item.alert.subject,
-                        alert_id=item.alert.alert_id,
-                        channel=decision.channel,
-                        outcome=outcome,
-                        reason=decision.reason,
-                        http_status=None,
-                        attempts=0,
-                    )
-                )
 
     async def _finish(self, error: RunError | None) -> RunRecord:
         app = self._app

@@ -37,7 +37,7 @@ LONG: Final = {
     "settings": 370,
     "delivery.dispatch": 370,
     "telemetry.events": 360,
-    "runs.execute": 340,
+    "runs.execute": 330,
 }
 """Modules of more lines than `LINES`, and how many they may have."""
 
