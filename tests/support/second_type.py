@@ -5,6 +5,7 @@ It exists to show that delivery and store know nothing of accounts: all that is 
 
 import asyncio
 import json
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from service.domain.ledger import balance
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
+from service.runtime.room import Turn
 
 OUTAGE: Final = "outage"
 
@@ -127,9 +129,11 @@ class Outages:
 
     name: ClassVar[str] = "outages"
 
-    async def evaluate(self, request: RunRequest, progress: Progress) -> Evaluation[Outage, OutageRows]:
+    async def evaluate(
+        self, request: RunRequest, progress: Progress, turn: Turn
+    ) -> Evaluation[Outage, OutageRows]:
         """Read the file."""
-        entries = await asyncio.to_thread(_entries, request.source.base)
+        entries = await asyncio.to_thread(_entries, request.source.base, turn)
         progress.rows_done = len(entries)
         day = str(request.period)
         found = [Outage(day=day, tenant_id=self.tenant_id, **entry) for entry in entries]
@@ -138,9 +142,10 @@ class Outages:
         return Evaluation(criteria={"day": day, "minutes": 5}, alerts=alerts, rows=rows)
 
 
-def _entries(path: str) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return entries
+def _entries(path: str, turn: Turn) -> list[dict[str, Any]]:
+    with turn.taken(threading.Event()):
+        entries: list[dict[str, Any]] = json.loads(Path(path).read_text(encoding="utf-8"))
+        return entries
 
 
 def outages_request(path: Path, day: str, **details: Any) -> RunRequest:

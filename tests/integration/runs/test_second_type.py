@@ -121,7 +121,8 @@ async def test_a_run_that_died_is_resumed_and_its_doubt_is_settled(
     await app.store.runs.begin("r1", request, started_at=app.clock.now(), lease_s=30)
     lease = await app.store.runs.acquire_lease("r1", request.scope, now=app.clock.now())
     assert not isinstance(lease, str)
-    evaluation = await kind.evaluate(request, Progress())
+    with app.room.turn() as turn:
+        evaluation = await kind.evaluate(request, Progress(), turn)
     await app.store.runs.note_evaluation("r1", evaluation)
     routed = list(route(evaluation.alerts, app.channels, kind.alert_type))
     await app.store.recording.record(
