@@ -165,7 +165,7 @@ class Settings(BaseSettings):
 
     # The support notice
     support_email: MailAddresses = Field(
-        "support@quadsci.ai", description="Notified of accounts whose region has no channel configured."
+        "support@quadsci.ai", description="Notified of accounts without a channel, and of channels given up."
     )
     support_email_from: MailAddresses = Field(
         "risk-alerts@localhost", description="Sender of the support notice."

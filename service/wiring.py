@@ -170,7 +170,6 @@ def _run_policy(settings: Settings) -> RunPolicy:
 def _delivery_policy(settings: Settings) -> DeliveryPolicy:
     return DeliveryPolicy(
         messages_per_second=settings.slack_messages_per_second,
-        concurrency=settings.slack_concurrency,
         timeout_s=settings.slack_timeout_s,
         max_retries=settings.slack_max_retries,
         deadline_s=settings.delivery_deadline_s,

@@ -77,7 +77,7 @@ class Channels:
         raise LookupError("no webhook is configured")
 
     def near_miss(self, region: str | None) -> bool:
-        """Tell whether the region would match if case and surrounding spaces did not count."""
+        """Return whether the region would match if case and surrounding spaces did not count."""
         if region is None or region in self.by_region:
             return False
         folded = region.strip().casefold()

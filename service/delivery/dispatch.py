@@ -9,22 +9,22 @@ import asyncio
 import math
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Final
 
 from service.delivery.channels import Channels
-from service.delivery.lane import LONGEST_BACKOFF_S, Send, Stop, Wait, decide, has_free_sender, judge
+from service.delivery.lane import Send, Stop, Wait, decide, judge
 from service.delivery.lane_queue import QUEUE_SIZE, Delivery, OutgoingLane, outgoing_lanes
-from service.delivery.reporting import Answered, DeliveryReport
-from service.delivery.send_result import NotPosted, RateLimited
+from service.delivery.reporting import Answered, DeliveryReport, GivenUpLane, answered, why_untried
+from service.delivery.send_result import NotPosted
 from service.delivery.slack import SlackSender
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
+from service.domain.pace import LONGEST_BACKOFF_S
 from service.domain.progress import Progress
 from service.runtime.clock import Clock
 from service.runtime.first_of import first_of
 from service.runtime.garbage import rare_collections
-from service.store.outbox.send import Claimed, Outbox, OutboxEntry, Settlement
+from service.store.outbox.send import Claimed, Outbox, OutboxEntry
 from service.store.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, TRANSIENT, retry_while_unavailable
 from service.store.runs.state import Lease
 from service.telemetry.events import Events
@@ -35,11 +35,6 @@ SETTLING_S: Final = 1.0
 LAST_MOMENT_S: Final = 1.0
 """No POST begins so shortly before the deadline that it could only end in doubt."""
 
-_WHY_LEFT: Final = {
-    Reason.SLACK_UNREACHABLE: "the destination refused connections, so the rest of its alerts was not tried",
-    Reason.DEADLINE: "the delivery deadline came first; the next run of the month sends it",
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryPolicy:
@@ -47,7 +42,6 @@ class DeliveryPolicy:
 
     messages_per_second: float
     """Pace of each lane; 0 is unpaced."""
-    concurrency: int
     timeout_s: float
     max_retries: int
     deadline_s: float
@@ -88,6 +82,7 @@ class Dispatch:
         self._busy_since: float | None = None
         self._wake = asyncio.Event()
         self._answered: list[Answered] = []
+        self._given_up: list[GivenUpLane] = []
         self._aside: set[asyncio.Task[None]] = set()
         self._sends: set[asyncio.Task[None]] = set()
         self._lanes = outgoing_lanes(channels, messages_per_second=policy.messages_per_second)
@@ -95,13 +90,25 @@ class Dispatch:
             channel: lane.shared for lane in self._lanes.values() for channel in lane.channels
         }
 
-    async def until_drained(self) -> None:
+    async def until_drained(self) -> tuple[GivenUpLane, ...]:
         """Send everything that may be sent; returns when nothing is on its way any more.
 
-        Raises OvertakenError when the run was closed, cancelled or resumed elsewhere, InterruptedRunError
-        when it has to halt, and DatabaseUnusableError. What is on its way then is still awaited and written
-        down: a late `ok` is worth more than a doubt.
+        Returns the lanes whose destination failed until they were given up. Raises OvertakenError when the
+        run was closed, cancelled or resumed elsewhere, InterruptedRunError when it has to halt, and
+        DatabaseUnusableError. What is on its way then is still awaited and written down: a late `ok` is worth
+        more than a doubt.
         """
+        for lane in self._lanes.values():
+            self._sender.senders.join(lane.shared.key)
+        try:
+            await self._deliver()
+        finally:
+            for lane in self._lanes.values():
+                if not lane.ended:
+                    self._leave(lane)
+        return tuple(self._given_up)
+
+    async def _deliver(self) -> None:
         self._start_background(self._watch_for_halt())
         for lane in self._lanes.values():
             self._start_background(self._feed(lane))
@@ -167,19 +174,17 @@ class Dispatch:
         """Take every message whose turn has come while a sender is free; also say when the next turn is."""
         picked: list[tuple[OutgoingLane, Delivery]] = []
         next_turn = math.inf
-        in_flight = {lane.name: lane.state.in_flight for lane in self._lanes.values() if not lane.ended}
         waiting = [lane for lane in self._lanes.values() if lane.ending is None]
         while waiting:
             for lane in tuple(waiting):
                 decision = self._decide(lane, now)
                 match decision:
-                    case Send() if has_free_sender(
-                        in_flight, lane.name, concurrency=self._policy.concurrency
-                    ):
+                    case Send() if self._sender.senders.take(lane.shared.key, wake=self._wake.set):
                         lane.state.in_flight += 1
-                        in_flight[lane.name] += 1
                         lane.state.take_turn(now)
-                        picked.append((lane, lane.take(now)))
+                        delivery = lane.take(now)
+                        delivery.is_probe = lane.state.outage.is_on
+                        picked.append((lane, delivery))
                         continue
                     case Wait(until) if until is not None:
                         next_turn = min(next_turn, until)
@@ -202,7 +207,7 @@ class Dispatch:
             claimed = await self._write([delivery for _, delivery in picked])
         except TRANSIENT:
             for lane, delivery in picked:
-                lane.state.in_flight -= 1
+                self._let_go(lane)
                 lane.give_back(delivery, again_at=now)
             self._busy_since = now if self._busy_since is None else self._busy_since
             if self._clock.monotonic() - self._busy_since > BUSY_PATIENCE_S:
@@ -220,12 +225,12 @@ class Dispatch:
             wait_s = claimed.waits.get(delivery.entry.alert_id)
             if wait_s is not None:
                 # Other runs use the lane as well, or one was told to pause: the database knows its next turn.
-                lane.state.in_flight -= 1
+                self._let_go(lane)
                 lane.state.next_turn = answered_at + wait_s
                 lane.give_back(delivery, again_at=now)
                 continue
             if delivery.entry.alert_id not in claimed.alert_ids:
-                lane.state.in_flight -= 1  # somebody settled or withdrew it meanwhile: it is not ours to send
+                self._let_go(lane)  # somebody settled or withdrew it meanwhile: it is not ours to send
                 continue
             # The lease was renewed after `now`, so nobody can take over before LEASE_S from then.
             delivery.send_by = now + self._policy.lease_s - self._policy.timeout_s - FREEZE_MARGIN_S
@@ -261,15 +266,13 @@ class Dispatch:
 
         def may_leave() -> bool:
             now = self._clock.monotonic()
-            return lane.state.paused_until <= now <= min(delivery.send_by, self._last_claim_at)
+            return lane.state.may_leave(now) and now <= min(delivery.send_by, self._last_claim_at)
 
         # Past the deadline nobody waits for an answer: the run has to end whatever Slack does.
         timeout_s = min(self._policy.timeout_s, self._deadline - self._clock.monotonic())
         result = await self._sender.post(
             lane.url, delivery.entry.payload, timeout_s=timeout_s, may_leave=may_leave
         )
-        posted = not isinstance(result, NotPosted)
-        delivery.posts += posted
         now = self._clock.monotonic()
         verdict = judge(
             result,
@@ -278,55 +281,57 @@ class Dispatch:
             now=now,
             max_retries=self._policy.max_retries,
             jitter=self._clock.jitter(),
+            is_probe=delivery.is_probe,
         )
-        entry = delivery.entry
-        settled_at = self._clock.now()
-        claim = entry.claims + 1
         wait_s = None if verdict.again_at is None else max(0.0, verdict.again_at - now)
-        settlement = Settlement(
-            alert_id=entry.alert_id,
-            claim=claim,
-            status=verdict.status,
-            claimed_at=claimed_at,
-            settled_at=settled_at,
-            posted=posted,
-            reason=verdict.reason,
-            message=verdict.message,
-            http_status=getattr(result, "http_status", None),
-            retry_after_s=result.retry_after_s if isinstance(result, RateLimited) else None,
-            retries=delivery.tries.retries,
-            rate_limits=delivery.tries.rate_limits,
-            not_before=None if wait_s is None else settled_at + timedelta(seconds=min(wait_s, 1e9)),
-            lane=lane.shared.key,
-        )
+        delivery.posts += not isinstance(result, NotPosted)
         self._answered.append(
-            Answered(
-                settlement=settlement, entry=entry, lane=lane.name, posts=delivery.posts, wait_s=wait_s or 0.0
+            answered(
+                lane,
+                delivery,
+                result,
+                verdict,
+                claimed_at=claimed_at,
+                settled_at=self._clock.now(),
+                wait_s=wait_s,
             )
         )
-        delivery.entry = replace(entry, claims=claim)
-        lane.state.in_flight -= 1
+        delivery.entry = replace(delivery.entry, claims=delivery.entry.claims + 1)
+        self._let_go(lane)
         if verdict.again_at is not None:
             lane.give_back(delivery, again_at=verdict.again_at)
 
+    def _let_go(self, lane: OutgoingLane) -> None:
+        """Give back the sender that one message of a lane had."""
+        lane.state.in_flight -= 1
+        self._sender.senders.give_back(lane.shared.key)
+
     async def _end(self, lane: OutgoingLane, stop: Stop) -> None:
         """Say of every alert that the lane did not come to what becomes of it."""
-        reason = stop.reason
-        if reason is not None:
-            given_up = reason is Reason.SLACK_UNREACHABLE
+        if (reason := stop.reason) is not None:
+            is_failed = reason is Reason.SLACK_UNREACHABLE
+            why = why_untried(reason, lane.state.outage)
             untried = await retry_while_unavailable(
                 self._clock,
                 lambda: self._outbox.end_lane(
                     self._lease,
                     lane.channels,
-                    status=DeliveryStatus.FAILED if given_up else DeliveryStatus.PENDING,
+                    status=DeliveryStatus.FAILED if is_failed else DeliveryStatus.PENDING,
                     reason=reason,
-                    message=_WHY_LEFT[reason],
+                    message=why,
                     now=self._clock.now(),
                 ),
             )
-            self._report.untried(lane, untried, Outcome.FAILED if given_up else Outcome.UNSENT, reason)
+            self._report.untried(lane, untried, Outcome.FAILED if is_failed else Outcome.UNSENT, reason)
+            if untried and (reason is not Reason.DEADLINE or lane.state.outage.is_on):
+                given_up = GivenUpLane(channels=lane.channels, reason=reason, why=why, alerts=len(untried))
+                self._given_up.append(given_up)
+        self._leave(lane)
+
+    def _leave(self, lane: OutgoingLane) -> None:
+        """Be through with a lane, and keep none of its senders."""
         lane.ended = True
+        self._sender.senders.leave(lane.shared.key, held=lane.state.in_flight)
 
     async def _feed(self, lane: OutgoingLane) -> None:
         """Move a lane's alerts from the outbox into its queue, in order, as the queue has room."""

@@ -3,24 +3,19 @@
 Pure: (state, now) in, decision out; `now` is monotonic seconds. The dispatcher acts on the decisions.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Final
 
+from service.delivery.outage import Outage
 from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
 from service.domain.delivery_status import DeliveryStatus, Reason
-from service.domain.pace import Pace
+from service.domain.pace import Pace, backoff_s
 
-BACKOFF_BASE_S: Final = 1.0
-BACKOFF_CAP_S: Final = 60.0
-BACKOFF_SPREAD: Final = 0.25
-"""A retry waits up to a quarter longer than its curve says, so that many do not come back at once."""
-LONGEST_BACKOFF_S: Final = BACKOFF_CAP_S * (1 + BACKOFF_SPREAD)
 RATE_LIMITS_PER_ALERT: Final = 10
 """The tenth 429 for one alert is the last."""
 SHORTAGE_PAUSE_S: Final = 1.0
 """Where this machine has no descriptor left for a connection, its lane tries again so much later."""
-UNREACHABLE_IN_A_ROW: Final = 3
-"""After so many alerts in a row failed because no connection formed, the destination is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +42,21 @@ class LaneState(Pace):
     """What must be remembered about a lane between two decisions."""
 
     in_flight: int = 0
-    unreachable_in_a_row: int = 0
+    outage: Outage = field(default_factory=Outage)
+    short_until: float = -math.inf
+    """Until when nothing new is tried because this machine could not open a connection."""
+
+    def may_leave(self, now: float) -> bool:
+        """Return whether a message that is claimed already may still be written."""
+        return now >= max(self.paused_until, self.outage.probe_at)
 
 
 @dataclass(slots=True)
 class Tries:
     """How one alert has fared in this run."""
 
+    place: int
+    """In the order of sending."""
     retries: int = 0
     rate_limits: int = 0
 
@@ -67,6 +70,8 @@ class Verdict:
     message: str | None = None
     again_at: float | None = None
     """When it may be tried again; only where the status is `pending`."""
+    pause_s: float | None = None
+    """For how long the lane pauses because of it, from now."""
 
 
 def decide(
@@ -77,78 +82,96 @@ def decide(
     `ready_at` is when its first message may leave as far as that message is concerned (None: there is none
     just now), `drained` that no further one will come from the outbox, and `last_claim_at` the moment after
     which nothing may leave any more. A turn or a pause that ends after that moment ends the lane at once.
+    During an outage one message is on its way at a time.
     """
-    if lane.unreachable_in_a_row >= UNREACHABLE_IN_A_ROW:
-        return Stop(Reason.SLACK_UNREACHABLE)
+    outage = lane.outage
+    if outage.given_up is not None:
+        return Stop(outage.given_up)
     if ready_at is None:
         if drained and lane.in_flight == 0:
             return Stop(None)
-        return Wait(None) if drained or now <= last_claim_at else Stop(Reason.DEADLINE)
-    turn = max(lane.turn, ready_at)
+        return Wait(None) if drained or now <= last_claim_at else Stop(outage.at_deadline)
+    if outage.is_on and lane.in_flight:
+        return Wait(None)
+    turn = max(lane.turn, ready_at, lane.short_until, outage.probe_at)
     if max(turn, now) > last_claim_at:
-        return Stop(Reason.DEADLINE)
+        return Stop(outage.at_deadline)
     return Send() if turn <= now else Wait(turn)
 
 
-def has_free_sender(in_flight: dict[str, int], lane: str, *, concurrency: int) -> bool:
-    """Tell whether `lane` may use one more of the `concurrency` senders.
-
-    One sender is kept for every lane and the rest is shared, so that no lane, however slow its destination,
-    can hold every sender. With fewer senders than lanes, a lane may hold all but one.
-    """
-    total = sum(in_flight.values())
-    shared = concurrency - len(in_flight)
-    if shared < 0:
-        return total < concurrency and in_flight[lane] < max(1, concurrency - 1)
-    return in_flight[lane] == 0 or sum(max(0, held - 1) for held in in_flight.values()) < shared
-
-
-def judge(  # noqa: C901, PLR0911  # one match over a closed family reads best whole
-    result: SendResult, tries: Tries, lane: LaneState, *, now: float, max_retries: int, jitter: float
+def judge(
+    result: SendResult,
+    tries: Tries,
+    lane: LaneState,
+    *,
+    now: float,
+    max_retries: int,
+    jitter: float,
+    is_probe: bool = False,
 ) -> Verdict:
     """Say what becomes of the alert, and note in `tries` and `lane` what the answer teaches.
 
-    `jitter` is a number in [0, 1).
+    `jitter` is a number in [0, 1); `is_probe` says that the message left during an outage, so that its alert
+    is not to blame.
     """
-    if not isinstance(result, NotPosted | InDoubt) and not _is_unreachable(result):
-        lane.unreachable_in_a_row = 0
+    pause_s = _outage_pause_s(result, tries, lane, now=now, jitter=jitter)
     match result:
         case Sent():
             return Verdict(status=DeliveryStatus.SENT)
         case Rejected():
             return Verdict(status=DeliveryStatus.FAILED, reason=result.reason, message=result.message)
         case InDoubt():
-            return Verdict(status=DeliveryStatus.UNKNOWN, reason=result.reason, message=result.message)
+            return Verdict(
+                status=DeliveryStatus.UNKNOWN, reason=result.reason, message=result.message, pause_s=pause_s
+            )
         case NotPosted():
-            if result.reason is not None:
-                # Those that do have a connection go on.
-                lane.next_turn = max(lane.next_turn, now + SHORTAGE_PAUSE_S)
-            return Verdict(status=DeliveryStatus.PENDING, again_at=now)
+            return _not_posted(result, lane, now=now)
         case RateLimited():
-            tries.rate_limits += 1
-            lane.paused_until = max(lane.paused_until, now + result.retry_after_s)
-            if tries.rate_limits >= RATE_LIMITS_PER_ALERT:
-                message = f"Slack asked {tries.rate_limits} times to wait"
-                return Verdict(status=DeliveryStatus.FAILED, reason=Reason.RATE_LIMITED, message=message)
-            return Verdict(
-                status=DeliveryStatus.PENDING, reason=Reason.RATE_LIMITED, again_at=lane.paused_until
-            )
+            return _rate_limited(result, tries, lane, now=now)
         case Retry():
-            if tries.retries >= max_retries:
-                if _is_unreachable(result):
-                    lane.unreachable_in_a_row += 1
-                return Verdict(status=DeliveryStatus.FAILED, reason=result.reason, message=result.message)
-            tries.retries += 1
-            again_at = now + backoff_s(tries.retries, jitter=jitter)
+            again_at: float | None = None
+            if is_probe:
+                again_at = lane.outage.probe_at
+            elif tries.retries < max_retries:
+                tries.retries += 1
+                again_at = now + backoff_s(tries.retries, jitter=jitter)
             return Verdict(
-                status=DeliveryStatus.PENDING, reason=result.reason, message=result.message, again_at=again_at
+                status=DeliveryStatus.FAILED if again_at is None else DeliveryStatus.PENDING,
+                reason=result.reason,
+                message=result.message,
+                again_at=again_at,
+                pause_s=pause_s,
             )
 
 
-def backoff_s(retry: int, *, jitter: float) -> float:
-    """Return the seconds before the `retry`-th retry (from 1): 1, 2, 4, … up to a cap, plus jitter."""
-    return min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** (retry - 1)) * (1 + BACKOFF_SPREAD * jitter)
+def _outage_pause_s(
+    result: SendResult, tries: Tries, lane: LaneState, *, now: float, jitter: float
+) -> float | None:
+    """Note whether the destination fails; return for how long the lane pauses because of this answer."""
+    match result:
+        case Sent() | Rejected() | RateLimited():
+            lane.outage.over()
+        case Retry() | InDoubt():
+            return lane.outage.note(result, tries.place, now=now, jitter=jitter)
+    return None
 
 
-def _is_unreachable(result: SendResult) -> bool:
-    return isinstance(result, Retry) and result.reason is Reason.SLACK_UNREACHABLE
+def _not_posted(result: NotPosted, lane: LaneState, *, now: float) -> Verdict:
+    pause_s: float | None = None
+    if result.reason is not None and now >= lane.short_until:
+        pause_s = SHORTAGE_PAUSE_S
+        lane.short_until = now + pause_s
+    return Verdict(status=DeliveryStatus.PENDING, reason=result.reason, again_at=now, pause_s=pause_s)
+
+
+def _rate_limited(result: RateLimited, tries: Tries, lane: LaneState, *, now: float) -> Verdict:
+    tries.rate_limits += 1
+    lane.paused_until = max(lane.paused_until, now + result.retry_after_s)
+    is_last = tries.rate_limits >= RATE_LIMITS_PER_ALERT
+    return Verdict(
+        status=DeliveryStatus.FAILED if is_last else DeliveryStatus.PENDING,
+        reason=Reason.RATE_LIMITED,
+        message=f"Slack asked {tries.rate_limits} times to wait" if is_last else None,
+        again_at=None if is_last else lane.paused_until,
+        pause_s=result.retry_after_s,
+    )

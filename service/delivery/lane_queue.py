@@ -22,15 +22,18 @@ class Delivery:
     """An alert on its way through this run."""
 
     entry: OutboxEntry
-    tries: Tries = field(default_factory=Tries)
+    tries: Tries
     posts: int = 0
+    is_probe: bool = False
+    """Whether it is on its way during an outage of its lane."""
     send_by: float = math.inf
     """The moment after which its claim may have been taken over, so that it must not be posted any more."""
 
     @classmethod
     def of(cls, entry: OutboxEntry) -> "Delivery":
         """Return the delivery of what the outbox has, with what it has spent before its run was resumed."""
-        return cls(entry=entry, tries=Tries(retries=entry.retries, rate_limits=entry.rate_limits))
+        tries = Tries(place=entry.position, retries=entry.retries, rate_limits=entry.rate_limits)
+        return cls(entry=entry, tries=tries)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,9 +6,13 @@ Only what is committed is reported: after a crash the log never says what the le
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
-from service.delivery.lane_queue import OutgoingLane
+from service.delivery.lane import Verdict
+from service.delivery.lane_queue import Delivery, OutgoingLane
+from service.delivery.outage import Outage
+from service.delivery.send_result import NotPosted, RateLimited, SendResult
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.progress import Progress
 from service.domain.replay import Decision, RoutedAlert
@@ -22,6 +26,12 @@ _FINAL: Final = {
 }
 _LINES_AT_ONCE: Final = 256
 
+_WHY_UNTRIED: Final = {
+    Reason.SLACK_UNREACHABLE: "no connection could be made, so the rest of the lane was not tried",
+    Reason.ANSWERS_UNREADABLE: "answers could not be read, so the rest of the lane was not sent",
+    Reason.DEADLINE: "the delivery deadline came first; the next run of the month sends it",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
@@ -34,6 +44,63 @@ class Answered:
     """Of this alert in this run so far."""
     wait_s: float
     """How long it waits where it is tried again."""
+    pause_s: float | None
+    """For how long its lane pauses because of it."""
+
+
+def answered(
+    lane: OutgoingLane,
+    delivery: Delivery,
+    result: SendResult,
+    verdict: Verdict,
+    *,
+    claimed_at: datetime,
+    settled_at: datetime,
+    wait_s: float | None,
+) -> Answered:
+    """Put together what is written down of a claim, and then reported; `wait_s` where it is tried again."""
+    entry = delivery.entry
+    settlement = Settlement(
+        alert_id=entry.alert_id,
+        claim=entry.claims + 1,
+        status=verdict.status,
+        claimed_at=claimed_at,
+        settled_at=settled_at,
+        posted=not isinstance(result, NotPosted),
+        reason=verdict.reason,
+        message=verdict.message,
+        http_status=getattr(result, "http_status", None),
+        retry_after_s=result.retry_after_s if isinstance(result, RateLimited) else None,
+        retries=delivery.tries.retries,
+        rate_limits=delivery.tries.rate_limits,
+        not_before=None if wait_s is None else settled_at + timedelta(seconds=min(wait_s, 1e9)),
+        lane=lane.shared.key,
+    )
+    return Answered(
+        settlement=settlement,
+        entry=entry,
+        lane=lane.name,
+        posts=delivery.posts,
+        wait_s=wait_s or 0.0,
+        pause_s=verdict.pause_s,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUpLane:
+    """A lane that ended before its alerts did, because its destination failed."""
+
+    channels: tuple[str, ...]
+    reason: Reason
+    why: str
+    """For people."""
+    alerts: int
+    """How many did not leave."""
+
+    @property
+    def named(self) -> str:
+        """The channels that it leads to."""
+        return ", ".join(f"#{channel}" for channel in self.channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +114,13 @@ class DeliveryReport:
     def written(self, answered: Answered) -> None:
         """Report what an answer meant for an alert, now that the ledger has it."""
         settlement, entry = answered.settlement, answered.entry
-        if settlement.retry_after_s is not None:
+        if answered.pause_s is not None and settlement.reason is not None:
             self.events.emit(
                 LanePaused(
                     run_id=self.run_id,
                     channel=answered.lane,
-                    reason=Reason.RATE_LIMITED,
-                    pause_s=settlement.retry_after_s,
+                    reason=settlement.reason,
+                    pause_s=answered.pause_s,
                 )
             )
         outcome = _FINAL.get(settlement.status)
@@ -144,3 +211,9 @@ async def report_decisions(
                     attempts=0,
                 )
             )
+
+
+def why_untried(reason: Reason, outage: Outage) -> str:
+    """Return, for people, why the rest of a lane did not leave."""
+    failing = f" (until then the destination was failing: {outage.reason})"
+    return _WHY_UNTRIED[reason] + (failing if reason is Reason.DEADLINE and outage.is_on else "")

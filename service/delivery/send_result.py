@@ -44,6 +44,8 @@ class InDoubt:
 
     reason: Reason
     message: str
+    unreadable: bool = False
+    """Whether an answer came that is none, so that the request has most likely arrived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

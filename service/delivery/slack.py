@@ -20,6 +20,7 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
+from service.delivery.senders import Senders
 from service.domain.delivery_status import Reason
 from service.runtime.clock import Clock
 from service.runtime.shortage import lacks_resources
@@ -50,7 +51,9 @@ _FINAL_REASONS: Final = {
 class SlackSender:
     """Makes one POST at a time per call, and classifies the answer; policy is the lane's."""
 
-    def __init__(self, session: aiohttp.ClientSession, clock: Clock) -> None:
+    def __init__(self, session: aiohttp.ClientSession, clock: Clock, senders: Senders) -> None:
+        self.senders = senders
+        """Who may use the connections; whoever posts many messages takes one first."""
         self._session = session
         self._clock = clock
         # A handful: one for each lane.
@@ -138,14 +141,18 @@ async def open_slack(*, concurrency: int, auth_token: str | None, clock: Clock) 
         # and would send what ~/.netrc holds along.
         trust_env=False,
     ) as session:
-        yield SlackSender(session, clock)
+        yield SlackSender(session, clock, Senders(concurrency))
 
 
 def _classify_error(problem: Exception, message: _Message) -> SendResult:
     """Say what it means that there is no answer."""
     name = type(problem).__name__
     if message.has_left:
-        return InDoubt(reason=Reason.RESPONSE_LOST, message=f"no complete answer: {name}")
+        return InDoubt(
+            reason=Reason.RESPONSE_LOST,
+            message=f"no complete answer: {name}",
+            unreadable=isinstance(problem, aiohttp.ClientPayloadError | aiohttp.ClientResponseError),
+        )
     if message.is_held_back:
         return NotPosted()
     if lacks_resources(problem):

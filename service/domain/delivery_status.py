@@ -137,6 +137,8 @@ class Reason(StrEnum):
     """This machine has no descriptor or memory left for a connection: only why a lane pauses."""
     RESPONSE_LOST = "response_lost"
     """The request may have arrived, but no complete answer came back."""
+    ANSWERS_UNREADABLE = "answers_unreadable"
+    """Several answers in a row could not be read, so that the rest of the lane was not sent."""
     INTERRUPTED = "interrupted"
     """The process died, or was overtaken, while the request was on its way; or it stopped before."""
     DEADLINE = "deadline"

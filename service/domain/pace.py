@@ -1,4 +1,4 @@
-"""The pace of a lane: whose turn comes when, and until when nothing may leave."""
+"""The pace of a lane: whose turn comes when, until when nothing may leave, and how long a failure waits."""
 
 import math
 from dataclasses import dataclass
@@ -19,6 +19,13 @@ def due_unless_possible(moment: float, *, now: float, longest_s: float) -> float
     return moment if moment <= now + longest_s + CLOCK_SLACK_S else -math.inf
 
 
+BACKOFF_BASE_S: Final = 1.0
+BACKOFF_CAP_S: Final = 60.0
+BACKOFF_SPREAD: Final = 0.25
+"""A retry waits up to a quarter longer than its curve says, so that many do not come back at once."""
+LONGEST_BACKOFF_S: Final = BACKOFF_CAP_S * (1 + BACKOFF_SPREAD)
+
+
 @dataclass(slots=True, kw_only=True)
 class Pace:
     """When the next message may leave; all moments are seconds of one clock."""
@@ -36,3 +43,9 @@ class Pace:
     def take_turn(self, now: float) -> None:
         """Book the turn that a message leaving now uses up."""
         self.next_turn = max(self.next_turn, now - LATENESS_MADE_UP_S) + self.interval
+
+
+def backoff_s(retry: int, *, jitter: float) -> float:
+    """Return the seconds before the `retry`-th retry (from 1): 1, 2, 4, … up to a cap, plus jitter."""
+    doublings = min(retry - 1, 100)  # an outage may last for thousands of them
+    return min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0**doublings) * (1 + BACKOFF_SPREAD * jitter)

@@ -247,25 +247,24 @@ class _Run:
         """Send what is in the outbox, and notify support of what has no channel."""
         app = self._app
         self._progress.phase = Phase.DELIVERING
-        if self._progress.alerts_queued:
-            await Dispatch(
-                outbox=app.store.outbox,
-                sender=app.sender,
-                channels=app.channels,
-                lease=lease,
-                policy=app.delivery,
-                clock=app.clock,
-                events=app.events,
-                progress=self._progress,
-                halt=self._halt,
-                stopping=app.at_work.stopping,
-            ).until_drained()
-            self._warnings += nothing_arrived(self._progress)
+        dispatch = Dispatch(
+            outbox=app.store.outbox,
+            sender=app.sender,
+            channels=app.channels,
+            lease=lease,
+            policy=app.delivery,
+            clock=app.clock,
+            events=app.events,
+            progress=self._progress,
+            halt=self._halt,
+            stopping=app.at_work.stopping,
+        )
+        given_up = await dispatch.until_drained() if self._progress.alerts_queued else ()
+        self._warnings += nothing_arrived(self._progress)
+        period, alert_type = self._asked.period, self._kind.alert_type
         is_notified = self._resumed is not None and self._resumed.support_notified
         self._warnings += await app.at_work.unless_stopped(
-            notify_support(
-                app, self._run_id, self._asked.period, self._kind.alert_type, is_notified=is_notified
-            ),
+            notify_support(app, self._run_id, period, alert_type, given_up=given_up, is_notified=is_notified),
             halt=self._halt,
         )
 

@@ -1,10 +1,11 @@
 """Warnings of runs and previews about their deliveries. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from service.delivery.channels import Channels
 from service.delivery.dispatch import DeliveryPolicy
+from service.delivery.reporting import GivenUpLane
 from service.domain.evaluation import RunWarning
 from service.domain.progress import Progress
 
@@ -34,10 +35,18 @@ def late_lanes(
 
 def nothing_arrived(progress: Progress) -> tuple[RunWarning, ...]:
     """Warn where every delivery of a run failed."""
-    if progress.alerts_failed < progress.alerts_queued:
+    if progress.alerts_failed < max(1, progress.alerts_queued):
         return ()
     detail = f"every one of the {progress.alerts_queued} deliveries of this run failed"
     return (RunWarning(code="all_deliveries_failed", count=progress.alerts_queued, detail=detail),)
+
+
+def destinations_failed(given_up: Sequence[GivenUpLane]) -> tuple[RunWarning, ...]:
+    """Warn of each lane that was given up because its destination failed."""
+    return tuple(
+        RunWarning(code="destination_failed", count=lane.alerts, detail=f"{lane.named}: {lane.why}")
+        for lane in given_up
+    )
 
 
 def without_channel(count: int) -> tuple[RunWarning, ...]:

@@ -11,7 +11,7 @@ _SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 def lacks_resources(problem: BaseException | None = None) -> bool:
-    """Tell whether that is why `problem` was raised, or is so at this moment.
+    """Return whether that is why `problem` was raised, or is so at this moment.
 
     Libraries hide it: a resolver that gets no socket only says that it does not know the name, and SQLite
     that it cannot open its file.

@@ -1,5 +1,6 @@
 """Slack goes away in the middle of a run, and comes back."""
 
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.fault
 
 
-def test_slack_is_killed_and_comes_back_within_the_retries(tmp_path: Path) -> None:
+@pytest.mark.parametrize("away_s", [0, 12], ids=["a moment", "longer than an alert's retries"])
+def test_slack_is_killed_and_comes_back(tmp_path: Path, away_s: float) -> None:
     """Only what was on its way when Slack died is in doubt; the rest waits for it and arrives."""
     with ExitStack() as stack:
         slack, process = stack.enter_context(mock_process(tmp_path))
@@ -22,6 +24,7 @@ def test_slack_is_killed_and_comes_back_within_the_retries(tmp_path: Path) -> No
         run = stack.enter_context(run_command(site.source, folder=tmp_path, env=site.env(lease_s=30)))
         wait_until(lambda: slack.stats().total.requests >= 12, what="some have left")
         process.kill()
+        time.sleep(away_s)
         port = int(slack.url.rpartition(":")[2])
         stack.enter_context(mock_process(tmp_path, port=port))
         assert run.exit_code() in {0, 2}
@@ -36,7 +39,7 @@ def test_slack_stays_away_until_the_next_run(tmp_path: Path) -> None:
         site = Site(folder=tmp_path, webhook_base_url=slack.webhook_base_url)
         slack.script(AMER, Step(delay_s=0.05, times=1_000))
         run = stack.enter_context(
-            run_command(site.source, folder=tmp_path, env=site.env(lease_s=30, slack_max_retries=1))
+            run_command(site.source, folder=tmp_path, env=site.env(lease_s=30, delivery_deadline_s=10))
         )
         wait_until(lambda: slack.stats().total.requests >= 12, what="some have left")
         process.kill()

@@ -50,8 +50,8 @@ FAIL_POINTS: Final = MappingProxyType(
         "after_answer": (SlackSender, "post", "after", _always),
         "before_settle": (Outbox, "settle_and_claim", "before", _settles),
         "after_settle": (Outbox, "settle_and_claim", "after", _settles),
-        "before_notice": (SupportNotice, "tell", "before", _always),
-        "after_notice": (SupportNotice, "tell", "after", _always),
+        "before_notice": (SupportNotice, "send", "before", _always),
+        "after_notice": (SupportNotice, "send", "after", _always),
         "before_finish": (Runs, "finish", "before", _always),
         "after_finish": (Runs, "finish", "after", _always),
     }

@@ -1,6 +1,5 @@
 """Answers: what every kind of answer of Slack does to an alert."""
 
-import socket
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -178,26 +177,6 @@ async def test_a_destination_that_hangs_leaves_doubt(house: House) -> None:
     house.slack.script(AMER, Step(delay_s=60))
     async with house.open(slack_timeout_s=0.3) as desk:
         assert await _only_error(house, desk) == (Outcome.UNKNOWN, Reason.RESPONSE_LOST, None, 1)
-
-
-async def test_a_destination_that_refuses_connections_is_given_up(house: House) -> None:
-    """After a few alerts in a row the rest is failed untried, and the next run sends it all."""
-    source = house.source(accounts(30))
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # held, but nobody listens
-        deaf = f"http://127.0.0.1:{nobody.getsockname()[1]}/hook"
-        async with house.open(slack_webhook_base_url=deaf, slack_messages_per_second=1) as desk:
-            record = await desk.run(source)
-            alerts = await desk.alerts(record)
-    assert {(alert.outcome, alert.reason) for alert in alerts} == {(Outcome.FAILED, Reason.SLACK_UNREACHABLE)}
-    assert warning_codes(record)["all_deliveries_failed"] == 30
-    attempts = [alert.attempts for alert in alerts]
-    assert attempts.count(4) >= 3
-    assert attempts.count(0) >= 10
-    async with house.open() as desk:
-        again = await desk.run(source)
-    assert again.counts.alerts_sent == 30
-    assert house.slack.stats().total.duplicates == {}
 
 
 async def test_one_dead_channel_does_not_end_the_others(house: House) -> None:

@@ -128,6 +128,25 @@ async def test_a_hanging_destination_never_holds_every_sender(house: House) -> N
     assert before_the_last_of_emea.count(AMER) <= 2
 
 
+async def test_a_hanging_destination_holds_up_no_lane_of_another_run(house: House) -> None:
+    """Runs of two months share the senders: what hangs in both holds no more than it may in one."""
+    rows = [
+        row
+        for month in ("2026-01-01", "2026-02-01")
+        for row in accounts(4, prefix=f"a{month}", month=month)
+        + accounts(3, region="EMEA", prefix=f"e{month}", month=month)
+    ]
+    source = house.source(rows)
+    house.slack.script(AMER, Step(delay_s=60, times=8))
+    async with house.open(slack_concurrency=3, slack_timeout_s=3) as desk:
+        records = await asyncio.gather(desk.run(source), desk.run(source, month="2026-02-01"))
+    assert [record.counts.alerts_sent for record in records] == [3, 3]
+    channels = [channel for channel, _ in arrivals(house.slack)]
+    before_the_last_of_emea = channels[: len(channels) - channels[::-1].index(EMEA)]
+    assert before_the_last_of_emea.count(AMER) <= 2
+    assert house.slack.stats().total.max_concurrent_requests == 3
+
+
 async def test_a_retry_that_waits_does_not_block_its_lane(house: House) -> None:
     """After a 500 the next alerts leave at once, and the first one follows when its wait is over."""
     slower = replace(house, clock=ScaledClock(2))

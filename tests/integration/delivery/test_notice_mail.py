@@ -93,7 +93,7 @@ def an_empty_postbox() -> Postbox:
 async def tell(smtp_url: str, *alerts: AccountAtRisk) -> bool:
     """Tell support by mail."""
     settings = Settings(_env_file=None, smtp_url=smtp_url, support_email_from="risk-alerts@example.com")
-    return await support_notice(settings).tell(
+    return await support_notice(settings).send(
         run_id=RUN_ID,
         period=str(MONTH),
         alerts=alerts,

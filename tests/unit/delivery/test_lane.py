@@ -9,23 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.delivery.lane import (
-    BACKOFF_CAP_S,
-    BACKOFF_SPREAD,
     RATE_LIMITS_PER_ALERT,
-    UNREACHABLE_IN_A_ROW,
+    SHORTAGE_PAUSE_S,
     LaneState,
     Send,
     Stop,
     Tries,
     Verdict,
     Wait,
-    backoff_s,
     decide,
     judge,
 )
+from service.delivery.outage import OUTAGE_AFTER, Outage
 from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
 from service.domain.delivery_status import DeliveryStatus, Reason
-from service.domain.pace import LATENESS_MADE_UP_S
+from service.domain.pace import BACKOFF_CAP_S, BACKOFF_SPREAD, LATENESS_MADE_UP_S, backoff_s
 
 UNREACHABLE = Retry(reason=Reason.SLACK_UNREACHABLE, message="no connection: ClientConnectorError")
 SERVER_ERROR = Retry(reason=Reason.SERVER_ERROR, message="HTTP 503", http_status=503)
@@ -45,15 +43,17 @@ def verdict_on(
     now: float = 100.0,
     max_retries: int = 3,
     jitter: float = 0.0,
+    is_probe: bool = False,
 ) -> Verdict:
     """Judge one answer; what is not given is as at the start of a run."""
     return judge(
         result,
-        Tries() if tries is None else tries,
+        Tries(place=0) if tries is None else tries,
         LaneState(interval=1) if lane is None else lane,
         now=now,
         max_retries=max_retries,
         jitter=jitter,
+        is_probe=is_probe,
     )
 
 
@@ -121,13 +121,13 @@ def test_a_long_idle_lane_has_saved_nothing_up() -> None:
 # The backoff
 
 
-@pytest.mark.parametrize(("retry", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (7, 60), (1000, 60)])
+@pytest.mark.parametrize(("retry", "seconds"), [(1, 1), (2, 2), (3, 4), (4, 8), (7, 60), (100_000, 60)])
 def test_backoff_doubles_up_to_a_cap(retry: int, seconds: float) -> None:
     """Without jitter the waits are 1, 2, 4 … seconds, and never more than a minute."""
     assert backoff_s(retry, jitter=0) == seconds
 
 
-@given(st.integers(1, 1000), st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
 def test_jitter_only_adds_and_only_a_quarter(retry: int, one: float, other: float) -> None:
     """A wait is never shorter than the curve, at most a quarter longer, and more jitter is more wait."""
     plain = backoff_s(retry, jitter=0)
@@ -137,7 +137,7 @@ def test_jitter_only_adds_and_only_a_quarter(retry: int, one: float, other: floa
     assert backoff_s(retry, jitter=low) <= backoff_s(retry, jitter=high)
 
 
-@given(st.integers(1, 999))
+@given(st.integers(1, 9_999))
 def test_backoff_never_shrinks(retry: int) -> None:
     """A later retry never waits less than an earlier one."""
     assert backoff_s(retry, jitter=0) <= backoff_s(retry + 1, jitter=0)
@@ -167,23 +167,33 @@ questions = st.builds(
     drained=st.booleans(),
     last_claim_at=moments | st.just(math.inf),
 )
+outages = st.builds(
+    Outage,
+    troubled=st.sets(st.integers(0, 9), max_size=OUTAGE_AFTER),
+    probe_at=maybe_moments,
+    unreachable_since=st.none() | moments,
+    given_up=st.none() | st.sampled_from([Reason.SLACK_UNREACHABLE, Reason.ANSWERS_UNREADABLE]),
+)
 lanes = st.builds(
     LaneState,
     interval=st.floats(0, 10),
     next_turn=maybe_moments,
     paused_until=maybe_moments,
     in_flight=st.integers(0, 5),
-    unreachable_in_a_row=st.integers(0, UNREACHABLE_IN_A_ROW + 1),
+    short_until=maybe_moments,
+    outage=outages,
 )
 
 
 @given(questions, lanes, moments)
 def test_sends_only_when_nothing_stands_against_it(ask: Question, lane: LaneState, now: float) -> None:
-    """A message leaves exactly if there is one, its turn has come, and no pause or deadline forbids it."""
+    """A message leaves exactly if there is one, its turn has come, and nothing forbids it."""
     may_send = (
         ask.ready_at is not None
-        and max(lane.next_turn, lane.paused_until, ask.ready_at) <= now <= ask.last_claim_at
-        and lane.unreachable_in_a_row < UNREACHABLE_IN_A_ROW
+        and max(lane.next_turn, lane.paused_until, lane.short_until, ask.ready_at) <= now <= ask.last_claim_at
+        and lane.outage.probe_at <= now
+        and lane.outage.given_up is None
+        and not (lane.outage.is_on and lane.in_flight)
     )
     assert isinstance(ask(lane, now), Send) == may_send
 
@@ -196,13 +206,13 @@ def test_waits_for_the_moment_that_changes_the_answer(ask: Question, lane: LaneS
         assert decision.until > now
         assert ask(lane, decision.until) == Send()
     elif isinstance(decision, Wait):
-        assert ask.ready_at is None
+        assert ask.ready_at is None or (lane.outage.is_on and lane.in_flight)
 
 
 @given(questions, lanes, moments)
 def test_the_decision_changes_nothing(ask: Question, lane: LaneState, now: float) -> None:
     """Asking twice gives the same answer, and leaves the lane as it was."""
-    before = replace(lane)
+    before = replace(lane, outage=replace(lane.outage))
     assert ask(lane, now) == ask(lane, now)
     assert lane == before
 
@@ -249,12 +259,30 @@ def test_nothing_leaves_after_the_deadline() -> None:
     assert decide(lane, 600.001, ready_at=0, drained=True, last_claim_at=600) == Stop(Reason.DEADLINE)
 
 
-def test_an_unreachable_destination_ends_the_lane() -> None:
-    """After three alerts in a row that found no connection the rest is not tried."""
-    lane = LaneState(interval=0, unreachable_in_a_row=UNREACHABLE_IN_A_ROW)
-    assert decide(lane, 0, ready_at=0, drained=False, last_claim_at=600) == Stop(Reason.SLACK_UNREACHABLE)
-    lane.unreachable_in_a_row -= 1
-    assert decide(lane, 0, ready_at=0, drained=False, last_claim_at=600) == Send()
+@pytest.mark.parametrize("reason", [Reason.SLACK_UNREACHABLE, Reason.ANSWERS_UNREADABLE])
+def test_a_destination_that_is_given_up_ends_the_lane(reason: Reason) -> None:
+    """Nothing of the rest is tried, whatever else would let it leave."""
+    lane = LaneState(interval=0, outage=Outage(given_up=reason))
+    assert decide(lane, 0, ready_at=0, drained=False, last_claim_at=600) == Stop(reason)
+
+
+def test_in_an_outage_one_message_is_on_its_way_at_a_time() -> None:
+    """The next one leaves when the pause is over and nothing else is out."""
+    lane = LaneState(interval=0, outage=Outage(troubled={0, 1, 2}, probe_at=5.0))
+    assert decide(lane, 1, ready_at=0, drained=False, last_claim_at=600) == Wait(5.0)
+    assert decide(lane, 5, ready_at=0, drained=False, last_claim_at=600) == Send()
+    lane.in_flight = 1
+    assert decide(lane, 5, ready_at=0, drained=False, last_claim_at=600) == Wait(None)
+
+
+@pytest.mark.parametrize(
+    ("since", "reason"), [(None, Reason.DEADLINE), (1.0, Reason.SLACK_UNREACHABLE)], ids=["answers", "nobody"]
+)
+def test_an_outage_that_outlasts_the_deadline_ends_the_lane(since: float | None, reason: Reason) -> None:
+    """A pause beyond the deadline is not waited for; where nobody was ever there, that is why."""
+    outage = Outage(troubled={0, 1, 2}, probe_at=601.0, unreachable_since=since)
+    lane = LaneState(interval=0, outage=outage)
+    assert decide(lane, 10, ready_at=0, drained=False, last_claim_at=600) == Stop(reason)
 
 
 # The verdict
@@ -285,7 +313,7 @@ def test_each_answer_has_its_verdict(
 @pytest.mark.parametrize("result", [SERVER_ERROR, UNREACHABLE])
 def test_retries_are_spent(result: Retry, max_retries: int) -> None:
     """An alert is tried 1 + max_retries times, each wait on the curve, then it has failed for that reason."""
-    tries, lane, now = Tries(), LaneState(interval=0), 0.0
+    tries, lane, now = Tries(place=0), LaneState(interval=0), 0.0
     waits: list[float] = []
     while (verdict := verdict_on(result, tries=tries, lane=lane, now=now, max_retries=max_retries)).again_at:
         waits.append(verdict.again_at - now)
@@ -302,7 +330,7 @@ def test_jitter_reaches_the_wait() -> None:
 
 def test_the_tenth_rate_limit_of_an_alert_is_the_last() -> None:
     """Nine times an alert waits as Slack asks, spending no retry; then it has failed as rate-limited."""
-    tries, lane = Tries(), LaneState(interval=0)
+    tries, lane = Tries(place=0), LaneState(interval=0)
     verdicts = [
         verdict_on(RateLimited(retry_after_s=1), tries=tries, lane=lane, max_retries=0)
         for _ in range(RATE_LIMITS_PER_ALERT)
@@ -317,7 +345,7 @@ def test_the_tenth_rate_limit_of_an_alert_is_the_last() -> None:
 
 def test_a_rate_limit_without_a_time_spends_a_retry() -> None:
     """A 429 that names no usable time backs off like a 5xx and leaves the lane open."""
-    tries, lane = Tries(), LaneState(interval=0)
+    tries, lane = Tries(place=0), LaneState(interval=0)
     nameless = Retry(reason=Reason.RATE_LIMITED, message="HTTP 429", http_status=429)
     verdict = verdict_on(nameless, tries=tries, lane=lane, now=0)
     assert (verdict.reason, verdict.again_at) == (Reason.RATE_LIMITED, 1)
@@ -335,54 +363,36 @@ def test_pauses_only_grow(limits: list[tuple[float, float]]) -> None:
     assert lane.paused_until == max(now + retry_after for now, retry_after in limits)
 
 
-def exhaust(lane: LaneState, result: Retry = UNREACHABLE) -> None:
-    """Let one alert fail for good."""
-    tries = Tries()
-    while verdict_on(result, tries=tries, lane=lane).status is not DeliveryStatus.FAILED:
-        pass
+def test_an_alert_that_is_sent_in_an_outage_spends_no_retry() -> None:
+    """It only shows whether the outage is over, and is tried again when the lane is."""
+    lane = LaneState(interval=0, outage=Outage(troubled={0, 1, 2}))
+    tries = Tries(place=3, retries=3)
+    verdict = verdict_on(SERVER_ERROR, tries=tries, lane=lane, now=100, max_retries=3, is_probe=True)
+    assert (verdict.status, verdict.again_at) == (DeliveryStatus.PENDING, lane.outage.probe_at)
+    assert (verdict.pause_s, tries.retries) == (1.0, 3)
 
 
-def test_unreachable_alerts_in_a_row_are_counted() -> None:
-    """Each alert counts once, when its retries are spent, not once a try."""
-    lane = LaneState(interval=0)
-    for failed in range(1, UNREACHABLE_IN_A_ROW + 1):
-        exhaust(lane)
-        assert lane.unreachable_in_a_row == failed
-
-
-@pytest.mark.parametrize(
-    "answer", [SENT, REJECTED, SERVER_ERROR, RateLimited(retry_after_s=1)], ids=lambda it: type(it).__name__
-)
-def test_any_answer_proves_the_destination_reachable(answer: SendResult) -> None:
-    """One HTTP answer of whatever kind begins the count anew."""
-    lane = LaneState(interval=0)
-    exhaust(lane)
-    exhaust(lane)
-    verdict_on(answer, lane=lane)
-    assert lane.unreachable_in_a_row == 0
-
-
-@pytest.mark.parametrize("silence", [IN_DOUBT, NotPosted(), UNREACHABLE], ids=lambda it: type(it).__name__)
-def test_silence_proves_nothing(silence: SendResult) -> None:
-    """A lost answer, a message that never left, or a try that may still be repeated leave the count alone."""
-    lane = LaneState(interval=0)
-    exhaust(lane)
-    verdict_on(silence, lane=lane)
-    assert lane.unreachable_in_a_row == 1
-
-
-def test_server_errors_never_give_the_destination_up() -> None:
-    """A destination that answers 5xx is reachable, however many alerts fail."""
-    lane = LaneState(interval=0)
-    for _ in range(UNREACHABLE_IN_A_ROW + 1):
-        exhaust(lane, SERVER_ERROR)
-    assert lane.unreachable_in_a_row == 0
+def test_a_shortage_of_this_machine_delays_what_is_not_claimed_yet() -> None:
+    """Nothing is spent and nothing said of the destination; what has its connection goes on."""
+    tries, lane = Tries(place=0), LaneState(interval=0)
+    short = NotPosted(reason=Reason.LOCAL_RESOURCES)
+    first = verdict_on(short, tries=tries, lane=lane, now=100)
+    second = verdict_on(short, tries=tries, lane=lane, now=100.5)
+    assert (first.status, first.reason, first.pause_s) == (
+        DeliveryStatus.PENDING,
+        Reason.LOCAL_RESOURCES,
+        SHORTAGE_PAUSE_S,
+    )
+    assert second.pause_s is None, "one pause for all that were on their way"
+    assert (tries, lane.outage) == (Tries(place=0), Outage())
+    assert decide(lane, 100.5, ready_at=100, drained=False, last_claim_at=600) == Wait(101)
+    assert lane.may_leave(100.5)
 
 
 @given(st.lists(st.sampled_from([SERVER_ERROR, UNREACHABLE, NotPosted(), RateLimited(retry_after_s=1)])))
 def test_only_pending_alerts_come_back(results: list[SendResult]) -> None:
     """Whatever the answers so far, a verdict names a time to try again exactly if the alert is pending."""
-    tries, lane = Tries(), LaneState(interval=0)
+    tries, lane = Tries(place=0), LaneState(interval=0)
     for result in results:
         verdict = verdict_on(result, tries=tries, lane=lane)
         assert (verdict.again_at is not None) == (verdict.status is DeliveryStatus.PENDING)

@@ -3,15 +3,16 @@
 import heapq
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.delivery.lane import (
     RATE_LIMITS_PER_ALERT,
-    UNREACHABLE_IN_A_ROW,
     LaneState,
     Send,
     Stop,
@@ -19,12 +20,13 @@ from service.delivery.lane import (
     Verdict,
     Wait,
     decide,
-    has_free_sender,
     judge,
 )
+from service.delivery.outage import OUTAGE_AFTER, UNREACHABLE_PATIENCE_S, UNREADABLE_AFTER
 from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
+from service.delivery.senders import has_free_sender
 from service.domain.delivery_status import DeliveryStatus, Reason
-from service.domain.pace import LATENESS_MADE_UP_S
+from service.domain.pace import BACKOFF_CAP_S, LATENESS_MADE_UP_S
 
 LANE: Final = "amer-risk-alerts"
 
@@ -58,21 +60,24 @@ class Course:
     """(when, alert) of every POST, in order."""
     turns: list[float] = field(default_factory=list)
     answers: list[tuple[float, int, SendResult]] = field(default_factory=list)
+    probes: int = 0
+    """How many of the POSTs were made during an outage."""
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     """The last verdict on each alert that got one."""
     end: Stop | None = None
     ended_at: float = 0.0
 
 
-def play(setting: Setting, answers: list[Answer]) -> Course:
-    """Run the lane to its end as the dispatcher does, with `answers` in turn, over and over.
+def play(setting: Setting, answers: list[Answer] | Callable[[float], Answer]) -> Course:
+    """Run the lane to its end as the dispatcher does, with `answers` in turn, over and over, or by the time.
 
     Alerts are numbered in the order of sending; a retry that is due goes before what was never tried.
     """
     lane, course = LaneState(interval=setting.interval), Course()
     untried = deque(range(setting.alerts))
     retries: list[tuple[float, int]] = []
-    tries = [Tries() for _ in range(setting.alerts)]
+    tries = [Tries(place=place) for place in range(setting.alerts)]
+    probes: set[int] = set()
     # (when, its place in time, alert, answer, whether it is the answer's arrival): else the POST's departure.
     events: list[tuple[float, int, int, Answer, bool]] = []
     now, given, last_claim_at = 0.0, 0, math.inf
@@ -85,8 +90,9 @@ def play(setting: Setting, answers: list[Answer]) -> Course:
         may_send = course.end is None and isinstance(decision, Send)
         if may_send and has_free_sender({LANE: lane.in_flight}, LANE, concurrency=setting.concurrency):
             alert = heapq.heappop(retries)[1] if due is not None and due <= now else untried.popleft()
-            answer = answers[given % len(answers)]
+            answer = answers(now) if callable(answers) else answers[given % len(answers)]
             given += 1
+            (probes.add if lane.outage.is_on else probes.discard)(alert)
             lane.in_flight += 1
             lane.take_turn(now)
             course.turns.append(now)
@@ -96,12 +102,21 @@ def play(setting: Setting, answers: list[Answer]) -> Course:
         until = decision.until if isinstance(decision, Wait) else None
         if events and (course.end is not None or until is None or events[0][0] <= until):
             now, place, alert, answer, arrives = heapq.heappop(events)
-            if not arrives and now >= lane.paused_until:
+            if not arrives and lane.may_leave(now):
                 course.posts.append((now, alert))
                 heapq.heappush(events, (now + answer.latency_s, place, alert, answer, True))
                 continue
             result = answer.result if arrives else NotPosted()
-            verdict = judge(result, tries[alert], lane, now=now, max_retries=setting.max_retries, jitter=0.5)
+            verdict = judge(
+                result,
+                tries[alert],
+                lane,
+                now=now,
+                max_retries=setting.max_retries,
+                jitter=0.5,
+                is_probe=alert in probes,
+            )
+            course.probes += alert in probes and arrives
             lane.in_flight -= 1
             course.answers.append((now, alert, result))
             course.verdicts[alert] = verdict
@@ -121,7 +136,12 @@ results: st.SearchStrategy[SendResult] = st.one_of(
     st.just(Retry(reason=Reason.RATE_LIMITED, message="HTTP 429", http_status=429)),
     st.just(Retry(reason=Reason.SLACK_UNREACHABLE, message="no connection")),
     st.just(Rejected(reason=Reason.BAD_REQUEST, message="HTTP 400", http_status=400)),
-    st.just(InDoubt(reason=Reason.RESPONSE_LOST, message="no complete answer")),
+    st.builds(
+        InDoubt,
+        reason=st.just(Reason.RESPONSE_LOST),
+        message=st.just("no complete answer"),
+        unreadable=st.booleans(),
+    ),
 )
 answers_of_slack = st.lists(
     st.builds(
@@ -139,7 +159,7 @@ settings = st.builds(
     interval=st.sampled_from((0.0, 0.1, 1.0)),
     concurrency=st.integers(1, 8),
     max_retries=st.integers(0, 4),
-    deadline_s=st.sampled_from((20.0, 600.0, 1e9)),
+    deadline_s=st.sampled_from((20.0, 600.0, 40_000.0)),
 )
 
 ALWAYS_LATER: Final = Answer(result=RateLimited(retry_after_s=1.0), claim_s=0.01, latency_s=0.05)
@@ -162,14 +182,14 @@ def test_nothing_is_posted_inside_a_pause(setting: Setting, answers: list[Answer
 
 @given(settings, answers_of_slack)
 def test_tries_are_bounded(setting: Setting, answers: list[Answer]) -> None:
-    """An alert is posted at most 1 + max_retries times, plus at most 10 times that a 429 names a time."""
+    """An alert is posted at most 1 + max_retries times, 10 times that a 429 names a time, and in outages."""
     course = play(setting, answers)
     for alert in range(setting.alerts):
         answered = [result for _, who, result in course.answers if who == alert]
         limited = sum(isinstance(result, RateLimited) for result in answered)
         posted = sum(who == alert for _, who in course.posts)
         assert limited <= RATE_LIMITS_PER_ALERT
-        assert posted - limited <= 1 + setting.max_retries
+        assert posted - limited - course.probes <= 1 + setting.max_retries
 
 
 @given(settings, answers_of_slack)
@@ -186,7 +206,10 @@ def test_turns_keep_the_pace(setting: Setting, answers: list[Answer]) -> None:
 def test_the_lane_always_ends(setting: Setting, answers: list[Answer]) -> None:
     """A lane ends drained, at its deadline or given up; drained, every alert has a final verdict."""
     course = play(setting, answers)
-    assert course.end in {Stop(None), Stop(Reason.DEADLINE), Stop(Reason.SLACK_UNREACHABLE)}
+    assert course.end in {
+        Stop(reason)
+        for reason in (None, Reason.DEADLINE, Reason.SLACK_UNREACHABLE, Reason.ANSWERS_UNREADABLE)
+    }
     if course.end == Stop(None):
         assert sorted(course.verdicts) == list(range(setting.alerts))
         assert DeliveryStatus.PENDING not in {verdict.status for verdict in course.verdicts.values()}
@@ -215,13 +238,89 @@ def test_what_is_settled_stays_settled(setting: Setting, answers: list[Answer]) 
         assert not final or final == mine[-1:]
 
 
-def test_a_dead_destination_costs_a_few_alerts() -> None:
-    """Where nothing ever connects three alerts fail, and the lane ends long before the deadline."""
-    course = play(ORDINARY, [REFUSED])
+SERVER_ERROR: Final = Answer(
+    result=Retry(reason=Reason.SERVER_ERROR, message="HTTP 503", http_status=503), claim_s=0.0, latency_s=0.1
+)
+RESET: Final = Answer(
+    result=InDoubt(reason=Reason.RESPONSE_LOST, message="no complete answer"), claim_s=0.0, latency_s=0.1
+)
+HANGS: Final = Answer(result=RESET.result, claim_s=0.0, latency_s=10.0)
+BROKEN: Final = Answer(
+    result=InDoubt(reason=Reason.RESPONSE_LOST, message="no complete answer", unreadable=True),
+    claim_s=0.0,
+    latency_s=0.1,
+)
+WELL: Final = Answer(result=Sent(http_status=200), claim_s=0.0, latency_s=0.1)
+UNPACED: Final = Setting(alerts=500, interval=0.0, concurrency=8, max_retries=3, deadline_s=600.0)
+
+
+def outage_of(seconds: float, trouble: Answer) -> Callable[[float], Answer]:
+    """Return a Slack that is in trouble at first, and well afterwards."""
+    return lambda now: trouble if now < seconds else WELL
+
+
+def ended(course: Course, status: DeliveryStatus) -> int:
+    """Count the alerts that came to an end, by their last verdict."""
+    return sum(verdict.status is status for verdict in course.verdicts.values())
+
+
+@pytest.mark.parametrize("setting", [ORDINARY, UNPACED], ids=["paced", "unpaced"])
+@pytest.mark.parametrize("trouble", [SERVER_ERROR, REFUSED], ids=["503", "refused"])
+@pytest.mark.parametrize("seconds", [12.0, 60.0])
+def test_an_outage_that_passes_fails_nothing(setting: Setting, trouble: Answer, seconds: float) -> None:
+    """What certainly was not delivered is, once Slack is back: within the deadline all are sent."""
+    course = play(setting, outage_of(seconds, trouble))
+    assert (course.end, ended(course, DeliveryStatus.SENT)) == (Stop(None), setting.alerts)
+    assert course.ended_at < 3 * seconds + setting.alerts * setting.interval
+
+
+@pytest.mark.parametrize("setting", [ORDINARY, UNPACED], ids=["paced", "unpaced"])
+@pytest.mark.parametrize("trouble", [RESET, HANGS], ids=["reset", "hang"])
+@pytest.mark.parametrize("seconds", [12.0, 60.0])
+def test_an_outage_that_passes_leaves_few_doubts(setting: Setting, trouble: Answer, seconds: float) -> None:
+    """What was on its way when it began, and one for each look whether it is over."""
+    course = play(setting, outage_of(seconds, trouble))
+    doubts = ended(course, DeliveryStatus.UNKNOWN)
+    assert (course.end, ended(course, DeliveryStatus.SENT)) == (Stop(None), setting.alerts - doubts)
+    assert doubts <= OUTAGE_AFTER - 1 + setting.concurrency + course.probes
+    assert course.probes <= 6
+
+
+@pytest.mark.parametrize("trouble", [RESET, HANGS, SERVER_ERROR], ids=["reset", "hang", "503"])
+def test_an_endless_outage_stays_cheap(trouble: Answer) -> None:
+    """Until the deadline a message now and then is tried, and the rest waits for the next run."""
+    course = play(UNPACED, [trouble])
+    assert course.end == Stop(Reason.DEADLINE)
+    assert ended(course, DeliveryStatus.UNKNOWN) <= OUTAGE_AFTER - 1 + UNPACED.concurrency + course.probes
+    assert ended(course, DeliveryStatus.FAILED) == 0
+    assert course.probes <= 16
+    assert course.ended_at >= UNPACED.deadline_s - 2 * BACKOFF_CAP_S
+
+
+def test_a_dead_destination_is_given_up_after_two_minutes() -> None:
+    """Where nothing ever connects the lane ends long before the deadline; no alert has failed by itself."""
+    course = play(UNPACED, [REFUSED])
     assert course.end == Stop(Reason.SLACK_UNREACHABLE)
-    failed = [alert for alert, verdict in course.verdicts.items() if verdict.status is DeliveryStatus.FAILED]
-    assert len(failed) == UNREACHABLE_IN_A_ROW
-    assert course.ended_at < 20
+    assert UNREACHABLE_PATIENCE_S <= course.ended_at <= 2 * UNREACHABLE_PATIENCE_S
+    assert ended(course, DeliveryStatus.FAILED) == 0
+    assert len(course.posts) <= 20
+
+
+@pytest.mark.parametrize("alerts", [1, 2])
+def test_the_last_alerts_of_a_lane_spend_their_retries(alerts: int) -> None:
+    """Too few to tell an outage from what is wrong with them: they fail after four tries, in seconds."""
+    course = play(replace(UNPACED, alerts=alerts), [SERVER_ERROR])
+    assert (course.end, ended(course, DeliveryStatus.FAILED)) == (Stop(None), alerts)
+    assert len(course.posts) == 4 * alerts
+    assert course.ended_at < 12
+
+
+def test_broken_answers_end_the_lane_at_once() -> None:
+    """A proxy that breaks every answer puts those in doubt that were on their way, and no others."""
+    course = play(UNPACED, [BROKEN])
+    assert course.end == Stop(Reason.ANSWERS_UNREADABLE)
+    assert ended(course, DeliveryStatus.UNKNOWN) <= UNREADABLE_AFTER - 1 + UNPACED.concurrency
+    assert course.ended_at < 1
 
 
 def test_an_hour_of_pause_ends_the_lane_at_once() -> None:

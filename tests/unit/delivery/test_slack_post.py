@@ -126,7 +126,9 @@ async def test_what_may_have_left_is_in_doubt(
     """The same errors after the request has begun to leave: Slack may or may not have it."""
     monkeypatch.setattr(sender._session, "post", _writing(AsyncMock(), then=problem))
     assert await post(sender) == InDoubt(
-        reason=Reason.RESPONSE_LOST, message=f"no complete answer: {type(problem).__name__}"
+        reason=Reason.RESPONSE_LOST,
+        message=f"no complete answer: {type(problem).__name__}",
+        unreadable=isinstance(problem, aiohttp.ClientPayloadError),
     )
 
 

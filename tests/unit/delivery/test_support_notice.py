@@ -15,7 +15,9 @@ from structlog.testing import capture_logs
 
 from service.account_risk.account_at_risk import AccountAtRisk
 from service.account_risk.risk_alert import RiskAlert
+from service.delivery.reporting import GivenUpLane
 from service.delivery.support_notice import LISTED, SupportNotice
+from service.domain.delivery_status import Reason
 from service.settings import Settings
 from service.telemetry.events import Events
 from service.wiring import support_notice
@@ -39,7 +41,7 @@ def notice_in(folder: Path, **changes: Any) -> SupportNotice:
 
 async def tell(notice: SupportNotice, alerts: list[AccountAtRisk], **undelivered: int) -> bool:
     """Tell support of the alerts of one run."""
-    return await notice.tell(
+    return await notice.send(
         run_id=RUN_ID,
         period=str(MONTH),
         alerts=alerts,
@@ -131,6 +133,33 @@ async def test_what_has_not_gone_out_is_counted(tmp_path: Path) -> None:
     """Alerts of any month that are still undelivered stand at the end."""
     lines = await body_about(tmp_path, [an_alert()], unknown=2, failed=7, pending=1)
     assert lines[-1] == "Alerts of all months that have not gone out: 7 failed, 1 pending, 2 unknown."
+
+
+async def test_channels_that_were_given_up_are_named(tmp_path: Path) -> None:
+    """With or without accounts that have no channel: which, how many alerts, and why."""
+    why = "answers could not be read"
+    lane = GivenUpLane(channels=("west", "east"), reason=Reason.ANSWERS_UNREADABLE, why=why, alerts=27)
+    for alerts, subject in (
+        ([], "Alerts: 27 could not be delivered (Month: 2026-01-01)"),
+        ([an_alert()], "Risk alerts 2026-01-01: 1 account without a Slack channel"),
+    ):
+        assert await notice_in(tmp_path).send(
+            run_id=RUN_ID,
+            period=str(MONTH),
+            alerts=alerts,
+            alert_type=RISK,
+            given_up=[lane],
+            undelivered={"pending": 27},
+            clock=ManualClock(),
+            events=Events(),
+        )
+        message = written(tmp_path)
+        assert message["Subject"] == subject
+        lines = str(message.get_content()).splitlines()
+        assert f"Run:   {RUN_ID}" in lines
+        assert f"- #west, #east: 27 not sent: {why}" in lines
+        assert ("Count: 1" in lines) == bool(alerts)
+        assert lines[-1].endswith("27 pending.")
 
 
 async def test_nothing_is_said_of_what_is_not_there(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_the_settle_leads_where_the_table_says() -> None:
     verdicts = {
         judge(
             answer,
-            Tries(retries=spent, rate_limits=spent),
+            Tries(place=0, retries=spent, rate_limits=spent),
             LaneState(interval=0),
             now=0,
             max_retries=3,

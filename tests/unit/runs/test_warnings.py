@@ -12,7 +12,6 @@ REGIONS = {"AMER": "amer", "EMEA": "emea"}
 def _policy(*, pace: float, deadline_s: float = 600) -> DeliveryPolicy:
     return DeliveryPolicy(
         messages_per_second=pace,
-        concurrency=8,
         timeout_s=10,
         max_retries=3,
         deadline_s=deadline_s,

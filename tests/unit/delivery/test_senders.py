@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.delivery.lane import has_free_sender
+from service.delivery.senders import Senders, has_free_sender
 
 Grabs = list[tuple[int, bool]]
 """Which lane asks, and whether it asks for a sender (else it gives one back)."""
@@ -72,3 +72,42 @@ def test_somebody_can_always_go_on(asks: Grabs, lanes: int, concurrency: int) ->
     held = in_flight_after(asks, lanes=lanes, concurrency=concurrency)
     if sum(held.values()) < concurrency and (lanes > 1 or concurrency == 1):
         assert any(has_free_sender(held, lane, concurrency=concurrency) for lane in held)
+
+
+def test_runs_share_the_senders_of_their_process() -> None:
+    """A lane that hangs in two runs holds no more than in one, and another lane still gets its own."""
+    senders, woken = Senders(3), list[str]()
+    for lane in ("amer", "emea") * 2:
+        senders.join(lane)
+    taken = [senders.take("amer", wake=lambda: woken.append("amer")) for _ in range(4)]
+    assert taken == [True, True, False, False]
+    assert senders.take("emea", wake=lambda: woken.append("emea"))
+    assert woken == []
+
+
+def test_who_waits_for_a_sender_is_woken_once() -> None:
+    """When one comes free everybody who asked in vain may ask again, and nobody else hears of it."""
+    senders, woken = Senders(1), list[str]()
+    senders.join("amer")
+    assert senders.take("amer", wake=lambda: woken.append("first"))
+    for name in ("second", "third"):
+        assert not senders.take("amer", wake=lambda name=name: woken.append(name))  # type: ignore[misc]
+    senders.give_back("amer")
+    senders.give_back("amer")
+    assert sorted(woken) == ["second", "third"]
+
+
+def test_a_lane_that_no_run_uses_any_more_keeps_no_sender() -> None:
+    """What a run held when it ended comes free, and the others get what was kept for its lanes."""
+    senders = Senders(2)
+    for lane in ("amer", "emea", "emea"):
+        senders.join(lane)
+    assert senders.take("amer", wake=lambda: None)
+    assert not senders.take("amer", wake=lambda: None), "one is kept for the other lane"
+    senders.leave("emea")
+    assert not senders.take("amer", wake=lambda: None), "another run uses it still"
+    senders.leave("emea")
+    assert senders.take("amer", wake=lambda: None)
+    senders.join("amer")
+    senders.leave("amer", held=2)
+    assert senders.take("amer", wake=lambda: None)

@@ -1,0 +1,84 @@
+"""The outage: what a lane knows of a destination that fails, and when it tries the next message. Pure.
+
+A trouble is an answer that says nothing of the message: a server error, no connection, or none that could be
+read. Three alerts in trouble, with no other answer in between, make an outage: the lane pauses, and then lets
+one message out at a time to see whether it is over. Each one that fails makes the next pause longer.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+from service.delivery.send_result import InDoubt, Retry
+from service.domain.delivery_status import Reason
+from service.domain.pace import backoff_s
+
+OUTAGE_AFTER: Final = 3
+"""So many alerts in trouble in a row: one alone may be its own message's fault."""
+UNREADABLE_AFTER: Final = 3
+"""So many answers in a row that came and could not be read: each message is likely to be in Slack, so that to
+go on would put every alert in doubt."""
+UNREACHABLE_PATIENCE_S: Final = 120.0
+"""Where no connection could be made for so long, the address is more likely wrong than Slack away."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Outage:
+    """The troubles of a lane since the last answer that was none; moments are monotonic seconds."""
+
+    troubled: set[int] = field(default_factory=set)
+    """The alerts in trouble, by their place in the order of sending; no more than make an outage."""
+    reason: Reason | None = None
+    """Of the latest trouble."""
+    pauses: int = 0
+    probe_at: float = -math.inf
+    """When the next message may leave, as far as the outage is concerned."""
+    unreachable_since: float | None = None
+    unreadable: int = 0
+    given_up: Reason | None = None
+    """Why the lane is not waited for any longer."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is an outage, so that one message leaves at a time."""
+        return len(self.troubled) >= OUTAGE_AFTER
+
+    @property
+    def at_deadline(self) -> Reason:
+        """Why the rest of the lane does not leave when the run's time is up."""
+        is_unreachable = self.is_on and self.unreachable_since is not None
+        return Reason.SLACK_UNREACHABLE if is_unreachable else Reason.DEADLINE
+
+    def over(self) -> None:
+        """Forget all troubles: the destination has answered."""
+        Outage.__init__(self)
+
+    def note(self, trouble: Retry | InDoubt, place: int, *, now: float, jitter: float) -> float | None:
+        """Take note of a trouble of the alert at `place`; return for how many seconds the lane pauses now."""
+        if not self.is_on:
+            self.troubled.add(place)
+        self.reason = trouble.reason
+        self._note_whether_given_up(trouble, now)
+        if not self.is_on or now < self.probe_at:
+            return None
+        self.pauses += 1
+        pause_s = backoff_s(self.pauses, jitter=jitter)
+        self.probe_at = now + pause_s
+        return pause_s
+
+    def _note_whether_given_up(self, trouble: Retry | InDoubt, now: float) -> None:
+        """Give the destination up where to wait on would be in vain."""
+        is_unreadable = isinstance(trouble, InDoubt) and trouble.unreadable
+        self.unreadable = self.unreadable + 1 if is_unreadable else 0
+        if trouble.reason is not Reason.SLACK_UNREACHABLE:
+            self.unreachable_since = None
+        elif self.unreachable_since is None:
+            self.unreachable_since = now
+        if self.unreadable >= UNREADABLE_AFTER:
+            self.given_up = Reason.ANSWERS_UNREADABLE
+        elif (
+            self.is_on
+            and self.unreachable_since is not None
+            and now - self.unreachable_since >= UNREACHABLE_PATIENCE_S
+        ):
+            self.given_up = Reason.SLACK_UNREACHABLE
