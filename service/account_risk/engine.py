@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from service.account_risk.attributes import Attributes
-from service.account_risk.candidate_rows import CandidateRows
 from service.account_risk.fold import Fold
-from service.account_risk.scan_plan import ScanPlan
+from service.account_risk.scan_plan import LARGE_GROUP, ScanPlan
 from service.account_risk.schema import ACCOUNT_ROWS
 from service.sources.parquet.footer import RowGroup
 from service.sources.parquet.scan import Scan
@@ -27,18 +26,35 @@ class EvaluationOptions:
 
 
 class Engine(Protocol):
-    """Does the reading of one evaluation; each call reports the row groups that are done to `on_groups`."""
+    """Reads and folds one evaluation's row groups."""
 
     def fold(self, fold: Fold, on_groups: Callable[[Iterable[RowGroup]], None]) -> int:
-        """Fill `fold` with what all row groups of the plan say; returns the number of cells seen."""
+        """Fill `fold` with what all row groups of the plan say; returns the number of cells seen.
 
-    def attributes(
-        self,
-        groups: Sequence[RowGroup],
-        rows: dict[tuple[int, int], CandidateRows],
-        on_groups: Callable[[Iterable[RowGroup]], None],
-    ) -> list[Attributes]:
-        """Read the attributes of `rows`, given by file and row group, in these row groups."""
+        Reports the row groups that are done to `on_groups`. Raises SourceError.
+        """
+
+
+def fold_target(
+    scan: Scan, groups: Sequence[RowGroup], fold: Fold, on_group: Callable[[RowGroup], None]
+) -> None:
+    """Fold row groups that may hold the target month, and note where their candidates stand."""
+    keys, attributes = ACCOUNT_ROWS.keys, ACCOUNT_ROWS.attributes
+    # Too many rows to note where the candidates among them stand: what they show is read along.
+    large = [group for group in groups if group.rows > LARGE_GROUP]
+    scan.read(large, keys + attributes, fold.target_batch, on_group)
+    left = [group for group in groups if group.rows <= LARGE_GROUP]
+    while left:
+        left = left[scan.read(left, keys, fold.target_batch, on_group, go_on=fold.candidates.has_room) :]
+        if left:
+            read_attributes(scan, groups, fold)
+
+
+def read_attributes(scan: Scan, groups: Sequence[RowGroup], fold: Fold) -> None:
+    """Read what alerts would show of the candidates that are noted in these row groups."""
+    rows = fold.take_noted()
+    held = [group for group in groups if (group.file, group.index) in rows]
+    scan.read(held, ACCOUNT_ROWS.attributes, partial(fold.attributes_batch, rows))
 
 
 class LocalEngine:
@@ -50,31 +66,16 @@ class LocalEngine:
 
     def fold(self, fold: Fold, on_groups: Callable[[Iterable[RowGroup]], None]) -> int:
         """Fill `fold` with what all row groups of the plan say; returns the number of cells seen."""
-        self._scan.read(
-            self._plan.with_target, ACCOUNT_ROWS.keys, fold.target_batch, lambda group: on_groups((group,))
-        )
+        scan, target, before = self._scan, self._plan.with_target, self._plan.before_target
+        fold_target(scan, target, fold, lambda group: on_groups((group,)))
         fold.forget_all_but_candidates()
 
         def on_earlier(group: RowGroup) -> None:
             fold.finished(group)
             on_groups((group,))
 
-        self._scan.read(self._plan.before_target, ACCOUNT_ROWS.keys, fold.earlier_batch, on_earlier)
-        return fold.window.account_months()
-
-    def attributes(
-        self,
-        groups: Sequence[RowGroup],
-        rows: dict[tuple[int, int], CandidateRows],
-        on_groups: Callable[[Iterable[RowGroup]], None],
-    ) -> list[Attributes]:
-        """Read the attributes of these rows."""
-        found: list[Attributes] = []
-        threshold = self._plan.criteria.arr_threshold
-        self._scan.read(
-            groups,
-            ACCOUNT_ROWS.attributes,
-            lambda batch: found.append(Attributes.of_batch(batch, rows, threshold)),
-            lambda group: on_groups((group,)),
-        )
-        return found
+        scan.read(before, ACCOUNT_ROWS.keys, fold.earlier_batch, on_earlier)
+        cells = fold.window.account_months()
+        fold.close()
+        read_attributes(scan, target, fold)
+        return cells

@@ -1,8 +1,7 @@
 """The evaluate flow: source → record batches → month window → rules → alerts.
 
-Three walks over parts of the source, each as narrow as can be: the keys of the row groups that may hold the
-target month, which give the candidates; the keys of earlier months; and the attributes, only of row groups
-with a row that counts.
+Two walks over parts of the source: all columns of the row groups that may hold the target month, which give
+the candidates, and the keys alone of those of earlier months.
 """
 
 import asyncio
@@ -16,8 +15,7 @@ import numpy as np
 
 from service.account_risk.account_at_risk import AccountAtRisk, Criteria
 from service.account_risk.alerting import near_miss_warnings, select
-from service.account_risk.attributes import Attributes
-from service.account_risk.dask_engine import dask_engine
+from service.account_risk.dask.engine import dask_engine
 from service.account_risk.engine import Engine, EvaluationOptions, LocalEngine
 from service.account_risk.fold import Fold
 from service.account_risk.row_ledger import InvalidRow, MonthlyRows
@@ -33,6 +31,7 @@ from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import days, valid
 from service.sources.parquet.footer import RowGroup
 from service.sources.parquet.scan import Scan
+from service.sources.parquet.text import identifiers
 from service.sources.source import Source
 
 MonthEvaluation: TypeAlias = Evaluation[AccountAtRisk, MonthlyRows]
@@ -121,21 +120,15 @@ def _evaluate(
     fold = Fold(plan, memory_limit_mb=options.memory_limit_mb)
     with _engine(scan, plan, options, stop) as engine:
         account_months = engine.fold(fold, on_groups)
-        if not fold.validator.tally.of_target_month:
-            raise _month_not_in_source(scan, plan, criteria, fold.validator.tally.invalid)
-        still_at_risk = fold.still_at_risk()
-        by_row_group, durations = still_at_risk.by_row_group(), fold.streaks(still_at_risk.accounts)
-        del still_at_risk
-        groups = [group for group in plan.with_target if (group.file, group.index) in by_row_group]
-        progress.row_groups_total += len(groups)
-        progress.rows_total += sum(group.rows for group in groups)
-        at_risk = engine.attributes(groups, by_row_group, on_groups)
-    selected = select(Attributes.joined(at_risk), durations, criteria)
+    if not fold.validator.tally.of_target_month:
+        raise _month_not_in_source(scan, plan, criteria, fold.validator.tally.invalid)
+    at_risk, durations = fold.at_risk()
+    selected = select(at_risk, durations, criteria)
     return Evaluation(
         criteria=criteria.values(),
         alerts=selected.alerts,
         rows=fold.ledger(selected, account_months),
-        warnings=(*near_miss_warnings(fold.nearly_at_risk, fold.candidate_ids()), *selected.warnings),
+        warnings=(*near_miss_warnings(fold.nearly_at_risk, identifiers(at_risk["id"])), *selected.warnings),
         invalid_samples=fold.validator.samples,
         plan=plan.summary(),
         source_versions=scan.versions,

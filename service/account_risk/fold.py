@@ -1,7 +1,7 @@
 """The fold: what is known of a source so far, to which every batch adds, in any order and from any thread."""
 
 import threading
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -10,10 +10,11 @@ import pyarrow as pa
 from service.account_risk.account_index import AccountIndex
 from service.account_risk.alerting import Selection, is_at_risk, is_nearly_at_risk
 from service.account_risk.candidate_rows import CandidateRows
+from service.account_risk.candidates import Candidates
 from service.account_risk.row_ledger import InvalidRow, MonthlyRows
 from service.account_risk.row_validation import RowValidator, UsableRows
 from service.account_risk.scan_plan import PROCESS_BYTES, ScanPlan
-from service.account_risk.schema import ACCOUNT_ID, STATUS, UPDATED_AT
+from service.account_risk.schema import ACCOUNT_ID, NAME, STATUS, UPDATED_AT
 from service.account_risk.window import TARGET, MonthWindow
 from service.domain.errors import MemoryLimitExceededError
 from service.sources.parquet.batch import Batch
@@ -27,9 +28,23 @@ from service.sources.parquet.columns import (
     whole_seconds,
 )
 from service.sources.parquet.footer import RowGroup
-from service.sources.parquet.text import as_bytes, encoded, identifiers
+from service.sources.parquet.text import as_bytes, encoded
 
 _MEGABYTE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Closing:
+    """What is left of all cells when they are complete: a little for each candidate."""
+
+    accounts: Ints
+    """Ascending."""
+    newest: Packed
+    """The winning number of the target month."""
+    durations: Ints
+
+    def places(self, accounts: Ints) -> Ints:
+        return np.searchsorted(self.accounts, accounts)
 
 
 class Fold:
@@ -43,33 +58,41 @@ class Fold:
         self.nearly_at_risk = 0
         self._plan = plan
         self.accounts = AccountIndex(seed)
-        self._noting = threading.Lock()
+        self.candidates = Candidates()
+        self._counting = threading.Lock()
         self._of_this_thread = threading.local()
-        self.noted: list[CandidateRows] = []
-        self._noted_bytes = 0
-        self._candidates = CandidateRows.joined([])
         self._in_seconds = True
         self._unfinished = list(plan.before_target)
         self._closed = TARGET
+        self._closing: _Closing | None = None
+        self._accounts_seen = 0
         self._limit = None if memory_limit_mb is None else memory_limit_mb * _MEGABYTE
 
     def target_batch(self, batch: Batch) -> None:
         """Take in rows that may be of the target month: any account may turn out a candidate."""
-        self._take_in(batch, note=True)
+        self._take_in(batch, may_hold_target=True)
+
+    def take_noted(self) -> dict[tuple[int, int], CandidateRows]:
+        """Return by file and row group, and forget, the rows whose attributes are to be read."""
+        return self.candidates.take_noted(self._newest)
+
+    def attributes_batch(self, rows: dict[tuple[int, int], CandidateRows], batch: Batch) -> None:
+        """Take in the attributes of those of `rows` that stand in a batch."""
+        here = rows[batch.group.file, batch.group.index]
+        self._add(batch, here.between(batch.first_row, batch.first_row + batch.columns.num_rows))
 
     def earlier_batch(self, batch: Batch) -> None:
         """Take in rows of earlier months: what they say matters for candidates only."""
-        self._take_in(batch, note=False)
+        self._take_in(batch, may_hold_target=False)
 
     def forget_all_but_candidates(self) -> None:
         """Once all rows of the target month are in: nobody else can alert."""
-        self.join_candidates()
         if self._plan.before_target:
-            self.window.track_only(np.unique(self._candidates.accounts), self._plan.months)
+            self.window.track_only(self.candidates.accounts(), self._plan.months)
 
     def finished(self, group: RowGroup) -> None:
         """Close the months that are complete now that a row group of earlier months is wholly taken in."""
-        with self._noting:
+        with self._counting:
             self._unfinished.remove(group)
             last = self._unfinished[0].last_day if self._unfinished else None
             # They are in the order of their last days, newest first.
@@ -77,30 +100,22 @@ class Fold:
                 self._closed += 1
                 self.window.close(self._closed)
 
-    def join_candidates(self) -> None:
-        """Put the rows together that were noted as candidates'."""
-        self._candidates = CandidateRows.joined(self.noted)
-        self.noted.clear()
+    def close(self) -> _Closing:
+        """Once all rows are in: keep of all cells what candidates need, to make room for their attributes."""
+        if self._closing is None:
+            accounts = self.candidates.accounts()
+            newest, durations = self.window.newest(accounts, TARGET), self.window.durations(accounts)
+            self._closing = _Closing(accounts=accounts, newest=newest, durations=durations)
+            self._accounts_seen = self.accounts.count
+            self.window, self.accounts = MonthWindow(1), AccountIndex(self.accounts.seed)
+        return self._closing
 
-    def still_at_risk(self) -> CandidateRows:
-        """Return the At Risk rows of the target month that no later row overrules."""
-        candidates = self._candidates
-        return candidates.of(self.window.newest(candidates.accounts, TARGET) == candidates.packed)
-
-    def streaks(self, accounts: Ints) -> Callable[[Ints], Ints]:
-        """Return for how long any of these accounts were At Risk; what all accounts took is let go for it.
-
-        The attributes are read next, and need the room.
-        """
-        distinct = np.unique(accounts)
-        lasted = self.window.durations(distinct)
-        self.window, self.accounts = MonthWindow(1), AccountIndex(self.accounts.seed)
-        return lambda some: lasted[np.searchsorted(distinct, some)]
-
-    def candidate_ids(self) -> list[str]:
-        """Return the ids of all accounts with an At Risk row of the target month."""
-        _, first = np.unique(self._candidates.accounts, return_index=True)
-        return identifiers(self._candidates.ids.take(pa.array(first)))
+    def at_risk(self) -> tuple[pa.Table, Ints]:
+        """Return the candidates that no later row overrules, and for how many months each is At Risk."""
+        closing, table = self.close(), self.candidates.table()
+        counts = self._newest(table["account"].to_numpy()) == table["packed"].to_numpy()
+        table = table if counts.all() else table.filter(pa.array(counts))
+        return table, closing.durations[closing.places(table["account"].to_numpy())]
 
     def ledger(self, selected: Selection, account_months: int) -> MonthlyRows:
         """Account for every row, given how many cells any was seen in; raises LedgerImbalanceError."""
@@ -121,7 +136,12 @@ class Fold:
         ledger.check()
         return ledger
 
-    def _take_in(self, batch: Batch, *, note: bool) -> None:
+    def _newest(self, accounts: Ints) -> Packed:
+        if self._closing is None:
+            return self.window.newest(accounts, TARGET)
+        return self._closing.newest[self._closing.places(accounts)]
+
+    def _take_in(self, batch: Batch, *, may_hold_target: bool) -> None:
         usable = self.validator.validate(batch.columns, batch.file_name)
         if usable is None:
             return
@@ -134,7 +154,7 @@ class Fold:
             accounts, back, at_risk = accounts[rows], back[rows], at_risk[rows]
             updated = updated.take(pa.array(rows))
         packed = self._instants(updated)
-        if note:
+        if may_hold_target:
             self._note(batch, usable, accounts, packed, at_risk)
         self.window.fold(accounts, back, packed, at_risk)
         self._stay_within_limit()
@@ -143,8 +163,8 @@ class Fold:
         """Raise MemoryLimitExceededError as soon as it is certain that the limit cannot be held."""
         if self._limit is None:
             return
-        known = self.accounts.count
-        state = self.accounts.nbytes + self.window.nbytes(known) + self._noted_bytes
+        known = self.accounts.count or self._accounts_seen
+        state = self.accounts.nbytes + self.window.nbytes(known) + self.candidates.nbytes
         needed = PROCESS_BYTES + self._plan.reading_bytes + state
         if needed > self._limit:
             raise MemoryLimitExceededError(
@@ -174,14 +194,18 @@ class Fold:
 
     def _at_risk(self, statuses: Any) -> Mask:
         distinct, places = encoded(statuses)
-        # The value for null comes last, so that its place, -1, finds it: not At Risk, nor nearly.
-        at_risk, nearly = (
-            np.append(mask.to_numpy(zero_copy_only=False), [False]).astype(bool)
-            for mask in (is_at_risk(distinct), is_nearly_at_risk(distinct))
-        )
+        known: tuple[Any, Mask, Mask] | None = getattr(self._of_this_thread, "statuses", None)
+        if known is None or not distinct.equals(known[0]):
+            # The value for null comes last, so that its place, -1, finds it: not At Risk, nor nearly.
+            masks = (
+                np.append(mask.to_numpy(zero_copy_only=False), [False]).astype(bool)
+                for mask in (is_at_risk(distinct), is_nearly_at_risk(distinct))
+            )
+            known = self._of_this_thread.statuses = (distinct, *masks)
+        _, at_risk, nearly = known
         if nearly.any():
             count = int(np.count_nonzero(nearly[places]))
-            with self._noting:
+            with self._counting:
                 self.nearly_at_risk += count
         spellings = np.flatnonzero(at_risk)
         # As a rule there is one, and comparing is far cheaper than looking up.
@@ -191,19 +215,24 @@ class Fold:
     def _note(
         self, batch: Batch, usable: UsableRows, accounts: Ints, updated: Packed | Halved, at_risk: Mask
     ) -> None:
+        """Keep what alerts would show of the rows At Risk in the target month, or where it stands."""
         rows = np.flatnonzero(at_risk & (usable.back == TARGET))
         if not rows.size:
             return
         in_batch = rows if usable.rows is None else usable.rows[rows]
-        ids = batch.columns.column(ACCOUNT_ID).take(pa.array(in_batch))
+        one = updated.dtype.type(1)
         noted = CandidateRows(
             accounts=accounts[rows],
-            packed=as_nanoseconds(updated[rows] << updated.dtype.type(1) | updated.dtype.type(1)),
-            files=np.full(rows.size, batch.group.file),
-            row_groups=np.full(rows.size, batch.group.index),
+            packed=as_nanoseconds(updated[rows] << one | one),
             places=in_batch + batch.first_row,
-            ids=as_bytes(ids).cast(pa.large_binary()),
         )
-        with self._noting:
-            self.noted.append(noted)
-            self._noted_bytes += noted.nbytes
+        ids = as_bytes(batch.columns.column(ACCOUNT_ID).take(pa.array(in_batch))).cast(pa.large_binary())
+        self.candidates.identify(noted.accounts, ids)
+        if NAME in batch.columns.schema.names:
+            self._add(batch, noted)
+        else:
+            self.candidates.note(batch.group.file, batch.group.index, noted)
+
+    def _add(self, batch: Batch, rows: CandidateRows) -> None:
+        self.candidates.add(rows, batch.columns.take(pa.array(rows.places - batch.first_row)))
+        self._stay_within_limit()

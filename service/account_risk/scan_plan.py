@@ -13,6 +13,8 @@ from service.sources.parquet.batch import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
 from service.sources.parquet.footer import Footer, RowGroup, row_groups
 
 _MEGABYTE: Final = 1 << 20
+LARGE_GROUP: Final = 2_000_000
+"""Row groups of more rows that may hold the target month are read with all columns at once."""
 _NUMBERS_PER_ROW: Final = 20
 """Of 8 bytes, held at most at once for each row of a batch while it is folded."""
 PROCESS_BYTES: Final = 160 * _MEGABYTE
@@ -61,7 +63,15 @@ class ScanPlan:
     def reading_bytes(self) -> int:
         """An upper bound of the memory for reading and folding batches, whatever the number of rows."""
         groups = (*self.with_target, *self.before_target)
-        batch = max((max(group.key_bytes, group.attribute_bytes) for group in groups), default=0)
+        batch = max(
+            (
+                group.key_bytes + group.attribute_bytes
+                if group.rows > LARGE_GROUP
+                else max(group.key_bytes, group.attribute_bytes)
+                for group in groups
+            ),
+            default=0,
+        )
         ahead = max((min(group.compressed_bytes, PREFETCH_BYTES) for group in groups), default=0)
         # Of each column a piece of the file, a decompressed page (1 MiB by writers' default) and a batch.
         columns = len(ACCOUNT_ROWS.kinds) * (READ_BYTES + _MEGABYTE)

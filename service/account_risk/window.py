@@ -155,11 +155,13 @@ class _Month:
             if packed.dtype != self._cells.dtype:
                 self._cells, packed = as_nanoseconds(self._cells), as_nanoseconds(packed)
             cells = self._cells = _with_room(self._cells, accounts)
-            while accounts.size:
-                cells[accounts] = np.maximum(cells.take(accounts), packed)
-                # Of several rows of one cell only one was written; those that were larger go again.
-                lost = np.flatnonzero(cells.take(accounts) < packed)
-                accounts, packed = accounts[lost], packed[lost]
+            cells[accounts] = np.maximum(cells.take(accounts), packed)
+            # Of several rows of one cell only one was written: where it was not the largest, that goes again.
+            lost = np.flatnonzero(cells.take(accounts) < packed)
+            if lost.size:
+                ascending = lost[np.lexsort((packed[lost], accounts[lost]))]
+                largest = ascending[np.append(np.diff(accounts[ascending]) != 0, True)]
+                cells[accounts[largest]] = packed[largest]
 
     def close(self) -> None:
         with self._filling:

@@ -118,7 +118,9 @@ def histories(draw: st.DrawFn, *, max_rows: int = 60) -> History:
     rows = st.fixed_dictionaries(
         {
             "account_id": st.one_of(*[st.sampled_from(ids)] * 9, st.none(), st.just("")),
-            "account_name": st.one_of(st.sampled_from(["Acme", "Zeta & Söhne", "<!channel>", ""]), st.none()),
+            "account_name": st.one_of(
+                st.sampled_from(["Acme", "Zeta & Söhne", "<!channel>", "", "\u00a0 "]), st.none()
+            ),
             "account_region": st.one_of(st.sampled_from(["AMER", "EMEA", "APAC", "amer", " "]), st.none()),
             "month": months,
             "status": st.one_of(

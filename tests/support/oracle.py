@@ -9,7 +9,8 @@ Where the specification leaves a choice, this is what is chosen here, so that it
 - `arr` outside int64 is unknown before anything else looks at it; so are NaN and the infinities.
 - The threshold and ties compare the exact `arr`; alerts show it rounded, halves away from zero as people do,
   and are ordered by what they show.
-- A null name is last among ties, as a null name; only the alert shows the id in its place.
+- A null name is last among ties, as a null name; only the alert shows the id in its place. A blank name
+  is a null one.
 - A target month without a single valid row is not in the source, whatever else the source holds of it.
 - The first and last month that a source has are over all its rows with a month, valid or not, in the window
   or not.
@@ -127,7 +128,7 @@ def _precedence(row: Row) -> tuple[Any, ...]:
         row["status"] == AT_RISK,
         arr is not None,
         0 if arr is None else arr,
-        _Ascending(row["account_name"]),
+        _Ascending(_name(row)),
         _Ascending(row["account_region"]),
         _Ascending(row["account_owner"]),
         _Ascending(row["renewal_date"]),
@@ -161,7 +162,7 @@ def _alert(row: Row, winners: Mapping[tuple[str, Month], Row], criteria: Criteri
         start = start.minus(1)
     return AccountAtRisk(
         account_id=account_id,
-        account_name=account_id if row["account_name"] is None else row["account_name"],
+        account_name=_name(row) or account_id,
         account_region=row["account_region"],
         month=criteria.month,
         duration_months=criteria.month.index - start.index + 1,
@@ -171,6 +172,11 @@ def _alert(row: Row, winners: Mapping[tuple[str, Month], Row], criteria: Criteri
         renewal_date=row["renewal_date"],
         account_owner=row["account_owner"],
     )
+
+
+def _name(row: Row) -> str | None:
+    name = row["account_name"]
+    return None if name is None or not name.strip() else str(name)
 
 
 def _most_arr_first(alert: AccountAtRisk) -> tuple[bool, int, str]:

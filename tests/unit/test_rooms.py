@@ -15,9 +15,9 @@ ROOT: Final = Path(__file__).parents[2]
 
 _PURE: Final = """
     domain.* runs.plan_digest
-    account_risk.account_index account_risk.alerting account_risk.attributes account_risk.candidate_rows
-    account_risk.fold account_risk.partial_fold account_risk.row_validation account_risk.scan_plan
-    account_risk.schema account_risk.window
+    account_risk.account_index account_risk.alerting account_risk.arr account_risk.candidate_rows
+    account_risk.candidates account_risk.dask.partial_fold account_risk.fold account_risk.row_validation
+    account_risk.scan_plan account_risk.schema account_risk.window
     delivery.channels delivery.lane delivery.message delivery.outage delivery.routing
     delivery.send_result delivery.senders
     sources.allowed sources.pattern
@@ -31,7 +31,7 @@ DOORS: Final = ("api", "cli", "settings", "telemetry", "__main__")
 
 MODULES: Final = 12
 LINES: Final = 320
-CROWDED: Final = {"account_risk": 18, "cli": 14, "delivery": 13, "domain": 14, "runs": 14}
+CROWDED: Final = {"account_risk": 16, "cli": 14, "delivery": 13, "domain": 14, "runs": 14}
 """Packages of more modules than `MODULES`, and how many they may have: one idea each, in many small files."""
 LONG: Final = {
     "domain.errors": 400,

@@ -1,8 +1,6 @@
 """Columns become plain numbers: beyond this module nobody sees of which Arrow type they were."""
 
 import datetime as dt
-import math
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -28,9 +26,6 @@ _FIRST_SECOND: Final = 631_152_000
 _FIRST_INSTANT: Final = 2
 _SECONDS: Final = (1 << 31) - _FIRST_INSTANT
 
-_INT64: Final = np.iinfo(np.int64)
-_DIGITS: Final = 19
-"""Of the largest number of 64 bits, and one more."""
 _EPOCH: Final = dt.date(1970, 1, 1).toordinal()
 _FIRST_DAY: Final = dt.date.min.toordinal() - _EPOCH
 _LAST_DAY: Final = dt.date.max.toordinal() - _EPOCH
@@ -139,21 +134,3 @@ def known_days(column: Any) -> Any:
     elif present is not None:
         shown &= present
     return pa.array(np.where(shown, day, 0).astype(np.int32), mask=~shown).cast(pa.date32())
-
-
-Exact: TypeAlias = int | float | Decimal
-"""A number as the source has it; Python compares the three with each other exactly."""
-
-
-def rounded(value: Exact) -> int | None:
-    """Round half away from zero to a whole number; None where that is no 64-bit integer, or no number."""
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return None
-        value = Decimal(value)
-    if isinstance(value, Decimal):
-        if value.adjusted() > _DIGITS:
-            # Making a whole number of 1e999999999 would take for ever.
-            return None
-        value = int(value.to_integral_value(ROUND_HALF_UP))
-    return value if _INT64.min <= value <= _INT64.max else None

@@ -109,8 +109,14 @@ class Scan:
         columns: Sequence[str],
         on_batch: Callable[[Batch], None],
         on_group: Callable[[RowGroup], None] = lambda _: None,
-    ) -> None:
-        """Give every batch of these row groups to `on_batch`, from several threads; raises SourceError."""
+        *,
+        go_on: Callable[[], bool] = lambda: True,
+    ) -> int:
+        """Give every batch of these row groups to `on_batch`, from several threads.
+
+        Before each row group but the first it asks whether to `go_on`; returns how many it read. Raises
+        SourceError.
+        """
         # With fewer row groups than threads, the columns of one are decoded side by side, and one thread
         # takes in a batch while another has the next one decoded.
         by_column = len(groups) < self._threads
@@ -124,12 +130,21 @@ class Scan:
                 self._in_threads(batches, on_batch, threads_of_group)
             on_group(groups[place])
 
+        begun = 0
+
+        def places() -> Iterator[int]:
+            nonlocal begun
+            while begun < len(groups) and (not begun or go_on()):
+                begun += 1
+                yield begun - 1
+
         try:
-            self._in_threads(range(len(groups)), read_group, min(self._threads, len(groups)))
+            self._in_threads(places(), read_group, min(self._threads, len(groups)))
         finally:
             opened.close()
             # What the threads needed for themselves would otherwise stay with the process.
             pa.default_memory_pool().release_unused()
+        return begun
 
     def open(self, group: RowGroup, columns: Sequence[str]) -> tuple[SourceReader, Prefetch]:
         """Open a row group's file, and begin to fetch what will be read of it."""

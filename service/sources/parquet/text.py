@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.sources.parquet.columns import Ints
+from service.sources.parquet.columns import Ints, Mask
 
+_ELLIPSIS: Final = "…".encode()
+_LONGEST_CHARACTER: Final = 4
 _LOOKS_ESCAPED: Final = re.compile(r"\\(?=x[0-9a-f]{2})")
 
 
@@ -53,6 +55,37 @@ def encoded(column: Any) -> tuple[Any, Ints]:
         indices = indices.cast(pa.int64()).fill_null(-1)
     places: Ints = indices.to_numpy(zero_copy_only=False)
     return as_bytes(column.dictionary), places
+
+
+def shortened(column: Any, most: int) -> tuple[Any, Mask | None]:
+    """Cut what is longer than `most` bytes to that, an ellipsis at its end.
+
+    Returns the column, and which of its values were cut, None if none was. A dictionary stays one, so that no
+    text is long when there comes to be one for each row.
+    """
+    if pa.types.is_dictionary(column.type):
+        dictionary, cut = shortened(column.dictionary, most)
+        if cut is None:
+            return column, None
+        places = column.indices.cast(pa.int64()).fill_null(-1).to_numpy()
+        return pa.DictionaryArray.from_arrays(column.indices, dictionary), np.append(cut, False)[places]
+    if pa.types.is_null(column.type):
+        return column, None
+    data = as_bytes(column)
+    lengths = pc.binary_length(data)
+    if (pc.max(lengths).as_py() or 0) <= most:
+        return column, None
+    too_long = pc.fill_null(pc.greater(lengths, most), fill_value=False)
+    cut_short = [_cut(value.as_py(), most) for value in data.filter(too_long)]
+    data = pc.replace_with_mask(data, too_long, pa.array(cut_short, data.type))
+    return data, too_long.to_numpy(zero_copy_only=False)
+
+
+def _cut(value: bytes, most: int) -> bytes:
+    end = most - len(_ELLIPSIS)
+    # Not amid a character, which has up to three bytes of 10xxxxxx behind its first.
+    ends = (place for place in range(end, end - _LONGEST_CHARACTER, -1) if value[place] & 0xC0 != 0x80)  # noqa: PLR2004
+    return value[: next(ends, end)] + _ELLIPSIS
 
 
 def texts(column: Any) -> Any:

@@ -149,7 +149,7 @@ def test_errors_come_back_as_they_are(cluster: Any, tmp_path: Path) -> None:
 
 def test_a_cluster_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong address is a sentence, not a stack trace."""
-    monkeypatch.setattr("service.account_risk.dask_engine._CONNECT_S", 0.2)
+    monkeypatch.setattr("service.account_risk.dask.engine._CONNECT_S", 0.2)
     path = evaluating.write(tmp_path / "a.parquet", [row()])
     with pytest.raises(StorageUnreachableError, match="no Dask scheduler answers at tcp://127"):
         on("tcp://127.0.0.1:1", path)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,31 @@ import pytest
 
 from service.account_risk.account_at_risk import Criteria
 from service.account_risk.alerting import Selection, is_at_risk, is_nearly_at_risk, near_miss_warnings, select
-from service.account_risk.attributes import Attributes
+from service.account_risk.candidate_rows import CandidateRows
+from service.account_risk.candidates import Candidates
 from service.domain.month import Month
 
 CRITERIA = Criteria(month=Month.parse("2026-01-01"))
-TYPES = {"account_name": pa.string(), "account_region": pa.string(), "account_owner": pa.string()}
+PAIRS = [(3, 9), (9, 3), (1, 5), (6, 5)]
+"""ARR, and how new it is."""
 
 
-def attributes(rows: list[dict[str, Any]], kind: pa.DataType, threshold: int = 10_000) -> Attributes:
-    """Return rows At Risk, account 0 unless told otherwise."""
+def made(rows: list[dict[str, Any]], kind: pa.DataType = pa.int64()) -> pa.Table:  # noqa: B008  # a constant
+    """Return rows At Risk, reduced to candidates; of account 0 and one instant unless told otherwise."""
+    return reduced(batches=[rows], kind=kind)
+
+
+def reduced(*, batches: list[list[dict[str, Any]]], kind: pa.DataType) -> pa.Table:
+    """Return the candidates of several batches of rows."""
+    seen = Candidates()
+    for rows in batches:
+        take_in(seen, rows, kind)
+    return seen.table()
+
+
+def take_in(seen: Candidates, rows: list[dict[str, Any]], kind: pa.DataType) -> None:
+    """Add rows and their attributes, as they are read."""
+    accounts = np.array([row.get("account", 0) for row in rows], np.int64)
     batch = pa.record_batch(
         {
             "account_name": pa.array([row.get("name") for row in rows], pa.string()),
@@ -29,16 +45,15 @@ def attributes(rows: list[dict[str, Any]], kind: pa.DataType, threshold: int = 1
             "arr": pa.array([row.get("arr") for row in rows], kind),
         }
     )
-    accounts = np.array([row.get("account", 0) for row in rows], np.int64)
-    ids = pa.array([f"a{account}".encode() for account in accounts.tolist()], pa.large_binary())
-    return Attributes.of(accounts=accounts, ids=ids, rows=batch, threshold=threshold)
+    packed = np.array([row.get("packed", 3) for row in rows], np.uint64)
+    seen.identify(accounts, pa.array([f"a{account}".encode() for account in accounts.tolist()]))
+    seen.add(CandidateRows(accounts=accounts, packed=packed, places=np.arange(len(rows))), batch)
 
 
 def selected(arrs: list[Any], kind: pa.DataType, **criteria: Any) -> Selection:
     """Select among one account for each ARR."""
-    wanted = Criteria(month=CRITERIA.month, **criteria)
     rows = [{"account": n, "arr": arr} for n, arr in enumerate(arrs)]
-    return select(attributes(rows, kind, wanted.arr_threshold), np.ones_like, wanted)
+    return select(made(rows, kind), np.ones(len(arrs), np.int64), Criteria(month=CRITERIA.month, **criteria))
 
 
 @pytest.mark.parametrize(
@@ -116,23 +131,72 @@ def test_the_largest_arr_first_then_the_id() -> None:
 def test_attributes_decide_among_rows_that_tie(wins: dict[str, Any], loses: dict[str, Any]) -> None:
     """Largest ARR, then name, region, owner and renewal date ascending, null last; never the position."""
     for rows in permutations([wins, loses, loses]):
-        tied = attributes(list(rows), pa.int64())
-        assert [rows[entry] for entry in tied.winners().tolist()] == [wins]
+        assert made(list(rows)).equals(made([wins]))
 
 
-def test_ties_compare_the_exact_arr() -> None:
-    """Two ARRs that are shown alike are still not the same."""
-    rows = [{"arr": Decimal("1.2"), "name": "a"}, {"arr": Decimal("1.4"), "name": "b"}]
+def test_the_newest_row_counts_whatever_it_says() -> None:
+    """Attributes are only asked where instants tie, in a batch as in many."""
+    rows = [{"arr": arr, "packed": packed, "account": n % 2} for n, (arr, packed) in enumerate(PAIRS)]
+    whole = made(rows)
+    assert dict(zip(whole["account"].to_pylist(), whole["arr"].to_pylist(), strict=True)) == {0: 3, 1: 6}
     for order in permutations(rows):
-        tied = attributes(list(order), pa.decimal128(10, 1))
-        assert [order[entry]["name"] for entry in tied.winners().tolist()] == ["b"]
+        parts = reduced(batches=[[row] for row in order], kind=pa.int64())
+        assert parts.sort_by("account").equals(whole.sort_by("account"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "exact"),
+    [
+        (pa.decimal128(10, 1), ["1.4", "1.2", "-1.2", "-1.4"]),
+        (pa.decimal256(76, 60), ["1.250000000000000000000000000000000000000001", "1.25", "1.125", "0.5"]),
+        (pa.float64(), [2.5, 2.25, 2.125, -2.125, -2.5]),
+    ],
+    ids=str,
+)
+def test_ties_compare_the_exact_arr(kind: pa.DataType, exact: list[Any]) -> None:
+    """Two ARRs that are shown alike are still not the same."""
+    values = [Decimal(value) if isinstance(value, str) else value for value in exact]
+    for larger, smaller in pairwise(values):
+        for order in permutations([{"arr": larger, "name": "b"}, {"arr": smaller, "name": "a"}]):
+            assert made(list(order), kind)["name"].to_pylist() == ["b"]
+
+
+def test_arrs_of_different_types_compare_exactly() -> None:
+    """One file may keep integers where the next one has decimals."""
+    parts: list[tuple[dict[str, Any], pa.DataType]] = [
+        ({"arr": 1, "name": "int"}, pa.int64()),
+        ({"arr": Decimal("1.1"), "name": "decimal"}, pa.decimal128(4, 1)),
+        ({"arr": 1.09375, "name": "float"}, pa.float32()),
+    ]
+    for order in permutations(parts):
+        seen = Candidates()
+        for row, kind in order:
+            take_in(seen, [row], kind)
+        assert seen.table()["name"].to_pylist() == ["decimal"]
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u3000"])
+def test_a_blank_name_is_as_good_as_none(blank: str) -> None:
+    """The id stands in for it, and a row with a name wins a tie."""
+    (alert,) = select(made([{"arr": 50_000, "name": blank}]), np.ones(1, np.int64), CRITERIA).alerts
+    assert alert.account_name == alert.account_id
+    assert made([{"name": blank}, {"name": "Zoo"}])["name"].to_pylist() == ["Zoo"]
+
+
+def test_equal_rows_collapse() -> None:
+    """What is kept grows with accounts, not with rows."""
+    seen = Candidates()
+    for _ in range(600):
+        take_in(seen, [{"account": n, "name": "Acme", "arr": 5} for n in (1, 2, 3)] * 100, pa.int64())
+        assert seen.nbytes < 10_000_000
+    assert seen.table().num_rows == 3
 
 
 def test_streaks_that_reach_the_edge_of_history_are_minimums() -> None:
     """Nobody knows what was before the window."""
     criteria = Criteria(month=CRITERIA.month, history_months=3)
     rows = [{"account": n, "arr": 10_000 + n} for n in range(3)]
-    alerts = select(attributes(rows, pa.int64()), lambda accounts: accounts + 1, criteria).alerts
+    alerts = select(made(rows), np.arange(1, 4), criteria).alerts
     assert [
         (alert.duration_months, alert.duration_is_minimum, str(alert.risk_start_month)) for alert in alerts
     ] == [

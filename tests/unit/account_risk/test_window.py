@@ -73,6 +73,17 @@ def test_the_largest_number_wins(batches: list[tuple[list[Row], bool]]) -> None:
         assert window.newest(np.array([account]), back).tolist() == [number]
 
 
+@pytest.mark.timeout(10)
+def test_many_rows_of_one_cell_are_folded_at_once() -> None:
+    """However they are ordered: the newest first, too, as an event log may have them."""
+    window = MonthWindow(1)
+    descending = np.arange(1 << 16, 0, -1, dtype=np.uint32)
+    rows = np.zeros(descending.size, np.int64)
+    for _ in range(8):
+        window.fold(rows, rows, descending, np.zeros(descending.size, np.bool_))
+    assert window.newest(rows[:1], TARGET).tolist() == as_nanoseconds(descending[:1] << np.uint32(1)).tolist()
+
+
 @given(target_rows=ROWS, earlier_rows=ROWS, known_months=st.integers(1, MONTHS), whole_seconds=st.booleans())
 def test_forgetting_the_others_changes_nothing_for_those_tracked(
     target_rows: list[Row], earlier_rows: list[Row], known_months: int, *, whole_seconds: bool

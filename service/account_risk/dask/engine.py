@@ -13,10 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from service.account_risk.attributes import Attributes
-from service.account_risk.candidate_rows import CandidateRows
-from service.account_risk.dask_tasks import (
-    Candidates,
+from service.account_risk.dask.partial_fold import Partial, merged
+from service.account_risk.dask.tasks import (
+    CandidateAccounts,
     Share,
     ShareReport,
     candidates_of,
@@ -24,11 +23,9 @@ from service.account_risk.dask_tasks import (
     fold_target,
     item,
     narrowed,
-    read_attributes,
 )
 from service.account_risk.engine import EvaluationOptions
 from service.account_risk.fold import Fold
-from service.account_risk.partial_fold import Partial, merged
 from service.account_risk.scan_plan import ScanPlan
 from service.account_risk.window import MonthWindow
 from service.domain.errors import InterruptedRunError, StorageUnreachableError
@@ -79,27 +76,6 @@ class DaskEngine:
         fold.window = _window(fold, [partial for _, partial in found], plan.months)
         return sum(cells for cells, _ in found)
 
-    def attributes(
-        self,
-        groups: Sequence[RowGroup],
-        rows: dict[tuple[int, int], CandidateRows],
-        on_groups: Callable[[Iterable[RowGroup]], None],
-    ) -> list[Attributes]:
-        """Read the attributes of these rows."""
-        threshold = self._plan.criteria.arr_threshold
-        tasks = []
-        for share in self._shares(groups, 0):
-            here = {(one.file, one.index): rows[one.file, one.index] for one in share.groups}
-            tasks.append(
-                (
-                    share,
-                    self._client.submit(
-                        read_attributes, share, here, threshold, retries=_RETRIES, pure=False
-                    ),
-                )
-            )
-        return self._finish(tasks, on_groups)
-
     def _shares(self, groups: Sequence[RowGroup], seed: int) -> list[Share]:
         count = min(len(groups), self._threads * _TASKS_PER_THREAD)
         shares = []
@@ -133,24 +109,14 @@ class DaskEngine:
             (share, self._client.submit(work, share, *arguments, retries=_RETRIES, pure=False))
             for share in shares
         ]
-        self._finish(tasks, on_groups, results=False)
+        for share, future in tasks:
+            self._wait(future)
+            on_groups(share.groups)
         return [future for _, future in tasks]
 
     def _submit_pure(self, function: Callable[..., Any], *arguments: Any) -> Any:
         # Not `pure` in Dask's sense, which would hash all arguments to look for an earlier result.
         return self._client.submit(function, *arguments, pure=False)
-
-    def _finish(
-        self,
-        tasks: Sequence[tuple[Share, Any]],
-        on_groups: Callable[[Iterable[RowGroup]], None],
-        *,
-        results: bool = True,
-    ) -> list[Any]:
-        for share, future in tasks:
-            self._wait(future)
-            on_groups(share.groups)
-        return self._gather([future for _, future in tasks]) if results else []
 
     def _wait(self, future: Any) -> None:
         # Looked at again and again, so that a stop is seen, and a worker's progress as well.
@@ -174,15 +140,13 @@ class DaskEngine:
         return parts[0]
 
 
-def _candidates(fold: Fold, reports: Sequence[ShareReport]) -> Candidates:
+def _candidates(fold: Fold, reports: Sequence[ShareReport]) -> CandidateAccounts:
     """Give all candidates numbers, and note their rows in `fold` under those."""
     for one in reports:
-        numbers = fold.accounts.numbers_of(one.home, one.check)
-        fold.noted.append(replace(one.rows, accounts=numbers))
+        fold.candidates.add_table(one.candidates, fold.accounts.numbers_of(one.home, one.check))
         _absorb(fold, one)
-    fold.join_candidates()
     home, check = fold.accounts.fingerprints()
-    return Candidates(home=home.copy(), check=check.copy())
+    return CandidateAccounts(home=home.copy(), check=check.copy())
 
 
 def _absorb(fold: Fold, report: ShareReport) -> None:

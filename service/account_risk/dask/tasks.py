@@ -1,20 +1,21 @@
 """The tasks of a cluster: pure functions of the source, done again elsewhere if their worker dies."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from service.account_risk.attributes import Attributes
-from service.account_risk.candidate_rows import CandidateRows
+from service.account_risk.dask.partial_fold import Partial
+from service.account_risk.engine import fold_target as fold_groups
+from service.account_risk.engine import read_attributes
 from service.account_risk.fold import Fold
-from service.account_risk.partial_fold import Partial
 from service.account_risk.row_validation import RowTally
 from service.account_risk.scan_plan import ScanPlan
 from service.account_risk.schema import ACCOUNT_ROWS
-from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import Packed
 from service.sources.parquet.footer import Footer, RowGroup
 from service.sources.parquet.scan import Scan
@@ -34,12 +35,13 @@ class Share:
     seed: int
     memory_limit_mb: int | None
 
-    def read(self, columns: Sequence[str], on_batch: Callable[[Batch], None]) -> None:
-        """Give every batch of these row groups to `on_batch`."""
+    @contextmanager
+    def scan(self) -> Iterator[Scan]:
+        """Open the source, to read these row groups."""
         with self.reopen() as source:
             scan = Scan(source, ACCOUNT_ROWS, threads=1, stop=threading.Event())
             scan.adopt(self.files, self.footers)
-            scan.read(self.groups, columns, on_batch)
+            yield scan
 
     def fold(self) -> Fold:
         """Begin a fold that has seen nothing."""
@@ -52,14 +54,14 @@ class ShareReport:
 
     tally: RowTally
     nearly_at_risk: int
-    rows: CandidateRows
+    candidates: pa.Table
     home: Packed
     check: Packed
-    """Fingerprints of these rows' accounts."""
+    """Fingerprints of their accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidates:
+class CandidateAccounts:
     """Fingerprints of all accounts with an At Risk row of the target month; their place is their number."""
 
     home: Packed
@@ -69,35 +71,41 @@ class Candidates:
 def fold_target(share: Share) -> tuple[ShareReport, Partial]:
     """Fold row groups that may hold the target month: any account may turn out a candidate."""
     fold = share.fold()
-    share.read(ACCOUNT_ROWS.keys, fold.target_batch)
+    with share.scan() as scan:
+        fold_groups(scan, share.groups, fold, lambda _: None)
+        read_attributes(scan, share.groups, fold)
     everyone = np.arange(fold.accounts.count)
     return _report(fold), Partial.of(fold.window, fold.accounts, everyone, fold.window.months)
 
 
-def fold_earlier(share: Share, candidates: Candidates, buckets: int) -> tuple[ShareReport, list[Partial]]:
+def fold_earlier(
+    share: Share, candidates: CandidateAccounts, buckets: int
+) -> tuple[ShareReport, list[Partial]]:
     """Fold row groups of earlier months, for candidates alone, into buckets."""
     fold = share.fold()
     tracked = fold.accounts.numbers_of(candidates.home, candidates.check)
     fold.window.track_only(np.sort(tracked), share.plan.months)
-    share.read(ACCOUNT_ROWS.keys, fold.earlier_batch)
+    with share.scan() as scan:
+        scan.read(share.groups, ACCOUNT_ROWS.keys, fold.earlier_batch)
     partial = Partial.of(fold.window, fold.accounts, tracked, share.plan.months)
     return _report(fold), partial.buckets(buckets)
 
 
 def _report(fold: Fold) -> ShareReport:
-    rows = CandidateRows.joined(fold.noted)
+    candidates = fold.candidates.table()
+    accounts = candidates["account"].to_numpy()
     home, check = fold.accounts.fingerprints()
     return ShareReport(
         tally=fold.validator.tally,
         nearly_at_risk=fold.nearly_at_risk,
-        rows=rows,
-        home=home[rows.accounts],
-        check=check[rows.accounts],
+        candidates=candidates,
+        home=home[accounts],
+        check=check[accounts],
     )
 
 
 def narrowed(
-    folded: tuple[ShareReport, Partial], candidates: Candidates, months: int, buckets: int
+    folded: tuple[ShareReport, Partial], candidates: CandidateAccounts, months: int, buckets: int
 ) -> list[Partial]:
     """Forget the numbers of all accounts but the candidates, and make room for more months."""
     partial = folded[1]
@@ -128,13 +136,3 @@ def candidates_of(bucket: Partial) -> tuple[int, Partial]:
         tracked=np.arange(tracked.size),
         newest=bucket.newest,
     )
-
-
-def read_attributes(share: Share, rows: dict[tuple[int, int], CandidateRows], threshold: int) -> Attributes:
-    """Read the attributes of these rows in a share."""
-    found: list[Attributes] = []
-    share.read(
-        ACCOUNT_ROWS.attributes,
-        lambda batch: found.append(Attributes.of_batch(batch, rows, threshold)),
-    )
-    return Attributes.joined(found)
