@@ -1,8 +1,8 @@
-"""Access: which hosts a request may be addressed to, and which sites may have a browser change something.
+"""Access: which hosts a request may name, and which web sites may change something through a browser.
 
-Nobody is asked who they are, so a person's browser must not act here for a stranger: neither under
-a name that the stranger points to this machine (DNS rebinding: the `Host` allow list), nor for a form
-or a script of another site (`Origin`, `Sec-Fetch-Site`).
+There is no authentication, so a visitor's browser must not be usable against the service: neither under
+a foreign name that resolves to this machine (DNS rebinding: the `Host` allow list), nor by a form or a
+script of another web site (`Origin`, `Sec-Fetch-Site`).
 """
 
 import re
@@ -22,16 +22,15 @@ from service.api.errors import (
 from service.domain.errors import RefusedError
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
-"""Always allowed: no stranger's name is among them."""
+"""Always allowed: nobody else can own these names."""
 PROBES: Final = frozenset({"/health", "/live"})
 """Load balancers ask them under the address of the instance, whatever that is."""
 
 OPEN_TO_ALL: Final = (
-    "nobody is asked who they are: anybody who can reach this port can start and cancel runs, read "
-    "every alert and settle doubts; let only those reach it who may, or put something in front of it "
-    "that asks"
+    "there is no authentication: anybody who can reach this port can start and cancel runs, read "
+    "every alert and settle doubts; publish it on loopback only, or put an authenticating proxy in front"
 )
-"""What has to be said of an address that others than this machine can reach."""
+"""The warning about an address that more than this machine can reach."""
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]*)(?::(?P<port>\d{0,5}))?", re.IGNORECASE)
@@ -47,7 +46,7 @@ def is_loopback(host: str) -> bool:
 
 
 class AccessMiddleware:
-    """Rejects requests for other hosts, and those with which another site would change something."""
+    """Rejects requests to other hosts, and changes requested by another web site."""
 
     def __init__(self, app: ASGIApp, *, allowed_hosts: Iterable[str]) -> None:
         self._app = app
@@ -75,14 +74,14 @@ class AccessMiddleware:
         if scope["path"] not in PROBES and not self._is_allowed(host["name"].lower().removesuffix(".")):
             raise HostNotAllowedError(f"the host {host['name'][:60]!r} is not among ALLOWED_HOSTS")
         if scope["method"] not in _READING and _is_from_another_site(headers, hosts[0]):
-            raise CrossSiteRequestError("another site may not change anything here")
+            raise CrossSiteRequestError(CrossSiteRequestError.example)
 
     def _is_allowed(self, name: str) -> bool:
         return name in self._hosts or name.endswith(self._suffixes)
 
 
 def _is_from_another_site(headers: Headers, host: str) -> bool:
-    """Return whether a browser makes the request for another site; whatever is no browser says neither."""
+    """Return whether a browser made the request for another web site; other clients send neither header."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site not in {"same-origin", "none"}

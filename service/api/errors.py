@@ -46,11 +46,11 @@ class HostNotAllowedError(RefusedError):
 
 
 class CrossSiteRequestError(RefusedError):
-    """A browser asks for another site to change something here."""
+    """A browser requests a change for another web site."""
 
     code = "cross_site_request"
     http_status = 403
-    example = "another site may not change anything here"
+    example = "another web site may not change anything here"
 
 
 class NotFoundError(RefusedError):

@@ -141,14 +141,14 @@ def show(
 
 @_routes.callback()
 def routes() -> None:
-    """Look after the routes to Slack."""
+    """Check the routes to Slack."""
 
 
 @_routes.command()
 def check(
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
-    """Tell live webhooks from dead ones; nothing is posted that a person sees.
+    """Show which webhooks are live; nothing is posted that a person sees.
 
     Every channel's webhook is sent a body that is no JSON: a live one answers `invalid_payload`, a dead one
     403, 404 or 410. Exit code 0: all are live; 2: some are not.

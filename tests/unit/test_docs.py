@@ -176,6 +176,16 @@ def test_what_the_service_reads_of_its_own_is_installed_with_it() -> None:
     assert {path for path in others if path.suffix not in {".py", ".pyc"}} == listed
 
 
+def test_what_is_reachable_from_elsewhere_is_fenced() -> None:
+    """The README publishes the container on loopback alone, and the deployed service names its hosts."""
+    published = re.findall(r" -p (\S+)", README)
+    assert published
+    assert all(each.startswith("127.0.0.1:") for each in published)
+    assert "ALLOWED_HOSTS" in environment_names(
+        (ROOT / "deploy/gcp/service.yaml").read_text(encoding="utf-8")
+    )
+
+
 @pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements*.lock")), ids=lambda path: path.name)
 def test_lock_files_hold_hashes_and_no_addresses(lock: Path) -> None:
     """Every locked package has hashes, and no index is named."""
