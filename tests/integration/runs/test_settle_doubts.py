@@ -164,7 +164,7 @@ def test_the_command_settles_one_or_all(tmp_path: Path, source: str, slack: Runn
     assert shown.returncode == 0, shown.stderr
     assert (shown.stdout.count("pending"), shown.stdout.count(" ann ")) == (2, 2)
     nothing = command(tmp_path, *every)
-    assert (nothing.returncode, nothing.stdout) == (0, "Nothing of it is in doubt.\n")
+    assert (nothing.returncode, nothing.stdout) == (0, "None of its alerts is in doubt.\n")
     assert json.loads(command(tmp_path, *every, "--json").stdout) == {"settled": []}
     again = json.loads(command(tmp_path, *arguments, **variables).stdout)
     assert (again["counts"]["alerts_sent"], again["counts"]["skipped_replay"]) == (2, 1)
