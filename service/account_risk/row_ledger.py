@@ -15,6 +15,8 @@ class InvalidRow(StrEnum):
     MONTH_NULL = "month_null"
     MONTH_NOT_FIRST_OF_MONTH = "month_not_first_of_month"
     ACCOUNT_ID_NULL_OR_EMPTY = "account_id_null_or_empty"
+    ACCOUNT_ID_TOO_LONG = "account_id_too_long"
+    """Of more than 1 KB: databases and links have no room for it."""
     OTHER = "other"
     """One that another version of the service wrote down and this one does not know."""
 

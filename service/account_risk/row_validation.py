@@ -15,9 +15,15 @@ from service.account_risk.account_at_risk import Criteria
 from service.account_risk.row_ledger import InvalidRow, InvalidSample
 from service.account_risk.schema import ACCOUNT_ID, MONTH
 from service.sources.parquet.columns import Ints, Mask, days, known_days, valid
-from service.sources.parquet.text import as_bytes, identifiers
+from service.sources.parquet.text import as_bytes, identifiers, shortened
 
 SAMPLES_PER_REASON: Final = 3
+ID_BYTES: Final = 1_024
+"""An account id may be so long, as it is shown."""
+_ESCAPED: Final = 4
+"""How often as long an id can become when it is shown."""
+_SHOWN_BYTES: Final = 256
+"""Of an id in a sample."""
 
 _OUTSIDE: Final = -2
 _NOT_FIRST: Final = -1
@@ -73,7 +79,8 @@ class RowTally:
 class RowValidator:
     """Validates batches against one window and keeps the count; safe to use from several threads.
 
-    The order of the checks: month null, outside the window, not a first of month, account id null or empty.
+    The order of the checks: month null, outside the window, not a first of month, account id null, empty or
+    too long.
     """
 
     def __init__(self, criteria: Criteria) -> None:
@@ -94,18 +101,23 @@ class RowValidator:
         since = np.subtract(days(month), self._first - 1, dtype=np.int64)
         back: Ints = self._back.take(since, mode="clip")
         month_known = valid(month)
-        named = _named(ids)
-        if month_known is None and named is None and back.size and back.min() >= 0:
+        checked = _checked(ids)
+        if month_known is None and checked is None and back.size and back.min() >= 0:
             rows = None
         else:
-            rows = self._sort_out(batch, file, back, month_known, named)
+            rows = self._sort_out(batch, file, back, month_known, checked)
             back = back[rows]
         with self._counting:
             self.tally.usable += back.size
             self.tally.of_target_month += back.size - int(np.count_nonzero(back))
         if not back.size:
             return None
-        return UsableRows(rows, ids if rows is None else ids.take(pa.array(rows)), back)
+        if rows is not None:
+            ids = ids.take(pa.array(rows))
+        if checked is not None and pa.types.is_dictionary(ids.type):
+            # Its dictionary may hold what is no id, and is looked up whole.
+            ids = ids.dictionary_decode()
+        return UsableRows(rows, ids, back)
 
     @property
     def samples(self) -> tuple[InvalidSample, ...]:
@@ -113,12 +125,12 @@ class RowValidator:
         return tuple(sample for reason in InvalidRow for _, sample in self.tally.samples.get(reason, ()))
 
     def _sort_out(
-        self, batch: Any, file: str, back: Ints, month_known: Mask | None, named: Mask | None
+        self, batch: Any, file: str, back: Ints, month_known: Mask | None, checked: "_Ids | None"
     ) -> Ints:
         if month_known is None:
             month_known = np.ones(back.size, bool)
-        if named is None:
-            named = np.ones(back.size, bool)
+        if checked is None:
+            checked = _Ids(missing=np.zeros(back.size, bool), too_long=np.zeros(back.size, bool))
         in_window = month_known & (back != _OUTSIDE)
         first_of_month = in_window & (back != _NOT_FIRST)
         with self._counting:
@@ -126,12 +138,13 @@ class RowValidator:
         for reason, mask in (
             (InvalidRow.MONTH_NULL, ~month_known),
             (InvalidRow.MONTH_NOT_FIRST_OF_MONTH, in_window & ~first_of_month),
-            (InvalidRow.ACCOUNT_ID_NULL_OR_EMPTY, first_of_month & ~named),
+            (InvalidRow.ACCOUNT_ID_NULL_OR_EMPTY, first_of_month & checked.missing),
+            (InvalidRow.ACCOUNT_ID_TOO_LONG, first_of_month & checked.too_long),
         ):
             rows = np.flatnonzero(mask)
             if rows.size:
                 self._note(reason, _smallest(batch, rows), rows.size, file)
-        return np.flatnonzero(first_of_month & named)
+        return np.flatnonzero(first_of_month & ~checked.missing & ~checked.too_long)
 
     def _note(self, reason: InvalidRow, rows: Any, count: int, file: str) -> None:
         entries = [_entry(reason, file, *row) for row in _shown(rows)]
@@ -140,20 +153,39 @@ class RowValidator:
             self.tally.show(reason, entries)
 
 
-def _named(ids: Any) -> Mask | None:
-    """Return which ids are neither null nor empty; None if all are."""
+@dataclass(frozen=True, slots=True)
+class _Ids:
+    """Which rows have no account id that can be used."""
+
+    missing: Mask
+    """Null or empty."""
+    too_long: Mask
+
+
+def _checked(ids: Any) -> _Ids | None:
+    """Look for ids that cannot be used; None if there are none."""
     if pa.types.is_null(ids.type):
-        return np.zeros(len(ids), bool)
+        return _Ids(np.ones(len(ids), bool), np.zeros(len(ids), bool))
     if pa.types.is_dictionary(ids.type):
-        named = _named(ids.dictionary)
-        if ids.null_count == 0 and named is None:
+        found = _checked(ids.dictionary)
+        if ids.null_count == 0 and found is None:
             return None
-        return _named(ids.dictionary_decode())
+        none = np.zeros(len(ids.dictionary), bool)
+        missing, too_long = (none, none) if found is None else (found.missing, found.too_long)
+        # What stands for null comes last, so that its place, -1, finds it.
+        places = ids.indices.cast(pa.int64()).fill_null(-1).to_numpy()
+        return _Ids(np.append(missing, [True])[places], np.append(too_long, [False])[places])
     lengths = pc.binary_length(as_bytes(ids))
-    if ids.null_count == 0 and (pc.min(lengths).as_py() or 0) > 0:
+    ends = pc.min_max(lengths).as_py()
+    if ids.null_count == 0 and ends["min"] != 0 and (ends["max"] or 0) <= ID_BYTES // _ESCAPED:
         return None
-    mask: Mask = pc.fill_null(pc.greater(lengths, 0), fill_value=False).to_numpy(zero_copy_only=False)
-    return mask
+    size = pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False)
+    too_long = size > ID_BYTES
+    # What is not UTF-8 is shown escaped, and must fit as it is shown.
+    doubtful = np.flatnonzero((size > ID_BYTES // _ESCAPED) & ~too_long)
+    shown = identifiers(as_bytes(ids).take(pa.array(doubtful)).cast(pa.large_binary()))
+    too_long[doubtful] = [len(one.encode()) > ID_BYTES for one in shown]
+    return _Ids(size == 0, too_long)
 
 
 def _smallest(batch: Any, rows: Ints) -> Any:
@@ -166,10 +198,11 @@ def _smallest(batch: Any, rows: Ints) -> Any:
 
 
 def _present(column: Any) -> Any:
-    """Return ids as large_binary, null as empty."""
+    """Return ids as large_binary, null as empty, cut where they are too long to be shown."""
     if pa.types.is_null(column.type):
         return pa.array([b""] * len(column), pa.large_binary())
-    return pc.fill_null(as_bytes(column).cast(pa.large_binary()), b"")
+    short, _ = shortened(column, _SHOWN_BYTES)
+    return pc.fill_null(as_bytes(short).cast(pa.large_binary()), b"")
 
 
 def _shown(rows: Any) -> Iterable[tuple[str | None, str | None]]:

@@ -1,11 +1,15 @@
 """Recording: what a new evaluation does to what earlier runs left behind."""
 
+import base64
 import dataclasses
+import hashlib
 from datetime import date
 
 import pytest
 
 from service.account_risk.account_at_risk import AccountAtRisk
+from service.account_risk.candidates import TEXT_BYTES
+from service.account_risk.row_validation import ID_BYTES
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
 from service.domain.errors import DatabaseUnusableError
 from service.domain.month import Month
@@ -14,6 +18,7 @@ from tests.support.alerts import MONTH, an_alert
 from tests.support.given import NOW, RESTATABLE, SOURCE, Given, an_evaluation, routed, scope_of, the_answer
 
 LARGEST = 2**63 - 1
+RANDOM = base64.b85encode(hashlib.shake_256(b"any").digest(TEXT_BYTES * 4 // 5)).decode()
 
 ODD_ALERTS = [
     an_alert("largest", arr=LARGEST),
@@ -25,6 +30,8 @@ ODD_ALERTS = [
     an_alert("text", account_name="Zoë 🚩 \u202e<!channel>\n\ufffd", account_owner="o'Neil; DROP"),
     an_alert("a/b?c=..%00\\", account_name="n" * 65_536),
     an_alert("", account_name="", account_region="", account_owner=""),
+    # As long as an evaluation lets them be; no database can make them shorter.
+    an_alert(RANDOM[:ID_BYTES], account_name=RANDOM, account_region=RANDOM[::-1], account_owner=RANDOM),
 ]
 
 

@@ -119,7 +119,7 @@ def histories(draw: st.DrawFn, *, max_rows: int = 60) -> History:
         {
             "account_id": st.one_of(*[st.sampled_from(ids)] * 9, st.none(), st.just("")),
             "account_name": st.one_of(
-                st.sampled_from(["Acme", "Zeta & Söhne", "<!channel>", "", "\u00a0 "]), st.none()
+                st.sampled_from(["Acme", "Zeta & Söhne", "<!channel>", "", "\u00a0 ", "é" * 3_000]), st.none()
             ),
             "account_region": st.one_of(st.sampled_from(["AMER", "EMEA", "APAC", "amer", " "]), st.none()),
             "month": months,
@@ -132,7 +132,9 @@ def histories(draw: st.DrawFn, *, max_rows: int = 60) -> History:
             "renewal_date": st.one_of(
                 st.dates(date(2025, 1, 1), date(2025, 1, 4)), st.dates(date(1900, 1, 1)), st.none()
             ),
-            "account_owner": st.one_of(st.sampled_from(["Ann", "Bo", "\u202eOb"]), st.none()),
+            "account_owner": st.one_of(
+                st.sampled_from(["Ann", "Bo", "\u202eOb", "O" * 4_096, "O" * 4_097]), st.none()
+            ),
             "arr": draw(arrs(criteria.arr_threshold)),
             "updated_at": draw(instants()),
         }
@@ -170,6 +172,7 @@ def all_criteria(draw: st.DrawFn) -> Criteria:
 def account_ids() -> st.SearchStrategy[str]:
     """Draw ids that are easily confused, and ids that are awkward in a URL."""
     return st.one_of(
+        st.sampled_from(["L" * 1_024, "L" * 1_025, "é" * 512, "é" * 513]),
         st.sampled_from(["a1", "a2", "A1", "a1 ", " a1", "a", "../x?y#z", "a/b", "ä", "\U0001f6a9", "0"]),
         st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=6),
     )

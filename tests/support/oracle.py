@@ -9,6 +9,7 @@ Where the specification leaves a choice, this is what is chosen here, so that it
 - `arr` outside int64 is unknown before anything else looks at it; so are NaN and the infinities.
 - The threshold and ties compare the exact `arr`; alerts show it rounded, halves away from zero as people do,
   and are ordered by what they show.
+- Names, regions and owners of more than 4 KB are cut before anything looks at them.
 - A null name is last among ties, as a null name; only the alert shows the id in its place. A blank name
   is a null one.
 - A target month without a single valid row is not in the source, whatever else the source holds of it.
@@ -33,6 +34,8 @@ Row: TypeAlias = Mapping[str, Any]
 AT_RISK = "At Risk"
 _INT64 = range(-(2**63), 2**63)
 _PACKED = 2**62 - 8
+_ID_BYTES = 1_024
+_TEXT_BYTES = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,8 @@ def judge(row: Row, criteria: Criteria) -> InvalidRow | str:
         return InvalidRow.MONTH_NOT_FIRST_OF_MONTH
     if not row["account_id"]:
         return InvalidRow.ACCOUNT_ID_NULL_OR_EMPTY
+    if len(row["account_id"].encode()) > _ID_BYTES:
+        return InvalidRow.ACCOUNT_ID_TOO_LONG
     return "valid"
 
 
@@ -129,8 +134,8 @@ def _precedence(row: Row) -> tuple[Any, ...]:
         arr is not None,
         0 if arr is None else arr,
         _Ascending(_name(row)),
-        _Ascending(row["account_region"]),
-        _Ascending(row["account_owner"]),
+        _Ascending(_text(row["account_region"])),
+        _Ascending(_text(row["account_owner"])),
         _Ascending(row["renewal_date"]),
     )
 
@@ -163,20 +168,27 @@ def _alert(row: Row, winners: Mapping[tuple[str, Month], Row], criteria: Criteri
     return AccountAtRisk(
         account_id=account_id,
         account_name=_name(row) or account_id,
-        account_region=row["account_region"],
+        account_region=_text(row["account_region"]),
         month=criteria.month,
         duration_months=criteria.month.index - start.index + 1,
         duration_is_minimum=start == criteria.first_month,
         risk_start_month=start,
         arr=None if arr is None else int(Decimal(arr).to_integral_value(ROUND_HALF_UP)),
         renewal_date=row["renewal_date"],
-        account_owner=row["account_owner"],
+        account_owner=_text(row["account_owner"]),
     )
 
 
 def _name(row: Row) -> str | None:
-    name = row["account_name"]
-    return None if name is None or not name.strip() else str(name)
+    name = _text(row["account_name"])
+    return None if name is None or not name.strip() else name
+
+
+def _text(value: str | None) -> str | None:
+    if value is None or len(value.encode()) <= _TEXT_BYTES:
+        return value
+    ellipsis = "…"
+    return value.encode()[: _TEXT_BYTES - len(ellipsis.encode())].decode(errors="ignore") + ellipsis
 
 
 def _most_arr_first(alert: AccountAtRisk) -> tuple[bool, int, str]:

@@ -210,6 +210,34 @@ def test_invalid_rows_are_counted_and_shown(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("encoding", [pa.string(), pa.dictionary(pa.uint16(), pa.string())], ids=str)
+def test_ids_that_are_too_long_are_invalid(tmp_path: Path, encoding: pa.DataType) -> None:
+    """An id of more than 1 KB is no id, and its row is counted and shown, cut."""
+    ids = ["a" * 1_024, "b" * 1_025, "é" * 512, "é" * 513, "fine"]
+    rows = table([row(one) for one in ids], types={"account_id": encoding})
+    answer = evaluated(write(tmp_path / "a.parquet", rows))
+    assert {alert.account_id for alert in answer.alerts} == {ids[0], ids[2], "fine"}
+    assert answer.rows.invalid == {InvalidRow.ACCOUNT_ID_TOO_LONG: 2}
+    assert [one.account_id for one in answer.invalid_samples] == ["b" * 253 + "…", "é" * 126 + "…"]
+
+
+def test_ids_must_fit_as_they_are_shown(tmp_path: Path) -> None:
+    """Broken bytes take four times their room once they are escaped."""
+    rows = as_raw_bytes([row("1"), row("2")], "account_id", [b"\xff" * 256, b"\xff" * 257])
+    answer = evaluated(write(tmp_path / "a.parquet", rows))
+    assert [alert.account_id for alert in answer.alerts] == ["\\xff" * 256]
+    assert answer.rows.invalid == {InvalidRow.ACCOUNT_ID_TOO_LONG: 1}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_a_giant_id_takes_no_time(tmp_path: Path, *, dictionary: bool) -> None:
+    """Nothing is computed of what is refused, nor of what its dictionary holds besides."""
+    rows = [row("x" * 5_000_000), *(row(f"a{n}") for n in range(200))]
+    answer = evaluated(write(tmp_path / "a.parquet", rows, use_dictionary=dictionary))
+    assert (answer.rows.alerts, sum(answer.rows.invalid.values())) == (200, 1)
+
+
 def as_raw_bytes(rows: list[dict[str, Any]], column: str, values: list[bytes]) -> pa.Table:
     """Return the rows with bytes in a text column that may not be UTF-8, claimed to be text."""
     text = pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
@@ -233,11 +261,25 @@ def test_ids_that_are_not_utf_8_stay_different(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_names_of_64_k_characters(tmp_path: Path) -> None:
-    """Long values pass through, as many as there are."""
-    rows = [row(f"a{n:03}", account_name=f"{n:03}" + "x" * 65_536) for n in range(200)]
-    answer = evaluated(write(tmp_path / "a.parquet", rows, use_dictionary=False))
-    assert [alert.account_name[:4] for alert in answer.alerts] == [f"{n:03}x" for n in range(200)]
+@pytest.mark.parametrize("encoding", [pa.string(), pa.dictionary(pa.int8(), pa.large_string())], ids=str)
+@pytest.mark.parametrize("column", ["account_name", "account_region", "account_owner"])
+def test_long_texts_are_cut(tmp_path: Path, column: str, encoding: pa.DataType) -> None:
+    """Of more than 4 KB as much is kept, and one warning counts the accounts."""
+    texts = ["x" * 4_096, "y" * 4_097, "é" * 4_000, "z" * 65_536]
+    rows = table([row(f"a{n}", **{column: text}) for n, text in enumerate(texts)], types={column: encoding})
+    answer = evaluated(write(tmp_path / "a.parquet", rows))
+    cut = [texts[0], "y" * 4_093 + "…", "é" * 2_046 + "…", "z" * 4_093 + "…"]
+    assert [getattr(alert, column) for alert in answer.alerts] == cut
+    assert {len(text.encode()) for text in cut} <= {4_095, 4_096}
+    assert [(warning.code, warning.count) for warning in answer.warnings] == [("text_cut", 3)]
+
+
+def test_many_rows_of_one_long_name_take_no_memory(tmp_path: Path) -> None:
+    """A name that a file holds once is not made as often as it is said, before it is cut."""
+    rows = table([row(f"a{n:05}", account_name="x" * 20_000) for n in range(20_000)])
+    path = write(tmp_path / "a.parquet", rows)
+    answer = evaluated(path, options=EvaluationOptions(memory_limit_mb=1_024))
+    assert (answer.rows.alerts, [warning.count for warning in answer.warnings]) == (20_000, [20_000])
 
 
 def test_row_groups_of_one_row(tmp_path: Path) -> None:
