@@ -31,6 +31,8 @@ from service.sources.parquet.footer import RowGroup
 from service.sources.parquet.text import as_bytes, encoded
 
 _MEGABYTE: Final = 1 << 20
+_ADDED_ROWS: Final = 8_192
+"""So many texts are made of a dictionary at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,5 +236,7 @@ class Fold:
             self.candidates.note(batch.group.file, batch.group.index, noted)
 
     def _add(self, batch: Batch, rows: CandidateRows) -> None:
-        self.candidates.add(rows, batch.columns.take(pa.array(rows.places - batch.first_row)))
-        self._stay_within_limit()
+        for first in range(0, rows.places.size, _ADDED_ROWS):
+            some = rows.of(slice(first, first + _ADDED_ROWS))
+            self.candidates.add(some, batch.columns.take(pa.array(some.places - batch.first_row)))
+            self._stay_within_limit()

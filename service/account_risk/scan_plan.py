@@ -9,8 +9,8 @@ from typing import Any, Final
 from service.account_risk.account_at_risk import Criteria
 from service.account_risk.schema import ACCOUNT_ROWS
 from service.domain.month import Month
-from service.sources.parquet.batch import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES
-from service.sources.parquet.footer import Footer, RowGroup, row_groups
+from service.sources.parquet.batch import PREFETCH_BYTES, READ_BYTES
+from service.sources.parquet.footer import BATCH_ROWS, Footer, RowGroup, row_groups
 
 _MEGABYTE: Final = 1 << 20
 LARGE_GROUP: Final = 2_000_000
@@ -158,7 +158,7 @@ def plan_scan(footers: Sequence[Footer], criteria: Criteria, *, threads: int = 1
     """Decide what is read from these files."""
     first, target = criteria.first_month.first_day, criteria.month.first_day
     last = criteria.month.last_day
-    groups = [group for file, footer in enumerate(footers) for group in row_groups(file, footer, BATCH_ROWS)]
+    groups = [group for file, footer in enumerate(footers) for group in row_groups(file, footer)]
     within = [group for group in groups if group.may_hold(first, last)]
     with_target = [group for group in within if group.may_hold(target, last)]
     before = [group for group in within if not group.may_hold(target, last)]

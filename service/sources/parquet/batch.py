@@ -6,8 +6,6 @@ from typing import Any, Final
 from service.sources.parquet.footer import RowGroup
 
 _MEGABYTE: Final = 1 << 20
-BATCH_ROWS: Final = 65_536
-"""How many rows are decoded, and then folded, at once."""
 READ_BYTES: Final = _MEGABYTE
 """How much of a column chunk is read from storage at once."""
 PREFETCH_BYTES: Final = 32 * _MEGABYTE

@@ -1,15 +1,24 @@
 """The footer: what a Parquet file says of itself at its end, and what its folders say of it."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from service.sources.parquet.footer_validation import TextChunk, TextChunks
 from service.sources.parquet.hive import contradiction
 from service.sources.parquet.schema import Kind, SourceSchema
 
 _A_DAY: Final = dt.timedelta(days=1)
 _PLAIN_BYTES: Final = 4
+_LONG_TEXT: Final = 256
+"""Bytes of a text on the average."""
+BATCH_ROWS: Final = 65_536
+"""So many rows are decoded, and then folded, at once, unless their texts are long."""
+_BATCH_BYTES: Final = 32 << 20
+"""So much is decoded at once."""
+_FEWEST_ROWS: Final = 16
+"""However long a footer says that texts are: if it is wrong, a batch for each row would take for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +35,8 @@ class Footer:
     """At which place each wanted column stands in every row group."""
     day_zone: dt.tzinfo | None = None
     """On whose wall the schema's day is the day that it is; None where it carries no zone."""
+    texts: TextChunks = field(default_factory=dict)
+    """How long texts are, as far as the writer said."""
     keys: Mapping[str, Any] = field(default_factory=dict)
     """Columns that the names of its folders give (Hive), as Arrow scalars."""
 
@@ -43,6 +54,8 @@ class RowGroup:
     """Place of the file in the source's list."""
     index: int
     rows: int
+    batch_rows: int
+    """How many rows are decoded, and then folded, at once."""
     first_day: dt.date | None
     """Statistics of the schema's day; None where there are none to rely on, or a day is null."""
     last_day: dt.date | None
@@ -55,7 +68,7 @@ class RowGroup:
     attribute_bytes: int
     """Of one batch of the attributes, decoded, about."""
     dictionaries: tuple[str, ...]
-    """Text columns that are encoded with a dictionary, so that they are cheaper to read as such."""
+    """Text columns that are read as what they are encoded with, a dictionary."""
 
     def may_hold(self, first: dt.date, last: dt.date) -> bool:
         """Whether a row of these days, or one without a day, may be in here."""
@@ -64,7 +77,7 @@ class RowGroup:
         return self.first_day <= last and first <= self.last_day
 
 
-def row_groups(file: int, footer: Footer, batch_rows: int) -> Iterator[RowGroup]:
+def row_groups(file: int, footer: Footer) -> Iterator[RowGroup]:
     """Describe the row groups of a file that have any row."""
     schema = footer.schema
     for index in range(footer.metadata.num_row_groups):
@@ -72,26 +85,55 @@ def row_groups(file: int, footer: Footer, batch_rows: int) -> Iterator[RowGroup]
         if not group.num_rows:
             continue
         chunks = {name: group.column(place) for name, place in footer.places.items()}
-        keys = [chunks[name] for name in schema.keys if name in chunks]
-        attributes = [chunks[name] for name in schema.attributes if name in chunks]
+        sizes = {name: _size(footer, index, name, chunk) for name, chunk in chunks.items()}
+        keys = [name for name in schema.keys if name in chunks]
+        attributes = [name for name in schema.attributes if name in chunks]
         first_day, last_day = _days(footer, chunks.get(schema.day))
+        bytes_per_row = max(1, sum(size.by_row for size in sizes.values()) // group.num_rows)
+        batch_rows = max(_FEWEST_ROWS, min(BATCH_ROWS, _BATCH_BYTES // bytes_per_row))
         share = min(batch_rows / group.num_rows, 1)
         yield RowGroup(
             file=file,
             index=index,
             rows=group.num_rows,
+            batch_rows=batch_rows,
             first_day=first_day,
             last_day=last_day,
-            compressed_bytes=sum(chunk.total_compressed_size for chunk in keys),
-            attribute_compressed=sum(chunk.total_compressed_size for chunk in attributes),
-            key_bytes=_decoded(keys, share),
-            attribute_bytes=_decoded(attributes, share),
-            dictionaries=tuple(
-                name
-                for name, chunk in chunks.items()
-                if schema.kinds[name] is Kind.TEXT and _is_dictionary(chunk)
-            ),
+            compressed_bytes=sum(chunks[name].total_compressed_size for name in keys),
+            attribute_compressed=sum(chunks[name].total_compressed_size for name in attributes),
+            key_bytes=sum(sizes[name].of_batch(share) for name in keys),
+            attribute_bytes=sum(sizes[name].of_batch(share) for name in attributes),
+            dictionaries=tuple(name for name, size in sizes.items() if size.dictionary is not None),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """How many bytes a column chunk has when it is decoded, about."""
+
+    by_row: int
+    """Of what there is for each row."""
+    dictionary: int | None = None
+    """Of the dictionary, if it is a text chunk that is read as one."""
+
+    def of_batch(self, share: float) -> int:
+        """Return the bytes of a batch with a share of the rows."""
+        return int(share * self.by_row) + (self.dictionary or 0)
+
+
+def _size(footer: Footer, row_group: int, name: str, chunk: Any) -> _Size:
+    rows, size = chunk.num_values, chunk.total_uncompressed_size
+    # A dictionary may unfold to more than its chunk: count as many bytes for a value as a number takes.
+    plain = max(size, 16 * rows)
+    if footer.schema.kinds[name] is not Kind.TEXT:
+        return _Size(plain)
+    text = footer.texts.get((row_group, footer.places[name]), TextChunk(None, by_dictionary=False))
+    unfolds = text.by_dictionary if text.size is None else text.size > max(_LONG_TEXT * rows, 4 * size)
+    # A chunk without any page of plain values, which take at least the 4 bytes of their lengths, is cheaper
+    # to read as a dictionary; others are not, but long texts must not unfold to one for each row.
+    if chunk.has_dictionary_page and (size < _PLAIN_BYTES * rows or unfolds):
+        return _Size(_PLAIN_BYTES * rows, size)
+    return _Size(max(plain, (text.size or 0) + _PLAIN_BYTES * rows))
 
 
 def _range(chunk: Any) -> tuple[int, int]:
@@ -99,19 +141,6 @@ def _range(chunk: Any) -> tuple[int, int]:
     if chunk.has_dictionary_page and chunk.dictionary_page_offset:
         first = min(first, chunk.dictionary_page_offset)
     return first, chunk.total_compressed_size
-
-
-def _decoded(chunks: Sequence[Any], share: float) -> int:
-    # A dictionary may unfold to more than its chunk: count as many bytes for a value as a number takes.
-    return int(share * sum(max(chunk.total_uncompressed_size, 16 * chunk.num_values) for chunk in chunks))
-
-
-def _is_dictionary(chunk: Any) -> bool:
-    """Whether a text chunk has no page of plain values: those take at least the 4 bytes of their length.
-
-    A chunk whose dictionary grew too large goes on in plain pages, and would be slow to read as a dictionary.
-    """
-    return bool(chunk.has_dictionary_page and chunk.total_uncompressed_size < _PLAIN_BYTES * chunk.num_values)
 
 
 def _days(footer: Footer, chunk: Any) -> tuple[dt.date | None, dt.date | None]:

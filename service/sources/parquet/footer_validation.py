@@ -1,12 +1,15 @@
 """The footer's check: contradictions over which the Parquet library would not raise but end the process.
 
+It also finds how long texts are, which pyarrow does not show.
+
 pyarrow shows row groups and column chunks through C++ constructors that throw where nobody catches, so one
 damaged footer would take the whole service down. What they throw over is looked at here first, in the Thrift
 structures themselves (github.com/apache/parquet-format: parquet.thrift, and Thrift's compact protocol).
 """
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 from service.domain.errors import SourceNotParquetError
 
@@ -20,7 +23,8 @@ _SCHEMA, _ROW_GROUPS, _ENCRYPTION = (2, _LIST), (4, _LIST), (8, _STRUCT)
 _TYPE, _REPETITION, _CHILDREN = (1, _I32), (3, _I32), (5, _I32)
 _CHUNKS: Final = (1, _LIST)
 _META_DATA, _CRYPTO, _ENCRYPTED = (3, _STRUCT), (8, _STRUCT), (9, _BINARY)
-_STATISTICS, _SIZES = (12, _STRUCT), (16, _STRUCT)
+_STATISTICS, _PAGES, _SIZES = (12, _STRUCT), (13, _LIST), (16, _STRUCT)
+_PAGE_TYPE, _PAGE_ENCODING = (1, _I32), (2, _I32)
 _TEXT_SIZE, _REPEATED_LEVELS, _DEFINED_LEVELS = (1, _I64), (2, _LIST), (3, _LIST)
 _BOUNDS: Final = ((1, _BINARY), (2, _BINARY), (5, _BINARY), (6, _BINARY))
 """Max and min, as they were once written and as they are now."""
@@ -29,24 +33,61 @@ _WIDTHS: Final = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8}
 """Bytes of a value, by physical type: BOOLEAN, INT32, INT64, INT96, FLOAT, DOUBLE."""
 _BYTE_ARRAY: Final = 6
 _OPTIONAL, _REPEATED = 1, 2
+_DICTIONARY_PAGE: Final = 2
+_BY_DICTIONARY: Final = frozenset({2, 8})
+"""Encodings of pages that hold places in a dictionary: PLAIN_DICTIONARY, RLE_DICTIONARY."""
 
 _Struct = dict[tuple[int, int], Any]
 _Leaf = tuple[int, int, int]
 """A column's physical type, and how deep it is defined and repeated."""
 
 
-def check_footer(footer: bytes, name: str, *, bounds_of: int | None) -> None:
+@dataclass(frozen=True, slots=True)
+class TextChunk:
+    """What a footer says of the texts in one column chunk."""
+
+    size: int | None
+    """Bytes of all its values, None where the writer did not say."""
+    by_dictionary: bool
+    """Whether all its pages hold places in a dictionary, as far as the writer said."""
+
+
+TextChunks: TypeAlias = dict[tuple[int, int], TextChunk]
+"""By row group, and by place of the column."""
+
+
+def check_footer(
+    footer: bytes, name: str, *, bounds_of: int | None, texts: Collection[int] = ()
+) -> TextChunks:
     """Raise SourceNotParquetError where the library would end the process over the footer of the file `name`.
 
-    `bounds_of` is the place of the column whose statistics will be looked at.
+    `bounds_of` is the place of the column whose statistics will be looked at, `texts` are the places of those
+    whose chunks are described.
     """
+    chunks: TextChunks = {}
     try:
-        problem = _problem_of_footer(_Compact(footer).struct(), bounds_of)
+        read = _Compact(footer).struct()
+        problem = _problem_of_footer(read, bounds_of)
+        if not problem:
+            groups = enumerate(read[_ROW_GROUPS])
+            chunks = {
+                (n, place): _text_chunk(group[_CHUNKS][place]) for n, group in groups for place in texts
+            }
     except (LookupError, ValueError, TypeError, AttributeError, RuntimeError):
         # RuntimeError: structures in structures without an end, or a schema's tree that ends early.
         problem = "its footer makes no sense"
     if problem:
         raise SourceNotParquetError(f"{name} is damaged: {problem}")
+    return chunks
+
+
+def _text_chunk(chunk: _Struct) -> TextChunk:
+    meta_data = chunk[_META_DATA]
+    pages = meta_data.get(_PAGES, ())
+    encodings = {page.get(_PAGE_ENCODING) for page in pages if page.get(_PAGE_TYPE) != _DICTIONARY_PAGE}
+    return TextChunk(
+        meta_data.get(_SIZES, {}).get(_TEXT_SIZE), bool(encodings) and encodings <= _BY_DICTIONARY
+    )
 
 
 def _problem_of_footer(footer: _Struct, bounds_of: int | None) -> str:

@@ -21,13 +21,13 @@ from service.domain.errors import (
     SourceNotParquetError,
 )
 from service.sources.buckets.object_reader import TAIL
-from service.sources.parquet.batch import BATCH_ROWS, PREFETCH_BYTES, READ_BYTES, Batch
+from service.sources.parquet.batch import PREFETCH_BYTES, READ_BYTES, Batch
 from service.sources.parquet.file_kind import PARQUET
 from service.sources.parquet.footer import Footer, RowGroup
 from service.sources.parquet.footer_validation import check_footer
 from service.sources.parquet.hive import partition_keys, with_keys
 from service.sources.parquet.prefetch import Prefetch
-from service.sources.parquet.schema import SourceSchema
+from service.sources.parquet.schema import Kind, SourceSchema
 from service.sources.parquet.text import check_dictionaries, without_views
 from service.sources.parquet.zones import zone
 from service.sources.source import Source, SourceFile, SourceReader
@@ -162,7 +162,12 @@ class Scan:
             wanted = self._schema
             places = wanted.places(parquet.schema)
             # Before anything else is asked of the metadata.
-            check_footer(end[:-_TRAILER], file.name, bounds_of=places.get(wanted.day))
+            texts = check_footer(
+                end[:-_TRAILER],
+                file.name,
+                bounds_of=places.get(wanted.day),
+                texts=[place for name, place in places.items() if wanted.kinds[name] is Kind.TEXT],
+            )
             schema = parquet.schema_arrow
             keys = partition_keys(file.path, file.name, wanted, own=schema.names)
             problems = wanted.problems(schema, keys)
@@ -176,6 +181,7 @@ class Scan:
                 schema=wanted,
                 places=places,
                 day_zone=zone(day_zone) if day_zone else None,
+                texts=texts,
                 keys=keys,
             )
 
@@ -201,7 +207,7 @@ class Scan:
             )
             present = set(parquet.schema_arrow.names)
             batches = parquet.iter_batches(
-                batch_size=BATCH_ROWS,
+                batch_size=group.batch_rows,
                 row_groups=[group.index],
                 columns=[column for column in columns if column in present],
                 use_threads=by_column,

@@ -76,7 +76,8 @@ def shortened(column: Any, most: int) -> tuple[Any, Mask | None]:
     if (pc.max(lengths).as_py() or 0) <= most:
         return column, None
     too_long = pc.fill_null(pc.greater(lengths, most), fill_value=False)
-    cut_short = [_cut(value.as_py(), most) for value in data.filter(too_long)]
+    data = pc.binary_slice(data, 0, most)
+    cut_short = [_cut(value, most) for value in data.filter(too_long).to_pylist()]
     data = pc.replace_with_mask(data, too_long, pa.array(cut_short, data.type))
     return data, too_long.to_numpy(zero_copy_only=False)
 

@@ -321,6 +321,15 @@ def test_the_memory_limit_stops_the_scan(tmp_path: Path) -> None:
     assert evaluated(path, options=EvaluationOptions(memory_limit_mb=1_024)).rows.alerts == 1_000
 
 
+def test_texts_are_charged_to_the_memory_limit(tmp_path: Path) -> None:
+    """What alerts will show has to fit, too, as often as it is copied until they are made."""
+    rows = [row(f"a{n:05}", account_name=f"{n:05}" * 800) for n in range(20_000)]
+    path = write(tmp_path / "a.parquet", rows)
+    with pytest.raises(MemoryLimitExceededError, match=r"needs 3\d\d MB or more"):
+        evaluated(path, options=EvaluationOptions(memory_limit_mb=300))
+    assert evaluated(path, options=EvaluationOptions(memory_limit_mb=1_024)).rows.alerts == 20_000
+
+
 @pytest.mark.parametrize("row_group_size", [250_000, 2_500_000], ids=["small groups", "a giant group"])
 def test_rows_that_tie_take_no_memory(tmp_path: Path, row_group_size: int) -> None:
     """Equal rows collapse as they are read: millions of them fit where one does."""

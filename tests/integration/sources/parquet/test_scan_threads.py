@@ -13,7 +13,8 @@ from service.account_risk.schema import ACCOUNT_ROWS
 from service.domain.month import Month
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
-from service.sources.parquet.batch import BATCH_ROWS, Batch
+from service.sources.parquet.batch import Batch
+from service.sources.parquet.footer import BATCH_ROWS
 from service.sources.parquet.scan import Scan
 from service.sources.parquet.schema import Kind
 from service.sources.source import StorageAccess
