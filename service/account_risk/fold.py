@@ -23,11 +23,9 @@ from service.sources.parquet.columns import (
     Ints,
     Mask,
     Packed,
-    as_nanoseconds,
-    instants,
-    whole_seconds,
 )
 from service.sources.parquet.footer import RowGroup
+from service.sources.parquet.instants import instants, whole_seconds, widened
 from service.sources.parquet.text import as_bytes, encoded
 
 _MEGABYTE: Final = 1 << 20
@@ -225,7 +223,7 @@ class Fold:
         one = updated.dtype.type(1)
         noted = CandidateRows(
             accounts=accounts[rows],
-            packed=as_nanoseconds(updated[rows] << one | one),
+            packed=widened(updated[rows] << one | one),
             places=in_batch + batch.first_row,
         )
         ids = as_bytes(batch.columns.column(ACCOUNT_ID).take(pa.array(in_batch))).cast(pa.large_binary())

@@ -18,7 +18,8 @@ from typing import Any, Final
 import numpy as np
 
 from service.domain.errors import SourceNotParquetError
-from service.sources.parquet.columns import Halved, Ints, Mask, Packed, as_nanoseconds
+from service.sources.parquet.columns import Halved, Ints, Mask, Packed
+from service.sources.parquet.instants import widened
 
 TARGET: Final = 0
 """Months are counted back from the target month."""
@@ -153,7 +154,7 @@ class _Month:
     def fold(self, accounts: Ints, packed: Packed | Halved) -> None:
         with self._filling:
             if packed.dtype != self._cells.dtype:
-                self._cells, packed = as_nanoseconds(self._cells), as_nanoseconds(packed)
+                self._cells, packed = widened(self._cells), widened(packed)
             cells = self._cells = _with_room(self._cells, accounts)
             cells[accounts] = np.maximum(cells.take(accounts), packed)
             # Of several rows of one cell only one was written: where it was not the largest, that goes again.
@@ -170,7 +171,7 @@ class _Month:
             self._cells = (self._cells & self._cells.dtype.type(1)).astype(np.uint8)
 
     def newest(self, accounts: Ints) -> Packed:
-        return as_nanoseconds(_with_room(self._cells, accounts).take(accounts))
+        return widened(_with_room(self._cells, accounts).take(accounts))
 
     def seen(self, accounts: Ints) -> Mask:
         cells = self._cells if self._tracked is None else self._seen()

@@ -204,9 +204,16 @@ def instants() -> st.SearchStrategy[st.SearchStrategy[int | None]]:
     base = 1_767_225_600 * 10**9
     seconds = st.sampled_from([base, base + 10**9, base - 86_400 * 10**9])
     finer = st.sampled_from([base, base + 1, base + 1_000, base + 1_000_000])
-    # At a safe distance from the ends of the packed range, which are in 1823 and 2116.
+    # Sentinels, as sources have them: of the first year and the last one, 1677, 1900, 2100, 2200 and 2262.
     far = st.sampled_from(
-        [-(10**9), -62_135_596_800 * 10**9, 16_725_225_600 * 10**9, 253_370_764_800 * 10**9]
+        [
+            *(
+                second * 10**9
+                for second in (-62_135_596_800, 253_402_300_799, 7_258_118_400, 253_370_764_800)
+            ),
+            *(second * 10**9 for second in (-9_223_372_036, 9_223_372_036, -2_208_988_800, 4_102_444_800)),
+            *(253_402_300_799_999_999_000, 253_402_300_799_999_998_000, 7_258_118_400_000_001_000),
+        ]
     )
     return st.sampled_from(
         [

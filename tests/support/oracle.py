@@ -5,7 +5,6 @@ every question of all of them. It must never import anything of service/ but the
 
 Where the specification leaves a choice, this is what is chosen here, so that it is decided in one place:
 
-- Two instants beyond the packed range (about the years 1823 to 2116) on the same side are the same instant.
 - `arr` outside int64 is unknown before anything else looks at it; so are NaN and the infinities.
 - The threshold and ties compare the exact `arr`; alerts show it rounded, halves away from zero as people do,
   and are ordered by what they show.
@@ -33,7 +32,6 @@ Row: TypeAlias = Mapping[str, Any]
 
 AT_RISK = "At Risk"
 _INT64 = range(-(2**63), 2**63)
-_PACKED = 2**62 - 8
 _ID_BYTES = 1_024
 _TEXT_BYTES = 4_096
 
@@ -129,7 +127,7 @@ def _precedence(row: Row) -> tuple[Any, ...]:
     instant, arr = row["updated_at"], known_arr(row["arr"])
     return (
         instant is not None,
-        0 if instant is None else max(-_PACKED, min(_PACKED, instant)),
+        0 if instant is None else instant,
         row["status"] == AT_RISK,
         arr is not None,
         0 if arr is None else arr,

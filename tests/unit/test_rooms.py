@@ -22,7 +22,8 @@ _PURE: Final = """
     delivery.send_result delivery.senders
     sources.allowed sources.pattern
     sources.parquet.batch sources.parquet.columns sources.parquet.footer sources.parquet.footer_validation
-    sources.parquet.hive sources.parquet.schema sources.parquet.text
+    sources.parquet.hive sources.parquet.instants sources.parquet.schema sources.parquet.text
+    sources.parquet.zones
 """
 PURE: Final = frozenset(_PURE.split())
 """Modules that compute and never speak to the world; `x.*` are all modules of a package."""

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.domain.errors import SchemaMismatchError
-from service.sources.parquet.columns import days, instants
+from service.sources.parquet.columns import days
+from service.sources.parquet.instants import instants
 from service.sources.parquet.schema import Kind, SourceSchema
 from service.sources.parquet.text import as_bytes
 

@@ -79,3 +79,17 @@ def test_days_of_every_type(tmp_path: Path, column: str, kind: pa.DataType) -> N
     assert evaluated_as(tmp_path / "a.parquet", column, kind) == plain
     assert plain[0][0].renewal_date == dt.date(2026, 6, 1)
     assert plain[0][0].month == JANUARY.month
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+@pytest.mark.parametrize(("later", "earlier"), [("9999-12-31", "2200-01-01"), ("1750-01-01", "0001-01-01")])
+def test_the_newest_row_counts_however_far_away(tmp_path: Path, unit: str, later: str, earlier: str) -> None:
+    """Sentinel dates are dates: Healthy since 9999 overrules At Risk since 2200."""
+    epoch = dt.date(1970, 1, 1)
+    instants = [(dt.date.fromisoformat(day) - epoch).days * 86_400 * 10**9 for day in (earlier, later)]
+    statuses = ("At Risk", "Healthy")
+    for order in (statuses, statuses[::-1]):
+        rows = [row("a", status=one, updated_at=when) for one, when in zip(order, instants, strict=True)]
+        made = table([*rows, row("b")], types={"updated_at": pa.timestamp(unit)})
+        alerts = evaluated(write(tmp_path / "a.parquet", made)).alerts
+        assert [alert.account_id for alert in alerts] == (["a", "b"] if order[1] == "At Risk" else ["b"])

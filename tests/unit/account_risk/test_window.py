@@ -1,6 +1,7 @@
 """The month window: the largest number wins a cell, in whatever order and split the rows come."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.account_risk.window import TARGET, MonthWindow
 from service.domain.errors import SourceNotParquetError
-from service.sources.parquet.columns import Halved, Packed, as_nanoseconds
+from service.sources.parquet.instants import widened
 
 MONTHS = 5
 
@@ -41,10 +42,10 @@ def fill(window: MonthWindow, rows: list[Row], *, whole_seconds: bool = False) -
     """Give the window one batch, its instants in 32 or in 64 bits."""
     accounts = np.array([row.account for row in rows], np.int64)
     back = np.array([row.back for row in rows], np.int64)
-    instants: Packed | Halved = np.array([row.instant for row in rows], np.uint32)
+    instants: Any = np.array([row.instant for row in rows], np.uint32)
     at_risk = np.array([row.at_risk for row in rows], np.bool_)
     if not whole_seconds:
-        instants = as_nanoseconds(instants << np.uint32(1)) >> np.uint64(1)
+        instants = widened(instants << np.uint32(1)) >> np.uint64(1)
     folded = window.see(accounts, back)
     if folded is not None:
         accounts, back, instants, at_risk = accounts[folded], back[folded], instants[folded], at_risk[folded]
@@ -56,7 +57,7 @@ def newest(rows: list[Row]) -> dict[tuple[int, int], int]:
     cells: dict[tuple[int, int], int] = {}
     for row in rows:
         key = row.account, row.back
-        number = int(as_nanoseconds(np.array([row.instant << 1 | row.at_risk], np.uint32))[0])
+        number = int(widened(np.array([row.instant << 1 | row.at_risk], np.uint32))[0])
         cells[key] = max(cells.get(key, 0), number)
     return cells
 
@@ -81,7 +82,7 @@ def test_many_rows_of_one_cell_are_folded_at_once() -> None:
     rows = np.zeros(descending.size, np.int64)
     for _ in range(8):
         window.fold(rows, rows, descending, np.zeros(descending.size, np.bool_))
-    assert window.newest(rows[:1], TARGET).tolist() == as_nanoseconds(descending[:1] << np.uint32(1)).tolist()
+    assert window.newest(rows[:1], TARGET).tolist() == widened(descending[:1] << np.uint32(1)).tolist()
 
 
 @given(target_rows=ROWS, earlier_rows=ROWS, known_months=st.integers(1, MONTHS), whole_seconds=st.booleans())

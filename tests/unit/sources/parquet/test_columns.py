@@ -5,62 +5,10 @@ import datetime as dt
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from service.sources.parquet.columns import (
-    INSTANT_LIMIT,
-    as_nanoseconds,
-    days,
-    instants,
-    known_days,
-    whole_seconds,
-)
+from service.sources.parquet.columns import days, known_days
+from service.sources.parquet.instants import instants
 from service.sources.parquet.text import encoded, identifiers, texts
-
-FIRST_SECOND = int(dt.datetime(1990, 1, 1, tzinfo=dt.UTC).timestamp())
-LAST_SECOND = FIRST_SECOND + (1 << 31) - 3
-
-
-@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Kolkata"])
-def test_instants_are_nanoseconds_in_utc(unit: str, zone: str | None) -> None:
-    """Unit and zone change how an instant is written, not when it is; naive is UTC."""
-    second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
-    packed = instants(pa.array([7 * second, None, -second], pa.timestamp(unit, zone)))
-    assert packed.tolist() == [INSTANT_LIMIT + 7 * 10**9, 1, INSTANT_LIMIT - 10**9]
-
-
-@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_instants_saturate_in_order(unit: str) -> None:
-    """However far away, an instant stays an instant: above null, and fit for one more bit beside it."""
-    packed = instants(pa.array([None, -(2**62) - 2**61, 0, 2**62 + 2**61], pa.timestamp(unit)))
-    assert packed.tolist() == sorted(packed.tolist())
-    assert packed.tolist()[:2] == [1, 2]
-    assert int(packed[-1]) < 1 << 63
-
-
-@given(
-    values=st.lists(st.none() | st.integers(FIRST_SECOND - 3, LAST_SECOND + 3) | st.integers(0, 2**62)),
-    unit=st.sampled_from(["s", "ms", "us", "ns"]),
-    fraction=st.integers(0, 1),
-)
-def test_whole_seconds_are_the_same_instants_in_half_the_bytes(
-    values: list[int | None], unit: str, fraction: int
-) -> None:
-    """There and back they are what `instants` says; where 32 bits will not do, there are none."""
-    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
-    most = (1 << 63) - 1
-    told = [None if one is None else min(one * per_second + fraction, most) for one in values]
-    column = pa.array([None, *told], pa.timestamp(unit)).slice(1)
-    seconds = whole_seconds(column)
-    fit = [
-        one is None or (one % per_second == 0 and FIRST_SECOND <= one // per_second <= LAST_SECOND)
-        for one in told
-    ]
-    assert (seconds is not None) == all(fit)
-    if seconds is not None:
-        assert (as_nanoseconds(seconds << np.uint32(1)) >> np.uint64(1)).tolist() == instants(column).tolist()
 
 
 @pytest.mark.parametrize(
