@@ -114,7 +114,9 @@ class Settings(BaseSettings):
         le=10_000,
         description="Pace of each lane (one lane per webhook), over all processes; 0 = unpaced.",
     )
-    slack_concurrency: int = Field(8, ge=1, le=256, description="Most POSTs in flight, over all lanes.")
+    slack_concurrency: int = Field(
+        8, ge=1, le=256, description="Most POSTs in flight, over all lanes and runs of a process."
+    )
     slack_timeout_s: float = Field(10.0, gt=0, le=300, description="Timeout of one POST, in seconds.")
     slack_max_retries: int = Field(
         3, ge=0, le=10, description="Retries after a 5xx or a connection that could not be made."
