@@ -138,7 +138,9 @@ async def test_a_hanging_destination_holds_up_no_lane_of_another_run(house: Hous
     ]
     source = house.source(rows)
     house.slack.script(AMER, Step(delay_s=60, times=8))
-    async with house.open(slack_concurrency=3, slack_timeout_s=3) as desk:
+    # Slow enough that neither run's lane to EMEA has ended before the other's has begun.
+    house.slack.script(EMEA, Step(delay_s=0.3, times=6))
+    async with house.open(slack_concurrency=3, slack_timeout_s=4) as desk:
         records = await asyncio.gather(desk.run(source), desk.run(source, month="2026-02-01"))
     assert [record.counts.alerts_sent for record in records] == [3, 3]
     channels = [channel for channel, _ in arrivals(house.slack)]
