@@ -6,7 +6,7 @@ import orjson
 
 from service.delivery.channels import Channels
 from service.delivery.message import render
-from service.domain.alert import Alert
+from service.domain.alert import Alert, RecordedAlert
 from service.domain.alert_type import AlertType
 from service.domain.evaluation import RunWarning
 from service.domain.replay import RoutedAlert
@@ -19,7 +19,7 @@ def route(alerts: Iterable[Alert], channels: Channels, alert_type: AlertType) ->
         named_channel = channel if channels.is_single_lane else None
         payload = render(alert, alert_type.message(alert), named_channel=named_channel)
         yield RoutedAlert(
-            alert=alert,
+            alert=RecordedAlert.of(alert),
             channel=channel,
             payload=orjson.dumps(payload).decode(),
             why_unrouted=alert_type.why_unrouted(alert.route) if channel is None else None,

@@ -41,7 +41,7 @@ class Alert(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedAlert:
-    """An alert of any type, as it was written down."""
+    """An alert of any type, as it is written down."""
 
     alert_id: str
     alert_type: str
@@ -49,6 +49,18 @@ class RecordedAlert:
     period: str
     route: str | None
     facts: Mapping[str, Fact]
+
+    @classmethod
+    def of(cls, alert: Alert) -> "RecordedAlert":
+        """Return an alert with all that is written down of it, so that it is made only once."""
+        return cls(
+            alert_id=alert.alert_id,
+            alert_type=alert.alert_type,
+            subject=alert.subject,
+            period=alert.period,
+            route=alert.route,
+            facts=alert.facts,
+        )
 
 
 def alert_id_of(*, tenant_id: str, alert_type: str, subject: str, period: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from service.domain.alert import Alert, Fact
+from service.domain.alert import Alert, Fact, RecordedAlert
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Outcome, Reason
 from service.domain.run import Action, Restatement
 
@@ -36,7 +36,7 @@ class Standing:
 class RoutedAlert:
     """An alert with the channel that its route leads to, and the message for it."""
 
-    alert: Alert
+    alert: RecordedAlert
     channel: str | None
     payload: str
     """The body of the POST: JSON text."""
@@ -63,8 +63,9 @@ class Decision:
 class Replay:
     """What a run does about the alerts of its evaluation, and about those that it no longer has."""
 
+    alert_ids: list[str]
     decisions: list[Decision]
-    """In the order of the alerts."""
+    """Both in the order of the alerts."""
     withdrawn: list[str]
     """Ids of the alerts last recorded from the same source that are alerts no more."""
 
@@ -85,13 +86,14 @@ def decide_replay(
 
     `restatable` names the facts that are compared with what was sent.
     """
-    evaluated: set[str] = set()
+    alert_ids: list[str] = []
     decisions: list[Decision] = []
     for alert, channel in alerts:
         alert_id = alert.alert_id
-        evaluated.add(alert_id)
+        alert_ids.append(alert_id)
         standing = standings.get(alert_id)
         decisions.append(decide_action(standing, alert, channel, ambiguous, restatable=restatable))
+    evaluated = set(alert_ids)
     withdrawn = [
         alert_id
         for alert_id, standing in standings.items()
@@ -99,7 +101,7 @@ def decide_replay(
         and standing.same_source
         and standing.status is not DeliveryStatus.WITHDRAWN
     ]
-    return Replay(decisions=decisions, withdrawn=withdrawn)
+    return Replay(alert_ids=alert_ids, decisions=decisions, withdrawn=withdrawn)
 
 
 def decide_action(

@@ -12,6 +12,7 @@ from service.account_risk.evaluate import MonthEvaluation
 from service.account_risk.kind import month_request
 from service.account_risk.risk_alert import RiskAlert
 from service.account_risk.row_ledger import MonthlyRows
+from service.domain.alert import RecordedAlert
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
 from service.domain.evaluation import Evaluation, RunWarning
 from service.domain.month import Month
@@ -42,7 +43,7 @@ def routed(*alerts: AccountAtRisk | str, channel: str | None = "amer") -> list[R
     made = [an_alert(item) if isinstance(item, str) else item for item in alerts]
     return [
         RoutedAlert(
-            alert=item,
+            alert=RecordedAlert.of(item),
             channel=channel,
             payload=f'{{"text":"{item.arr}"}}',
             why_unrouted=None if channel else RISK.why_unrouted(item.route),

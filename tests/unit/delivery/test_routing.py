@@ -21,7 +21,7 @@ SINGLE = Channels(by_region=MAP, webhook_url="https://hooks.example.com/s3cr3t")
 def test_every_alert_comes_out_in_order(alerts: list[AccountAtRisk]) -> None:
     """No alert is dropped, doubled or moved, and each has the channel of its region or none."""
     routed = list(route(alerts, BY_CHANNEL, RISK))
-    assert [item.alert for item in routed] == alerts
+    assert [AccountAtRisk.of(item.alert) for item in routed] == alerts
     assert [item.channel for item in routed] == [BY_CHANNEL.of(alert.account_region) for alert in alerts]
 
 
