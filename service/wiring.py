@@ -142,6 +142,7 @@ def configured(settings: Settings, source: SourceUri, month: Month) -> Question:
             threads=settings.scan_threads or os.cpu_count() or 1,
             memory_limit_mb=settings.memory_limit_mb,
             cluster=settings.evaluate_on,
+            cluster_timeout_s=settings.storage_timeout_s,
             reopen=reopen,
         ),
         reopen=reopen,

@@ -247,6 +247,14 @@ class StorageUnreachableError(SourceError):
     example = "the storage did not answer within 15 s"
 
 
+class ClusterUnreachableError(SourceError):
+    """The Dask cluster that is to evaluate does not answer, or has no workers."""
+
+    code = "cluster_unreachable"
+    http_status = 502
+    example = "no Dask scheduler answers at tcp://scheduler:8786"
+
+
 class StorageAccessRefusedError(SourceError):
     """The storage answered that these credentials may not read the source."""
 

@@ -1,10 +1,14 @@
 """The cluster: Dask workers give the answer that this process gives, whatever happens to one of them."""
 
+import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +26,7 @@ from service.account_risk.evaluate import MonthEvaluation
 from service.account_risk.kind import month_request
 from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
-from service.domain.errors import MonthNotInSourceError, SchemaMismatchError, StorageUnreachableError
+from service.domain.errors import ClusterUnreachableError, MonthNotInSourceError, SchemaMismatchError
 from service.domain.progress import Progress
 from service.domain.source_uri import SourceUri
 from service.runs.plan_digest import plan_digest
@@ -34,15 +38,15 @@ from service.wiring import open_app
 from tests.support import evaluating
 from tests.support.evaluating import JANUARY, evaluated, row
 from tests.support.histories import History, histories, layouts, write
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
+distributed = pytest.importorskip("distributed", reason="Dask is an extra")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Start a real cluster: two workers, each a process."""
-    distributed = pytest.importorskip("distributed", reason="Dask is an extra")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
     ) as running:
@@ -140,16 +144,75 @@ async def test_evaluate_on_moves_a_preview_to_the_cluster(cluster: Any, tmp_path
 
 def test_errors_come_back_as_they_are(cluster: Any, tmp_path: Path) -> None:
     """A column that contradicts its folder is refused there as here."""
-    evaluating.write(
-        tmp_path / "month=2026-01-01" / "a.parquet", [row(month=JANUARY.month.minus(1).first_day)]
-    )
+    rows = [row(month=JANUARY.month.minus(1).first_day)]
+    evaluating.write(tmp_path / "month=2026-01-01" / "a.parquet", rows, write_statistics=False)
     with pytest.raises(SchemaMismatchError, match="its folder says month=2026-01-01"):
         on(cluster.scheduler_address, tmp_path)
 
 
-def test_a_cluster_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def started(folder: Path, *, workers: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Start a scheduler of its own and its workers, and give its address and process."""
+    known = folder / "scheduler.json"
+    python = [sys.executable, "-m"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with ExitStack() as processes:
+
+        def start(*command: str) -> subprocess.Popen[bytes]:
+            process = subprocess.Popen([*python, *command], **quiet)  # type: ignore[call-overload]
+            processes.callback(process.wait)
+            processes.callback(process.kill)
+            return process  # type: ignore[no-any-return]
+
+        place = ("--scheduler-file", str(known), "--no-dashboard")
+        scheduler = start("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *place)
+        wait_until(known.exists)
+        address = json.loads(known.read_text())["address"]
+        for _ in range(workers):
+            start("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
+        if workers:
+            with distributed.Client(address, set_as_default=False) as client:
+                client.wait_for_workers(workers, timeout=PATIENCE_S)
+        yield address, scheduler
+
+
+def evaluated_within(seconds: float, address: str, path: Path, progress: Progress | None = None) -> None:
+    """Evaluate on a cluster that may not be silent for longer than that."""
+    reopen = partial(open_source, SourceUri.parse(f"file://{path}"), StorageAccess())
+    options = EvaluationOptions(cluster=address, cluster_timeout_s=seconds, reopen=reopen)
+    evaluated(path, options=options, progress=progress)
+
+
+def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
     """A wrong address is a sentence, not a stack trace."""
-    monkeypatch.setattr("service.account_risk.dask.engine._CONNECT_S", 0.2)
     path = evaluating.write(tmp_path / "a.parquet", [row()])
-    with pytest.raises(StorageUnreachableError, match="no Dask scheduler answers at tcp://127"):
-        on("tcp://127.0.0.1:1", path)
+    with pytest.raises(ClusterUnreachableError, match="no Dask scheduler answers at tcp://127"):
+        evaluated_within(0.2, "tcp://127.0.0.1:1", path)
+
+
+def test_a_cluster_without_workers(tmp_path: Path) -> None:
+    """Nobody waits without end for workers that never come."""
+    path = evaluating.write(tmp_path / "a.parquet", [row()])
+    with (
+        started(tmp_path, workers=0) as (address, _),
+        pytest.raises(ClusterUnreachableError, match=r"at tcp://\S+ has no workers"),
+    ):
+        evaluated_within(1, address, path)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["dies", "freezes"])
+def test_a_scheduler_that_is_lost_in_mid_run(tmp_path: Path, how: signal.Signals) -> None:
+    """Whether its connections close or it merely says nothing more, the run ends with a listed error."""
+    path, progress = many_rows(tmp_path / "a.parquet"), Progress()
+    with started(tmp_path, workers=1) as (address, scheduler):
+
+        def lose() -> None:
+            wait_until(lambda: progress.row_groups_done)
+            scheduler.send_signal(how)
+
+        loser = threading.Thread(target=lose)
+        loser.start()
+        with pytest.raises(ClusterUnreachableError, match="no Dask scheduler answers at tcp://127"):
+            evaluated_within(5, address, path, progress)
+        loser.join()

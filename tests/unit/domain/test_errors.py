@@ -42,6 +42,7 @@ def test_exit_code_64_is_for_the_words_of_the_caller_and_the_settings() -> None:
 def test_the_failures_that_leave_a_key_free_are_those_on_this_side() -> None:
     """Each 5xx that a run can end with, and nothing else."""
     assert {code for code, error in TABLE.items() if error.frees_key()} == {
+        "cluster_unreachable",
         "storage_unreachable",
         "storage_access_refused",
         "database_unusable",
