@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
-from service import setting_types
 from service.api import access
 from service.delivery import slack
 from service.domain import month, source_uri
 from service.domain.errors import BadSourceUriError
 from service.domain.source_uri import SourceUri
+from service.settings import value_types
 from service.sources.parquet import text as parquet_text
 from service.sources.parquet import zones
 from service.sources.parquet.file_kind import PARQUET
@@ -73,11 +73,11 @@ REGISTERED: Final = {
     "domain.source_uri:_QUERY": Attack(source_uri._QUERY.search, ("?", "a", "#", "/")),
     "domain.source_uri:_SECRET": Attack(source_uri._SECRET.search, ("sv", "sig", "access_", "-", "api")),
     "domain.source_uri:_ENCODED_WILDCARD": Attack(source_uri._ENCODED_WILDCARD.search, ("%", "2", "A")),
-    "setting_types:_HTTP_URL": Attack(
-        setting_types._HTTP_URL.fullmatch, ("a", "/", "@", " "), ("https://", "http://a")
+    "settings.value_types:_HTTP_URL": Attack(
+        value_types._HTTP_URL.fullmatch, ("a", "/", "@", " "), ("https://", "http://a")
     ),
-    "setting_types:_SMTP_URL": Attack(
-        setting_types._SMTP_URL.fullmatch, ("a", "@", ":", "[", "1"), ("smtp://", "smtps://[")
+    "settings.value_types:_SMTP_URL": Attack(
+        value_types._SMTP_URL.fullmatch, ("a", "@", ":", "[", "1"), ("smtp://", "smtps://[")
     ),
     "sources.parquet.text:_LOOKS_ESCAPED": Attack(parquet_text._LOOKS_ESCAPED.search, ("\\", "x", "0")),
     "sources.parquet.zones:_OFFSET": Attack(zones._OFFSET.fullmatch, ("+", "0", ":", "UTC")),

@@ -36,7 +36,6 @@ CROWDED: Final = {"account_risk": 16, "cli": 14, "delivery": 13, "domain": 14, "
 """Packages of more modules than `MODULES`, and how many they may have: one idea each, in many small files."""
 LONG: Final = {
     "domain.errors": 400,
-    "settings": 370,
     "delivery.dispatch": 370,
     "telemetry.events": 360,
     "runs.execute": 330,

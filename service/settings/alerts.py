@@ -1,0 +1,73 @@
+"""The settings of alerts: what is one, which channel it goes to, and who is notified where there is none."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.settings.value_types import Channel, HttpUrl, MailAddresses, SmtpUrl
+
+DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
+    "AMER": "amer-risk-alerts",
+    "EMEA": "emea-risk-alerts",
+    "APAC": "apac-risk-alerts",
+}
+
+
+class _ConfigFile(BaseModel):
+    """What `CONFIG_FILE` may hold."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    regions: dict[str, Channel]
+
+
+class AlertSettings(BaseModel):
+    """What is an alert, and whom it reaches."""
+
+    arr_threshold: int = Field(10_000, description="Accounts with a lower ARR get no alert.")
+    alert_on_unknown_arr: bool = Field(default=False, description="Also alert accounts whose ARR is unknown.")
+    history_months: int = Field(
+        120,
+        ge=1,
+        le=120_000,
+        description="How many months back At Risk is counted, the target month included.",
+    )
+    region_channels: dict[str, Channel] | None = Field(
+        None, description='Channel of each region, as JSON: `{"AMER": "amer-risk-alerts"}`.'
+    )
+    config_file: Path | None = Field(
+        None, description='A JSON file with `{"regions": {…}}`, read when `REGION_CHANNELS` is unset.'
+    )
+    details_base_url: HttpUrl = Field(
+        "https://app.yourcompany.com/accounts", description="The message links to `{base}/{account_id}`."
+    )
+
+    # The support notice
+    support_email: MailAddresses = Field(
+        "support@quadsci.ai", description="Notified of accounts without a channel, and of channels given up."
+    )
+    support_email_from: MailAddresses = Field(
+        "risk-alerts@localhost", description="Sender of the support notice."
+    )
+    smtp_url: SmtpUrl | None = Field(
+        None,
+        description="`smtp://user:password@host:587` or `smtps://…`; unset: files beside the database.",
+    )
+
+    def channels_by_region(self) -> dict[str, str]:
+        """Return the channel of each region; empty when an empty map was configured on purpose.
+
+        Raises ValueError when `CONFIG_FILE` cannot be read or is not of its form.
+        """
+        if self.region_channels is not None:
+            return {region: channel.lstrip("#") for region, channel in self.region_channels.items()}
+        if self.config_file is None:
+            return dict(DEFAULT_REGION_CHANNELS)
+        try:
+            content = json.loads(self.config_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as problem:
+            raise ValueError(f"CONFIG_FILE {self.config_file} cannot be read: {problem}") from problem
+        regions = _ConfigFile.model_validate(content).regions
+        return {region: channel.lstrip("#") for region, channel in regions.items()}

@@ -1,0 +1,34 @@
+"""The settings of runs: how long they may take, and what becomes of those that were cut short."""
+
+from pydantic import BaseModel, Field
+
+from service.domain.delivery_status import AmbiguousSends
+
+
+class RunSettings(BaseModel):
+    """How runs begin, end and are resumed."""
+
+    shutdown_grace_s: float = Field(
+        8.0, ge=2, le=3600, description="Time allowed for requests in flight after SIGTERM, in seconds."
+    )
+    resume_within_h: float = Field(
+        24.0,
+        ge=0,
+        le=8760,
+        description="A run whose process died is resumed if it began within this many hours.",
+    )
+    delivery_deadline_s: float = Field(
+        600.0,
+        gt=0,
+        description="A run's deliveries end this many seconds after its first claim, downtime not counted.",
+    )
+    ambiguous_sends: AmbiguousSends = Field(
+        AmbiguousSends.HOLD,
+        description="What a run does with alerts in doubt: `hold` them for a person, or `resend` them.",
+    )
+    lease_s: float = Field(
+        30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="A run without a heartbeat for this many seconds is resumed, closed or taken over.",
+    )

@@ -1,0 +1,62 @@
+"""The settings of Slack: its webhooks, and how they are used."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
+
+from service.settings.value_types import Channel, HeaderSecret, WebhookBaseUrl, WebhookUrl
+
+_WEBHOOKS = TypeAdapter(dict[Channel, WebhookUrl], config=ConfigDict(hide_input_in_errors=True))
+
+
+def _webhooks_in(path: Path) -> dict[str, SecretStr]:
+    try:
+        return _WEBHOOKS.validate_json(path.read_bytes())
+    except OSError as problem:
+        raise ValueError(f"SLACK_WEBHOOKS_FILE {path} cannot be read: {problem.strerror}") from problem
+    except ValidationError:
+        # Not from the error: it would repeat what is in the file.
+        raise ValueError(f"SLACK_WEBHOOKS_FILE {path} must hold JSON: {{channel: https URL}}") from None
+
+
+class SlackSettings(BaseModel):
+    """Where messages are posted, and how fast."""
+
+    slack_webhook_base_url: WebhookBaseUrl | None = Field(
+        None, description="The mock's way: alerts are posted to `{base}/{channel}`; wins over the two below."
+    )
+    slack_webhooks: dict[Channel, WebhookUrl] | None = Field(
+        None, description='The webhook of each channel, as JSON: `{"amer-risk-alerts": "https://…"}`.'
+    )
+    slack_webhooks_file: Path | None = Field(
+        None, description="A JSON file with the same, read when `SLACK_WEBHOOKS` is unset."
+    )
+    slack_webhook_url: WebhookUrl | None = Field(
+        None, description="One webhook, and so one channel, for all alerts; the message then names its own."
+    )
+    slack_auth_token: HeaderSecret | None = Field(
+        None, description="Sent as `X-Mock-Slack-Token`, for a mock that requires it."
+    )
+    slack_messages_per_second: float = Field(
+        1.0,
+        ge=0,
+        le=10_000,
+        description="Pace of each lane (one lane per webhook), over all processes; 0 = unpaced.",
+    )
+    slack_concurrency: int = Field(
+        8, ge=1, le=256, description="Most POSTs in flight, over all lanes and runs of a process."
+    )
+    slack_timeout_s: float = Field(10.0, gt=0, le=300, description="Timeout of one POST, in seconds.")
+    slack_max_retries: int = Field(
+        3, ge=0, le=10, description="Retries after a 5xx or a connection that could not be made."
+    )
+
+    def webhooks_by_channel(self) -> dict[str, str]:
+        """Return the webhook of each channel; empty when there are none.
+
+        Raises ValueError when `SLACK_WEBHOOKS_FILE` cannot be read or is not of its form.
+        """
+        webhooks = self.slack_webhooks
+        if webhooks is None and self.slack_webhooks_file is not None:
+            webhooks = _webhooks_in(self.slack_webhooks_file)
+        return {channel.lstrip("#"): url.get_secret_value() for channel, url in (webhooks or {}).items()}
