@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from service.domain.errors import RiskAlertsError, UsageError
+from service.domain.errors import NOT_THERE_YET, RiskAlertsError, UsageError
 
 OK: Final = 0
 RUN_FAILED: Final = RiskAlertsError.exit_code
@@ -12,5 +12,7 @@ USAGE: Final = UsageError.exit_code
 
 EXIT_CODES_HELP: Final = (
     "Exit codes: 0 success; 1 the run failed (stderr names the error code); 2 the run succeeded, but some "
-    "alerts were not delivered (failed, in doubt, or unsent); 64 the command or the settings are wrong."
+    "alerts were not delivered (failed, in doubt, or unsent); "
+    f"{NOT_THERE_YET} the data is not there yet (source_not_found, month_not_in_source): try again later; "
+    "64 the command or the settings are wrong."
 )

@@ -6,7 +6,10 @@ and the store read one table, and nothing here imports HTTP.
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
+
+NOT_THERE_YET: Final = 3
+"""The exit code where the data may yet arrive: a scheduler may try such a run again by itself."""
 
 
 class Kind(StrEnum):
@@ -193,6 +196,7 @@ class SourceNotFoundError(SourceError):
 
     code = "source_not_found"
     http_status = 404
+    exit_code = NOT_THERE_YET
     example = "there is no Parquet file at file:///data/monthly_account_status.parquet"
 
 
@@ -228,6 +232,7 @@ class MonthNotInSourceError(SourceError):
     """The source has no row of the target month; the detail names the first and last month it has."""
 
     code = "month_not_in_source"
+    exit_code = NOT_THERE_YET
     example = "the source has no row of 2026-01-01; its months are 2024-01-01 to 2025-12-01"
 
 

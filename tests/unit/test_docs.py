@@ -212,3 +212,22 @@ def test_the_readme_shows_the_examples_that_are_shipped() -> None:
     assert set(re.findall(r"\b20\d{6}T\d{6}Z-[0-9a-f]{8}\b", README)) == {examples()["run_id"]}
     assert set(re.findall(r"\b[0-9a-f]{64}\b", README)) == {examples()["run"]["plan_digest"]}
     assert set(re.findall(r"\b[0-9a-f]{32}\b", README)) == {examples()["alert_id"]}
+
+
+def test_wherever_exit_codes_are_listed_all_of_them_are() -> None:
+    """A scheduler is set up from such a list, so that each names every code there is."""
+    folders = (ROOT, ROOT / "docs", ROOT / "deploy", ROOT / "deploy" / "gcp")
+    lists = {
+        path.relative_to(ROOT).as_posix(): text[found.start() :][:700]
+        for folder in folders
+        for path in folder.iterdir()
+        if path.suffix in {".md", ".yaml"}
+        for text in (path.read_text(encoding="utf-8"),)
+        if (found := re.search(r"xit code (?:is )?0(?::| when every)", text))
+    }
+    assert len(lists) >= 3
+    codes = {0, 2} | {error.exit_code for error in errors_by_code().values()}
+    missing = [
+        (name, code) for name, text in lists.items() for code in codes if not re.search(rf"\b{code}\b", text)
+    ]
+    assert missing == []

@@ -88,18 +88,30 @@ def test_the_run_keeps_its_plan(tmp_path: Path, source: str) -> None:
 
 def test_1_says_that_the_run_failed(tmp_path: Path, slack: RunningMock) -> None:
     """Stderr names the code and the run; with --json stdout has the API's error."""
-    arguments = ("run", "missing.parquet", "--month", MONTH)
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    arguments = ("run", "broken.parquet", "--month", MONTH)
     variables = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url}
     done = command(tmp_path, *arguments, **variables)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert "risk-alerts: source_not_found: " in done.stderr
+    assert "risk-alerts: source_not_parquet: " in done.stderr
     told = _json(command(tmp_path, *arguments, "--json", **variables).stdout)
-    assert told["error"] == "source_not_found"
+    assert told["error"] == "source_not_parquet"
     shown = command(tmp_path, "runs", "show", told["run_id"])
     assert shown.returncode == 0
     assert "failed" in shown.stdout
-    assert "source_not_found" in shown.stdout
+    assert "source_not_parquet" in shown.stdout
+
+
+@pytest.mark.parametrize("name", ["run", "preview"])
+def test_3_says_that_the_data_is_not_there_yet(tmp_path: Path, source: str, name: str) -> None:
+    """No file, or no row of the month: a job runner may try again, as it must not after 1."""
+    slack = {"SLACK_WEBHOOK_BASE_URL": "http://127.0.0.1:9"}
+    late = command(tmp_path, name, source, "--month", "2031-01-01", **slack)
+    missing = command(tmp_path, name, "missing.parquet", "--month", MONTH, **slack)
+    assert (late.returncode, missing.returncode) == (3, 3)
+    assert "risk-alerts: month_not_in_source: " in late.stderr
+    assert "risk-alerts: source_not_found: " in missing.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import pytest
 
 from service.api import errors as api_errors
-from service.cli.exit_codes import RUN_FAILED, USAGE
-from service.domain.errors import Kind, RiskAlertsError, errors_by_code
+from service.cli.exit_codes import EXIT_CODES_HELP, RUN_FAILED, USAGE
+from service.domain.errors import NOT_THERE_YET, Kind, RiskAlertsError, errors_by_code
 
 TABLE = errors_by_code()
 
@@ -36,7 +36,14 @@ def test_exit_code_64_is_for_the_words_of_the_caller_and_the_settings() -> None:
         "routing_not_configured",
         "database_not_durable",
     }
-    assert {error.exit_code for error in TABLE.values()} == {RUN_FAILED, USAGE} == {1, 64}
+    assert {error.exit_code for error in TABLE.values()} == {RUN_FAILED, NOT_THERE_YET, USAGE} == {1, 3, 64}
+
+
+def test_exit_code_3_is_for_data_that_may_yet_arrive() -> None:
+    """A job runner may try again by itself where the export is late, and nowhere else."""
+    late = {code for code, error in TABLE.items() if error.exit_code == NOT_THERE_YET}
+    assert late == {"source_not_found", "month_not_in_source"}
+    assert all(code in EXIT_CODES_HELP for code in late)
 
 
 def test_the_failures_that_leave_a_key_free_are_those_on_this_side() -> None:
