@@ -2,7 +2,8 @@
 
 `python -m mock_slack.examples SOURCE FOLDER` previews and runs the month of the committed examples against
 the mock Slack, runs it again over restated data, settles a doubt, cancels a run, and writes the answers. The
-folder of the source is left out of them: it is a path of the machine that made them. The README's ids follow.
+folder of the source is left out of them: it is a path of the machine that made them. The ids that docs/api.md
+shows follow.
 """
 
 import json
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 
 from mock_slack.side_by_side import get, post, service_beside_mock
 
-README: Final = Path("README.md")
+PAGE: Final = Path("docs/api.md")
 MONTH: Final = "2026-01-01"
 MONTH_CANCELLED: Final = "2025-12-01"
 SHOWN_FOLDER: Final = "file:///data"
@@ -43,7 +44,7 @@ def main(source: Path, into: Path) -> None:
             answers["health"] = {name: get(f"{service}{path}") for name, path in pages.items()}
             answers["running"] = _cancelled(service, request | {"month": MONTH_CANCELLED})
             table = _csv(f"{service}/runs/{run['run_id']}/alerts?limit=2")
-        README.write_text(_readme(into, answers), encoding="utf-8")
+        PAGE.write_text(_page(into, answers), encoding="utf-8")
         (into / "alerts.csv").write_bytes(table)
         for name, answer in answers.items():
             text = json.dumps(answer, indent=2, ensure_ascii=False).replace(f"file://{folder}", SHOWN_FOLDER)
@@ -54,9 +55,9 @@ def _run(service: str, request: dict[str, Any]) -> Any:
     return get(f"{service}/runs/{post(f'{service}/runs', request)['run_id']}")
 
 
-def _readme(into: Path, answers: dict[str, Any]) -> str:
-    """Return the README with the ids and times of the new answers where it shows those of the old ones."""
-    text = README.read_text(encoding="utf-8")
+def _page(into: Path, answers: dict[str, Any]) -> str:
+    """Return the page of the API with the ids and times of the new answers in place of the old ones."""
+    text = PAGE.read_text(encoding="utf-8")
     for name, key in (("run", "run_id"), ("run", "plan_digest"), ("alert", "alert_id"), ("alert", "sent_at")):
         old = json.loads((into / f"{name}.json").read_text(encoding="utf-8"))
         text = text.replace(old[key], answers[name][key])

@@ -20,8 +20,11 @@ from service.store.schema.tables import metadata
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+DOCUMENTS = [path for each in (".", "docs", "deploy", "mock_slack") for path in (ROOT / each).glob("*.md")]
+DOCUMENTS += sorted((ROOT / "docs" / "decisions").glob("*.md"))
 DEPLOYED = sorted((ROOT / "deploy").rglob("*.*"))
 GIVEN_BY_OTHERS = {"AWS_DEFAULT_REGION"}
 """Variables in deploy/ that other programs read."""
@@ -32,15 +35,22 @@ def environment_names(text: str) -> set[str]:
     return set(re.findall(r"(?:- name: |\"name\": \")([A-Z][A-Z0-9_]+)\"?", text))
 
 
-def test_the_readme_names_every_endpoint() -> None:
-    """Each route of the API stands in the README with its method."""
+def test_the_readme_is_read_in_five_minutes() -> None:
+    """It stays short, and what it leaves out is one link away: no page of docs/ is without one."""
+    assert len(README.encode()) <= 8 * 1024
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")}
+    assert pages - set(re.findall(r"\]\(docs/([a-z-]+\.md)\)", README)) == set()
+
+
+def test_the_page_of_the_api_names_every_endpoint() -> None:
+    """Each route of the API stands there with its method."""
     routes = [route for route in create_app(Settings(_env_file=None)).routes if isinstance(route, APIRoute)]
-    spoken = re.sub(r"\?[^`\s']*", "", README)
+    spoken = re.sub(r"\?[^`\s']*", "", API)
     for route in (route for route in routes if route.include_in_schema):
         assert any(f"{method} {route.path}" in spoken for method in route.methods or ()), route.path
 
 
-def test_the_readme_has_the_table_of_errors() -> None:
+def test_the_page_of_the_api_has_the_table_of_errors() -> None:
     """Every code stands under its status, with whether a run was recorded for it; and no code but those."""
     recorded = {
         Kind.REFUSED: "no",
@@ -50,7 +60,7 @@ def test_the_readme_has_the_table_of_errors() -> None:
     }
     table = {
         (code, int(status), run)
-        for status, codes, run in re.findall(r"^\| (\d{3}) \| (.+?) \| ([^|]+) \|$", README, re.MULTILINE)
+        for status, codes, run in re.findall(r"^\| (\d{3}) \| (.+?) \| ([^|]+) \|$", API, re.MULTILINE)
         for code in re.findall(r"`([a-z_]+)`", codes)
     }
     assert table == {
@@ -119,18 +129,29 @@ def defined(module: Path) -> set[str]:
     return names
 
 
-def test_make_targets_of_the_readme_exist() -> None:
+def test_make_targets_of_the_documents_exist() -> None:
     """Whoever copies a make command from the documents finds its target."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"`?make ([a-z]+)\b", README):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for document in DOCUMENTS:
+        for target in re.findall(r"(?:`|\$ )make ([a-z]+)\b", document.read_text(encoding="utf-8")):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{document.name}: {target}"
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    """No relative link in any document is broken."""
-    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
+    """No relative link in any document is broken: its file is there, and so is the heading after `#`."""
+    for document in DOCUMENTS:
+        for target, heading in re.findall(
+            r"\]\(([^)#:]*)(?:#([^)]*))?\)", document.read_text(encoding="utf-8")
+        ):
+            led_to = document.parent / target if target else document
+            assert led_to.exists(), f"{document.name}: {target}"
+            assert not heading or heading in anchors(led_to), f"{document.name}: {target}#{heading}"
+
+
+def anchors(document: Path) -> set[str]:
+    """Return what a link to a heading of the document may have after `#`, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("file", [file for file in DEPLOYED if file.suffix in {".yaml", ".json"}], ids=str)
@@ -177,8 +198,8 @@ def test_what_the_service_reads_of_its_own_is_installed_with_it() -> None:
 
 
 def test_what_is_reachable_from_elsewhere_is_fenced() -> None:
-    """The README publishes the container on loopback alone, and the deployed service names its hosts."""
-    published = re.findall(r" -p (\S+)", README)
+    """The documents publish the container on loopback alone, and the deployed service names its hosts."""
+    published = re.findall(r" -p (\S+)", (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8"))
     assert published
     assert all(each.startswith("127.0.0.1:") for each in published)
     assert "ALLOWED_HOSTS" in environment_names(
@@ -207,11 +228,11 @@ def test_the_examples_agree_with_each_other() -> None:
     assert [alert["account_id"] for alert in preview["alerts"]][: len(sample)] == sample
 
 
-def test_the_readme_shows_the_examples_that_are_shipped() -> None:
-    """Whoever makes the examples again brings the README's ids along."""
-    assert set(re.findall(r"\b20\d{6}T\d{6}Z-[0-9a-f]{8}\b", README)) == {examples()["run_id"]}
-    assert set(re.findall(r"\b[0-9a-f]{64}\b", README)) == {examples()["run"]["plan_digest"]}
-    assert set(re.findall(r"\b[0-9a-f]{32}\b", README)) == {examples()["alert_id"]}
+def test_the_page_of_the_api_shows_the_examples_that_are_shipped() -> None:
+    """Whoever makes the examples again brings the page's ids along."""
+    assert set(re.findall(r"\b20\d{6}T\d{6}Z-[0-9a-f]{8}\b", API)) == {examples()["run_id"]}
+    assert set(re.findall(r"\b[0-9a-f]{64}\b", API)) == {examples()["run"]["plan_digest"]}
+    assert set(re.findall(r"\b[0-9a-f]{32}\b", API)) == {examples()["alert_id"]}
 
 
 def test_wherever_exit_codes_are_listed_all_of_them_are() -> None:
@@ -223,7 +244,7 @@ def test_wherever_exit_codes_are_listed_all_of_them_are() -> None:
         for path in folder.iterdir()
         if path.suffix in {".md", ".yaml"}
         for text in (path.read_text(encoding="utf-8"),)
-        if (found := re.search(r"xit code (?:is )?0(?::| when every)", text))
+        if (found := re.search(r"xit code (?:(?:is )?0(?::| when every)|\| means)", text))
     }
     assert len(lists) >= 3
     codes = {0, 2} | {error.exit_code for error in errors_by_code().values()}

@@ -20,9 +20,12 @@ def defaults_in_env_example() -> dict[str, str]:
     return dict(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=(.*)$", text, re.MULTILINE))
 
 
-def defaults_in_readme() -> dict[str, str]:
-    """Return the rows of the README's settings table: the default as it stands there, by name."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+SETTINGS: Final = ROOT / "docs" / "settings.md"
+
+
+def defaults_in_the_page() -> dict[str, str]:
+    """Return the rows of the settings table: the default as it stands there, by name."""
+    text = SETTINGS.read_text(encoding="utf-8")
     return dict(re.findall(r"^\| `([A-Z][A-Z0-9_]+)` \|([^|]*)\|", text, re.MULTILINE))
 
 
@@ -46,25 +49,26 @@ def test_the_env_example_names_every_setting(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_readme_names_every_setting(name: str) -> None:
-    """The settings table has a row for each setting, with its default."""
-    told = defaults_in_readme().get(name)
-    assert told is not None
-    assert told.strip().strip("`") in spelled(Settings.model_fields[name.lower()].default)
+def test_the_page_of_settings_names_every_setting(name: str) -> None:
+    """Its table has a row for each setting, with its default."""
+    shown = defaults_in_the_page().get(name)
+    assert shown is not None
+    assert shown.strip().strip("`") in spelled(Settings.model_fields[name.lower()].default)
 
 
 def test_both_say_what_the_settings_say() -> None:
     """The description of each setting stands in both documents, word for word."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = SETTINGS.read_text(encoding="utf-8")
     env_example = (ROOT / ".env.example").read_text(encoding="utf-8")
     for name, field in Settings.model_fields.items():
-        assert f"| {field.description} |\n" in readme, name
+        assert f"| {field.description} |\n" in page, name
         assert f"# {field.description}\n# {name.upper()}=" in env_example, name
 
 
 def test_neither_names_a_setting_that_is_none() -> None:
     """What the documents tell a person to set is read by somebody."""
-    assert not (defaults_in_env_example().keys() | defaults_in_readme().keys()) - set(NAMES) - GIVEN_BY_OTHERS
+    named = defaults_in_env_example().keys() | defaults_in_the_page().keys()
+    assert named - set(NAMES) - GIVEN_BY_OTHERS == set()
 
 
 def test_every_setting_says_what_it_is_for() -> None:
