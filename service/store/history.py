@@ -74,7 +74,7 @@ class History(Part):
         """
 
         def work(connection: sa.Connection) -> RunRecord:
-            row = _run_row(connection, self._tenant_id, run_id)
+            row = _run_row(connection, self._sees(runs), run_id)
             of_run = _ALERTS.where(run_outcomes.c.run_id == run_id).order_by(run_outcomes.c.position)
             troubled = of_run.where(_OUTCOME.in_(_TROUBLES))
             restated = of_run.where(run_outcomes.c.restated.is_not(None))
@@ -96,7 +96,7 @@ class History(Part):
     async def get_alert(self, alert_id: str) -> AlertRecord:
         """Return all that is known of an alert over all runs; raises AlertNotFoundError."""
         return await self._database.read(
-            lambda connection: alert_record(connection, self._tenant_id, alert_id)
+            lambda connection: alert_record(connection, self._sees(outbox), alert_id)
         )
 
     async def alerts_without_channel(self, run_id: str) -> list[Alert]:
@@ -106,7 +106,7 @@ class History(Part):
         ).order_by(run_outcomes.c.position)
 
         def work(connection: sa.Connection) -> list[Alert]:
-            _run_row(connection, self._tenant_id, run_id)
+            _run_row(connection, self._sees(runs), run_id)
             return [row.alert for row in _run_alerts(connection, query)]
 
         return await self._database.read(work)
@@ -120,7 +120,7 @@ class History(Part):
         status: RunStatus | None = None,
     ) -> Page[RunRecord]:
         """Return runs, newest first; raises BadCursorError."""
-        of_tenant = runs.c.tenant_id == self._tenant_id
+        of_tenant = self._sees(runs)
         newest_first = runs.c.started_at.desc(), runs.c.run_id.desc()
         query = _RUNS.where(of_tenant).order_by(*newest_first).limit(limit + 1)
         if period is not None:
@@ -173,7 +173,7 @@ class History(Part):
             query = query.where(run_outcomes.c.restated.is_not(None))
 
         def work(connection: sa.Connection) -> Page[RunAlert]:
-            _run_row(connection, self._tenant_id, run_id)
+            _run_row(connection, self._sees(runs), run_id)
             rows = _mappings(connection, query)
             items = tuple(run_alert(row) for row in rows[:limit])
             more = _cursor(rows[limit - 1]["position"]) if len(rows) > limit else None
@@ -192,7 +192,7 @@ class History(Part):
         last_seen = _read_id_cursor(cursor)
 
         def work(connection: sa.Connection) -> Page[WithdrawnAlert]:
-            _run_row(connection, self._tenant_id, run_id)
+            _run_row(connection, self._sees(runs), run_id)
             page = query
             if last_seen is not None:
                 # The cursor has not the subject itself, which may be of any length.
@@ -223,9 +223,9 @@ def _has_status(status: RunStatus) -> sa.ColumnElement[bool]:
     return sa.and_(stored, ~IS_RELEASED) if status is RunStatus.RUNNING else stored
 
 
-def _run_row(connection: sa.Connection, tenant_id: str, run_id: str) -> Mapping[str, Any]:
+def _run_row(connection: sa.Connection, is_seen: sa.ColumnElement[bool], run_id: str) -> Mapping[str, Any]:
     # No id holds NUL, and PostgreSQL does not even take the question.
-    query = _RUNS.where(runs.c.run_id == run_id.replace("\0", "\ufffd"), runs.c.tenant_id == tenant_id)
+    query = _RUNS.where(runs.c.run_id == run_id.replace("\0", "\ufffd"), is_seen)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")

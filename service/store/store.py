@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import sqlalchemy as sa
 
+from service.domain.identity.actor import Actor
+from service.domain.identity.scope import Scope
 from service.domain.tenant import DEFAULT_TENANT
+from service.store.audit import Audit
 from service.store.database.database import Database
 from service.store.database.failures import DatabaseBusyError
 from service.store.history import History
@@ -27,19 +30,25 @@ _BALLAST_BYTES: Final = 64 * 1024
 
 
 class Store:
-    """Everything that is written down of one tenant; whole transactions only, and every one to its end."""
+    """Everything that is written down, in one scope; whole transactions only, and every one to its end."""
 
-    def __init__(self, database: Database, tenant_id: str = DEFAULT_TENANT) -> None:
+    def __init__(self, database: Database, scope: Scope, actor: Actor) -> None:
         self._database = database
-        self.runs = Runs(database, tenant_id)
-        self.rescue = Rescue(database, tenant_id)
-        self.requests = Requests(database, tenant_id)
-        self.recording = Recording(database, tenant_id)
-        self.outbox = Outbox(database, tenant_id)
-        self.doubts = Doubts(database, tenant_id)
-        self.history = History(database, tenant_id)
-        self.retention = Retention(database, tenant_id)
+        of = database, scope, actor
+        self.runs = Runs(*of)
+        self.rescue = Rescue(*of)
+        self.requests = Requests(*of)
+        self.recording = Recording(*of)
+        self.outbox = Outbox(*of)
+        self.doubts = Doubts(*of)
+        self.history = History(*of)
+        self.retention = Retention(*of)
+        self.audit = Audit(*of)
         self._probe: asyncio.Task[None] | None = None
+
+    def seen_by(self, actor: Actor, scope: Scope) -> Self:
+        """Return the same store as an actor sees it: other rows, and another name under what is done."""
+        return type(self)(self._database, scope, actor)
 
     async def health(self) -> Literal["ok", "busy"]:
         """Prove that the database can be read and written; raises DatabaseUnusableError when it cannot.
@@ -71,8 +80,12 @@ class Store:
 
 @asynccontextmanager
 async def open_store(database_url: str, *, tenant_id: str = DEFAULT_TENANT) -> AsyncIterator[Store]:
-    """Open a tenant's store, bringing the schema up to date; raises DatabaseUnusableError."""
-    store = Store(await open_database(database_url), tenant_id)
+    """Open a tenant's store, bringing the schema up to date; raises DatabaseUnusableError.
+
+    It sees that tenant's rows, and acts as the process itself.
+    """
+    database = await open_database(database_url)
+    store = Store(database, Scope.of_system(tenant_id), Actor.system(tenant_id))
     try:
         yield store
     finally:

@@ -14,7 +14,7 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 
 _PURE: Final = """
-    domain.* runs.plan_digest
+    domain.* domain.identity.* runs.plan_digest
     account_risk.account_index account_risk.alerting account_risk.arr account_risk.candidate_rows
     account_risk.candidates account_risk.dask.partial_fold account_risk.fold account_risk.row_validation
     account_risk.scan_plan account_risk.schema account_risk.window

@@ -29,7 +29,7 @@ class Doubts(Part):
 
         def work(connection: sa.Connection) -> tuple[AlertRecord, bool]:
             changed = _settle(connection, self._tenant_id, alert_id, settle_as, by=by, note=note, now=now)
-            record = alert_record(connection, self._tenant_id, alert_id)
+            record = alert_record(connection, self._sees(outbox), alert_id)
             if not changed and not _stands(connection, alert_id, settle_as):
                 raise NotInDoubtError(f"the alert is not in doubt: it is {record.status}")
             return record, changed
@@ -64,7 +64,7 @@ class Doubts(Part):
             settled = list(connection.scalars(in_doubt))
             for alert_id in settled:
                 _settle(connection, self._tenant_id, alert_id, settle_as, by=by, note=note, now=now)
-            return [alert_record(connection, self._tenant_id, alert_id) for alert_id in settled]
+            return [alert_record(connection, self._sees(outbox), alert_id) for alert_id in settled]
 
         return await self._database.write(work)
 
@@ -129,9 +129,9 @@ def _stands(connection: sa.Connection, alert_id: str, settle_as: SettleAs) -> bo
     return connection.scalar(decided) == settle_as
 
 
-def alert_record(connection: sa.Connection, tenant_id: str, alert_id: str) -> AlertRecord:
+def alert_record(connection: sa.Connection, is_seen: sa.ColumnElement[bool], alert_id: str) -> AlertRecord:
     """Return all that is known of an alert over all runs; raises AlertNotFoundError."""
-    query = sa.select(outbox).where(outbox.c.tenant_id == tenant_id, outbox.c.id == _clean(alert_id))
+    query = sa.select(outbox).where(is_seen, outbox.c.id == _clean(alert_id))
     found = connection.execute(query).mappings().one_or_none()
     if found is None:
         raise AlertNotFoundError(f"no alert has the id {alert_id[:60]!r}")

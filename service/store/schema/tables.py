@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0007"
+NEWEST_REVISION = "0008"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -76,7 +76,7 @@ def _alert() -> tuple[sa.Column[Any], ...]:
 ALERT = tuple(column.name for column in _alert())
 
 
-def _tenant_id(*, primary_key: bool = False) -> sa.Column[str]:
+def tenant_id_column(*, primary_key: bool = False) -> sa.Column[str]:
     """Return whose rows these are."""
     return sa.Column("tenant_id", sa.String(36), primary_key=primary_key, nullable=False)
 
@@ -85,7 +85,7 @@ runs = sa.Table(
     "runs",
     metadata,
     sa.Column("run_id", sa.String(40), primary_key=True),
-    _tenant_id(),
+    tenant_id_column(),
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("scope", sa.Text, nullable=False),
     sa.Column("source_uri", sa.Text, nullable=False),
@@ -126,7 +126,7 @@ runs = sa.Table(
 leases = sa.Table(
     "leases",
     metadata,
-    _tenant_id(primary_key=True),
+    tenant_id_column(primary_key=True),
     # What only one run at a time may send, such as `risk_alert:2026-01-01`.
     sa.Column("scope", sa.Text, primary_key=True),
     # Counts the holders of the scope, so that none can act under another's claim.
@@ -138,7 +138,7 @@ outbox = sa.Table(
     "outbox",
     metadata,
     sa.Column("id", sa.String(32), primary_key=True),
-    _tenant_id(),
+    tenant_id_column(),
     # The run whose evaluation this row holds, and the lease under which it may be changed.
     sa.Column("run_id", sa.String(40), nullable=False),
     sa.Column("scope", sa.Text, nullable=False),
@@ -229,6 +229,8 @@ doubt_settlements = sa.Table(
     sa.Column("run_id", sa.String(40), nullable=False),
     sa.Column("settled_as", sa.String(16), nullable=False),
     sa.Column("settled_by", sa.Text, nullable=False),
+    # Whom the request named, where the caller was somebody else.
+    sa.Column("given_by", sa.Text),
     sa.Column("settled_at", UtcTimestamp, nullable=False),
     sa.Column("note", sa.Text),
 )
@@ -248,7 +250,7 @@ lanes = sa.Table(
 idempotency_keys = sa.Table(
     "idempotency_keys",
     metadata,
-    _tenant_id(primary_key=True),
+    tenant_id_column(primary_key=True),
     sa.Column("key", sa.String(255), primary_key=True),
     sa.Column("request_hash", sa.String(64), nullable=False),
     sa.Column("run_id", sa.String(40), nullable=False),
@@ -274,6 +276,3 @@ last_commits = sa.Table(
     # Seconds since 1970 by the database's clock.
     sa.Column("made_at", sa.Double, nullable=False),
 )
-
-LEDGER = tuple(table for table in metadata.sorted_tables if table is not last_commits)
-"""What moves to another database; the rest is about the server that it is on."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import httpx2
 import pyarrow as pa
@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.domain.errors import DatabaseUnusableError
+from service.domain.identity.actor import Actor
+from service.domain.identity.scope import Scope
 from service.domain.run import RunRecord
 from service.domain.tenant import DEFAULT_TENANT
 from service.settings import Settings
@@ -285,10 +287,13 @@ class _BrokenHistory(History):
         raise RuntimeError(f"a secret that nobody foresaw, about {run_id}")
 
 
+_SYSTEM: Final = (Scope.of_system(DEFAULT_TENANT), Actor.system(DEFAULT_TENANT))
+
+
 class _BrokenStore(Store):
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self.history = _BrokenHistory(database, DEFAULT_TENANT)
+    def __init__(self, database: Database, scope: Scope, actor: Actor) -> None:
+        super().__init__(database, scope, actor)
+        self.history = _BrokenHistory(database, scope, actor)
 
     async def health(self) -> Literal["ok", "busy"]:
         raise DatabaseUnusableError("the database cannot be written: it is read-only")
@@ -297,7 +302,7 @@ class _BrokenStore(Store):
 @asynccontextmanager
 async def _with_a_broken_store(settings: Settings) -> AsyncIterator[App]:
     async with open_app(settings) as app:
-        yield replace(app, store=_BrokenStore(app.store._database))
+        yield replace(app, store=_BrokenStore(app.store._database, *_SYSTEM))
 
 
 def test_what_nobody_foresaw_tells_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Identities: who asks, what they may do, and whose rows they see."""

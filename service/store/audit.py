@@ -1,0 +1,128 @@
+"""The audit: who did what, in the transaction that did it; rows are added and read, never changed."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.domain.errors import BadCursorError
+from service.domain.identity.actor import Actor
+from service.domain.identity.principal import PrincipalKind
+from service.domain.run import Page
+from service.store.database.database import DatabaseClock
+from service.store.part import Part
+from service.store.schema.access_tables import audit
+
+_LONGEST_TARGET = 200
+
+
+class AuditOutcome(StrEnum):
+    """What became of what somebody did, or tried."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """It was not theirs to do."""
+    FAILED = "failed"
+    """A log-in with wrong credentials."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """A row of the audit."""
+
+    id: str
+    at: datetime
+    """By the database's clock."""
+    tenant_id: str
+    principal: str
+    way: str
+    """How the principal was authenticated."""
+    key_id: str | None
+    action: str
+    target: str | None
+    outcome: str
+    address: str | None
+    request_id: str | None
+
+
+class Audit(Part):
+    """What was done, newest first."""
+
+    async def list(
+        self,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        action: str | None = None,
+        principal: str | None = None,
+    ) -> Page[AuditEntry]:
+        """Return entries; `cursor` is the id of the last one seen. Raises BadCursorError."""
+        if cursor is not None and "\0" in cursor:
+            raise BadCursorError("the cursor does not belong to this list")
+        query = sa.select(audit).where(self._sees(audit)).order_by(audit.c.id.desc()).limit(limit + 1)
+        if cursor is not None:
+            query = query.where(audit.c.id < cursor)
+        if action is not None:
+            query = query.where(audit.c.action == _clean(action))
+        if principal is not None:
+            query = query.where(audit.c.principal == _clean(principal))
+
+        def work(connection: sa.Connection) -> Page[AuditEntry]:
+            found = [AuditEntry(**row) for row in connection.execute(query).mappings()]
+            more = found[limit - 1].id if len(found) > limit else None
+            return Page(items=tuple(found[:limit]), next_cursor=more)
+
+        return await self._database.read(work)
+
+    async def note(
+        self, action: str, target: str | None = None, *, outcome: AuditOutcome = AuditOutcome.REFUSED
+    ) -> None:
+        """Write down what changed nothing: a refused change, a log-in, a failed one."""
+        tenant_id = self._actor.principal.tenant_id
+        await self._database.write(
+            lambda connection: record_audit(
+                connection, self._actor, action, target, tenant_id=tenant_id, outcome=outcome
+            )
+        )
+
+
+def record_audit(
+    connection: sa.Connection,
+    actor: Actor,
+    action: str,
+    target: str | None,
+    *,
+    tenant_id: str,
+    outcome: AuditOutcome = AuditOutcome.DONE,
+) -> None:
+    """Add an entry in the transaction of what it is about; `tenant_id` is whose rows that are."""
+    at = database_time(connection)
+    principal = actor.principal
+    values: dict[str, Any] = {
+        # In the order of time, also where two are of one moment.
+        "id": f"{int(at.timestamp() * 1e6):016x}{secrets.token_hex(8)}",
+        "at": at,
+        "tenant_id": tenant_id,
+        "principal": _clean(principal.label),
+        "way": str(principal.kind),
+        "key_id": principal.id if principal.kind is PrincipalKind.API_KEY else None,
+        "action": action,
+        "target": target and _clean(target)[:_LONGEST_TARGET],
+        "outcome": outcome,
+        "address": actor.address,
+        "request_id": actor.request_id,
+    }
+    connection.execute(audit.insert().values(values))
+
+
+def database_time(connection: sa.Connection) -> datetime:
+    """Return the time by the database's clock, which all processes share."""
+    return datetime.fromtimestamp(connection.execute(sa.select(DatabaseClock())).scalar_one(), UTC)
+
+
+def _clean(text: str) -> str:
+    # PostgreSQL takes no NUL.
+    return text.replace("\0", "\ufffd")
