@@ -108,12 +108,12 @@ def _keys(shape: Shape) -> _Keys:
     random = np.random.default_rng([shape.seed, 2])
     accounts, months, tellings = [], [], []
     for month in range(shape.months):
-        told = np.flatnonzero(random.random(shape.accounts) >= GAPS)
-        again = told[random.random(len(told)) < DUPLICATES]
+        known = np.flatnonzero(random.random(shape.accounts) >= GAPS)
+        again = known[random.random(len(known)) < DUPLICATES]
         later = random.random(len(again)) < 2 / 3
-        accounts += [told.astype(np.int32), again.astype(np.int32)]
-        tellings += [np.zeros(len(told), np.int8), later.astype(np.int8)]
-        months.append(np.full(len(told) + len(again), month, np.int16))
+        accounts += [known.astype(np.int32), again.astype(np.int32)]
+        tellings += [np.zeros(len(known), np.int8), later.astype(np.int8)]
+        months.append(np.full(len(known) + len(again), month, np.int16))
     return _Keys(np.concatenate(accounts), np.concatenate(months), np.concatenate(tellings))
 
 

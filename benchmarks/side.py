@@ -95,9 +95,9 @@ def main() -> None:
     started = time.perf_counter()
     work: Work = importlib.import_module(f"benchmarks.side_{arguments.side}").load(arguments.formulation)
     loaded, cpu_before = time.perf_counter(), _cpu_seconds()
-    tell = work(question)
+    take_answer = work(question)
     done, cpu_after, peak = time.perf_counter(), _cpu_seconds(), _peak_rss_mb()
-    answer = tell()
+    answer = take_answer()
     if answer is not None:
         lines = [json.dumps(row, ensure_ascii=False) for row in answer.alerts]
         arguments.answer.write_text("\n".join([f"duplicates {answer.duplicates}", *lines, ""]))

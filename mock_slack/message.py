@@ -1,4 +1,4 @@
-"""A message: one request's body, read and judged as Slack judges it."""
+"""A message: one request's body, read and checked as Slack does it."""
 
 from dataclasses import dataclass
 from functools import cached_property

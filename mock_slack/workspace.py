@@ -31,7 +31,7 @@ class Workspace:
 
         A scripted answer wins over everything else, so that a test's next N answers are the next N requests'.
         """
-        answer = self.script.next(channel) or self._judge(channel, token, message)
+        answer = self.script.next(channel) or self._answer(channel, token, message)
         if answer.drop != "before":
             self.log.append(channel, message, answer)
         visit.decided(message.alert, answer)
@@ -48,7 +48,7 @@ class Workspace:
         self._faults = Faults(self.settings, self.seed)
         self._rate_limit = RateLimit(self.settings.rate_limit, self._clock)
 
-    def _judge(self, channel: str, token: str, message: Message) -> Answer:
+    def _answer(self, channel: str, token: str, message: Message) -> Answer:
         """Answer as Slack would: from who may speak, to what is said, to Slack having a bad day."""
         wanted = self.settings.auth_token
         if wanted is not None and not hmac.compare_digest(token.encode(), wanted.get_secret_value().encode()):

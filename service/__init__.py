@@ -1,1 +1,1 @@
-"""Risk alerts: which accounts are At Risk, told once per account and month."""
+"""Risk alerts: which accounts are At Risk, reported once per account and month."""

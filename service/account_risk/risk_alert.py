@@ -1,4 +1,4 @@
-"""The type `risk_alert`: how an account At Risk is told about. Pure."""
+"""The type `risk_alert`: how an account At Risk is reported. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

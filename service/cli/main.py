@@ -180,8 +180,8 @@ def prune(
 ) -> None:
     """Delete runs and attempts older than KEEP_RUNS_DAYS and print how many rows of each table they were.
 
-    What replays need stays: every alert's outcome, people's decisions, and each run that sent an alert or
-    still has to. `serve` does the same every six hours. A SQLite file keeps its size; its room is used again.
+    What replays need stays: every alert's outcome, how doubts were settled, and each run that sent an alert
+    or still has to. `serve` does the same every six hours. A SQLite file keeps its size.
     """
     from service.cli.database import prune_database  # noqa: PLC0415  # cold start
 
@@ -214,13 +214,13 @@ def settle(
         str | None,
         typer.Option("--run", metavar="RUN_ID", help="All alerts that this run reports as in doubt."),
     ] = None,
-    note: Annotated[str | None, typer.Option(help="Why; kept with the decision.")] = None,
-    by: Annotated[str | None, typer.Option(help="Who decided; by default your user name.")] = None,
+    note: Annotated[str | None, typer.Option(help="Why; kept with the alert.")] = None,
+    by: Annotated[str | None, typer.Option(help="Who settles it; by default your user name.")] = None,
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Record whether Slack has an alert that is in doubt.
 
-    Settles one alert by its id, or all of a run (--run). Nothing is posted; who decided, and when, is kept.
+    Settles one alert by its id, or all of a run (--run). Nothing is posted; who did it, and when, is kept.
     """
     if (alert_id is None) == (run_id is None):
         raise typer.BadParameter("give either ALERT_ID or --run RUN_ID")

@@ -1,4 +1,4 @@
-"""`settle`: a person's decision on alerts in doubt."""
+"""`settle`: a person says whether Slack has the alerts in doubt."""
 
 import getpass
 
@@ -9,7 +9,7 @@ from service.runs.settle_doubt import settle_alert, settle_run
 from service.wiring import App
 
 NOBODY = "cli"
-"""Who decided, where the system does not know its user's name."""
+"""Who settled it, where the system does not know its user's name."""
 
 
 def settle_doubts(

@@ -1,8 +1,8 @@
 """Dispatch: outbox → a bounded queue per lane → claim → POST → settle. No business logic.
 
-One loop owns all decisions. Whatever was answered since its last turn is settled, and whatever may leave now
+One loop does it all. Whatever was answered since its last turn is settled, and whatever may leave now
 is claimed, in one transaction; then the claimed messages are posted side by side. What a lane may do is said
-by `lane.decide`, what an answer means by `lane.judge`.
+by `lane.next_move`, what follows from an answer by `lane.follow_up`.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from service.delivery.channels import Channels
-from service.delivery.lane import Send, Stop, Wait, decide, judge
+from service.delivery.lane import Send, Stop, Wait, follow_up, next_move
 from service.delivery.lane_queue import QUEUE_SIZE, Delivery, OutgoingLane, outgoing_lanes
 from service.delivery.reporting import Answered, DeliveryReport, GivenUpLane, answered, why_untried
 from service.delivery.send_result import NotPosted
@@ -177,8 +177,8 @@ class Dispatch:
         waiting = [lane for lane in self._lanes.values() if lane.ending is None]
         while waiting:
             for lane in tuple(waiting):
-                decision = self._decide(lane, now)
-                match decision:
+                move = self._next_move(lane, now)
+                match move:
                     case Send() if self._sender.senders.take(lane.shared.key, wake=self._wake.set):
                         lane.state.in_flight += 1
                         lane.state.take_turn(now)
@@ -189,12 +189,12 @@ class Dispatch:
                     case Wait(until) if until is not None:
                         next_turn = min(next_turn, until)
                     case Stop():
-                        lane.ending = decision
+                        lane.ending = move
                 waiting.remove(lane)
         return picked, next_turn
 
-    def _decide(self, lane: OutgoingLane, now: float) -> Send | Wait | Stop:
-        return decide(
+    def _next_move(self, lane: OutgoingLane, now: float) -> Send | Wait | Stop:
+        return next_move(
             lane.state,
             now,
             ready_at=lane.ready_at(now),
@@ -224,7 +224,7 @@ class Dispatch:
         for lane, delivery in picked:
             wait_s = claimed.waits.get(delivery.entry.alert_id)
             if wait_s is not None:
-                # Other runs use the lane as well, or one was told to pause: the database knows its next turn.
+                # Other runs use the lane as well, or one has to pause: the database knows its next turn.
                 self._let_go(lane)
                 lane.state.next_turn = answered_at + wait_s
                 lane.give_back(delivery, again_at=now)
@@ -274,7 +274,7 @@ class Dispatch:
             lane.url, delivery.entry.payload, timeout_s=timeout_s, may_leave=may_leave
         )
         now = self._clock.monotonic()
-        verdict = judge(
+        after = follow_up(
             result,
             delivery.tries,
             lane.state,
@@ -283,14 +283,14 @@ class Dispatch:
             jitter=self._clock.jitter(),
             is_probe=delivery.is_probe,
         )
-        wait_s = None if verdict.again_at is None else max(0.0, verdict.again_at - now)
+        wait_s = None if after.again_at is None else max(0.0, after.again_at - now)
         delivery.posts += not isinstance(result, NotPosted)
         self._answered.append(
             answered(
                 lane,
                 delivery,
                 result,
-                verdict,
+                after,
                 claimed_at=claimed_at,
                 settled_at=self._clock.now(),
                 wait_s=wait_s,
@@ -298,8 +298,8 @@ class Dispatch:
         )
         delivery.entry = replace(delivery.entry, claims=delivery.entry.claims + 1)
         self._let_go(lane)
-        if verdict.again_at is not None:
-            lane.give_back(delivery, again_at=verdict.again_at)
+        if after.again_at is not None:
+            lane.give_back(delivery, again_at=after.again_at)
 
     def _let_go(self, lane: OutgoingLane) -> None:
         """Give back the sender that one message of a lane had."""

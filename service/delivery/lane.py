@@ -1,6 +1,6 @@
 """The lane: when the next message may leave for one destination, and what follows from an answer.
 
-Pure: (state, now) in, decision out; `now` is monotonic seconds. The dispatcher acts on the decisions.
+Pure: (state, now) in, next move out; `now` is monotonic seconds. The dispatcher makes the moves.
 """
 
 import math
@@ -39,7 +39,7 @@ class Stop:
 
 @dataclass(slots=True, kw_only=True)
 class LaneState(Pace):
-    """What must be remembered about a lane between two decisions."""
+    """What must be remembered about a lane between two moves."""
 
     in_flight: int = 0
     outage: Outage = field(default_factory=Outage)
@@ -62,7 +62,7 @@ class Tries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class FollowUp:
     """What becomes of an alert after a POST."""
 
     status: DeliveryStatus
@@ -74,7 +74,7 @@ class Verdict:
     """For how long the lane pauses because of it, from now."""
 
 
-def decide(
+def next_move(
     lane: LaneState, now: float, *, ready_at: float | None, drained: bool, last_claim_at: float
 ) -> Send | Wait | Stop:
     """Say what the lane does next.
@@ -99,7 +99,7 @@ def decide(
     return Send() if turn <= now else Wait(turn)
 
 
-def judge(
+def follow_up(
     result: SendResult,
     tries: Tries,
     lane: LaneState,
@@ -108,7 +108,7 @@ def judge(
     max_retries: int,
     jitter: float,
     is_probe: bool = False,
-) -> Verdict:
+) -> FollowUp:
     """Say what becomes of the alert, and note in `tries` and `lane` what the answer teaches.
 
     `jitter` is a number in [0, 1); `is_probe` says that the message left during an outage, so that its alert
@@ -117,11 +117,11 @@ def judge(
     pause_s = _outage_pause_s(result, tries, lane, now=now, jitter=jitter)
     match result:
         case Sent():
-            return Verdict(status=DeliveryStatus.SENT)
+            return FollowUp(status=DeliveryStatus.SENT)
         case Rejected():
-            return Verdict(status=DeliveryStatus.FAILED, reason=result.reason, message=result.message)
+            return FollowUp(status=DeliveryStatus.FAILED, reason=result.reason, message=result.message)
         case InDoubt():
-            return Verdict(
+            return FollowUp(
                 status=DeliveryStatus.UNKNOWN, reason=result.reason, message=result.message, pause_s=pause_s
             )
         case NotPosted():
@@ -135,7 +135,7 @@ def judge(
             elif tries.retries < max_retries:
                 tries.retries += 1
                 again_at = now + backoff_s(tries.retries, jitter=jitter)
-            return Verdict(
+            return FollowUp(
                 status=DeliveryStatus.FAILED if again_at is None else DeliveryStatus.PENDING,
                 reason=result.reason,
                 message=result.message,
@@ -156,19 +156,19 @@ def _outage_pause_s(
     return None
 
 
-def _not_posted(result: NotPosted, lane: LaneState, *, now: float) -> Verdict:
+def _not_posted(result: NotPosted, lane: LaneState, *, now: float) -> FollowUp:
     pause_s: float | None = None
     if result.reason is not None and now >= lane.short_until:
         pause_s = SHORTAGE_PAUSE_S
         lane.short_until = now + pause_s
-    return Verdict(status=DeliveryStatus.PENDING, reason=result.reason, again_at=now, pause_s=pause_s)
+    return FollowUp(status=DeliveryStatus.PENDING, reason=result.reason, again_at=now, pause_s=pause_s)
 
 
-def _rate_limited(result: RateLimited, tries: Tries, lane: LaneState, *, now: float) -> Verdict:
+def _rate_limited(result: RateLimited, tries: Tries, lane: LaneState, *, now: float) -> FollowUp:
     tries.rate_limits += 1
     lane.paused_until = max(lane.paused_until, now + result.retry_after_s)
     is_last = tries.rate_limits >= RATE_LIMITS_PER_ALERT
-    return Verdict(
+    return FollowUp(
         status=DeliveryStatus.FAILED if is_last else DeliveryStatus.PENDING,
         reason=Reason.RATE_LIMITED,
         message=f"Slack asked {tries.rate_limits} times to wait" if is_last else None,

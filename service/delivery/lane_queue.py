@@ -1,4 +1,4 @@
-"""Outgoing: the alerts of one run on their way, lane by lane. Holds what `lane.decide` is asked about."""
+"""Outgoing: the alerts of one run on their way, lane by lane. Holds what `lane.next_move` is asked about."""
 
 import asyncio
 import hashlib

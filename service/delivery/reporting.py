@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from service.delivery.lane import Verdict
+from service.delivery.lane import FollowUp
 from service.delivery.lane_queue import Delivery, OutgoingLane
 from service.delivery.outage import Outage
 from service.delivery.send_result import NotPosted, RateLimited, SendResult
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.progress import Progress
-from service.domain.replay import Decision, RoutedAlert
+from service.domain.replay import ReplayAction, RoutedAlert
 from service.store.outbox.send import OutboxEntry, Settlement, UntriedAlert
 from service.telemetry.events import AlertRetried, AlertSettled, Events, LaneEnded, LanePaused
 
@@ -52,7 +52,7 @@ def answered(
     lane: OutgoingLane,
     delivery: Delivery,
     result: SendResult,
-    verdict: Verdict,
+    after: FollowUp,
     *,
     claimed_at: datetime,
     settled_at: datetime,
@@ -63,12 +63,12 @@ def answered(
     settlement = Settlement(
         alert_id=entry.alert_id,
         claim=entry.claims + 1,
-        status=verdict.status,
+        status=after.status,
         claimed_at=claimed_at,
         settled_at=settled_at,
         posted=not isinstance(result, NotPosted),
-        reason=verdict.reason,
-        message=verdict.message,
+        reason=after.reason,
+        message=after.message,
         http_status=getattr(result, "http_status", None),
         retry_after_s=result.retry_after_s if isinstance(result, RateLimited) else None,
         retries=delivery.tries.retries,
@@ -82,7 +82,7 @@ def answered(
         lane=lane.name,
         posts=delivery.posts,
         wait_s=wait_s or 0.0,
-        pause_s=verdict.pause_s,
+        pause_s=after.pause_s,
     )
 
 
@@ -184,19 +184,19 @@ class DeliveryReport:
         )
 
 
-async def report_decisions(
+async def report_actions(
     events: Events,
     run_id: str,
     routed: Sequence[RoutedAlert],
-    decisions: Sequence[Decision],
+    actions: Sequence[ReplayAction],
     *,
     sends: Outcome,
 ) -> None:
     """Report the alerts whose outcome needs no delivery; `sends` is the outcome of those that need one."""
-    for place, (item, decision) in enumerate(zip(routed, decisions, strict=True)):
+    for place, (item, taken) in enumerate(zip(routed, actions, strict=True)):
         if place % _LINES_AT_ONCE == 0:
             await asyncio.sleep(0)  # a replay of many alerts must not hold up everybody else
-        outcome = decision.outcome(sends=sends)
+        outcome = taken.outcome(sends=sends)
         if outcome is not Outcome.PENDING:
             events.emit(
                 AlertSettled(
@@ -204,9 +204,9 @@ async def report_decisions(
                     alert_type=item.alert.alert_type,
                     subject=item.alert.subject,
                     alert_id=item.alert.alert_id,
-                    channel=decision.channel,
+                    channel=taken.channel,
                     outcome=outcome,
-                    reason=decision.reason,
+                    reason=taken.reason,
                     http_status=None,
                     attempts=0,
                 )

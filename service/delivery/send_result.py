@@ -1,4 +1,4 @@
-"""The send result: what one POST to Slack came to. The sender classifies; the lane decides what follows."""
+"""The send result: what one POST to Slack came to. The sender classifies; the lane says what follows."""
 
 from dataclasses import dataclass
 

@@ -36,7 +36,7 @@ class Alert(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Fact]:
-        """Everything else that its type tells, by name."""
+        """Everything else that its type knows, by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class RecordedAlert:
 
 
 def alert_id_of(*, tenant_id: str, alert_type: str, subject: str, period: str) -> str:
-    """Return the id of an alert: 32 hex digits over all that tells it from others."""
+    """Return the id of an alert: 32 hex digits over all that sets it apart from others."""
     named = (alert_type, period, subject)
     # The ids of the first version, which knew no tenants, stay as they are.
     identity = "\x1f".join(named if tenant_id == DEFAULT_TENANT else (tenant_id, *named))

@@ -1,4 +1,4 @@
-"""The alert over all runs: what has become of it, and what people decided about it."""
+"""The alert over all runs: what has become of it, and how people settled it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from service.domain.delivery_status import DeliveryStatus, Reason, SettleAs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledDoubt:
-    """What a person decided about an alert in doubt."""
+    """How a person settled an alert in doubt."""
 
     settled_as: SettleAs
     by: str
@@ -19,7 +19,7 @@ class SettledDoubt:
     run_id: str
     """The run that left it in doubt."""
     claim: int
-    """Which claim of the alert was in doubt; each is decided about once."""
+    """Which claim of the alert was in doubt; each is settled once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ class Notice:
 
 
 class AlertType(Protocol):
-    """How alerts of one type are told apart, told about, and told again."""
+    """What is particular to one type of alert: its message, its order, what counts as restated."""
 
     @property
     def name(self) -> str:

@@ -97,7 +97,7 @@ class Outcome(StrEnum):
     """What one run did about one of its alerts; never changes once that run has finished."""
 
     PENDING = "pending"
-    """Not decided yet; only while the run is running."""
+    """Not known yet; only while the run is running."""
     SENT = "sent"
     WOULD_SEND = "would_send"
     """Only in dry runs and previews."""

@@ -45,7 +45,7 @@ class RoutedAlert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class ReplayAction:
     """What is done about one alert, and why it is not sent where it is not."""
 
     action: Action
@@ -64,7 +64,7 @@ class Replay:
     """What a run does about the alerts of its evaluation, and about those that it no longer has."""
 
     alert_ids: list[str]
-    decisions: list[Decision]
+    actions: list[ReplayAction]
     """Both in the order of the alerts."""
     withdrawn: list[str]
     """Ids of the alerts last recorded from the same source that are alerts no more."""
@@ -72,7 +72,7 @@ class Replay:
     @property
     def restated(self) -> int:
         """How many were sent before, and otherwise."""
-        return sum(decision.restated is not None for decision in self.decisions)
+        return sum(taken.restated is not None for taken in self.actions)
 
 
 def decide_replay(
@@ -87,12 +87,12 @@ def decide_replay(
     `restatable` names the facts that are compared with what was sent.
     """
     alert_ids: list[str] = []
-    decisions: list[Decision] = []
+    actions: list[ReplayAction] = []
     for alert, channel in alerts:
         alert_id = alert.alert_id
         alert_ids.append(alert_id)
         standing = standings.get(alert_id)
-        decisions.append(decide_action(standing, alert, channel, ambiguous, restatable=restatable))
+        actions.append(decide_action(standing, alert, channel, ambiguous, restatable=restatable))
     evaluated = set(alert_ids)
     withdrawn = [
         alert_id
@@ -101,7 +101,7 @@ def decide_replay(
         and standing.same_source
         and standing.status is not DeliveryStatus.WITHDRAWN
     ]
-    return Replay(alert_ids=alert_ids, decisions=decisions, withdrawn=withdrawn)
+    return Replay(alert_ids=alert_ids, actions=actions, withdrawn=withdrawn)
 
 
 def decide_action(
@@ -111,7 +111,7 @@ def decide_action(
     ambiguous: AmbiguousSends,
     *,
     restatable: Collection[str],
-) -> Decision:
+) -> ReplayAction:
     """Say what a run does about an alert.
 
     What was sent stays sent, what is in doubt is held unless `ambiguous` says to send it again and it can be,
@@ -120,17 +120,17 @@ def decide_action(
     if standing is not None:
         if standing.status is DeliveryStatus.SENT:
             restated = _restated(standing.facts, alert.facts, restatable)
-            return Decision(action=Action.SKIP_REPLAY, channel=standing.channel, restated=restated)
+            return ReplayAction(action=Action.SKIP_REPLAY, channel=standing.channel, restated=restated)
         in_doubt = standing.status in {DeliveryStatus.UNKNOWN, DeliveryStatus.SENDING}
         # What another version calls otherwise may be anything but ours to send.
         held = ambiguous is AmbiguousSends.HOLD or standing.reason is Reason.OTHER
         # Without a channel nothing can be resent, and a failure would forget the doubt.
         if in_doubt and (held or channel is None):
             reason = standing.reason or Reason.INTERRUPTED
-            return Decision(action=Action.HOLD, channel=standing.channel, reason=reason)
+            return ReplayAction(action=Action.HOLD, channel=standing.channel, reason=reason)
     if channel is None:
-        return Decision(action=Action.FAIL, channel=None, reason=Reason.UNKNOWN_REGION)
-    return Decision(action=Action.SEND, channel=channel)
+        return ReplayAction(action=Action.FAIL, channel=None, reason=Reason.UNKNOWN_REGION)
+    return ReplayAction(action=Action.SEND, channel=channel)
 
 
 def _restated(

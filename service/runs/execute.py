@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from service.delivery.dispatch import Dispatch
-from service.delivery.reporting import report_decisions
+from service.delivery.reporting import report_actions
 from service.delivery.routing import region_warnings, route
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.errors import (
@@ -203,7 +203,7 @@ class _Run:
         """Say what a run would do."""
         with self._app.room.turn() as turn:
             routed = await self._evaluate(request, turn)
-            decisions = await self._retry_while_unavailable(
+            actions = await self._retry_while_unavailable(
                 lambda: self._app.store.recording.record_dry_run(
                     self._run_id,
                     request.scope,
@@ -212,10 +212,8 @@ class _Run:
                     restatable=self._kind.alert_type.restatable,
                 )
             )
-            self._warnings += without_channel(sum(one.reason is Reason.UNKNOWN_REGION for one in decisions))
-            await report_decisions(
-                self._app.events, self._run_id, routed, decisions, sends=Outcome.WOULD_SEND
-            )
+            self._warnings += without_channel(sum(one.reason is Reason.UNKNOWN_REGION for one in actions))
+            await report_actions(self._app.events, self._run_id, routed, actions, sends=Outcome.WOULD_SEND)
 
     async def _deliver(self, request: RunRequest) -> None:
         """Evaluate, record, send, and notify support of what has no channel."""
@@ -230,7 +228,7 @@ class _Run:
         with app.room.turn() as turn:
             routed = await self._evaluate(request, turn)
             self._progress.phase = Phase.RECORDING
-            decisions = await self._retry_while_unavailable(
+            actions = await self._retry_while_unavailable(
                 lambda: app.store.recording.record(
                     lease,
                     routed,
@@ -240,8 +238,8 @@ class _Run:
                 )
             )
             self._is_recorded = True
-            await report_decisions(app.events, self._run_id, routed, decisions, sends=Outcome.PENDING)
-            self._progress.alerts_queued = sum(decision.action is Action.SEND for decision in decisions)
+            await report_actions(app.events, self._run_id, routed, actions, sends=Outcome.PENDING)
+            self._progress.alerts_queued = sum(taken.action is Action.SEND for taken in actions)
 
     async def _dispatch(self, lease: Lease) -> None:
         """Send what is in the outbox, and notify support of what has no channel."""

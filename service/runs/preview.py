@@ -13,7 +13,7 @@ from service.domain.delivery_status import Outcome, Reason
 from service.domain.evaluation import AnyEvaluation
 from service.domain.ledger import Ledger
 from service.domain.progress import Phase, Progress
-from service.domain.replay import Decision, Replay, RoutedAlert, decide_replay
+from service.domain.replay import Replay, ReplayAction, RoutedAlert, decide_replay
 from service.domain.run import Action, Preview, PreviewAlert, RunCounts, RunRequest, WithdrawnAlert
 from service.runs.admission import check_request
 from service.runs.context import App
@@ -60,18 +60,16 @@ def _shown(
     withdrawn: Sequence[WithdrawnAlert],
     limit: int,
 ) -> Preview:
-    decisions = replay.decisions
+    actions = replay.actions
     alert_type = app.kinds[request.kind].alert_type
     shown = route(evaluation.alerts[:limit], app.channels, alert_type)
-    outcomes = Counter(decision.outcome(sends=Outcome.WOULD_SEND) for decision in decisions)
+    outcomes = Counter(taken.outcome(sends=Outcome.WOULD_SEND) for taken in actions)
     evaluation.rows.check()
     ledger = Ledger(rows=evaluation.rows.values(), outcomes=outcomes)
     counts = _counts(ledger, replay)
     ledger.check()
     sends = Counter(
-        decision.channel
-        for decision in decisions
-        if decision.action is Action.SEND and decision.channel is not None
+        taken.channel for taken in actions if taken.action is Action.SEND and taken.channel is not None
     )
     return Preview(
         source_uri=request.source_uri,
@@ -79,8 +77,7 @@ def _shown(
         plan_digest=plan_digest(evaluation, app.channels, alert_type),
         total=len(evaluation.alerts),
         alerts=tuple(
-            _preview_alert(item, decision, alert_type)
-            for item, decision in zip(shown, decisions, strict=False)
+            _preview_alert(item, taken, alert_type) for item, taken in zip(shown, actions, strict=False)
         ),
         withdrawn=tuple(withdrawn),
         counts=counts,
@@ -96,15 +93,15 @@ def _shown(
     )
 
 
-def _preview_alert(item: RoutedAlert, decision: Decision, alert_type: AlertType) -> PreviewAlert:
+def _preview_alert(item: RoutedAlert, taken: ReplayAction, alert_type: AlertType) -> PreviewAlert:
     return PreviewAlert(
         alert=item.alert,
-        channel=decision.channel,
+        channel=taken.channel,
         details_url=alert_type.message(item.alert).url,
-        action=decision.action,
-        reason=decision.reason,
+        action=taken.action,
+        reason=taken.reason,
         message=orjson.loads(item.payload),
-        restated=decision.restated,
+        restated=taken.restated,
     )
 
 
@@ -114,7 +111,7 @@ def _counts(ledger: Ledger, replay: Replay) -> RunCounts:
         ledger.outcomes,
         withdrawn=len(replay.withdrawn),
         restated=replay.restated,
-        unknown_region=sum(decision.reason is Reason.UNKNOWN_REGION for decision in replay.decisions),
+        unknown_region=sum(taken.reason is Reason.UNKNOWN_REGION for taken in replay.actions),
     )
 
 

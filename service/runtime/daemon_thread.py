@@ -43,7 +43,7 @@ async def run_in_daemon_thread(
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[_Result] = loop.create_future()
 
-    def settle(result: Callable[[], None]) -> None:
+    def resolve(result: Callable[[], None]) -> None:
         if not outcome.done():
             result()
 
@@ -53,9 +53,9 @@ async def run_in_daemon_thread(
         except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller, not to this thread
             # A future refuses StopIteration, and the caller would wait for ever.
             raised = RuntimeError("StopIteration") if isinstance(error, StopIteration) else error
-            _call_soon(loop, settle, lambda: outcome.set_exception(raised))
+            _call_soon(loop, resolve, lambda: outcome.set_exception(raised))
         else:
-            _call_soon(loop, settle, lambda: outcome.set_result(value))
+            _call_soon(loop, resolve, lambda: outcome.set_result(value))
 
     context = contextvars.copy_context()
     name = getattr(function, "__name__", "work")
@@ -66,11 +66,11 @@ async def run_in_daemon_thread(
 
 def _call_soon(
     loop: asyncio.AbstractEventLoop,
-    settle: Callable[[Callable[[], None]], None],
+    resolve: Callable[[Callable[[], None]], None],
     result: Callable[[], None],
 ) -> None:
     try:
-        loop.call_soon_threadsafe(settle, result)
+        loop.call_soon_threadsafe(resolve, result)
     except RuntimeError:
         # The loop was closed meanwhile: nobody is left to hear the answer.
         if not loop.is_closed():

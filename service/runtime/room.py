@@ -11,7 +11,7 @@ _POLL_S: Final = 0.1
 
 
 class TurnGivenUpError(Exception):
-    """Whoever waited for the room was told to stop."""
+    """Whoever waited for the room was asked to stop."""
 
 
 class Room:

@@ -32,7 +32,7 @@ _FOREIGN: Final = "the cursor does not belong to this list"
 _BY_SUBJECT: Final = (run_withdrawals.c.subject, run_withdrawals.c.alert_id)
 _TROUBLES: Final = (Outcome.FAILED, Outcome.UNKNOWN)
 
-# While a run is at work its own rows are not decided yet: they are seen through the outbox.
+# While a run is at work its own rows have no outcome yet: they are seen through the outbox.
 _LIVE = sa.case(
     (outbox.c.status.in_(["sent", "failed", "unknown"]), outbox.c.status),
     else_=Outcome.PENDING,

@@ -1,6 +1,6 @@
 """Retention: what is too old for anybody to ask about is deleted, a little at a time.
 
-What replays need stays for good: the outbox, whatever people decided, and every run that the outbox names,
+What replays need stays for good: the outbox, how people settled doubts, and every run that the outbox names,
 with its outcomes. What goes is all other runs (failed, rehearsed, replayed) and the story of each POST.
 """
 

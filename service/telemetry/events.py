@@ -325,7 +325,7 @@ class RunNotClosed(RunFailure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeartbeatFailed(RunFailure):
-    """A run could not tell the database that it is alive."""
+    """A run's heartbeat could not be written to the database."""
 
     name = "heartbeat_failed"
 

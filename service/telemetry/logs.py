@@ -1,4 +1,4 @@
-"""Telemetry: what the service tells about itself, as structured lines and nothing secret among them.
+"""Telemetry: what the service reports about itself, as structured lines and nothing secret among them.
 
 JSON lines have the shape that Cloud Logging reads (https://cloud.google.com/logging/docs/structured-logging);
 on a terminal the same events are laid out for a person. Every door calls `configure_logging` once.

@@ -51,7 +51,7 @@ class Doubts(StoreModel):
             self.settle_expected(account, settle_as)
 
     @invariant()
-    def every_decision_is_kept(self) -> None:
+    def every_settlement_is_kept(self) -> None:
         """Every word that people said is there, once for the claim that they said it of, and nothing else."""
         if not hasattr(self, "given"):
             return

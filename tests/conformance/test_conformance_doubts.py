@@ -1,4 +1,4 @@
-"""Doubts: a person settles whether Slack has an alert, and the decision is kept."""
+"""Doubts: a person settles whether Slack has an alert, and that is kept."""
 
 import asyncio
 from datetime import timedelta
@@ -42,8 +42,8 @@ async def test_a_person_says_that_slack_has_it(given: Given) -> None:
     assert (record.status, record.sent_at, record.updated_at) == ("sent", NOW, LATER)
     assert (record.reason, record.error_message) == (None, None)
     lease = await given.a_lease("r2")
-    (decision,) = await given.recorded(lease, routed("a"), resend=True)
-    assert decision.action is Action.SKIP_REPLAY
+    (taken,) = await given.recorded(lease, routed("a"), resend=True)
+    assert taken.action is Action.SKIP_REPLAY
 
 
 async def test_the_run_whose_doubt_it_was_does_not_send_it_again(given: Given) -> None:
@@ -71,8 +71,8 @@ async def test_a_person_says_that_it_is_to_be_sent_again(given: Given) -> None:
     assert changed
     assert (record.status, record.sent_at, record.reason) == ("pending", None, None)
     lease = await given.a_lease("r2")
-    (decision,) = await given.recorded(lease, routed(an_alert("a", arr=7), channel="emea"))
-    assert decision.action is Action.SEND
+    (taken,) = await given.recorded(lease, routed(an_alert("a", arr=7), channel="emea"))
+    assert taken.action is Action.SEND
     (entry,) = await given.pending(lease)
     assert (entry.channel, entry.payload, entry.claims) == ("emea", '{"text":"7"}', 1)
     await given.all_sent(lease)
@@ -87,8 +87,8 @@ async def test_what_is_to_be_sent_again_is_withdrawn_like_anything_that_waits(gi
     assert await given.status_of("a") == "withdrawn"
 
 
-async def test_the_decision_is_kept_with_who_when_and_why(given: Given) -> None:
-    """For each claim that ended in doubt there is one decision, and the alert shows them all in order."""
+async def test_it_is_kept_with_who_when_and_why(given: Given) -> None:
+    """For each claim that ended in doubt there is one settlement, and the alert shows them all in order."""
     await _in_doubt(given, "a")
     await _settle(given, SettleAs.RESEND, by="ann", note="not there")
     await _in_doubt(given, "a", run_id="r2")
@@ -106,7 +106,7 @@ async def test_the_decision_is_kept_with_who_when_and_why(given: Given) -> None:
 
 
 @pytest.mark.parametrize("settle_as", SettleAs)
-async def test_to_repeat_a_decision_does_no_harm(given: Given, settle_as: SettleAs) -> None:
+async def test_to_settle_again_does_no_harm(given: Given, settle_as: SettleAs) -> None:
     """The same word about the same claim is answered with what was decided; the first note stands."""
     await _in_doubt(given, "a")
     first, _ = await _settle(given, settle_as, by="ann", note="first")
@@ -116,7 +116,7 @@ async def test_to_repeat_a_decision_does_no_harm(given: Given, settle_as: Settle
 
 
 @pytest.mark.parametrize(("first", "second"), [tuple(SettleAs), tuple(reversed(SettleAs))])
-async def test_another_decision_is_refused(given: Given, first: SettleAs, second: SettleAs) -> None:
+async def test_to_settle_otherwise_is_refused(given: Given, first: SettleAs, second: SettleAs) -> None:
     """What is settled is not in doubt any more, and the refusal says what it is."""
     await _in_doubt(given, "a")
     record, _ = await _settle(given, first)
@@ -125,7 +125,7 @@ async def test_another_decision_is_refused(given: Given, first: SettleAs, second
     assert await given.store.history.get_alert(A) == record
 
 
-async def test_a_decision_about_an_earlier_claim_does_not_stand_for_a_later_one(given: Given) -> None:
+async def test_what_settled_an_earlier_claim_does_not_stand_for_a_later_one(given: Given) -> None:
     """Once it was claimed again the old word is no answer."""
     await _in_doubt(given, "a")
     await _settle(given, SettleAs.RESEND)
@@ -194,14 +194,14 @@ async def test_a_doubt_of_a_run_at_work_is_settled_too(given: Given) -> None:
 
 
 async def test_a_finished_run_keeps_what_it_reported(given: Given) -> None:
-    """The doubt was real when the run ended; what was decided since is told by the alert."""
+    """The doubt was real when the run ended; how it was settled since, the alert says."""
     await _in_doubt(given, "a")
     before = await given.store.history.get_run("r1"), await given.outcomes("r1")
     await _settle(given, SettleAs.SENT)
     assert (await given.store.history.get_run("r1"), await given.outcomes("r1")) == before
 
 
-async def test_a_late_ok_is_believed_after_a_decision_to_resend(given: Given) -> None:
+async def test_a_late_ok_is_believed_after_it_was_settled_to_be_resent(given: Given) -> None:
     """Unless it was claimed again: then the answer belongs to a claim that is over."""
     (entry,) = await _in_doubt(given, "a")
     lease = await given.a_lease("r2")
@@ -210,14 +210,14 @@ async def test_a_late_ok_is_believed_after_a_decision_to_resend(given: Given) ->
     assert await given.status_of("a") == "pending"
     await given.settled(lease, the_answer(entry))
     assert await given.status_of("a") == "sent"
-    (decision,) = await given.store.recording.record(
+    (taken,) = await given.store.recording.record(
         lease, routed("a"), ambiguous=AmbiguousSends.HOLD, restatable=RESTATABLE, now=NOW
     )
-    assert decision.action is Action.SKIP_REPLAY
+    assert taken.action is Action.SKIP_REPLAY
 
 
 async def test_of_two_who_decide_at_once_one_does(given: Given) -> None:
-    """The other is told that there is nothing to decide any more."""
+    """The other learns that there is nothing to settle any more."""
     await _in_doubt(given, "a")
     results = await asyncio.gather(
         *(_settle(given, settle_as) for settle_as in SettleAs), return_exceptions=True

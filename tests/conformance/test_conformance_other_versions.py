@@ -65,7 +65,7 @@ async def test_no_word_of_a_newer_version_ends_a_read(
     await _read_everything(given.store, alert_id)
 
 
-async def test_a_decision_of_a_newer_version_is_left_out(given: Given) -> None:
+async def test_a_settlement_of_a_newer_version_is_left_out(given: Given) -> None:
     """An alert that a person settled in a way that this version does not know can be looked at."""
     alert_id = await _a_run_with_an_alert(given)
     await given.sql(
@@ -112,8 +112,8 @@ async def test_what_a_newer_version_calls_otherwise_is_held(
     await given.sql("UPDATE outbox SET status = 'unknown'")
     await given.sql(f"UPDATE outbox SET {column} = 'newer'")  # noqa: S608  # our own names
     lease = await given.a_lease("r2")
-    (decision,) = await given.recorded(lease, routed("a"), resend=resend)
-    assert (decision.action, decision.reason) == (Action.HOLD, Reason.OTHER)
+    (taken,) = await given.recorded(lease, routed("a"), resend=resend)
+    assert (taken.action, taken.reason) == (Action.HOLD, Reason.OTHER)
     assert await given.pending(lease) == []
     row = await given.row_of("a")
     assert row[column] == NEWER

@@ -96,8 +96,8 @@ async def test_what_has_not_arrived_goes_out_as_the_newest_evaluation_has_it(
     await _left_behind(given, status=status, reason=reason)
     lease = await given.a_lease("r2")
     newer = an_alert("a", arr=2, account_region="EMEA", account_name="New")
-    decisions = await given.recorded(lease, routed("b") + routed(newer, channel="emea"))
-    assert [decision.action for decision in decisions] == [Action.SEND, Action.SEND]
+    actions = await given.recorded(lease, routed("b") + routed(newer, channel="emea"))
+    assert [taken.action for taken in actions] == [Action.SEND, Action.SEND]
     row = await given.row_of("a")
     assert (row["run_id"], row["status"], row["channel"], row["position"]) == ("r2", "pending", "emea", 1)
     assert row["facts"] == newer.facts
@@ -116,8 +116,8 @@ async def test_what_has_or_may_have_arrived_keeps_what_it_was_sent_with(
     await _left_behind(given, status=status)
     before = await given.row_of("a")
     lease = await given.a_lease("r2")
-    (decision,) = await given.recorded(lease, routed(an_alert("a", arr=2), channel="emea"))
-    assert decision.action is action
+    (taken,) = await given.recorded(lease, routed(an_alert("a", arr=2), channel="emea"))
+    assert taken.action is action
     assert await given.row_of("a") == before
     assert await given.pending(lease) == []
     outcome = (await given.outcomes("r2"))["a"]
@@ -131,8 +131,8 @@ async def test_what_is_in_doubt_is_sent_again_where_that_is_wanted(given: Given)
     """Under `resend` an alert in doubt becomes pending with the newest facts, and keeps counting claims."""
     await _left_behind(given, status=DeliveryStatus.UNKNOWN, reason=Reason.RESPONSE_LOST)
     lease = await given.a_lease("r2")
-    (decision,) = await given.recorded(lease, routed(an_alert("a", arr=2)), resend=True)
-    assert decision.action is Action.SEND
+    (taken,) = await given.recorded(lease, routed(an_alert("a", arr=2)), resend=True)
+    assert taken.action is Action.SEND
     (entry,) = await given.pending(lease)
     assert (entry.claims, entry.payload) == (1, '{"text":"2"}')
 
@@ -141,10 +141,8 @@ async def test_a_region_without_a_channel_fails_and_is_tried_again(given: Given)
     """An alert without a channel fails with a sentence about why, until a later run has a channel for it."""
     lease = await given.a_lease("r1")
     nowhere = routed(an_alert("a", account_region="LATAM"), an_alert("b", account_region=None), channel=None)
-    decisions = await given.recorded(lease, nowhere)
-    assert {(decision.action, decision.reason) for decision in decisions} == {
-        (Action.FAIL, Reason.UNKNOWN_REGION)
-    }
+    actions = await given.recorded(lease, nowhere)
+    assert {(taken.action, taken.reason) for taken in actions} == {(Action.FAIL, Reason.UNKNOWN_REGION)}
     await given.finished("r1", alerts=2)
     counts = (await given.store.history.get_run("r1")).counts
     assert (counts.failed_deliveries, counts.unknown_region) == (2, 2)
@@ -226,10 +224,10 @@ async def test_a_dry_run_only_looks(given: Given) -> None:
     await given.a_run("r2", dry_run=True)
     await given.store.runs.note_evaluation("r2", an_evaluation(3))
     items = routed("a", "b") + routed(an_alert("c", account_region="LATAM"), channel=None)
-    decisions = await given.store.recording.record_dry_run(
+    actions = await given.store.recording.record_dry_run(
         "r2", scope_of(MONTH), items, ambiguous=AmbiguousSends.HOLD, restatable=RESTATABLE
     )
-    assert [decision.action for decision in decisions] == [Action.SKIP_REPLAY, Action.SEND, Action.FAIL]
+    assert [taken.action for taken in actions] == [Action.SKIP_REPLAY, Action.SEND, Action.FAIL]
     await given.finished("r2", alerts=3)
     assert await given.sql("SELECT * FROM outbox") == before
     counts = (await given.store.history.get_run("r2")).counts

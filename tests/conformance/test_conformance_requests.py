@@ -173,7 +173,7 @@ async def test_a_run_that_cannot_begin_binds_no_key(given: Given) -> None:
     assert await begun(given.store, "r2") == "r2"
 
 
-async def test_the_end_of_a_run_is_told_once_there_is_one(given: Given) -> None:
+async def test_the_end_of_a_run_is_reported_once_there_is_one(given: Given) -> None:
     """None while it runs; then why it failed, if it did."""
     with pytest.raises(RunNotFoundError):
         await given.store.requests.end_of("r1")

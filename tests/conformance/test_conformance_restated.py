@@ -17,9 +17,9 @@ async def _one_of_each(given: Given) -> None:
     """Let run `r1` leave accounts behind that were sent, are in doubt, failed, and wait."""
     lease, (*entries, _) = await given.a_recorded("r1", routed("sent", "doubt", "failed", "waits"))
     await given.claimed(lease, entries)
-    verdicts = (DeliveryStatus.SENT, DeliveryStatus.UNKNOWN, DeliveryStatus.FAILED)
+    statuses = (DeliveryStatus.SENT, DeliveryStatus.UNKNOWN, DeliveryStatus.FAILED)
     await given.settled(
-        lease, *(the_answer(entry, verdict) for entry, verdict in zip(entries, verdicts, strict=True))
+        lease, *(the_answer(entry, status) for entry, status in zip(entries, statuses, strict=True))
     )
     await given.finished("r1", alerts=4)
 
@@ -128,11 +128,11 @@ async def test_a_dry_run_reports_and_takes_nothing_back(given: Given) -> None:
     )
     await given.finished("r2", alerts=1)
     assert await given.sql("SELECT * FROM outbox ORDER BY id") == before
-    told = await _withdrawn(given, "r2")
-    assert told == {"doubt": "unknown", "failed": "failed", "waits": "pending"}
+    reported = await _withdrawn(given, "r2")
+    assert reported == {"doubt": "unknown", "failed": "failed", "waits": "pending"}
     assert (await given.store.history.get_run("r2")).counts.restated == 1
     await given.recorded(await given.a_lease("r3"), routed(an_alert("sent", arr=1)))
-    assert await _withdrawn(given, "r3") == told
+    assert await _withdrawn(given, "r3") == reported
 
 
 async def test_what_would_be_withdrawn_can_be_asked(given: Given) -> None:

@@ -72,8 +72,8 @@ async def test_a_replay_does_as_it_did_before(given: Given) -> None:
     await _pruned(given.store)
     assert await given.store.recording.standings(scope_of(MONTH), "file:///january.parquet") == before
     lease = await given.a_lease("r6")
-    decisions = await given.recorded(lease, routed("sent", "new"))
-    assert [decision.action for decision in decisions] == [Action.SKIP_REPLAY, Action.SEND]
+    actions = await given.recorded(lease, routed("sent", "new"))
+    assert [taken.action for taken in actions] == [Action.SKIP_REPLAY, Action.SEND]
     assert await given.status_of("failing") == "withdrawn"
 
 

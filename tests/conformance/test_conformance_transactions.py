@@ -181,7 +181,7 @@ async def test_health_of_a_database_without_its_tables(given: Given) -> None:
         await given.store.health()
 
 
-async def test_errors_tell_no_values(given: Given) -> None:
+async def test_errors_hold_no_values(given: Given) -> None:
     """What the database complains about is told without the values of the statement."""
     await given.a_run("r1")
     with pytest.raises(DatabaseUnusableError) as unusable:

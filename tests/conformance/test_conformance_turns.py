@@ -178,7 +178,7 @@ async def test_an_unpaced_lane_books_no_turns(given: Given) -> None:
 
 
 @pytest.mark.parametrize("lanes", [LANES, UNPACED], ids=["paced", "unpaced"])
-async def test_a_pause_that_one_run_was_told_of_stops_all(
+async def test_a_pause_that_one_run_was_given_stops_all(
     given: Given, database_url: str, lanes: Mapping[str, SharedLane]
 ) -> None:
     """A 429's Retry-After holds for every process from its settlement on, paced or not; then all go on."""

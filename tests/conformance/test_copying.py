@@ -281,8 +281,8 @@ async def test_what_was_sent_is_not_sent_again_after_a_copy(pair: Pair) -> None:
     async with open_store(pair.target) as store:
         given = Given(store)
         lease = await given.a_lease("r2")
-        decisions = await given.recorded(lease, routed("a", "b"))
-        assert [decision.action for decision in decisions] == ["hold", "send"]
+        actions = await given.recorded(lease, routed("a", "b"))
+        assert [taken.action for taken in actions] == ["hold", "send"]
 
 
 async def test_a_target_with_rows_is_refused(pair: Pair) -> None:
@@ -412,7 +412,7 @@ async def test_what_only_sqlite_can_hold_is_said_and_not_mended(
         ("postgresql://canary:canary@127.0.0.1:1/canary", "FROM: the database cannot be used: its server"),
     ],
 )
-async def test_what_cannot_be_copied_from_is_told_without_its_address(
+async def test_what_cannot_be_copied_from_is_reported_without_its_address(
     tmp_path: Path, url: str, says: str
 ) -> None:
     """The error says which of the two it is, and quotes nothing of a URL."""

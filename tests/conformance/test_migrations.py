@@ -304,20 +304,20 @@ async def test_an_upgraded_ledger_is_worked_on_and_nothing_is_sent_twice(old_url
         given = Given(store)
         lease = await given.a_lease("r3", source=SOURCE)
         assert lease.epoch == 2
-        decisions = await given.recorded(lease, routed(*accounts))
-        assert [decision.action for decision in decisions] == [
+        actions = await given.recorded(lease, routed(*accounts))
+        assert [taken.action for taken in actions] == [
             Action.SKIP_REPLAY,
             Action.SEND,
             Action.HOLD,
             Action.SEND,
         ]
-        assert decisions[0].restated == {"arr": (FACTS["arr"], 10_211)}
+        assert actions[0].restated == {"arr": (FACTS["arr"], 10_211)}
         assert [entry.subject for entry in await given.pending(lease)] == ["b", "d"]
         await given.all_sent(lease)
         await given.finished("r3", alerts=len(accounts))
         lease = await given.a_lease("r4", source=SOURCE)
         again = await given.recorded(lease, routed(*accounts))
-    assert Action.SEND not in {decision.action for decision in again}
+    assert Action.SEND not in {taken.action for taken in again}
 
 
 async def test_processes_that_upgrade_at_once_all_succeed(old_url: str) -> None:

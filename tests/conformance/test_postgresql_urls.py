@@ -118,7 +118,7 @@ async def test_a_connection_that_was_lost_is_replaced(url: str) -> None:
         ("postgresql://postgres:canary@host:canary/addresses", "DATABASE_URL"),
     ],
 )
-async def test_what_keeps_the_server_away_is_told_without_the_address(
+async def test_what_keeps_the_server_away_is_reported_without_the_address(
     url: str, broken: str, says: str
 ) -> None:
     """Whatever keeps the server away is one kind of error, and quotes neither user nor password."""

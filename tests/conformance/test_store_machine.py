@@ -44,7 +44,7 @@ evaluations = st.dictionaries(
     max_size=len(ACCOUNTS),
 )
 sources = st.sampled_from(["file:///first.parquet", "file:///first.parquet", "file:///second.parquet"])
-verdicts = st.sampled_from(
+statuses = st.sampled_from(
     [DeliveryStatus.SENT, DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN, DeliveryStatus.PENDING]
 )
 
@@ -133,13 +133,13 @@ class StoreMachine(RunLives, Doubts):
             AmbiguousSends.RESEND if resend else AmbiguousSends.HOLD,
             restatable=RESTATABLE,
         )
-        decisions = self.runner.run(self.given.recorded(run.lease, items, resend=resend))
-        assert decisions == foretold.decisions
+        actions = self.runner.run(self.given.recorded(run.lease, items, resend=resend))
+        assert actions == foretold.actions
         gone = self.gone_from(run, evaluation)
         assert set(foretold.withdrawn) == {an_alert(account).alert_id for account in gone}
-        told = self.withdrawn_by(run)
-        assert {account: str(item.status) for account, item in told.items()} == gone
-        for account, lost in told.items():
+        reported = self.withdrawn_by(run)
+        assert {account: str(item.status) for account, item in reported.items()} == gone
+        for account, lost in reported.items():
             row = self.rows[account]
             gone_alert = AccountAtRisk.of(lost.alert)
             assert (lost.channel, gone_alert.arr, gone_alert.duration_months) == (
@@ -148,14 +148,14 @@ class StoreMachine(RunLives, Doubts):
                 row.duration_months,
             )
         run.outcomes = {}
-        for item, decision in zip(items, decisions, strict=True):
+        for item, taken in zip(items, actions, strict=True):
             account = item.alert.subject
             expected, outcome = self.expected_action(account, item.channel, resend=resend)
-            assert decision.action is expected
-            assert decision.channel == (
+            assert taken.action is expected
+            assert taken.channel == (
                 self.rows[account].channel if expected in {Action.SKIP_REPLAY, Action.HOLD} else item.channel
             )
-            assert decision.restated == self.expected_restatement(AccountAtRisk.of(item.alert))
+            assert taken.restated == self.expected_restatement(AccountAtRisk.of(item.alert))
             run.outcomes[account] = outcome
             if expected in {Action.SEND, Action.FAIL}:
                 self.rows[account] = Row(
@@ -210,7 +210,7 @@ class StoreMachine(RunLives, Doubts):
             run.in_flight.append(entry)
 
     @precondition(lambda self: any(run.in_flight or run.late for run in self.runs))
-    @rule(choice=choices, status=verdicts)
+    @rule(choice=choices, status=statuses)
     def settle(self, choice: int, status: DeliveryStatus) -> None:
         """Bring an answer: in time, late, or after its alert was claimed once more."""
         run = self.pick([run for run in self.runs if run.in_flight or run.late], choice)

@@ -48,7 +48,7 @@ def test_three_processes_two_months_and_one_of_them_killed(
                 for month in MONTHS
             ]
             wait_until(lambda: slack.stats().total.accepted >= 4 * EACH // 3, what="a third has left")
-            victim = next(running for running in services if _told(running, "alert_settled"))
+            victim = next(running for running in services if _logged(running, "alert_settled"))
             victim.kill()
         one, *_ = survivors = [running for running in services if running is not victim]
         wait_until(lambda: not open_runs(one), what="all runs have ended")
@@ -63,7 +63,7 @@ def test_three_processes_two_months_and_one_of_them_killed(
     _assert_side_by_side(records)
 
 
-def test_a_pause_told_to_one_process_stops_the_other(
+def test_a_pause_that_one_process_heard_of_stops_the_other(
     site: Site, slack: RunningMock, database_url: str
 ) -> None:
     """A process that starts its run inside another's Retry-After sends nothing before it is over."""
@@ -72,11 +72,11 @@ def test_a_pause_told_to_one_process_stops_the_other(
     env = site.env(database_url=database_url)
     slack.script(AMER, Step(status=429, headers={"Retry-After": "8"}))
     with service(site.folder, env) as one, posting(one, source, month=MONTHS[0]) as january:
-        wait_until(lambda: _told(one, "lane_paused"), what="the first is told to wait")
+        wait_until(lambda: _logged(one, "lane_paused"), what="the first is told to wait")
         with service(site.folder, env) as other:
             with posting(other, source, month=MONTHS[1]) as february:
                 pass
-            assert not _told(other, "lane_paused")
+            assert not _logged(other, "lane_paused")
     assert [answer.status_code for answer in (*january, *february)] == [200, 200]
     stats = slack.stats().channels[AMER]
     assert (stats.accepted, stats.requests, stats.requests_inside_retry_after) == (2, 3, 0)
@@ -91,7 +91,7 @@ def _rows() -> list[dict[str, object]]:
     ]
 
 
-def _told(running: Running, what: str) -> bool:
+def _logged(running: Running, what: str) -> bool:
     return any(event["message"] == what for event in running.events())
 
 

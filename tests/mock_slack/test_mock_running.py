@@ -57,7 +57,7 @@ async def test_a_drop_before_leaves_no_trace(
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
-async def test_a_drop_after_is_accepted_without_telling(
+async def test_a_drop_after_is_accepted_without_an_answer(
     mock: RunningMock, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Slack has the message, the client cannot know: sending it again makes a duplicate."""

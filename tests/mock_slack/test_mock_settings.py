@@ -112,7 +112,7 @@ def test_app_is_made_of_the_environment_once(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.delitem(vars(server), "app")
 
 
-def test_a_wrong_environment_is_told_in_plain_words(tmp_path: Path) -> None:
+def test_a_wrong_environment_is_reported_in_plain_words(tmp_path: Path) -> None:
     """`python -m mock_slack` exits with 2 and the setting's name, without traceback or value."""
     environment = os.environ | {"MOCK_SLACK_SEED": "canary", "PYTHONPATH": str(Path.cwd())}
     command = [sys.executable, "-m", "mock_slack"]

@@ -16,7 +16,7 @@ from service.domain.alert import RecordedAlert
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
 from service.domain.evaluation import Evaluation, RunWarning
 from service.domain.month import Month
-from service.domain.replay import Decision, RoutedAlert
+from service.domain.replay import ReplayAction, RoutedAlert
 from service.domain.run import RunAlert, RunError
 from service.domain.source_uri import SourceUri
 from service.store.outbox.send import OutboxEntry, Settlement
@@ -105,7 +105,7 @@ class Given:
 
     async def recorded(
         self, lease: Lease, items: Sequence[RoutedAlert], *, resend: bool = False
-    ) -> list[Decision]:
+    ) -> list[ReplayAction]:
         """Evaluate and record alerts."""
         await self.store.runs.note_evaluation(lease.run_id, an_evaluation(len(items)))
         ambiguous = AmbiguousSends.RESEND if resend else AmbiguousSends.HOLD

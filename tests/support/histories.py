@@ -1,6 +1,6 @@
 """Histories: random sources of monthly rows, and every way in which a writer may lay the same rows out.
 
-`histories()` draws rows and the criteria to judge them by; `layouts(history)` draws how they lie in files;
+`histories()` draws rows and the criteria to evaluate them by; `layouts(history)` draws how they lie in files;
 `write(history, layout, directory)` writes them. A history says only what the rows mean, so any two layouts of
 it must give the same answer.
 """
@@ -142,9 +142,9 @@ def histories(draw: st.DrawFn, *, max_rows: int = 60) -> History:
     drawn = draw(st.lists(rows, min_size=0, max_size=max_rows))
     for account_id in draw(st.sets(st.sampled_from(ids))):
         # Streaks, which chance alone would hardly make.
-        told, length = draw(rows), draw(st.integers(1, 6))
+        row, length = draw(rows), draw(st.integers(1, 6))
         streak = [last.minus(back).first_day for back in range(min(length, last.index - 11))]
-        drawn += [{**told, "account_id": account_id, "month": day, "status": "At Risk"} for day in streak]
+        drawn += [{**row, "account_id": account_id, "month": day, "status": "At Risk"} for day in streak]
     if drawn:
         # Whole rows again, and rows that differ in one column alone: the ties that rules are about.
         for copied in draw(st.lists(st.sampled_from(drawn), max_size=5)):

@@ -42,7 +42,7 @@ class Expected:
 
     alerts: tuple[AccountAtRisk, ...]
     rows: MonthlyRows
-    """Its `invalid` has the reasons that occurred, in the order of judgement."""
+    """Its `invalid` has the reasons that occurred, in the order of the checks."""
 
 
 class MonthNotInSourceError(Exception):
@@ -57,12 +57,12 @@ class MonthNotInSourceError(Exception):
 def evaluate(rows: Iterable[Row], criteria: Criteria) -> Expected:
     """Return the alerts and the ledger of `rows`; raises MonthNotInSourceError."""
     rows = list(rows)
-    judged = [(judge(row, criteria), row) for row in rows]
-    scanned = [(verdict, row) for verdict, row in judged if verdict != "outside_window"]
-    invalid = {reason: sum(verdict is reason for verdict, _ in scanned) for reason in InvalidRow}
+    checked = [(validated(row, criteria), row) for row in rows]
+    scanned = [(found, row) for found, row in checked if found != "outside_window"]
+    invalid = {reason: sum(found is reason for found, _ in scanned) for reason in InvalidRow}
     by_account_month: dict[tuple[str, Month], list[Row]] = defaultdict(list)
-    for verdict, row in scanned:
-        if verdict == "valid":
+    for found, row in scanned:
+        if found == "valid":
             by_account_month[row["account_id"], Month.of(row["month"])].append(row)
     winners = {key: max(contenders, key=_precedence) for key, contenders in by_account_month.items()}
     if not any(month == criteria.month for _, month in winners):
@@ -93,7 +93,7 @@ def evaluate(rows: Iterable[Row], criteria: Criteria) -> Expected:
     return Expected(alerts=tuple(alerts), rows=ledger)
 
 
-def judge(row: Row, criteria: Criteria) -> InvalidRow | str:
+def validated(row: Row, criteria: Criteria) -> InvalidRow | str:
     """Return the first that applies: a null month, `outside_window`, another invalidity, `valid`."""
     month = row["month"]
     if month is None:

@@ -1,4 +1,4 @@
-"""Alerts: what has become of one over all runs, and a person's decision on one in doubt."""
+"""Alerts: what has become of one over all runs, and how a person settles one in doubt."""
 
 from typing import Annotated, Final
 
@@ -12,7 +12,7 @@ from service.api.schemas.alert import AlertOut, SettleIn
 from service.runs.settle_doubt import settle_alert
 
 NOBODY: Final = "api"
-"""Who decided, where the request does not say."""
+"""Who settled it, where the request does not say."""
 
 router = APIRouter(max_body_size=MAX_BODY_BYTES)
 
@@ -26,7 +26,7 @@ AlertId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("al
     responses=answers("alert_not_found", *READING, examples=["alert"]),
 )
 async def get_alert(context: Opened, alert_id: AlertId) -> AlertOut:
-    """Show where an alert stands, and who decided what about it and when."""
+    """Show where an alert stands, and who settled it how and when."""
     return AlertOut.of(await context.app.store.history.get_alert(alert_id))
 
 

@@ -104,14 +104,14 @@ class SettleIn(BaseModel):
         alias="as",
         description="`sent`: Slack has it, and nobody posts it; `resend`: the month's next run sends it.",
     )
-    note: str | None = Field(default=None, max_length=2000, description="Why; kept with the decision.")
+    note: str | None = Field(default=None, max_length=2000, description="Why; kept with the alert.")
     by: str | None = Field(
-        default=None, min_length=1, max_length=200, description="Who decided; `api` where nobody says."
+        default=None, min_length=1, max_length=200, description="Who settled it; `api` where nobody says."
     )
 
 
 class SettledDoubtOut(Out):
-    """What a person decided about the alert when it was in doubt."""
+    """How a person settled the alert when it was in doubt."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
@@ -133,7 +133,7 @@ class AlertOut(AlertFactsOut):
     claimed_at: datetime | None = Field(description="When it was last about to be posted.")
     sent_at: datetime | None
     updated_at: datetime
-    settled: list[SettledDoubtOut] = Field(description="What people decided about it, oldest first.")
+    settled: list[SettledDoubtOut] = Field(description="How people settled it, oldest first.")
 
 
 class SettledOut(Out):

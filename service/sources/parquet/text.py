@@ -34,7 +34,7 @@ def check_dictionaries(batch: Any) -> None:
 
 
 def as_bytes(column: Any) -> Any:
-    """Return a text column as binary or large_binary, without a dictionary; its bytes are not judged."""
+    """Return a text column as binary or large_binary, without a dictionary; its bytes are not checked."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return as_bytes(column.dictionary_decode())

@@ -116,7 +116,7 @@ def _settle(
 
 def _stands(connection: sa.Connection, alert_id: str, settle_as: SettleAs) -> bool:
     """Return whether the alert's last claim was settled so."""
-    decided = (
+    settled = (
         sa.select(doubt_settlements.c.settled_as)
         .join(
             outbox,
@@ -126,7 +126,7 @@ def _stands(connection: sa.Connection, alert_id: str, settle_as: SettleAs) -> bo
         )
         .where(doubt_settlements.c.alert_id == _clean(alert_id))
     )
-    return connection.scalar(decided) == settle_as
+    return connection.scalar(settled) == settle_as
 
 
 def alert_record(connection: sa.Connection, is_seen: sa.ColumnElement[bool], alert_id: str) -> AlertRecord:

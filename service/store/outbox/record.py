@@ -17,7 +17,7 @@ from service.domain.delivery_status import (
     check_transition,
     starts_of,
 )
-from service.domain.replay import Decision, Replay, RoutedAlert, Standing, decide_replay
+from service.domain.replay import Replay, ReplayAction, RoutedAlert, Standing, decide_replay
 from service.domain.run import Action, WithdrawnAlert
 from service.store.part import Part
 from service.store.rows import alert_columns, reason_of, restated_text, status_of, withdrawn_alert
@@ -64,7 +64,7 @@ class Recording(Part):
         ambiguous: AmbiguousSends,
         restatable: Collection[str],
         now: datetime,
-    ) -> list[Decision]:
+    ) -> list[ReplayAction]:
         """Put a run's alerts into the outbox, all or none, and return what is done about each.
 
         `pending` and `failed` alerts of the scope take on this evaluation; those last recorded from the same
@@ -73,7 +73,7 @@ class Recording(Part):
         """
         tenant_id = self._tenant_id
 
-        def work(connection: sa.Connection) -> list[Decision]:
+        def work(connection: sa.Connection) -> list[ReplayAction]:
             began = time.monotonic()
             check_holds(connection, tenant_id, lease)
             source_uri = _source_uri(connection, tenant_id, lease.run_id)
@@ -87,7 +87,7 @@ class Recording(Part):
             took = time.monotonic() - began
             recorded = {"expires_at": runs.c.expires_at + took, "recorded_at": now}
             update_running(connection, tenant_id, lease.run_id, recorded)
-            return replay.decisions
+            return replay.actions
 
         return await self._database.write(work)
 
@@ -99,21 +99,21 @@ class Recording(Part):
         *,
         ambiguous: AmbiguousSends,
         restatable: Collection[str],
-    ) -> list[Decision]:
+    ) -> list[ReplayAction]:
         """Store what a dry run would do about each alert; the outbox is only looked at.
 
         Raises OvertakenError when the run was closed meanwhile.
         """
         tenant_id = self._tenant_id
 
-        def work(connection: sa.Connection) -> list[Decision]:
+        def work(connection: sa.Connection) -> list[ReplayAction]:
             check_running(connection, tenant_id, run_id)
             source_uri = _source_uri(connection, tenant_id, run_id)
             standings = _standings(connection, tenant_id, scope, source_uri)
             replay = _replay(standings, routed, ambiguous, restatable)
             _write(connection, {"run_id": run_id}, None, routed, replay, standings)
             _write_withdrawals(connection, tenant_id, run_id, replay)
-            return replay.decisions
+            return replay.actions
 
         return await self._database.write(work)
 
@@ -174,17 +174,17 @@ def _write(
     """
     sends = Outcome.WOULD_SEND if of_outbox is None else Outcome.PENDING
     renew = outbox.update().where(outbox.c.id == sa.bindparam("b_id"))
-    alerts = zip(count(), routed, replay.alert_ids, replay.decisions, strict=False)
+    alerts = zip(count(), routed, replay.alert_ids, replay.actions, strict=False)
     for batch in _batches(alerts):
         outcomes: list[dict[str, Any]] = []
         new: list[dict[str, Any]] = []
         known: list[dict[str, Any]] = []
-        for position, item, alert_id, decision in batch:
+        for position, item, alert_id, taken in batch:
             alert = alert_columns(item.alert)
-            outcomes.append(alert | of_run | _outcome(item, decision, alert_id, position, sends))
-            if of_outbox is None or decision.action not in _STATUS:
+            outcomes.append(alert | of_run | _outcome(item, taken, alert_id, position, sends))
+            if of_outbox is None or taken.action not in _STATUS:
                 continue
-            row = alert | of_run | _outgoing(item, decision, position, of_outbox)
+            row = alert | of_run | _outgoing(item, taken, position, of_outbox)
             if alert_id in standings:
                 check_transition(Step.RECORD, standings[alert_id].status, row["status"])
                 known.append(row | {"b_id": alert_id})
@@ -196,29 +196,29 @@ def _write(
 
 
 def _outcome(
-    item: RoutedAlert, decision: Decision, alert_id: str, position: int, sends: Outcome
+    item: RoutedAlert, taken: ReplayAction, alert_id: str, position: int, sends: Outcome
 ) -> dict[str, Any]:
     return {
         "position": position,
         "alert_id": alert_id,
-        "channel": decision.channel,
-        "outcome": decision.outcome(sends=sends),
-        "reason": decision.reason,
-        "error_message": item.why_unrouted if decision.action is Action.FAIL else None,
-        "restated": restated_text(decision.restated),
+        "channel": taken.channel,
+        "outcome": taken.outcome(sends=sends),
+        "reason": taken.reason,
+        "error_message": item.why_unrouted if taken.action is Action.FAIL else None,
+        "restated": restated_text(taken.restated),
     }
 
 
 def _outgoing(
-    item: RoutedAlert, decision: Decision, position: int, of_outbox: Mapping[str, Any]
+    item: RoutedAlert, taken: ReplayAction, position: int, of_outbox: Mapping[str, Any]
 ) -> dict[str, Any]:
     return {
         **of_outbox,
         "channel": item.channel,
         "position": position,
-        "payload": item.payload if decision.action is Action.SEND else None,
-        "status": _STATUS[decision.action],
-        "error": decision.reason,
+        "payload": item.payload if taken.action is Action.SEND else None,
+        "status": _STATUS[taken.action],
+        "error": taken.reason,
         "error_message": item.why_unrouted,
         "http_status": None,
         "retries": 0,

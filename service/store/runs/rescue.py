@@ -1,4 +1,4 @@
-"""Runs whose process has died, stopped, or is told to stop: closed, resumed, released, cancelled."""
+"""Runs whose process has died, stopped, or is asked to stop: closed, resumed, released, cancelled."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

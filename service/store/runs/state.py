@@ -155,7 +155,7 @@ def lose_what_is_on_its_way(connection: sa.Connection, tenant_id: str, run_id: s
 
 
 def close_outcomes(connection: sa.Connection, run_id: str) -> dict[str, int]:
-    """Decide every outcome that the outbox has decided, and count them as `count_outcomes` does."""
+    """Write every outcome that the outbox knows, and count them as `count_outcomes` does."""
     _SQL.execute(connection, "close_outcomes", {"run_id": run_id})
     return count_outcomes(connection, run_id)
 

@@ -1,5 +1,5 @@
 -- name: close_outcomes
--- Every outcome of a run that the outbox has decided; what it has not is unsent.
+-- Every outcome of a run that the outbox knows; what it does not is unsent.
 UPDATE run_outcomes SET
     outcome = CASE a.status WHEN 'sent' THEN 'sent' WHEN 'failed' THEN 'failed'
                             WHEN 'unknown' THEN 'unknown' ELSE 'unsent' END,

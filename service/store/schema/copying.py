@@ -125,7 +125,7 @@ def _plain(connection: sa.Connection | AsyncConnection) -> sa.Connection:
 async def _transaction(
     url: str, name: str, *, writes: bool
 ) -> AsyncIterator[sa.Connection | AsyncConnection]:
-    """Begin a transaction, and commit it if the block ends well; errors tell of the URL by `name`."""
+    """Begin a transaction, and commit it if the block ends well; errors name the URL by `name`."""
     parsed = parsed_url(url, name=name)
     connection: sa.Connection | AsyncConnection
     async with AsyncExitStack() as stack:

@@ -45,7 +45,7 @@ def postgresql_backend() -> ModuleType:
 
 
 def parsed_url(url: str, *, name: str = "DATABASE_URL") -> sa.URL:
-    """Take a database URL apart; raises DatabaseUnusableError, which tells of it by `name`."""
+    """Take a database URL apart; raises DatabaseUnusableError, which calls it `name`."""
     try:
         parsed = sa.make_url(url)
     except (SQLAlchemyError, ValueError):

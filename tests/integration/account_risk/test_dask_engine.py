@@ -128,7 +128,7 @@ async def test_evaluate_on_moves_a_preview_to_the_cluster(cluster: Any, tmp_path
     """With EVALUATE_ON set the flows above evaluate say the same, and do not know where it ran."""
     source = f"file://{many_rows(tmp_path / 'many.parquet')}"
     asked = month_request(SourceUri.parse(source), JANUARY.month)
-    told = []
+    previewed = []
     for evaluate_on in (None, cluster.scheduler_address):
         settings = Settings(
             _env_file=None,
@@ -137,9 +137,9 @@ async def test_evaluate_on_moves_a_preview_to_the_cluster(cluster: Any, tmp_path
             arr_threshold=0,
         )
         async with open_app(settings) as app:
-            told.append(await preview(app, asked, limit=1000, progress=Progress()))
-    assert told[0] == told[1]
-    assert told[0].total
+            previewed.append(await preview(app, asked, limit=1000, progress=Progress()))
+    assert previewed[0] == previewed[1]
+    assert previewed[0].total
 
 
 def test_errors_come_back_as_they_are(cluster: Any, tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_an_object_that_changes_in_mid_scan_is_noticed(
     assert source.meddled == 1
 
 
-def test_what_was_read_is_told_with_its_versions(tmp_path: Path) -> None:
+def test_what_was_read_is_reported_with_its_versions(tmp_path: Path) -> None:
     """An evaluation knows which files it read, and of each what tells it from its successors."""
     path = write(tmp_path / "a.parquet", [row("a")])
     first, again = (_versions(path) for _ in range(2))

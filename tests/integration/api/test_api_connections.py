@@ -80,10 +80,10 @@ def read_one(connection: socket.socket) -> bytes:
 def error_in(answer: bytes) -> tuple[int, str]:
     """Return the status and the code of an answer that must have the shape of every error."""
     head, _, body = answer.partition(b"\r\n\r\n")
-    told: dict[str, Any] = json.loads(body)
-    assert list(told) == ["error", "detail", "run_id"]
+    error: dict[str, Any] = json.loads(body)
+    assert list(error) == ["error", "detail", "run_id"]
     assert b"\r\nconnection: close" in head.lower()
-    return int(head.split()[1]), told["error"]
+    return int(head.split()[1]), error["error"]
 
 
 def test_health_is_answered_while_200_requests_do_not_get_on(service: RunningService) -> None:
@@ -235,7 +235,7 @@ def test_a_new_connection_takes_the_place_of_one_that_says_nothing(hasty: Runnin
         assert read_all(silent[0]) == b""
 
 
-def test_where_all_are_being_answered_one_more_is_told_so(tmp_path: Path) -> None:
+def test_where_all_are_being_answered_one_more_is_rejected(tmp_path: Path) -> None:
     """Runs that wait for Slack keep their connections; the one more is told when to come again."""
     source = write_source(tmp_path / "a.parquet", [account(1)])
     body = json.dumps({"source_uri": source, "month": MONTH}).encode()

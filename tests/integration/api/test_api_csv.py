@@ -40,15 +40,15 @@ def test_all_alerts_come_in_one_answer(
 ) -> None:
     """However many pages that takes: the rows, the columns and the order of the JSON."""
     monkeypatch.setattr(csv_alerts, "PAGE", page)
-    told, alerts = rows(fetched(service, path)), service.get(path)["alerts"]
-    assert len(told) == len(alerts) == 7
-    for row, alert in zip(told, alerts, strict=True):
+    from_csv, alerts = rows(fetched(service, path)), service.get(path)["alerts"]
+    assert len(from_csv) == len(alerts) == 7
+    for row, alert in zip(from_csv, alerts, strict=True):
         assert list(row) == list(alert)
         assert row["account_id"] == alert["account_id"]
         assert row["arr"] == str(alert["arr"])
-    assert told[5]["account_name"] == '\'=HYPERLINK("x"), "y"'
-    assert told[6]["account_name"] == "Zoë\r\nGmbH"
-    assert (told[5]["account_owner"], told[6]["channel"]) == ("", "")
+    assert from_csv[5]["account_name"] == '\'=HYPERLINK("x"), "y"'
+    assert from_csv[6]["account_name"] == "Zoë\r\nGmbH"
+    assert (from_csv[5]["account_owner"], from_csv[6]["channel"]) == ("", "")
 
 
 @pytest.mark.parametrize("page", [2, 500])
@@ -78,7 +78,7 @@ def test_it_is_a_file_to_be_saved(service: RunningService, path: str) -> None:
     assert response.headers["Vary"] == service.client.get(path).headers["Vary"] == "Accept"
 
 
-def test_errors_are_told_as_everywhere(service: RunningService, path: str) -> None:
+def test_errors_have_the_shape_of_all_errors(service: RunningService, path: str) -> None:
     """Before a line of CSV, with their status and in JSON."""
     for where, params, status, code in (
         ("/runs/none/alerts", {}, 404, "run_not_found"),

@@ -48,7 +48,7 @@ def source(folder: Path) -> str:
     return write_source(folder / "good.parquet", [account(1)])
 
 
-def _told(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+def _rejected(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     """Return the body of an error after checking that it has the one shape."""
     assert response.status_code == status, response.text
     body: dict[str, Any] = response.json()
@@ -82,7 +82,7 @@ def test_other_spellings_of_a_month_are_refused(
     """A month is exactly YYYY-MM-01, current or previous; no run is recorded for anything else."""
     before = len(service.get("/runs")["runs"])
     response = service.client.post(path, json={"source_uri": source, "month": month})
-    assert _told(response, 422, "bad_month")["run_id"] is None
+    assert _rejected(response, 422, "bad_month")["run_id"] is None
     assert len(service.get("/runs")["runs"]) == before
 
 
@@ -103,36 +103,36 @@ def test_a_body_that_is_not_as_declared_is_refused(
     service: RunningService, path: str, body: object, named: str
 ) -> None:
     """Unknown fields and wrong types are named, and their values are not repeated."""
-    told = _told(service.client.post(path, json=body), 422, "invalid_request")
-    assert named in told["detail"]
-    assert "xxxx" not in told["detail"]
+    answer = _rejected(service.client.post(path, json=body), 422, "invalid_request")
+    assert named in answer["detail"]
+    assert "xxxx" not in answer["detail"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"nonsense", b'{"source_uri": "\xff"}'])
 def test_malformed_json_is_refused_in_the_same_shape(service: RunningService, content: bytes) -> None:
     """A body that is no JSON gets the same answer as one that is wrong."""
     response = service.client.post("/runs", content=content, headers={"Content-Type": "application/json"})
-    _told(response, 422, "invalid_request")
+    _rejected(response, 422, "invalid_request")
 
 
 def test_a_huge_body_is_refused(service: RunningService) -> None:
     """A request is a URI and a month; more is not even read."""
     response = service.client.post("/runs", json={"source_uri": "x" * 100_000, "month": MONTH})
-    _told(response, 413, "body_too_large")
+    _rejected(response, 413, "body_too_large")
 
 
 def test_a_huge_body_of_unknown_length_is_refused(service: RunningService) -> None:
     """Also when the client does not say beforehand how much is to come."""
     chunks = (b" " * 10_000 for _ in range(10))
     response = service.client.post("/runs", content=chunks, headers={"Content-Type": "application/json"})
-    _told(response, 413, "body_too_large")
+    _rejected(response, 413, "body_too_large")
 
 
 def test_an_unknown_path_is_an_error_of_the_same_shape(service: RunningService) -> None:
     """404 and 405 are no exceptions."""
-    _told(service.client.get("/nothing"), 404, "not_found")
-    _told(service.client.post("/runs/", json={}), 404, "not_found")
-    _told(service.client.delete("/runs"), 405, "method_not_allowed")
+    _rejected(service.client.get("/nothing"), 404, "not_found")
+    _rejected(service.client.post("/runs/", json={}), 404, "not_found")
+    _rejected(service.client.delete("/runs"), 405, "method_not_allowed")
 
 
 @pytest.mark.parametrize(
@@ -152,14 +152,14 @@ def test_a_method_that_is_not_there_is_answered_with_those_that_are(
 ) -> None:
     """All of them, wherever in the code each is declared."""
     response = service.client.request(method, path)
-    _told(response, 405, "method_not_allowed")
+    _rejected(response, 405, "method_not_allowed")
     assert response.headers["allow"] == allowed
 
 
 @pytest.mark.parametrize("path", ["/runs/none", "/runs/none/alerts", "/runs/none/events"])
 def test_an_unknown_run_is_not_found(service: RunningService, path: str) -> None:
     """Also where the answer would have been a stream."""
-    assert _told(service.client.get(path), 404, "run_not_found")["run_id"] is None
+    assert _rejected(service.client.get(path), 404, "run_not_found")["run_id"] is None
 
 
 @pytest.mark.parametrize(
@@ -168,13 +168,13 @@ def test_an_unknown_run_is_not_found(service: RunningService, path: str) -> None
 )
 def test_a_wrong_question_is_refused(service: RunningService, question: str) -> None:
     """Limits have bounds, choices are closed, and a misspelled filter does not list everything."""
-    _told(service.client.get(question), 422, "invalid_request")
+    _rejected(service.client.get(question), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("cursor", ["x", "e30", "%00", "A" * 400])
 def test_a_foreign_cursor_is_refused(service: RunningService, cursor: str) -> None:
     """Only cursors that this service made are taken."""
-    _told(service.client.get(f"/runs?cursor={cursor}"), 422, "bad_cursor")
+    _rejected(service.client.get(f"/runs?cursor={cursor}"), 422, "bad_cursor")
 
 
 @pytest.mark.parametrize(
@@ -190,35 +190,35 @@ def test_a_foreign_cursor_is_refused(service: RunningService, cursor: str) -> No
 )
 def test_a_source_uri_that_cannot_be_read_is_refused(service: RunningService, uri: str) -> None:
     """Nothing is recorded, and no credential is repeated."""
-    told = _told(
+    answer = _rejected(
         service.client.post("/runs", json={"source_uri": uri, "month": MONTH}), 422, "bad_source_uri"
     )
-    assert told["run_id"] is None
-    assert "secret" not in told["detail"].replace("credentials", "")
+    assert answer["run_id"] is None
+    assert "secret" not in answer["detail"].replace("credentials", "")
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe.parquet", b"a\nb.parquet", b"\x1b]0;title\x07.parquet"])
-def test_a_file_with_an_odd_name_is_told_of_harmlessly(
+def test_a_file_with_an_odd_name_is_reported_harmlessly(
     service: RunningService, folder: Path, name: bytes
 ) -> None:
     """Broken UTF-8 is no error of this service's, and no control character comes through."""
     odd = folder / name.hex()
     odd.mkdir(exist_ok=True)
     Path(os.fsdecode(os.fsencode(odd) + b"/" + name)).write_bytes(b"no Parquet")
-    told = _told(
+    answer = _rejected(
         service.client.post("/preview", json={"source_uri": odd.as_uri(), "month": MONTH}),
         422,
         "source_not_parquet",
     )
-    assert told["detail"].isprintable()
-    assert ".parquet" in told["detail"]
+    assert answer["detail"].isprintable()
+    assert ".parquet" in answer["detail"]
 
 
 @pytest.mark.parametrize("uri", ["file:///etc/passwd", "s3://other/file.parquet"])
 def test_a_source_outside_the_allowed_ones_is_refused(service: RunningService, uri: str) -> None:
     """`ALLOWED_SOURCES` is a fence, and nothing is recorded."""
     response = service.client.post("/runs", json={"source_uri": uri, "month": MONTH})
-    assert _told(response, 403, "source_not_allowed")["run_id"] is None
+    assert _rejected(response, 403, "source_not_allowed")["run_id"] is None
 
 
 def _truncated(path: Path) -> None:
@@ -252,12 +252,12 @@ def test_a_source_that_cannot_be_used_is_a_recorded_failure(
     path = folder / f"{code}.parquet"
     write(path)
     body = {"source_uri": path.as_uri(), "month": MONTH}
-    told = _told(service.client.post("/runs", json=body), status, code)
-    assert named in told["detail"]
-    run = service.get(f"/runs/{told['run_id']}")
-    assert (run["status"], run["error"]) == ("failed", {"code": code, "detail": told["detail"]})
+    answer = _rejected(service.client.post("/runs", json=body), status, code)
+    assert named in answer["detail"]
+    run = service.get(f"/runs/{answer['run_id']}")
+    assert (run["status"], run["error"]) == ("failed", {"code": code, "detail": answer["detail"]})
     assert run["finished_at"] is not None
-    assert _told(service.client.post("/preview", json=body), status, code)["run_id"] is None
+    assert _rejected(service.client.post("/preview", json=body), status, code)["run_id"] is None
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_service_that_cannot_deliver_refuses_real_runs(
     """Before anything is read; a preview works without Slack and on any database."""
     body = {"source_uri": write_source(tmp_path / "a.parquet", [account(1)]), "month": MONTH}
     with running_service(settings(tmp_path, **changes)) as service:
-        assert _told(service.client.post("/runs", json=body), 503, code)["run_id"] is None
+        assert _rejected(service.client.post("/runs", json=body), 503, code)["run_id"] is None
         assert service.get("/runs")["runs"] == []
         if code != "routing_not_configured":
             assert service.client.post("/preview", json=body).status_code == 200
@@ -305,11 +305,11 @@ async def _with_a_broken_store(settings: Settings) -> AsyncIterator[App]:
         yield replace(app, store=_BrokenStore(app.store._database, *_SYSTEM))
 
 
-def test_what_nobody_foresaw_tells_nothing(tmp_path: Path) -> None:
+def test_what_nobody_foresaw_reveals_nothing(tmp_path: Path) -> None:
     """500 internal_error without the exception's text, which the log has once; the service goes on."""
     with logged() as lines, running_service(settings(tmp_path), opened=_with_a_broken_store) as service:
-        told = _told(service.client.get("/runs/x"), 500, "internal_error")
-        assert "secret" not in str(told)
+        answer = _rejected(service.client.get("/runs/x"), 500, "internal_error")
+        assert "secret" not in str(answer)
         assert service.get("/runs")["runs"] == []
         [line] = [line for line in lines() if line["severity"] == "ERROR"]
     assert (line["message"], line["method"], line["path"]) == ("request_failed", "GET", "/runs/x")

@@ -76,7 +76,7 @@ def test_a_run_of_another_process_can_be_followed(service: RunningService, run: 
     assert events[-1][1]["counts"]["alerts_sent"] == 5
 
 
-def test_a_finished_run_is_told_at_once(service: RunningService, run: str) -> None:
+def test_a_finished_run_is_reported_at_once(service: RunningService, run: str) -> None:
     """Its stream is its record."""
     wait_until(lambda: service.get(f"/runs/{run}")["status"] == "succeeded")
     [(name, record)] = _events(service.client, run)
@@ -103,11 +103,11 @@ def test_a_signal_stops_deliveries_and_answers_the_caller(tmp_path: Path, slack:
         client.close()
     [answer] = answers
     assert answer.status_code == 503, answer.text
-    told = answer.json()
-    assert told["error"] == "interrupted"
+    error = answer.json()
+    assert error["error"] == "interrupted"
     assert 1 <= slack.stats().total.accepted < 20
     with serving(tmp_path, env):
         wait_until(lambda: slack.stats().total.accepted == 20)
         with running_service(settings(tmp_path)) as after:
-            wait_until(lambda: after.get(f"/runs/{told['run_id']}")["status"] == "succeeded")
-            assert after.get(f"/runs/{told['run_id']}")["counts"]["alerts_sent"] == 20
+            wait_until(lambda: after.get(f"/runs/{error['run_id']}")["status"] == "succeeded")
+            assert after.get(f"/runs/{error['run_id']}")["counts"]["alerts_sent"] == 20

@@ -34,7 +34,7 @@ def _sent(slack: RunningMock) -> list[str]:
     return [str(record.payload) for record in slack.records() if record.status_code == 200]
 
 
-def test_a_run_delivers_and_tells_everything(
+def test_a_run_delivers_and_reports_everything(
     service: RunningService, source: str, slack: RunningMock
 ) -> None:
     """POST /runs answers when the alerts have gone out; the run then has every number."""
@@ -86,7 +86,7 @@ def test_a_dry_run_is_recorded_and_sends_nothing(
     assert service.run(source)["counts"]["alerts_sent"] == 3
 
 
-def test_a_preview_tells_what_the_run_then_does(
+def test_a_preview_shows_what_the_run_then_does(
     service: RunningService, source: str, slack: RunningMock
 ) -> None:
     """Same set, same order, same messages; and the preview leaves no trace."""
@@ -102,8 +102,8 @@ def test_a_preview_tells_what_the_run_then_does(
     alerts = service.get(f"/runs/{run['run_id']}/alerts")["alerts"]
     assert [alert["alert_id"] for alert in alerts] == [alert["alert_id"] for alert in preview["alerts"]]
     posted = sorted(str(record.payload) for record in slack.records())
-    previewed = [alert["message"] for alert in preview["alerts"] if alert["action"] == "send"]
-    assert posted == sorted(str(message) for message in previewed)
+    preview = [alert["message"] for alert in preview["alerts"] if alert["action"] == "send"]
+    assert posted == sorted(str(message) for message in preview)
     after = service.client.post("/preview", json=body).json()
     assert [alert["action"] for alert in after["alerts"]] == [
         "skip_replay",
@@ -198,23 +198,27 @@ def test_alerts_have_the_types_that_the_specification_gives(service: RunningServ
     assert (alert["outcome"], alert["http_status"], alert["attempts"]) == ("sent", 200, 1)
 
 
-def test_a_restated_alert_is_told(service: RunningService, tmp_path: Path) -> None:
+def test_a_restated_alert_is_reported(service: RunningService, tmp_path: Path) -> None:
     """The run, its list of alerts and the preview show what was sent, and what it would be now."""
     source = write_source(tmp_path / "restated.parquet", accounts(3))
     service.run(source)
     write_source(tmp_path / "restated.parquet", [account(0), account(1, arr=None), account(2, arr=55_555)])
     body = {"source_uri": source, "month": MONTH}
-    told = service.client.post("/preview", json=body).json()
+    preview = service.client.post("/preview", json=body).json()
     run = service.run(source)
-    assert (run["counts"]["restated"], run["counts"]["withdrawn"], told["counts"]["withdrawn"]) == (1, 1, 1)
+    assert (run["counts"]["restated"], run["counts"]["withdrawn"], preview["counts"]["withdrawn"]) == (
+        1,
+        1,
+        1,
+    )
     listed = service.get(f"/runs/{run['run_id']}/alerts", restated=True)["alerts"]
     assert [alert["account_id"] for alert in listed] == ["a0002"]
     restated = {"arr": [999_998, 55_555], "duration_months": None}
     assert run["sample_restated"] == listed
     assert listed[0]["restated"] == restated
-    assert {alert["account_id"]: alert["restated"] for alert in told["alerts"]} == {
+    assert {alert["account_id"]: alert["restated"] for alert in preview["alerts"]} == {
         "a0000": None,
         "a0002": restated,
     }
-    assert [gone["account_id"] for gone in told["withdrawn"]] == ["a0001"]
+    assert [gone["account_id"] for gone in preview["withdrawn"]] == ["a0001"]
     assert len(service.get(f"/runs/{run['run_id']}/alerts")["alerts"]) == 2

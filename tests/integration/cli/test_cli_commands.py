@@ -19,7 +19,7 @@ def _json(text: str) -> Any:
     return json.loads(text)
 
 
-def test_a_run_tells_a_person_what_it_did(tmp_path: Path, source: str, slack: RunningMock) -> None:
+def test_a_run_shows_a_person_what_it_did(tmp_path: Path, source: str, slack: RunningMock) -> None:
     """A plain path is a source, tables go to stdout, logs to stderr, and 0 says that all is done."""
     path = source.removeprefix("file://")
     done = command(tmp_path, "run", path, "--month", MONTH, SLACK_WEBHOOK_BASE_URL=slack.webhook_base_url)
@@ -65,7 +65,7 @@ def test_a_dry_run_needs_no_slack(tmp_path: Path, source: str) -> None:
     assert "3 alerts = 3 would_send" in done.stdout
 
 
-def test_the_plan_is_told_from_the_footers_alone(tmp_path: Path, source: str) -> None:
+def test_the_plan_is_shown_from_the_footers_alone(tmp_path: Path, source: str) -> None:
     """`plan` says what would be read, for people and for machines, and makes no database."""
     said = command(tmp_path, "plan", source, "--month", MONTH)
     assert said.returncode == 0, said.stderr
@@ -95,9 +95,9 @@ def test_1_says_that_the_run_failed(tmp_path: Path, slack: RunningMock) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert "risk-alerts: source_not_parquet: " in done.stderr
-    told = _json(command(tmp_path, *arguments, "--json", **variables).stdout)
-    assert told["error"] == "source_not_parquet"
-    shown = command(tmp_path, "runs", "show", told["run_id"])
+    error = _json(command(tmp_path, *arguments, "--json", **variables).stdout)
+    assert error["error"] == "source_not_parquet"
+    shown = command(tmp_path, "runs", "show", error["run_id"])
     assert shown.returncode == 0
     assert "failed" in shown.stdout
     assert "source_not_parquet" in shown.stdout
@@ -212,14 +212,14 @@ def test_a_signal_ends_a_run_early_and_in_order(tmp_path: Path, slack: RunningMo
         running.terminate()
         assert running.exit_code() == 1
     # The answer comes last, after the log, and goes over several lines.
-    told = _json("{" + running.log.read_text().rpartition("\n{")[2])
-    assert told["error"] == "interrupted"
+    error = _json("{" + running.log.read_text().rpartition("\n{")[2])
+    assert error["error"] == "interrupted"
     sent = slack.stats().total.accepted
     assert 1 <= sent < 20
     slack.reset()
     again = _json(command(tmp_path, "run", str(source), "--month", MONTH, "--json", **variables).stdout)
     assert (again["counts"]["skipped_replay"], again["counts"]["alerts_sent"]) == (sent, 20 - sent)
-    shown = _json(command(tmp_path, "runs", "show", told["run_id"], "--json", **variables).stdout)
+    shown = _json(command(tmp_path, "runs", "show", error["run_id"], "--json", **variables).stdout)
     assert (shown["status"], shown["error"]["code"]) == ("failed", "interrupted")
     assert (shown["counts"]["alerts_sent"], shown["counts"]["unsent"]) == (sent, 20 - sent)
     with sqlite3.connect(tmp_path / "risk_alerts.db") as database:

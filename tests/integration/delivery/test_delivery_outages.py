@@ -30,8 +30,8 @@ def nowhere() -> Iterator[str]:
 
 def heard() -> tuple[Events, list[Event]]:
     """Return events, and the list that they are put into."""
-    told: list[Event] = []
-    return Events(told.append), told
+    seen: list[Event] = []
+    return Events(seen.append), seen
 
 
 async def test_server_errors_for_a_while_fail_nothing(house: House) -> None:
@@ -57,7 +57,7 @@ async def test_silence_for_a_while_leaves_few_doubts(house: House, step: Step) -
 async def test_an_endless_outage_ends_with_the_deadline_and_says_why(house: House) -> None:
     """A few messages are tried, none fails, the rest is the next run's, and people hear what was wrong."""
     house.slack.script(AMER, Step(status=503, times=1_000))
-    events, told = heard()
+    events, seen = heard()
     source = house.source(accounts(60))
     async with house.open(slack_concurrency=SENDERS, delivery_deadline_s=300, events=events) as desk:
         record = await desk.run(source)
@@ -68,10 +68,10 @@ async def test_an_endless_outage_ends_with_the_deadline_and_says_why(house: Hous
         assert warning_codes(record)["destination_failed"] == 60
         house.slack.reset()
         assert (await desk.run(source)).counts.alerts_sent == 60
-    pauses = [event.pause_s for event in told if isinstance(event, LanePaused)]
+    pauses = [event.pause_s for event in seen if isinstance(event, LanePaused)]
     assert pauses[:6] == sorted(pauses[:6]), "up to a minute and its jitter"
     assert pauses[0] < 2
-    assert [event.reason for event in told if isinstance(event, LaneEnded)] == [Reason.DEADLINE]
+    assert [event.reason for event in seen if isinstance(event, LaneEnded)] == [Reason.DEADLINE]
 
 
 async def test_an_endless_silence_costs_few_doubts(house: House) -> None:
@@ -86,7 +86,7 @@ async def test_an_endless_silence_costs_few_doubts(house: House) -> None:
 async def test_a_destination_that_refuses_connections_is_given_up(house: House, nowhere: str) -> None:
     """After two minutes the rest is failed untried, support hears of it, and the next run sends it all."""
     source = house.source(accounts(30))
-    events, told = heard()
+    events, seen = heard()
     async with house.open(slack_webhook_base_url=nowhere, events=events) as desk:
         began = house.clock.monotonic()
         record = await desk.run(source)
@@ -96,7 +96,7 @@ async def test_a_destination_that_refuses_connections_is_given_up(house: House, 
     assert sum(alert.attempts for alert in alerts) < 20
     assert UNREACHABLE_PATIENCE_S <= took < 300
     assert warning_codes(record)["all_deliveries_failed"] == 30
-    assert Reason.SLACK_UNREACHABLE in {event.reason for event in told if isinstance(event, LanePaused)}
+    assert Reason.SLACK_UNREACHABLE in {event.reason for event in seen if isinstance(event, LanePaused)}
     assert "no connection" in _notice(house)
     async with house.open() as desk:
         again = await desk.run(source)

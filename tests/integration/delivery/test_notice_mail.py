@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from service.account_risk.account_at_risk import AccountAtRisk
 from service.account_risk.risk_alert import RiskAlert
-from service.delivery import support_notice as notify
+from service.delivery import support_notice as notice_module
 from service.domain.delivery_status import Outcome
 from service.settings import Settings
 from service.telemetry.events import Events
@@ -90,8 +90,8 @@ def an_empty_postbox() -> Postbox:
     return Postbox()
 
 
-async def tell(smtp_url: str, *alerts: AccountAtRisk) -> bool:
-    """Tell support by mail."""
+async def notify(smtp_url: str, *alerts: AccountAtRisk) -> bool:
+    """Notify support by mail."""
     settings = Settings(_env_file=None, smtp_url=smtp_url, support_email_from="risk-alerts@example.com")
     return await support_notice(settings).send(
         run_id=RUN_ID,
@@ -110,7 +110,7 @@ async def tell(smtp_url: str, *alerts: AccountAtRisk) -> bool:
 async def test_a_notice_arrives_as_a_mail(postbox: Postbox) -> None:
     """Support gets one mail with a fixed Message-ID that says run, month, count, accounts and the rest."""
     async with mail_server(postbox) as address:
-        assert await tell(
+        assert await notify(
             f"smtp://{address}",
             an_alert(account_region="LATAM", account_name="株式会社 <!channel>\nBcc: x"),
             an_alert(account_id="b", account_region=None, arr=None, account_owner=None),
@@ -134,7 +134,7 @@ async def test_a_long_list_arrives_whole(postbox: Postbox) -> None:
     """Two hundred accounts with long names in any script come through a mail server's limits on lines."""
     alerts = [an_alert(account_id=f"a{number}", account_name="é." * 2_000) for number in range(201)]
     async with mail_server(postbox) as address:
-        assert await tell(f"smtp://{address}", *alerts)
+        assert await notify(f"smtp://{address}", *alerts)
     (message,) = postbox.messages
     lines = message.get_content().splitlines()
     assert sum(line.startswith("- ") for line in lines) == 200
@@ -145,7 +145,7 @@ async def test_the_log_names_the_mail_and_not_its_content(postbox: Postbox) -> N
     """One line: the run, how many accounts, and the Message-ID to look for."""
     async with mail_server(postbox) as address:
         with capture_logs() as events:
-            await tell(f"smtp://{address}", an_alert(account_name="C4nary Ltd"))
+            await notify(f"smtp://{address}", an_alert(account_name="C4nary Ltd"))
     assert events == [
         {
             "event": "notice_sent",
@@ -162,7 +162,7 @@ async def test_the_password_opens_the_mail_server(postbox: Postbox) -> None:
     """User and password of the URL, percent-encoded there, are what the server gets."""
     options = {"authenticator": postbox.login, "auth_required": True, "auth_require_tls": False}
     async with mail_server(postbox, **options) as address:
-        assert await tell(f"smtp://al%20ice:{ENCODED}@{address}", an_alert())
+        assert await notify(f"smtp://al%20ice:{ENCODED}@{address}", an_alert())
     assert postbox.logins == [b"al ice"]
     assert len(postbox.messages) == 1
 
@@ -173,7 +173,7 @@ async def test_a_wrong_password_fails_the_notice_only(postbox: Postbox) -> None:
     options = {"authenticator": postbox.login, "auth_required": True, "auth_require_tls": False}
     async with mail_server(postbox, **options) as address:
         with capture_logs() as events:
-            assert not await tell(f"smtp://mallory:{ENCODED}@{address}", an_alert())
+            assert not await notify(f"smtp://mallory:{ENCODED}@{address}", an_alert())
     assert postbox.messages == []
     assert [event["event"] for event in events] == ["notice_failed"]
     assert "s3cr3t" not in repr(events)
@@ -185,7 +185,7 @@ async def test_a_refused_mail_fails_the_notice_only(postbox: Postbox) -> None:
     postbox.refuses = True
     async with mail_server(postbox) as address:
         with capture_logs() as events:
-            assert not await tell(f"smtp://{address}", an_alert())
+            assert not await notify(f"smtp://{address}", an_alert())
     (event,) = events
     assert (event["event"], event["run_id"], event["accounts"]) == ("notice_failed", RUN_ID, 1)
     assert "s3cr3t" not in repr(event)
@@ -198,15 +198,15 @@ async def test_no_mail_server_fails_the_notice_only(scheme: str, host: str) -> N
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         free = taken.getsockname()[1]
     with capture_logs() as events:
-        assert not await tell(f"{scheme}://c4nary:c4nary@{host.format(free=free)}", an_alert())
+        assert not await notify(f"{scheme}://c4nary:c4nary@{host.format(free=free)}", an_alert())
     assert [event["event"] for event in events] == ["notice_failed"]
     assert "c4nary" not in repr(events)
 
 
 async def test_a_mail_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that accepts and says nothing holds the run up for a limited time only."""
-    assert notify.SMTP_TIMEOUT_S <= 15
-    monkeypatch.setattr(notify, "SMTP_TIMEOUT_S", 0.2)
+    assert notice_module.SMTP_TIMEOUT_S <= 15
+    monkeypatch.setattr(notice_module, "SMTP_TIMEOUT_S", 0.2)
     gone = asyncio.Event()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -216,7 +216,7 @@ async def test_a_mail_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPa
 
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with asyncio.timeout(10):
-        assert not await tell(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", an_alert())
+        assert not await notify(f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}", an_alert())
         await gone.wait()
     server.close()
     await server.wait_closed()
@@ -237,18 +237,18 @@ def rows(*regions: str | None) -> list[dict[str, Any]]:
     return [account(f"a{number}", account_region=region) for number, region in enumerate(regions)]
 
 
-def accounts_told(message: EmailMessage) -> set[str]:
+def accounts_reported(message: EmailMessage) -> set[str]:
     """Return the accounts that a notice lists."""
     return {line.split()[1] for line in message.get_content().splitlines() if line.startswith("- ")}
 
 
-async def test_a_run_tells_support_once(house: House, postbox: Postbox) -> None:
+async def test_a_run_notifies_support_once(house: House, postbox: Postbox) -> None:
     """One mail lists exactly the accounts whose region leads nowhere; the others went to Slack."""
     async with open_desk(house, postbox) as desk:
         run = await desk.run(house.source(rows("AMER", None, "", "LATAM", "amer")))
         outcomes = await desk.outcomes(run)
     (message,) = postbox.messages
-    assert accounts_told(message) == {"a1", "a2", "a3", "a4"}
+    assert accounts_reported(message) == {"a1", "a2", "a3", "a4"}
     assert message["Message-ID"] == f"<{run.run_id}.unknown-region@risk-alerts>"
     assert arrivals(house.slack) == [(AMER, "a0")]
     assert outcomes == {"a0": Outcome.SENT} | dict.fromkeys(("a1", "a2", "a3", "a4"), Outcome.FAILED)
@@ -265,7 +265,7 @@ async def test_the_notice_counts_what_has_not_gone_out(house: House, postbox: Po
     assert "Alerts of all months that have not gone out: 3 failed." in postbox.messages[1].get_content()
 
 
-async def test_a_replay_tells_support_again(house: House, postbox: Postbox) -> None:
+async def test_a_replay_notifies_support_again(house: House, postbox: Postbox) -> None:
     """Each run that meets such accounts says so, under its own Message-ID."""
     async with open_desk(house, postbox) as desk:
         source = house.source(rows("AMER", None))
@@ -273,17 +273,17 @@ async def test_a_replay_tells_support_again(house: House, postbox: Postbox) -> N
     assert [message["Message-ID"] for message in postbox.messages] == [
         f"<{run.run_id}.unknown-region@risk-alerts>" for run in runs
     ]
-    assert [accounts_told(message) for message in postbox.messages] == [{"a1"}, {"a1"}]
+    assert [accounts_reported(message) for message in postbox.messages] == [{"a1"}, {"a1"}]
 
 
-async def test_a_run_without_such_accounts_tells_nobody(house: House, postbox: Postbox) -> None:
+async def test_a_run_without_such_accounts_notifies_nobody(house: House, postbox: Postbox) -> None:
     """Where every region has a channel there is no mail."""
     async with open_desk(house, postbox) as desk:
         await desk.run(house.source(rows("AMER", "EMEA")))
     assert postbox.messages == []
 
 
-async def test_a_dry_run_tells_nobody(house: House, postbox: Postbox) -> None:
+async def test_a_dry_run_notifies_nobody(house: House, postbox: Postbox) -> None:
     """A rehearsal mails as little as it posts."""
     async with open_desk(house, postbox) as desk:
         run = await desk.run(house.source(rows("AMER", None)), dry_run=True)
@@ -291,7 +291,7 @@ async def test_a_dry_run_tells_nobody(house: House, postbox: Postbox) -> None:
     assert run.counts.unknown_region == 1
 
 
-async def test_a_region_that_is_mapped_later_is_told_no_more(house: House, postbox: Postbox) -> None:
+async def test_a_region_that_is_mapped_later_is_reported_no_more(house: House, postbox: Postbox) -> None:
     """Once the region has a channel the alert goes out, and support hears nothing of it any more."""
     source = house.source(rows("LATAM"))
     async with open_desk(house, postbox) as desk:
@@ -317,4 +317,4 @@ async def test_without_a_mail_server_the_notice_lies_beside_the_database(house: 
     async with house.open() as desk:
         run = await desk.run(house.source(rows(None)))
     file = house.database.parent / "support_notices" / f"{run.run_id}.eml"
-    assert accounts_told(read_mail(file.read_bytes())) == {"a0"}
+    assert accounts_reported(read_mail(file.read_bytes())) == {"a0"}

@@ -340,7 +340,7 @@ async def test_a_slow_drip_is_given_up_in_time(sender: SlackSender) -> None:
         assert_in_doubt(await post(sender, port, timeout_s=0.5))
 
 
-async def test_a_failure_is_told_by_its_status_alone(sender: SlackSender) -> None:
+async def test_a_failure_is_known_by_its_status_alone(sender: SlackSender) -> None:
     """A 4xx or 5xx whose body breaks off or hangs is classified as if it had been complete."""
 
     async def status_of(status: int, conversation: Callable[..., Conversation]) -> int | None:

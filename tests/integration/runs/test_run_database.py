@@ -373,7 +373,7 @@ def _fails(
     monkeypatch.setattr(owner, name, sometimes)
 
 
-async def test_a_run_that_cannot_even_be_closed_is_told_to_the_log(house: House) -> None:
+async def test_a_run_that_cannot_even_be_closed_is_logged(house: House) -> None:
     """When the database goes away in mid-run the caller and the log hear why, though no record can."""
     path = house.database
     async with house.open(lease_s=300) as desk:

@@ -95,7 +95,7 @@ async def test_a_run_is_not_resumed_when_it_is_too_old(house: House) -> None:
     assert again.counts.alerts_sent == record.counts.unsent
 
 
-async def test_support_is_told_once_of_a_run_that_was_resumed_after_the_notice(
+async def test_support_is_notified_once_of_a_run_that_was_resumed_after_the_notice(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What had been told before the stop is not told again."""

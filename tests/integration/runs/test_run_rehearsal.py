@@ -66,13 +66,13 @@ async def test_what_the_preview_says_the_run_does(house: House) -> None:
     async with house.open(slack_concurrency=1) as desk:
         await desk.run(early)
         before = _outbox(house)
-        told = await _previewed(desk, source)
+        previewed = await _previewed(desk, source)
         assert _outbox(house) == before
         record = await desk.run(source)
         alerts = await desk.alerts(record)
-    assert {action for _, _, action in told} == set(Action)
+    assert {action for _, _, action in previewed} == set(Action)
     done = [(row.alert.subject, row.channel, row.outcome) for row in alerts]
-    assert done == [(who, channel, _BECOMES[action]) for who, channel, action in told]
+    assert done == [(who, channel, _BECOMES[action]) for who, channel, action in previewed]
 
 
 async def test_rehearsals_warn_of_what_the_run_will_warn_of(house: House) -> None:

@@ -71,7 +71,7 @@ async def test_a_region_without_a_channel_is_sent_once_it_has_one(house: House) 
     assert arrivals(house.slack)[1:] == [("latam-risk", "latam")]
 
 
-async def test_each_real_run_tells_support_once(house: House) -> None:
+async def test_each_real_run_notifies_support_once(house: House) -> None:
     """Replays tell again, dry runs and runs with nothing to tell do not; the Message-ID is the run's."""
     source = house.source([account("latam", account_region="LATAM"), account("fine")])
     folder = house.folder / "support_notices"

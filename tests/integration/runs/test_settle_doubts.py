@@ -66,8 +66,8 @@ def test_slack_shall_have_it(
     (posted,) = slack.records()
     assert (posted.channel, account_of(posted.payload)) == ("emea-risk-alerts", "a0000")
     assert "$77,777" in (posted.payload or {})["text"]
-    settled = service.get(f"/alerts/{doubt['alert_id']}")
-    assert (settled["status"], settled["channel"], settled["arr"]) == ("sent", "emea-risk-alerts", 77_777)
+    shown = service.get(f"/alerts/{doubt['alert_id']}")
+    assert (shown["status"], shown["channel"], shown["arr"]) == ("sent", "emea-risk-alerts", 77_777)
 
 
 def test_what_the_data_no_longer_have_is_not_sent_again(
@@ -154,9 +154,9 @@ def test_the_command_settles_one_or_all(tmp_path: Path, source: str, slack: Runn
     assert run["counts"]["unknown"] == 3
     first, *_ = (alert["alert_id"] for alert in run["sample_errors"])
 
-    told = json.loads(command(tmp_path, "settle", first, "--as", "sent", "--note", "seen", "--json").stdout)
-    assert (told["alert_id"], told["status"]) == (first, "sent")
-    assert [(kept["as"], kept["by"], kept["note"]) for kept in told["settled"]] == [
+    shown = json.loads(command(tmp_path, "settle", first, "--as", "sent", "--note", "seen", "--json").stdout)
+    assert (shown["alert_id"], shown["status"]) == (first, "sent")
+    assert [(kept["as"], kept["by"], kept["note"]) for kept in shown["settled"]] == [
         ("sent", getpass.getuser(), "seen")
     ]
     every = ("settle", "--run", run["run_id"], "--as", "resend")

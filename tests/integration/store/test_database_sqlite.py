@@ -132,7 +132,7 @@ async def test_the_ledger_of_an_older_version_becomes_its_owners(tmp_path: Path,
             assert _modes(folder) == {"shared": 0o755} | dict.fromkeys(names, 0o600)
 
 
-async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     """Where the folder should be lies a file: the database is unusable, in a sentence."""
     (tmp_path / "file").write_text("")
     with pytest.raises(DatabaseUnusableError, match="folder cannot be made"):

@@ -16,7 +16,7 @@ from service.store.store import Store, open_store
 from tests.support.alerts import MONTH, an_alert
 from tests.support.given import CHANNELS, LEASE_S, NOW, SOURCE, Given, routed, scope_of, the_answer
 
-GROWING = {"outbox", "run_outcomes", "attempts", "run_withdrawals", "decisions"}
+GROWING = {"outbox", "run_outcomes", "attempts", "run_withdrawals", "doubt_settlements"}
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_zoned_months_have_a_margin_of_a_day(zone: str) -> None:
 
 
 def test_extreme_months_are_read() -> None:
-    """A month that no date can say is left to the scan to judge."""
+    """A month that no date can say is left to the scan to validate."""
     far = pa.table({name: pa.nulls(1) for name in ("account_id", "status", "updated_at")})
     far = far.append_column("month", pa.array([2**62], pa.timestamp("us")))
     file = BytesIO()

@@ -53,28 +53,28 @@ def test_csv_is_for_those_who_prefer_it(accept: str, wants: bool) -> None:  # no
 @pytest.mark.parametrize("start", list("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"))
 def test_no_text_begins_like_a_formula(start: str) -> None:
     """An apostrophe before it makes it a text; within a text these characters are as good as any."""
-    told = cells(
+    exported = cells(
         account_name=f"{start}cmd", account_id=f"a{start}", account_owner=f"{start}", account_region=start
     )
-    assert told["account_name"] == f"'{start}cmd"
-    assert told["account_id"] == f"a{start}"
-    assert (told["account_owner"], told["account_region"]) == (f"'{start}", f"'{start}")
+    assert exported["account_name"] == f"'{start}cmd"
+    assert exported["account_id"] == f"a{start}"
+    assert (exported["account_owner"], exported["account_region"]) == (f"'{start}", f"'{start}")
 
 
 @given(name=ANYTHING, owner=st.none() | ANYTHING, region=st.none() | ANYTHING)
 def test_any_text_comes_back_as_it_was(name: str, owner: str | None, region: str | None) -> None:
     """Quotes, commas, line breaks: nothing moves to another cell, and only the apostrophe is added."""
-    told = cells(account_name=name, account_owner=owner, account_region=region)
+    exported = cells(account_name=name, account_owner=owner, account_region=region)
     for column, value in (("account_name", name), ("account_owner", owner), ("account_region", region)):
-        assert not told[column].startswith(FORMULAS)
-        assert told[column] in {value or "", f"'{value}"}
+        assert not exported[column].startswith(FORMULAS)
+        assert exported[column] in {value or "", f"'{value}"}
 
 
 def test_values_are_those_of_the_json() -> None:
     """Numbers stay numbers, negative ones too; dates are ISO 8601; null is an empty cell."""
-    told = cells(arr=-5, renewal_date=None, duration_is_minimum=True)
-    assert (told["arr"], told["renewal_date"], told["duration_is_minimum"]) == ("-5", "", "true")
-    assert (told["month"], told["outcome"], told["http_status"]) == ("2026-01-01", "sent", "200")
+    exported = cells(arr=-5, renewal_date=None, duration_is_minimum=True)
+    assert (exported["arr"], exported["renewal_date"], exported["duration_is_minimum"]) == ("-5", "", "true")
+    assert (exported["month"], exported["outcome"], exported["http_status"]) == ("2026-01-01", "sent", "200")
 
 
 def test_lines_are_those_of_the_standard() -> None:

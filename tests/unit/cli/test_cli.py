@@ -62,7 +62,7 @@ def test_help_names_every_argument(arguments: tuple[str, ...], named: tuple[str,
         assert name in text
 
 
-def test_help_tells_the_exit_codes() -> None:
+def test_help_lists_the_exit_codes() -> None:
     """A scheduler's author needs them, and 64 is not what one expects."""
     assert " ".join(EXIT_CODES_HELP.split()) in " ".join(_help().split())
 
@@ -131,7 +131,7 @@ def test_a_running_run_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) ->
     assert f"delivering: rows {seen['rows_done']:,} of {seen['rows_total']:,}, alerts " in text
 
 
-def test_a_run_tells_of_restated_data_where_there_is_any(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_reports_restated_data_where_there_is_any(capsys: pytest.CaptureFixture[str]) -> None:
     """What is an alert no more, and what was sent otherwise; a run without says nothing of it."""
     quiet = _printed(capsys, lambda: print_tables(_run()))
     assert "Withdrawn" not in quiet
@@ -154,7 +154,7 @@ def test_a_run_tells_of_restated_data_where_there_is_any(capsys: pytest.CaptureF
         assert expected in text
 
 
-def test_a_preview_tells_of_restated_data(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_preview_reports_restated_data(capsys: pytest.CaptureFixture[str]) -> None:
     """What would be withdrawn is a table of its own, what was sent otherwise stands beside its alert."""
     alert = PREVIEW["alerts"][0]
     changes = {
@@ -162,8 +162,8 @@ def test_a_preview_tells_of_restated_data(capsys: pytest.CaptureFixture[str]) ->
         "alerts": [alert | {"action": "skip_replay", "restated": RESTATED["restated"]}],
         "withdrawn": [WITHDRAWN],
     }
-    told = PreviewOut.model_validate(PREVIEW | changes)
-    text = _printed(capsys, lambda: print_tables(told))
+    preview = PreviewOut.model_validate(PREVIEW | changes)
+    text = _printed(capsys, lambda: print_tables(preview))
     for expected in ("sent as ARR 96,778", "No longer in the data", "failed"):
         assert expected in text
 

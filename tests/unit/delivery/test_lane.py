@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from service.delivery.lane import (
     RATE_LIMITS_PER_ALERT,
     SHORTAGE_PAUSE_S,
+    FollowUp,
     LaneState,
     Send,
     Stop,
     Tries,
-    Verdict,
     Wait,
-    decide,
-    judge,
+    follow_up,
+    next_move,
 )
 from service.delivery.outage import OUTAGE_AFTER, Outage
 from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
@@ -35,7 +35,7 @@ moments = st.floats(0, 10_000)
 maybe_moments = moments | st.just(-math.inf)
 
 
-def verdict_on(
+def followed_up(
     result: SendResult,
     *,
     tries: Tries | None = None,
@@ -44,9 +44,9 @@ def verdict_on(
     max_retries: int = 3,
     jitter: float = 0.0,
     is_probe: bool = False,
-) -> Verdict:
+) -> FollowUp:
     """Judge one answer; what is not given is as at the start of a run."""
-    return judge(
+    return follow_up(
         result,
         Tries(place=0) if tries is None else tries,
         LaneState(interval=1) if lane is None else lane,
@@ -66,13 +66,13 @@ def leaving_times(count: int, *, interval: float, latenesses: list[float]) -> li
     now = 0.0
     left: list[float] = []
     while len(left) < count:
-        decision = decide(lane, now, ready_at=now, drained=False, last_claim_at=math.inf)
-        if isinstance(decision, Wait):
-            assert decision.until is not None
-            assert decision.until > now
-            now = decision.until + latenesses[len(left) % len(latenesses)]
+        move = next_move(lane, now, ready_at=now, drained=False, last_claim_at=math.inf)
+        if isinstance(move, Wait):
+            assert move.until is not None
+            assert move.until > now
+            now = move.until + latenesses[len(left) % len(latenesses)]
             continue
-        assert isinstance(decision, Send)
+        assert isinstance(move, Send)
         lane.take_turn(now)
         left.append(now)
     return left
@@ -143,7 +143,7 @@ def test_backoff_never_shrinks(retry: int) -> None:
     assert backoff_s(retry, jitter=0) <= backoff_s(retry + 1, jitter=0)
 
 
-# The decision
+# The next move
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ class Question:
 
     def __call__(self, lane: LaneState, now: float) -> Send | Wait | Stop:
         """Ask it."""
-        return decide(
+        return next_move(
             lane, now, ready_at=self.ready_at, drained=self.drained, last_claim_at=self.last_claim_at
         )
 
@@ -201,16 +201,16 @@ def test_sends_only_when_nothing_stands_against_it(ask: Question, lane: LaneStat
 @given(questions, lanes, moments)
 def test_waits_for_the_moment_that_changes_the_answer(ask: Question, lane: LaneState, now: float) -> None:
     """A wait ends in the future, and at its end the lane sends: it never polls."""
-    decision = ask(lane, now)
-    if isinstance(decision, Wait) and decision.until is not None:
-        assert decision.until > now
-        assert ask(lane, decision.until) == Send()
-    elif isinstance(decision, Wait):
+    move = ask(lane, now)
+    if isinstance(move, Wait) and move.until is not None:
+        assert move.until > now
+        assert ask(lane, move.until) == Send()
+    elif isinstance(move, Wait):
         assert ask.ready_at is None or (lane.outage.is_on and lane.in_flight)
 
 
 @given(questions, lanes, moments)
-def test_the_decision_changes_nothing(ask: Question, lane: LaneState, now: float) -> None:
+def test_to_ask_for_the_next_move_changes_nothing(ask: Question, lane: LaneState, now: float) -> None:
     """Asking twice gives the same answer, and leaves the lane as it was."""
     before = replace(lane, outage=replace(lane.outage))
     assert ask(lane, now) == ask(lane, now)
@@ -220,22 +220,22 @@ def test_the_decision_changes_nothing(ask: Question, lane: LaneState, now: float
 def test_a_drained_lane_ends_once_its_last_answer_is_in() -> None:
     """With nothing left and nothing on its way the lane is done; while a POST is out it may come back."""
     lane = LaneState(interval=1, in_flight=1)
-    assert decide(lane, 0, ready_at=None, drained=True, last_claim_at=600) == Wait(None)
+    assert next_move(lane, 0, ready_at=None, drained=True, last_claim_at=600) == Wait(None)
     lane.in_flight = 0
-    assert decide(lane, 0, ready_at=None, drained=True, last_claim_at=600) == Stop(None)
+    assert next_move(lane, 0, ready_at=None, drained=True, last_claim_at=600) == Stop(None)
 
 
 def test_a_drained_lane_awaits_its_last_answer_past_the_deadline() -> None:
     """An answer that is still out at the deadline is waited for; there is nothing else to give up."""
     lane = LaneState(interval=1, in_flight=1)
-    assert decide(lane, 601, ready_at=None, drained=True, last_claim_at=600) == Wait(None)
+    assert next_move(lane, 601, ready_at=None, drained=True, last_claim_at=600) == Wait(None)
 
 
 def test_a_hungry_lane_waits_for_its_queue_until_the_deadline() -> None:
     """While the outbox still feeds the queue an empty queue is no end; after the deadline it is."""
     lane = LaneState(interval=1)
-    assert decide(lane, 599, ready_at=None, drained=False, last_claim_at=600) == Wait(None)
-    assert decide(lane, 601, ready_at=None, drained=False, last_claim_at=600) == Stop(Reason.DEADLINE)
+    assert next_move(lane, 599, ready_at=None, drained=False, last_claim_at=600) == Wait(None)
+    assert next_move(lane, 601, ready_at=None, drained=False, last_claim_at=600) == Stop(Reason.DEADLINE)
 
 
 @pytest.mark.parametrize(
@@ -248,31 +248,31 @@ def test_a_hungry_lane_waits_for_its_queue_until_the_deadline() -> None:
 )
 def test_what_ends_after_the_deadline_ends_the_lane_at_once(lane: LaneState, ready_at: float) -> None:
     """A pause, turn or retry beyond the deadline is not waited for: the lane stops now, not at 600 s."""
-    assert decide(lane, 10, ready_at=ready_at, drained=False, last_claim_at=600) == Stop(Reason.DEADLINE)
-    assert decide(lane, 10, ready_at=ready_at, drained=False, last_claim_at=math.inf) == Wait(601.0)
+    assert next_move(lane, 10, ready_at=ready_at, drained=False, last_claim_at=600) == Stop(Reason.DEADLINE)
+    assert next_move(lane, 10, ready_at=ready_at, drained=False, last_claim_at=math.inf) == Wait(601.0)
 
 
 def test_nothing_leaves_after_the_deadline() -> None:
     """A message that is ready too late stays; at the very moment it may still leave."""
     lane = LaneState(interval=0)
-    assert decide(lane, 600, ready_at=0, drained=True, last_claim_at=600) == Send()
-    assert decide(lane, 600.001, ready_at=0, drained=True, last_claim_at=600) == Stop(Reason.DEADLINE)
+    assert next_move(lane, 600, ready_at=0, drained=True, last_claim_at=600) == Send()
+    assert next_move(lane, 600.001, ready_at=0, drained=True, last_claim_at=600) == Stop(Reason.DEADLINE)
 
 
 @pytest.mark.parametrize("reason", [Reason.SLACK_UNREACHABLE, Reason.ANSWERS_UNREADABLE])
 def test_a_destination_that_is_given_up_ends_the_lane(reason: Reason) -> None:
     """Nothing of the rest is tried, whatever else would let it leave."""
     lane = LaneState(interval=0, outage=Outage(given_up=reason))
-    assert decide(lane, 0, ready_at=0, drained=False, last_claim_at=600) == Stop(reason)
+    assert next_move(lane, 0, ready_at=0, drained=False, last_claim_at=600) == Stop(reason)
 
 
 def test_in_an_outage_one_message_is_on_its_way_at_a_time() -> None:
     """The next one leaves when the pause is over and nothing else is out."""
     lane = LaneState(interval=0, outage=Outage(troubled={0, 1, 2}, probe_at=5.0))
-    assert decide(lane, 1, ready_at=0, drained=False, last_claim_at=600) == Wait(5.0)
-    assert decide(lane, 5, ready_at=0, drained=False, last_claim_at=600) == Send()
+    assert next_move(lane, 1, ready_at=0, drained=False, last_claim_at=600) == Wait(5.0)
+    assert next_move(lane, 5, ready_at=0, drained=False, last_claim_at=600) == Send()
     lane.in_flight = 1
-    assert decide(lane, 5, ready_at=0, drained=False, last_claim_at=600) == Wait(None)
+    assert next_move(lane, 5, ready_at=0, drained=False, last_claim_at=600) == Wait(None)
 
 
 @pytest.mark.parametrize(
@@ -282,10 +282,10 @@ def test_an_outage_that_outlasts_the_deadline_ends_the_lane(since: float | None,
     """A pause beyond the deadline is not waited for; where nobody was ever there, that is why."""
     outage = Outage(troubled={0, 1, 2}, probe_at=601.0, unreachable_since=since)
     lane = LaneState(interval=0, outage=outage)
-    assert decide(lane, 10, ready_at=0, drained=False, last_claim_at=600) == Stop(reason)
+    assert next_move(lane, 10, ready_at=0, drained=False, last_claim_at=600) == Stop(reason)
 
 
-# The verdict
+# The follow-up
 
 
 @pytest.mark.parametrize(
@@ -300,13 +300,13 @@ def test_an_outage_that_outlasts_the_deadline_ends_the_lane(since: float | None,
         (NotPosted(), DeliveryStatus.PENDING, None, 100.0),
     ],
 )
-def test_each_answer_has_its_verdict(
+def test_each_answer_has_its_follow_up(
     result: SendResult, status: DeliveryStatus, reason: Reason | None, again_at: float | None
 ) -> None:
     """The first answer for an alert: sent, failed for good, in doubt, or to be tried again, and when."""
-    verdict = verdict_on(result, now=100)
-    assert (verdict.status, verdict.reason, verdict.again_at) == (status, reason, again_at)
-    assert verdict.message == getattr(result, "message", None)
+    after = followed_up(result, now=100)
+    assert (after.status, after.reason, after.again_at) == (status, reason, again_at)
+    assert after.message == getattr(result, "message", None)
 
 
 @pytest.mark.parametrize("max_retries", [0, 1, 3, 10])
@@ -315,31 +315,31 @@ def test_retries_are_spent(result: Retry, max_retries: int) -> None:
     """An alert is tried 1 + max_retries times, each wait on the curve, then it has failed for that reason."""
     tries, lane, now = Tries(place=0), LaneState(interval=0), 0.0
     waits: list[float] = []
-    while (verdict := verdict_on(result, tries=tries, lane=lane, now=now, max_retries=max_retries)).again_at:
-        waits.append(verdict.again_at - now)
-        now = verdict.again_at
+    while (after := followed_up(result, tries=tries, lane=lane, now=now, max_retries=max_retries)).again_at:
+        waits.append(after.again_at - now)
+        now = after.again_at
     assert waits == [backoff_s(retry, jitter=0) for retry in range(1, max_retries + 1)]
-    assert (verdict.status, verdict.reason) == (DeliveryStatus.FAILED, result.reason)
-    assert verdict.message == result.message
+    assert (after.status, after.reason) == (DeliveryStatus.FAILED, result.reason)
+    assert after.message == result.message
 
 
 def test_jitter_reaches_the_wait() -> None:
     """The injected jitter spreads the retries."""
-    assert verdict_on(SERVER_ERROR, now=0, jitter=0.5).again_at == 1 + BACKOFF_SPREAD / 2
+    assert followed_up(SERVER_ERROR, now=0, jitter=0.5).again_at == 1 + BACKOFF_SPREAD / 2
 
 
 def test_the_tenth_rate_limit_of_an_alert_is_the_last() -> None:
     """Nine times an alert waits as Slack asks, spending no retry; then it has failed as rate-limited."""
     tries, lane = Tries(place=0), LaneState(interval=0)
-    verdicts = [
-        verdict_on(RateLimited(retry_after_s=1), tries=tries, lane=lane, max_retries=0)
+    endings = [
+        followed_up(RateLimited(retry_after_s=1), tries=tries, lane=lane, max_retries=0)
         for _ in range(RATE_LIMITS_PER_ALERT)
     ]
     assert RATE_LIMITS_PER_ALERT == 10
-    assert {verdict.status for verdict in verdicts[:-1]} == {DeliveryStatus.PENDING}
-    assert verdicts[-1].status is DeliveryStatus.FAILED
-    assert verdicts[-1].reason is Reason.RATE_LIMITED
-    assert "10" in (verdicts[-1].message or "")
+    assert {after.status for after in endings[:-1]} == {DeliveryStatus.PENDING}
+    assert endings[-1].status is DeliveryStatus.FAILED
+    assert endings[-1].reason is Reason.RATE_LIMITED
+    assert "10" in (endings[-1].message or "")
     assert tries.retries == 0
 
 
@@ -347,8 +347,8 @@ def test_a_rate_limit_without_a_time_spends_a_retry() -> None:
     """A 429 that names no usable time backs off like a 5xx and leaves the lane open."""
     tries, lane = Tries(place=0), LaneState(interval=0)
     nameless = Retry(reason=Reason.RATE_LIMITED, message="HTTP 429", http_status=429)
-    verdict = verdict_on(nameless, tries=tries, lane=lane, now=0)
-    assert (verdict.reason, verdict.again_at) == (Reason.RATE_LIMITED, 1)
+    after = followed_up(nameless, tries=tries, lane=lane, now=0)
+    assert (after.reason, after.again_at) == (Reason.RATE_LIMITED, 1)
     assert (tries.retries, tries.rate_limits) == (1, 0)
     assert lane.paused_until == -math.inf
 
@@ -358,8 +358,8 @@ def test_pauses_only_grow(limits: list[tuple[float, float]]) -> None:
     """The lane is paused until the latest moment that any answer has asked for."""
     lane = LaneState(interval=0)
     for now, retry_after in limits:
-        verdict = verdict_on(RateLimited(retry_after_s=retry_after), lane=lane, now=now)
-        assert verdict.again_at == lane.paused_until
+        after = followed_up(RateLimited(retry_after_s=retry_after), lane=lane, now=now)
+        assert after.again_at == lane.paused_until
     assert lane.paused_until == max(now + retry_after for now, retry_after in limits)
 
 
@@ -367,17 +367,17 @@ def test_an_alert_that_is_sent_in_an_outage_spends_no_retry() -> None:
     """It only shows whether the outage is over, and is tried again when the lane is."""
     lane = LaneState(interval=0, outage=Outage(troubled={0, 1, 2}))
     tries = Tries(place=3, retries=3)
-    verdict = verdict_on(SERVER_ERROR, tries=tries, lane=lane, now=100, max_retries=3, is_probe=True)
-    assert (verdict.status, verdict.again_at) == (DeliveryStatus.PENDING, lane.outage.probe_at)
-    assert (verdict.pause_s, tries.retries) == (1.0, 3)
+    after = followed_up(SERVER_ERROR, tries=tries, lane=lane, now=100, max_retries=3, is_probe=True)
+    assert (after.status, after.again_at) == (DeliveryStatus.PENDING, lane.outage.probe_at)
+    assert (after.pause_s, tries.retries) == (1.0, 3)
 
 
 def test_a_shortage_of_this_machine_delays_what_is_not_claimed_yet() -> None:
     """Nothing is spent and nothing said of the destination; what has its connection goes on."""
     tries, lane = Tries(place=0), LaneState(interval=0)
     short = NotPosted(reason=Reason.LOCAL_RESOURCES)
-    first = verdict_on(short, tries=tries, lane=lane, now=100)
-    second = verdict_on(short, tries=tries, lane=lane, now=100.5)
+    first = followed_up(short, tries=tries, lane=lane, now=100)
+    second = followed_up(short, tries=tries, lane=lane, now=100.5)
     assert (first.status, first.reason, first.pause_s) == (
         DeliveryStatus.PENDING,
         Reason.LOCAL_RESOURCES,
@@ -385,17 +385,17 @@ def test_a_shortage_of_this_machine_delays_what_is_not_claimed_yet() -> None:
     )
     assert second.pause_s is None, "one pause for all that were on their way"
     assert (tries, lane.outage) == (Tries(place=0), Outage())
-    assert decide(lane, 100.5, ready_at=100, drained=False, last_claim_at=600) == Wait(101)
+    assert next_move(lane, 100.5, ready_at=100, drained=False, last_claim_at=600) == Wait(101)
     assert lane.may_leave(100.5)
 
 
 @given(st.lists(st.sampled_from([SERVER_ERROR, UNREACHABLE, NotPosted(), RateLimited(retry_after_s=1)])))
 def test_only_pending_alerts_come_back(results: list[SendResult]) -> None:
-    """Whatever the answers so far, a verdict names a time to try again exactly if the alert is pending."""
+    """Whatever the answers so far, a follow-up names a time to try again exactly if the alert is pending."""
     tries, lane = Tries(place=0), LaneState(interval=0)
     for result in results:
-        verdict = verdict_on(result, tries=tries, lane=lane)
-        assert (verdict.again_at is not None) == (verdict.status is DeliveryStatus.PENDING)
+        after = followed_up(result, tries=tries, lane=lane)
+        assert (after.again_at is not None) == (after.status is DeliveryStatus.PENDING)
 
 
 def test_the_curve_and_the_pace_agree() -> None:

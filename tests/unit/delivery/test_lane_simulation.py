@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from service.delivery.lane import (
     RATE_LIMITS_PER_ALERT,
+    FollowUp,
     LaneState,
     Send,
     Stop,
     Tries,
-    Verdict,
     Wait,
-    decide,
-    judge,
+    follow_up,
+    next_move,
 )
 from service.delivery.outage import OUTAGE_AFTER, UNREACHABLE_PATIENCE_S, UNREADABLE_AFTER
 from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
@@ -37,7 +37,7 @@ class Answer:
 
     result: SendResult
     claim_s: float
-    """From the decision to the POST: the claim's commit."""
+    """From the move to the POST: the claim's commit."""
     latency_s: float
 
 
@@ -62,8 +62,8 @@ class Course:
     answers: list[tuple[float, int, SendResult]] = field(default_factory=list)
     probes: int = 0
     """How many of the POSTs were made during an outage."""
-    verdicts: dict[int, Verdict] = field(default_factory=dict)
-    """The last verdict on each alert that got one."""
+    afters: dict[int, FollowUp] = field(default_factory=dict)
+    """The last follow-up for each alert that got one."""
     end: Stop | None = None
     ended_at: float = 0.0
 
@@ -84,10 +84,10 @@ def play(setting: Setting, answers: list[Answer] | Callable[[float], Answer]) ->
     while True:
         due = retries[0][0] if retries else None
         ready_at = min(now, due or now) if untried else due
-        decision = decide(lane, now, ready_at=ready_at, drained=True, last_claim_at=last_claim_at)
-        if course.end is None and isinstance(decision, Stop):
-            course.end, course.ended_at = decision, now
-        may_send = course.end is None and isinstance(decision, Send)
+        move = next_move(lane, now, ready_at=ready_at, drained=True, last_claim_at=last_claim_at)
+        if course.end is None and isinstance(move, Stop):
+            course.end, course.ended_at = move, now
+        may_send = course.end is None and isinstance(move, Send)
         if may_send and has_free_sender({LANE: lane.in_flight}, LANE, concurrency=setting.concurrency):
             alert = heapq.heappop(retries)[1] if due is not None and due <= now else untried.popleft()
             answer = answers(now) if callable(answers) else answers[given % len(answers)]
@@ -99,7 +99,7 @@ def play(setting: Setting, answers: list[Answer] | Callable[[float], Answer]) ->
             last_claim_at = min(last_claim_at, now + setting.deadline_s)
             heapq.heappush(events, (now + answer.claim_s, given, alert, answer, False))
             continue
-        until = decision.until if isinstance(decision, Wait) else None
+        until = move.until if isinstance(move, Wait) else None
         if events and (course.end is not None or until is None or events[0][0] <= until):
             now, place, alert, answer, arrives = heapq.heappop(events)
             if not arrives and lane.may_leave(now):
@@ -107,7 +107,7 @@ def play(setting: Setting, answers: list[Answer] | Callable[[float], Answer]) ->
                 heapq.heappush(events, (now + answer.latency_s, place, alert, answer, True))
                 continue
             result = answer.result if arrives else NotPosted()
-            verdict = judge(
+            after = follow_up(
                 result,
                 tries[alert],
                 lane,
@@ -119,9 +119,9 @@ def play(setting: Setting, answers: list[Answer] | Callable[[float], Answer]) ->
             course.probes += alert in probes and arrives
             lane.in_flight -= 1
             course.answers.append((now, alert, result))
-            course.verdicts[alert] = verdict
-            if verdict.again_at is not None:
-                heapq.heappush(retries, (verdict.again_at, alert))
+            course.afters[alert] = after
+            if after.again_at is not None:
+                heapq.heappush(retries, (after.again_at, alert))
         elif course.end is not None:
             return course
         else:
@@ -204,15 +204,15 @@ def test_turns_keep_the_pace(setting: Setting, answers: list[Answer]) -> None:
 @given(settings, answers_of_slack)
 @example(ORDINARY, [REFUSED])
 def test_the_lane_always_ends(setting: Setting, answers: list[Answer]) -> None:
-    """A lane ends drained, at its deadline or given up; drained, every alert has a final verdict."""
+    """A lane ends drained, at its deadline or given up; drained, every alert has a final follow-up."""
     course = play(setting, answers)
     assert course.end in {
         Stop(reason)
         for reason in (None, Reason.DEADLINE, Reason.SLACK_UNREACHABLE, Reason.ANSWERS_UNREADABLE)
     }
     if course.end == Stop(None):
-        assert sorted(course.verdicts) == list(range(setting.alerts))
-        assert DeliveryStatus.PENDING not in {verdict.status for verdict in course.verdicts.values()}
+        assert sorted(course.afters) == list(range(setting.alerts))
+        assert DeliveryStatus.PENDING not in {after.status for after in course.afters.values()}
 
 
 @given(settings, answers_of_slack)
@@ -260,8 +260,8 @@ def outage_of(seconds: float, trouble: Answer) -> Callable[[float], Answer]:
 
 
 def ended(course: Course, status: DeliveryStatus) -> int:
-    """Count the alerts that came to an end, by their last verdict."""
-    return sum(verdict.status is status for verdict in course.verdicts.values())
+    """Count the alerts that came to an end, by their last follow-up."""
+    return sum(after.status is status for after in course.afters.values())
 
 
 @pytest.mark.parametrize("setting", [ORDINARY, UNPACED], ids=["paced", "unpaced"])

@@ -39,8 +39,8 @@ def notice_in(folder: Path, **changes: Any) -> SupportNotice:
     return SupportNotice(**given | changes)
 
 
-async def tell(notice: SupportNotice, alerts: list[AccountAtRisk], **undelivered: int) -> bool:
-    """Tell support of the alerts of one run."""
+async def notify(notice: SupportNotice, alerts: list[AccountAtRisk], **undelivered: int) -> bool:
+    """Notify support of the alerts of one run."""
     return await notice.send(
         run_id=RUN_ID,
         period=str(MONTH),
@@ -62,19 +62,19 @@ def written(folder: Path) -> EmailMessage:
 
 
 def nothing_in(folder: Path) -> bool:
-    """Tell whether the folder is empty."""
+    """Return whether the folder is empty."""
     return not any(folder.iterdir())
 
 
 async def body_about(folder: Path, alerts: list[AccountAtRisk], **undelivered: int) -> list[str]:
     """Write a notice and return the lines of its body."""
-    assert await tell(notice_in(folder), alerts, **undelivered)
+    assert await notify(notice_in(folder), alerts, **undelivered)
     return str(written(folder).get_content()).splitlines()
 
 
 async def test_headers_say_what_and_whose(tmp_path: Path) -> None:
     """Sender, recipient, subject and date are those of the run, and the Message-ID is made of its id."""
-    await tell(notice_in(tmp_path), [an_alert(), an_alert(account_id="b")])
+    await notify(notice_in(tmp_path), [an_alert(), an_alert(account_id="b")])
     message = written(tmp_path)
     assert message["From"] == "risk-alerts@example.com"
     assert message["To"] == "support@quadsci.ai"
@@ -197,7 +197,7 @@ def test_an_account_cannot_address_anybody(name: str) -> None:
 async def test_without_a_mail_server_it_is_a_file_and_a_log_line(tmp_path: Path) -> None:
     """The log says where the file is and how many accounts are in it; the body stays out of the log."""
     with capture_logs() as events:
-        assert await tell(notice_in(tmp_path / "new" / "folder"), [an_alert(account_name="C4nary Ltd")])
+        assert await notify(notice_in(tmp_path / "new" / "folder"), [an_alert(account_name="C4nary Ltd")])
     (event,) = events
     assert event == {
         "event": "notice_written",
@@ -210,9 +210,9 @@ async def test_without_a_mail_server_it_is_a_file_and_a_log_line(tmp_path: Path)
 
 
 async def test_the_same_run_writes_one_notice(tmp_path: Path) -> None:
-    """A notice that is told twice is one file with one Message-ID."""
-    await tell(notice_in(tmp_path), [an_alert()])
-    await tell(notice_in(tmp_path), [an_alert()])
+    """A notice that is sent twice is one file with one Message-ID."""
+    await notify(notice_in(tmp_path), [an_alert()])
+    await notify(notice_in(tmp_path), [an_alert()])
     assert written(tmp_path)["Message-ID"] == f"<{RUN_ID}.unknown-region@risk-alerts>"
 
 
@@ -225,8 +225,8 @@ async def test_notices_are_their_owners(tmp_path: Path) -> None:
     older.chmod(0o644)
     before = os.umask(0o022)
     try:
-        assert await tell(notice_in(folder), [an_alert()])
-        assert await tell(notice_in(tmp_path / "made"), [an_alert()])
+        assert await notify(notice_in(folder), [an_alert()])
+        assert await notify(notice_in(tmp_path / "made"), [an_alert()])
     finally:
         os.umask(before)
     made = [folder, *folder.iterdir(), tmp_path / "made", *(tmp_path / "made").iterdir()]
@@ -235,10 +235,10 @@ async def test_notices_are_their_owners(tmp_path: Path) -> None:
 
 
 async def test_a_folder_that_cannot_be_written_fails_the_notice_only(tmp_path: Path) -> None:
-    """The run goes on, and the log says that support was not told, and why in one word."""
+    """The run goes on, and the log says that support was not notified, and why in one word."""
     (tmp_path / "file").write_text("", encoding="utf-8")
     with capture_logs() as events:
-        assert not await tell(notice_in(tmp_path / "file" / "folder"), [an_alert(account_name="C4nary")])
+        assert not await notify(notice_in(tmp_path / "file" / "folder"), [an_alert(account_name="C4nary")])
     (event,) = events
     assert (event["event"], event["log_level"], event["error"]) == (
         *("notice_failed", "error", "NotADirectoryError"),
@@ -251,7 +251,7 @@ async def test_a_folder_that_cannot_be_written_fails_the_notice_only(tmp_path: P
 async def test_an_address_cannot_smuggle_headers(tmp_path: Path, field: str, address: str) -> None:
     """A configured address with a line break is refused, and the run does not fail over it."""
     with capture_logs() as events:
-        assert not await tell(notice_in(tmp_path, **{field: address}), [an_alert()])
+        assert not await notify(notice_in(tmp_path, **{field: address}), [an_alert()])
     assert [event["event"] for event in events] == ["notice_failed"]
     assert nothing_in(tmp_path)
 

@@ -1,4 +1,4 @@
-"""The states of a delivery: their table agrees with itself, with the drawing and with the lane's verdicts."""
+"""The states of a delivery: their table agrees with itself, with the drawing and with the lane."""
 
 import re
 from itertools import product
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.delivery.lane import LaneState, Tries, judge
+from service.delivery.lane import LaneState, Tries, follow_up
 from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
 from service.domain import delivery_status as delivery
 from service.domain.delivery_status import (
@@ -93,9 +93,9 @@ ANSWERS: list[SendResult] = [
 
 
 def test_the_settle_leads_where_the_table_says() -> None:
-    """Over every answer, with and without patience left, the verdicts are exactly where a settle may lead."""
-    verdicts = {
-        judge(
+    """Over every answer, with and without retries left, the statuses are exactly where a settle may lead."""
+    ends = {
+        follow_up(
             answer,
             Tries(place=0, retries=spent, rate_limits=spent),
             LaneState(interval=0),
@@ -105,7 +105,7 @@ def test_the_settle_leads_where_the_table_says() -> None:
         ).status
         for answer, spent in product(ANSWERS, (0, 9))
     }
-    assert verdicts == {way.end for way in TRANSITIONS if way.step is Step.SETTLE}
+    assert ends == {way.end for way in TRANSITIONS if way.step is Step.SETTLE}
 
 
 @pytest.mark.parametrize("policy", delivery.AmbiguousSends)
@@ -120,9 +120,9 @@ def test_what_is_sent_again_may_become_pending(policy: delivery.AmbiguousSends) 
             facts=alert.facts,
             same_source=True,
         )
-        decision = decide_action(standing, alert, "channel", policy, restatable=())
+        taken = decide_action(standing, alert, "channel", policy, restatable=())
         # None is `sending` then: the rescue of a dead run comes before the recording of the next.
-        if decision.action is Action.SEND and status is not DeliveryStatus.SENDING:
+        if taken.action is Action.SEND and status is not DeliveryStatus.SENDING:
             check_transition(Step.RECORD, status, DeliveryStatus.PENDING)
 
 

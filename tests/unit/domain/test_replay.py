@@ -7,7 +7,7 @@ import pytest
 
 from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
-from service.domain.replay import Decision, Standing, decide_action, decide_replay
+from service.domain.replay import ReplayAction, Standing, decide_action, decide_replay
 from service.domain.run import Action, Restatement
 from tests.support.alerts import an_alert
 from tests.support.given import RESTATABLE
@@ -15,8 +15,8 @@ from tests.support.given import RESTATABLE
 CHANNEL: Final = "amer-risk-alerts"
 HOLD, RESEND = AmbiguousSends.HOLD, AmbiguousSends.RESEND
 EARLIER: Final = "where-it-went"
-SEND: Final = Decision(action=Action.SEND, channel=CHANNEL)
-NOWHERE: Final = Decision(action=Action.FAIL, channel=None, reason=Reason.UNKNOWN_REGION)
+SEND: Final = ReplayAction(action=Action.SEND, channel=CHANNEL)
+NOWHERE: Final = ReplayAction(action=Action.FAIL, channel=None, reason=Reason.UNKNOWN_REGION)
 ALERT: Final = an_alert()
 
 
@@ -30,7 +30,7 @@ def standing(
 
 def decided(
     past: Standing | None, alert: AccountAtRisk, channel: str | None, policy: AmbiguousSends
-) -> Decision:
+) -> ReplayAction:
     """Return what a run does about an account at risk."""
     return decide_action(past, alert, channel, policy, restatable=RESTATABLE)
 
@@ -41,16 +41,16 @@ PASTS: Final = [
 ]
 
 
-def expected(past: Standing | None, channel: str | None, policy: AmbiguousSends) -> Decision:
+def expected(past: Standing | None, channel: str | None, policy: AmbiguousSends) -> ReplayAction:
     """Say what the specification says, case by case."""
     by_routing = NOWHERE if channel is None else SEND
     if past is None:
         return by_routing
     match past.status:
         case DeliveryStatus.SENT:
-            return Decision(action=Action.SKIP_REPLAY, channel=EARLIER)
+            return ReplayAction(action=Action.SKIP_REPLAY, channel=EARLIER)
         case DeliveryStatus.UNKNOWN | DeliveryStatus.SENDING:
-            held = Decision(action=Action.HOLD, channel=EARLIER, reason=past.reason or Reason.INTERRUPTED)
+            held = ReplayAction(action=Action.HOLD, channel=EARLIER, reason=past.reason or Reason.INTERRUPTED)
             # What another version of the service calls otherwise may be anything, so a person decides.
             return held if policy is HOLD or channel is None or past.reason is Reason.OTHER else SEND
         case DeliveryStatus.PENDING | DeliveryStatus.FAILED | DeliveryStatus.WITHDRAWN:
@@ -88,15 +88,15 @@ def test_what_failed_is_tried_again_once_it_is_routable(reason: Reason) -> None:
 def test_a_doubt_without_a_channel_stays_a_doubt() -> None:
     """A held alert is not turned into a failure because its region has lost its channel meanwhile."""
     in_doubt = standing(DeliveryStatus.UNKNOWN, Reason.RESPONSE_LOST)
-    held = Decision(action=Action.HOLD, channel=EARLIER, reason=Reason.RESPONSE_LOST)
+    held = ReplayAction(action=Action.HOLD, channel=EARLIER, reason=Reason.RESPONSE_LOST)
     assert decided(in_doubt, ALERT, None, HOLD) == held
 
 
 def test_every_alert_that_is_not_sent_says_why() -> None:
     """A hold and a failure carry a reason; what is sent, or was, needs none."""
     for past, channel, policy in product(PASTS, (CHANNEL, None), AmbiguousSends):
-        decision = decided(past, ALERT, channel, policy)
-        assert (decision.reason is not None) == (decision.action in {Action.HOLD, Action.FAIL})
+        taken = decided(past, ALERT, channel, policy)
+        assert (taken.reason is not None) == (taken.action in {Action.HOLD, Action.FAIL})
 
 
 def test_only_the_policy_decides_about_doubts() -> None:
@@ -142,7 +142,7 @@ def test_what_the_same_source_no_longer_has_is_withdrawn() -> None:
     still = {ALERT.alert_id: standing(DeliveryStatus.FAILED)}
     replay = decide_replay(gone | others | still, [(ALERT, CHANNEL)], HOLD, restatable=RESTATABLE)
     assert set(replay.withdrawn) == set(gone) - {"withdrawn"}
-    assert (replay.decisions, replay.restated) == ([SEND], 0)
+    assert (replay.actions, replay.restated) == ([SEND], 0)
 
 
 def test_a_replay_counts_what_is_restated() -> None:
@@ -156,7 +156,7 @@ def test_a_replay_counts_what_is_restated() -> None:
     standings = {alert.alert_id: past for alert, past in zip(alerts, pasts, strict=True)}
     replay = decide_replay(standings, [(alert, CHANNEL) for alert in alerts], HOLD, restatable=RESTATABLE)
     assert (replay.restated, replay.withdrawn) == (1, [])
-    assert [decision.action for decision in replay.decisions] == [
+    assert [taken.action for taken in replay.actions] == [
         Action.SKIP_REPLAY,
         Action.SKIP_REPLAY,
         Action.SEND,

@@ -105,7 +105,7 @@ def test_the_edge_of_history_is_said() -> None:
     assert (alert.duration_months, alert.duration_is_minimum) == (2, False)
 
 
-def test_rows_are_judged_in_order() -> None:
+def test_rows_are_validated_in_order() -> None:
     """Null month, outside, mid-month, id: the first that applies is what a row is counted as."""
     rows = [
         row(None, account_id=None),

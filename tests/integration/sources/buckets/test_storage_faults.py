@@ -101,7 +101,7 @@ def test_a_storage_that_hangs_in_mid_read_is_unreachable_in_time(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_is_told_as_one(emulator: Emulator, uri: str, status: int) -> None:
+def test_a_refusal_is_reported_as_one(emulator: Emulator, uri: str, status: int) -> None:
     """401 and 403 are the credentials' fault, and are not tried again."""
     emulator.break_next(status, times=100)
     with (

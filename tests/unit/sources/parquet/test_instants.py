@@ -38,12 +38,12 @@ def test_instants_sort_however_far_away(seconds: list[int], rests: list[int], un
     """To the microsecond in the years that a calendar has, to the second beyond; above null."""
     each = UNITS[unit]
     pairs = zip(seconds, rests, strict=False)
-    told = [max(-(2**63), min(second * each + rest % each, 2**63 - 1)) for second, rest in pairs]
-    numbers = instants(pa.array([None, *told], pa.timestamp(unit))).tolist()
+    written = [max(-(2**63), min(second * each + rest % each, 2**63 - 1)) for second, rest in pairs]
+    numbers = instants(pa.array([None, *written], pa.timestamp(unit))).tolist()
     assert numbers[0] == 1
     assert all(2 <= number < 2**63 for number in numbers[1:])
-    for one, number in zip(told, numbers[1:], strict=True):
-        for other, other_number in zip(told, numbers[1:], strict=True):
+    for one, number in zip(written, numbers[1:], strict=True):
+        for other, other_number in zip(written, numbers[1:], strict=True):
             calendar = -62_135_596_800 <= one // each <= 253_402_300_799
             step = max(1, each // 10**6) if calendar else each
             assert (number >= other_number) if one >= other else (number <= other_number)
@@ -69,12 +69,12 @@ def test_whole_seconds_are_the_same_instants_in_half_the_bytes(
     """There and back they are what `instants` says; where 32 bits will not do, there are none."""
     per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
     most = (1 << 63) - 1
-    told = [None if one is None else min(one * per_second + fraction, most) for one in values]
-    column = pa.array([None, *told], pa.timestamp(unit)).slice(1)
+    written = [None if one is None else min(one * per_second + fraction, most) for one in values]
+    column = pa.array([None, *written], pa.timestamp(unit)).slice(1)
     seconds = whole_seconds(column)
     fit = [
         one is None or (one % per_second == 0 and FIRST_SECOND <= one // per_second <= LAST_SECOND)
-        for one in told
+        for one in written
     ]
     assert (seconds is not None) == all(fit)
     if seconds is not None:
