@@ -6,7 +6,7 @@ A statement begins with `-- name: NAME`; where the dialects differ there is one 
 - `{clock}` is the database's clock;
 - `{rows}` is a batch, given as the one parameter `:rows` (see `json_rows`) and known as `r`; a line
   `-- rows: MEMBER TYPE, …` above says which members it has, and their PostgreSQL types;
-- `:now` is a timestamp.
+- `:now` and `:minute_ago` are timestamps.
 """
 
 import re
@@ -24,6 +24,7 @@ _NAME: Final = re.compile(r"^-- name: (\w+)(?: \((sqlite|postgresql)\))?$", re.M
 _ROWS: Final = re.compile(r"^-- rows: (.+)$", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^--.*\n", re.MULTILINE)
 _TIMESTAMP: Final = "timestamptz"
+_MOMENTS: Final = ("now", "minute_ago")
 
 
 class NamedSql:
@@ -65,9 +66,8 @@ def _statement(body: str, dialect: str) -> sa.TextClause:
     if members is not None:
         text = text.replace("{rows}", _rows(members[1], dialect))
     statement = sa.text(text)
-    if ":now" in text:
-        statement = statement.bindparams(sa.bindparam("now", type_=UtcTimestamp))
-    return statement
+    moments = [sa.bindparam(name, type_=UtcTimestamp) for name in _MOMENTS if f":{name}" in text]
+    return statement.bindparams(*moments)
 
 
 def _rows(members: str, dialect: str) -> str:

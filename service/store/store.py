@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from service.domain.identity.actor import Actor
 from service.domain.identity.scope import Scope
 from service.domain.tenant import DEFAULT_TENANT
+from service.store.access.access import Access
 from service.store.audit import Audit
 from service.store.database.database import Database
 from service.store.database.failures import DatabaseBusyError
@@ -44,6 +45,7 @@ class Store:
         self.history = History(*of)
         self.retention = Retention(*of)
         self.audit = Audit(*of)
+        self.access = Access(*of)
         self._probe: asyncio.Task[None] | None = None
 
     def seen_by(self, actor: Actor, scope: Scope) -> Self:

@@ -1,0 +1,1 @@
+"""Identities, as they are written down: tenants, organisations, users and keys."""

@@ -1,0 +1,99 @@
+"""Organisations, as they are written down."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.domain.identity.errors import AlreadyExistsError, OrganizationNotFoundError, TenantNotFoundError
+from service.domain.identity.people import Organization
+from service.domain.run import Page
+from service.store.access.rows import cleaned, page_of, row_of, update_row
+from service.store.audit import record_audit
+from service.store.part import Part
+from service.store.schema.access_tables import organizations, tenants
+
+
+class Organizations(Part):
+    """The parts of a tenant. Who is in the scope of one sees that one."""
+
+    def _seen(self) -> sa.ColumnElement[bool]:
+        return self._sees(organizations, organization=organizations.c.id)
+
+    async def create(self, tenant_id: str, *, name: str, code: str, now: datetime) -> Organization:
+        """Write an organisation of a tenant down.
+
+        Raises TenantNotFoundError, also for a tenant outside the scope, and AlreadyExistsError where the code
+        is another's of the tenant.
+        """
+        values = {
+            "id": str(uuid.uuid4()),
+            "tenant_id": tenant_id,
+            "name": cleaned(name),
+            "code": cleaned(code),
+        }
+
+        def work(connection: sa.Connection) -> Organization:
+            is_seen = sa.true() if self._scope.includes(tenant_id) else sa.false()
+            row_of(connection, tenants, is_seen, tenant_id, TenantNotFoundError)
+            _check_code(connection, tenant_id, values["code"])
+            row: dict[str, Any] = {**values, "is_active": True, "created_at": now, "updated_at": now}
+            connection.execute(organizations.insert().values(row))
+            record_audit(connection, self._actor, "organization.create", row["id"], tenant_id=tenant_id)
+            return Organization(**row)
+
+        return await self._database.write(work)
+
+    async def get(self, organization_id: str) -> Organization:
+        """Return an organisation; raises OrganizationNotFoundError."""
+        return await self._database.read(
+            lambda connection: Organization(**self._row(connection, organization_id))
+        )
+
+    async def list(
+        self, *, limit: int, cursor: str | None = None, tenant_id: str | None = None
+    ) -> Page[Organization]:
+        """Return organisations by id, of one tenant or of all that are seen."""
+        is_seen = self._seen()
+        if tenant_id is not None:
+            is_seen = sa.and_(is_seen, organizations.c.tenant_id == cleaned(tenant_id))
+        return await self._database.read(
+            lambda connection: page_of(
+                connection,
+                organizations,
+                is_seen,
+                lambda row: Organization(**row),
+                limit=limit,
+                cursor=cursor,
+            )
+        )
+
+    async def update(self, organization_id: str, *, now: datetime, **changes: Any) -> Organization:
+        """Change the `name`, the `code` or `is_active`.
+
+        Raises OrganizationNotFoundError, and AlreadyExistsError where the code is another's of the tenant.
+        """
+
+        def work(connection: sa.Connection) -> Organization:
+            row = self._row(connection, organization_id)
+            if changes.get("code", row["code"]) != row["code"]:
+                _check_code(connection, row["tenant_id"], changes["code"])
+            changed = Organization(**update_row(connection, organizations, row, changes, now))
+            record_audit(
+                connection, self._actor, "organization.update", row["id"], tenant_id=row["tenant_id"]
+            )
+            return changed
+
+        return await self._database.write(work)
+
+    def _row(self, connection: sa.Connection, organization_id: str) -> dict[str, Any]:
+        return row_of(connection, organizations, self._seen(), organization_id, OrganizationNotFoundError)
+
+
+def _check_code(connection: sa.Connection, tenant_id: str, code: str) -> None:
+    same = sa.select(organizations.c.id).where(
+        organizations.c.tenant_id == tenant_id, organizations.c.code == code
+    )
+    if connection.scalar(same) is not None:
+        raise AlreadyExistsError("the code is another organisation's")
