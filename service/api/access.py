@@ -1,8 +1,8 @@
 """Access: which hosts a request may name, and which web sites may change something through a browser.
 
-There is no authentication, so a visitor's browser must not be usable against the service: neither under
-a foreign name that resolves to this machine (DNS rebinding: the `Host` allow list), nor by a form or a
-script of another web site (`Origin`, `Sec-Fetch-Site`).
+A visitor's browser must not be usable against the service: neither under a foreign name that resolves to
+this machine (DNS rebinding: the `Host` allow list), nor by a form or a script of another web site (`Origin`,
+`Sec-Fetch-Site`, and a body that no form can send).
 """
 
 import re
@@ -17,6 +17,7 @@ from service.api.errors import (
     CrossSiteRequestError,
     HostNotAllowedError,
     MalformedRequestError,
+    UnsupportedMediaTypeError,
     error_response,
 )
 from service.domain.errors import RefusedError
@@ -46,7 +47,7 @@ def is_loopback(host: str) -> bool:
 
 
 class AccessMiddleware:
-    """Rejects requests to other hosts, and changes requested by another web site."""
+    """Rejects requests to other hosts, changes requested by another web site, and bodies that are no JSON."""
 
     def __init__(self, app: ASGIApp, *, allowed_hosts: Iterable[str]) -> None:
         self._app = app
@@ -75,9 +76,20 @@ class AccessMiddleware:
             raise HostNotAllowedError(f"the host {host['name'][:60]!r} is not among ALLOWED_HOSTS")
         if scope["method"] not in _READING and _is_from_another_site(headers, hosts[0]):
             raise CrossSiteRequestError(CrossSiteRequestError.example)
+        if scope["method"] not in _READING and _has_body(headers) and not _is_json(headers):
+            raise UnsupportedMediaTypeError(UnsupportedMediaTypeError.example)
 
     def _is_allowed(self, name: str) -> bool:
         return name in self._hosts or name.endswith(self._suffixes)
+
+
+def _has_body(headers: Headers) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+def _is_json(headers: Headers) -> bool:
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json"
 
 
 def _is_from_another_site(headers: Headers, host: str) -> bool:

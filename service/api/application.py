@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from service.api.access import AccessMiddleware
+from service.api.answer_headers import AnswerHeadersMiddleware
 from service.api.context import Context
 from service.api.errors import install_error_handlers
 from service.api.middleware import TracingMiddleware
@@ -41,6 +42,7 @@ def create_app(
     )
     api.add_middleware(AccessMiddleware, allowed_hosts=settings.allowed_hosts or ())
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
+    api.add_middleware(AnswerHeadersMiddleware)
     routes = [*api.routes]
     for each in (runs, preview, alerts, health):
         api.include_router(each.router)

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.api.answer_headers import answer_headers, new_request_id
 from service.api.errors import (
     MalformedRequestError,
     RequestTimeoutError,
@@ -176,7 +177,9 @@ class Connection(HttpToolsProtocol):
         is_next = self.is_waiting if self._is_in_head else not self.cycle.response_started
         if is_next and not self.pipeline and not self.transport.is_closing():
             body = ErrorOut(error=error.code, detail=error.example, run_id=None).model_dump_json().encode()
-            headers = error_headers(error) | {
+            headers = {
+                **error_headers(error),
+                **answer_headers("", new_request_id()),
                 "content-type": "application/json",
                 "content-length": str(len(body)),
                 "connection": "close",

@@ -77,6 +77,14 @@ class BodyTooLargeError(RefusedError):
     example = f"the body is larger than {MAX_BODY_BYTES:,} bytes"
 
 
+class UnsupportedMediaTypeError(RefusedError):
+    """The body is said to be something else than JSON; a form of another web site can send only that."""
+
+    code = "unsupported_media_type"
+    http_status = 415
+    example = "the body must be JSON, and the header Content-Type must say so: application/json"
+
+
 class UnhealthyError(RefusedError):
     """The service cannot do its job; its answer has a schema of its own."""
 

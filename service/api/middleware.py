@@ -1,4 +1,4 @@
-"""The outermost layer of the API: ties log lines to the request's trace, and answers every error."""
+"""The outer layer of the API: ties log lines to the request's trace, and answers every error."""
 
 from collections.abc import Mapping
 
