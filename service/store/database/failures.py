@@ -1,5 +1,6 @@
 """What the databases' errors mean, in sentences that name no statement, value or address."""
 
+from ssl import SSLCertVerificationError
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError
@@ -98,6 +99,8 @@ def _in_general(cause: BaseException) -> str:
     name = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
     if name:
         return f"its error is {name}"
+    if isinstance(cause, SSLCertVerificationError):
+        return "its server's certificate is not one that sslmode and sslrootcert allow"
     if isinstance(cause, TimeoutError):
         return "its server did not answer in time"
     if isinstance(cause, OSError):
