@@ -2,8 +2,7 @@
 
 `python -m mock_slack.examples SOURCE FOLDER` previews and runs the month of the committed examples against
 the mock Slack, runs it again over restated data, settles a doubt, cancels a run, and writes the answers. The
-folder of the source is left out of them: it is a path of the machine that made them. The ids that docs/api.md
-shows follow.
+folder of the source is left out of them: it is a path of the machine that made them.
 """
 
 import json
@@ -24,7 +23,6 @@ import pyarrow.parquet as pq
 
 from mock_slack.side_by_side import get, post, service_beside_mock
 
-PAGE: Final = Path("docs/api.md")
 MONTH: Final = "2026-01-01"
 MONTH_CANCELLED: Final = "2025-12-01"
 SHOWN_FOLDER: Final = "file:///data"
@@ -44,7 +42,6 @@ def main(source: Path, into: Path) -> None:
             answers["health"] = {name: get(f"{service}{path}") for name, path in pages.items()}
             answers["running"] = _cancelled(service, request | {"month": MONTH_CANCELLED})
             table = _csv(f"{service}/runs/{run['run_id']}/alerts?limit=2")
-        PAGE.write_text(_page(into, answers), encoding="utf-8")
         (into / "alerts.csv").write_bytes(table)
         for name, answer in answers.items():
             text = json.dumps(answer, indent=2, ensure_ascii=False).replace(f"file://{folder}", SHOWN_FOLDER)
@@ -53,15 +50,6 @@ def main(source: Path, into: Path) -> None:
 
 def _run(service: str, request: dict[str, Any]) -> Any:
     return get(f"{service}/runs/{post(f'{service}/runs', request)['run_id']}")
-
-
-def _page(into: Path, answers: dict[str, Any]) -> str:
-    """Return the page of the API with the ids and times of the new answers in place of the old ones."""
-    text = PAGE.read_text(encoding="utf-8")
-    for name, key in (("run", "run_id"), ("run", "plan_digest"), ("alert", "alert_id"), ("alert", "sent_at")):
-        old = json.loads((into / f"{name}.json").read_text(encoding="utf-8"))
-        text = text.replace(old[key], answers[name][key])
-    return text
 
 
 def _csv(url: str) -> bytes:
