@@ -8,39 +8,49 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from service.account_risk.account_at_risk import Criteria
 from service.account_risk.engine import EvaluationOptions
 from service.account_risk.kind import AccountRisk, Question
 from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
-from service.delivery.dispatch import DeliveryPolicy
-from service.delivery.slack import open_slack
-from service.delivery.support_notice import NOTICE_FOLDER, SupportNotice
+from service.delivery.policy import DeliveryPolicy
 from service.domain.month import Month
 from service.domain.source_uri import SourceUri
-from service.runs.context import App, RunPolicy
+from service.runs.context import App, Reading, RunPolicy
 from service.runs.kind import RunKind
-from service.runs.sweep import keep_pruning, keep_sweeping
 from service.runtime.clock import Clock, SystemClock
 from service.settings import Settings
 from service.sources.opening import open_source
 from service.sources.source import StorageAccess
-from service.store.store import open_store
-from service.telemetry.events import Events, LedgerMayBeLost, Opened
+from service.store.store import open_store, open_store_to_read
 
-__all__ = ["App", "open_app"]
+if TYPE_CHECKING:
+    from service.delivery.support_notice import SupportNotice
+    from service.telemetry.events import Events
+
+__all__ = ["App", "Reading", "open_app", "open_reading"]
 
 
 @asynccontextmanager
 async def open_app(
-    settings: Settings, *, clock: Clock | None = None, events: Events | None = None, resumes: bool = False
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    events: "Events | None" = None,
+    resumes: bool = False,
 ) -> AsyncIterator[App]:
     """Open everything a process needs; raises DatabaseUnusableError, and ValueError for a bad CONFIG_FILE.
 
     With `resumes`, runs whose process died are resumed here, and what is too old is deleted from time to
     time; else both are left to whoever does.
     """
+    # What sends is loaded here: a preview, which a person waits for, needs none of it.
+    from service.delivery.slack import open_slack  # noqa: PLC0415
+    from service.runs.sweep import keep_pruning, keep_sweeping  # noqa: PLC0415
+    from service.telemetry.events import Events  # noqa: PLC0415
+
     clock = clock or SystemClock()
     token = settings.slack_auth_token
     async with AsyncExitStack() as stack:
@@ -74,7 +84,28 @@ async def open_app(
         yield app
 
 
+@asynccontextmanager
+async def open_reading(settings: Settings) -> AsyncIterator[Reading]:
+    """Open what a preview needs, and write nothing; raises as `open_store_to_read` does.
+
+    Raises ValueError for a bad CONFIG_FILE.
+    """
+    url = settings.database_url.get_secret_value()
+    async with open_store_to_read(url, tenant_id=settings.tenant_id) as store:
+        yield Reading(
+            channels=channels_of(settings),
+            store=store,
+            storage=storage_access(settings),
+            kinds=kinds_of(settings),
+            clock=SystemClock(),
+            policy=_run_policy(settings),
+            delivery=_delivery_policy(settings),
+        )
+
+
 def _say_what_was_opened(settings: Settings, app: App) -> None:
+    from service.telemetry.events import LedgerMayBeLost, Opened  # noqa: PLC0415  # as above
+
     database = settings.database_shown()
     app.events.emit(Opened(database=database, slack=app.channels.destination))
     if settings.kubernetes_service_host and settings.sqlite_path() and not settings.allow_ephemeral_database:
@@ -92,8 +123,10 @@ def channels_of(settings: Settings) -> Channels:
     )
 
 
-def support_notice(settings: Settings) -> SupportNotice:
+def support_notice(settings: Settings) -> "SupportNotice":
     """Return where notices go: the folder is the one that the SQLite database lies in, else `data/`."""
+    from service.delivery.support_notice import NOTICE_FOLDER, SupportNotice  # noqa: PLC0415  # as above
+
     database = settings.sqlite_path()
     beside = Path("data") if database is None else database.parent
     return SupportNotice(

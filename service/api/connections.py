@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import ClassVar, Final
 
-import structlog
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -26,6 +25,7 @@ from service.api.errors import (
 )
 from service.api.schemas.error import ErrorOut
 from service.domain.errors import RefusedError
+from service.telemetry.structured import structlog
 
 MAX_CONNECTIONS: Final = min(1_000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 """Half of the files that this process may open, so that runs have theirs."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import BodyTooLargeError, error_response
 from service.domain.errors import RiskAlertsError
 from service.telemetry.logs import trace_fields
+from service.telemetry.structured import structlog
 
 
 class TracingMiddleware:

@@ -1,60 +1,15 @@
 """Progress bars on stderr, from the same numbers as the API's progress."""
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from contextlib import AbstractAsyncContextManager, nullcontext
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
-from rich.progress import Progress as Bars
-
-from service.api.time_left import TimeLeft, work
-from service.domain.progress import Phase, Progress
-from service.telemetry.terminal import harmless
-
-_REFRESH_S: Final = 0.1
+from service.domain.progress import Progress
 
 
-@asynccontextmanager
-async def shown(progress: Progress) -> AsyncIterator[None]:
-    """Show `progress` while the body works, if somebody is looking."""
+def shown(progress: Progress) -> AbstractAsyncContextManager[None]:
+    """Show `progress` while the block works, if somebody is looking."""
     if not sys.stderr.isatty():
-        yield
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-    )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        drawn = asyncio.create_task(_draw(bars, progress))
-        try:
-            yield
-        finally:
-            drawn.cancel()
-            await asyncio.gather(drawn, return_exceptions=True)
+        return nullcontext()
+    from service.cli.drawing import drawn  # noqa: PLC0415  # loads what draws only where it is drawn
 
-
-async def _draw(bars: Bars, progress: Progress) -> None:
-    tasks: dict[Phase, TaskID] = {}
-    time_left = TimeLeft()
-    loop = asyncio.get_running_loop()
-    while True:
-        done, total = work(progress)
-        task = tasks.get(progress.phase)
-        if task is None:
-            task = tasks[progress.phase] = bars.add_task(progress.phase, total=None, note="")
-        seconds = time_left.seconds("", progress, now=loop.time())
-        bars.update(task, completed=done, total=total or None, note=_note(progress, seconds))
-        await asyncio.sleep(_REFRESH_S)
-
-
-def _note(progress: Progress, seconds: float | None) -> str:
-    parts = [] if seconds is None else [f"{seconds:.0f} s left"]
-    if progress.phase is Phase.SCANNING:
-        parts.append(f"row groups {progress.row_groups_done}/{progress.row_groups_total}")
-    parts += [f"{harmless(channel)} {sent}" for channel, sent in sorted(progress.sent_by_channel.items())]
-    return "  ".join(parts)
+    return drawn(progress)

@@ -5,11 +5,10 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
-import structlog
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsError
 
@@ -17,11 +16,16 @@ from service.api.schemas.error import ErrorOut
 from service.cli.exit_codes import OK, RUN_FAILED, USAGE
 from service.domain.errors import RiskAlertsError
 from service.domain.source_uri import SourceUri
+from service.runtime.garbage import loaded
 from service.settings import Settings
+from service.store.store import Store, open_store_to_read
 from service.telemetry.logs import configure_logging
 from service.telemetry.redaction import Redactor
+from service.telemetry.structured import structlog
 from service.telemetry.terminal import harmless, harmless_json
-from service.wiring import App, open_app
+
+if TYPE_CHECKING:
+    from service.wiring import App
 
 
 def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) -> int:
@@ -37,6 +41,7 @@ def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) 
         report(f"invalid settings: {error}")
         return USAGE
     redact = Redactor(settings.secrets())
+    loaded()
     try:
         return command(settings)
     except RiskAlertsError as error:
@@ -65,12 +70,26 @@ def with_flow(command: Callable[[Settings], Coroutine[Any, Any, int]], *, as_jso
     return with_settings(execute, as_json=as_json)
 
 
-def with_app(ask: Callable[[App], Coroutine[Any, Any, BaseModel]], *, as_json: bool) -> int:
+def with_app(ask: "Callable[[App], Coroutine[Any, Any, BaseModel]]", *, as_json: bool) -> int:
     """Open the application, print what is asked of it, and return the exit code."""
+    from service.wiring import open_app  # noqa: PLC0415  # whoever only reads the ledger needs none of it
 
     async def flow(settings: Settings) -> int:
         async with open_app(settings) as app:
             answer = await ask(app)
+        print_answer(answer, as_json=as_json)
+        return OK
+
+    return with_flow(flow, as_json=as_json)
+
+
+def with_ledger(ask: Callable[[Store], Coroutine[Any, Any, BaseModel]], *, as_json: bool) -> int:
+    """Open the ledger, without writing to it, print what is asked of it, and return the exit code."""
+
+    async def flow(settings: Settings) -> int:
+        url = settings.database_url.get_secret_value()
+        async with open_store_to_read(url, tenant_id=settings.tenant_id) as store:
+            answer = await ask(store)
         print_answer(answer, as_json=as_json)
         return OK
 

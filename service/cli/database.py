@@ -1,4 +1,4 @@
-"""`db copy` and `db prune`: a ledger moves to another database, or loses what is too old."""
+"""`db upgrade`, `db copy` and `db prune`: the schema, the move elsewhere, and the end of what is too old."""
 
 import os
 import sys
@@ -9,12 +9,28 @@ import typer
 
 from service.cli.command import print_json, with_flow
 from service.cli.exit_codes import OK
-from service.runs.sweep import prune
 from service.settings import Settings
-from service.store.schema.copying import copy_ledger
-from service.wiring import open_app
+from service.store.schema.tables import NEWEST_REVISION
+from service.store.schema.upgrade import upgrade_database
+from service.telemetry.terminal import harmless
 
 _ENV: Final = "env:"
+
+
+def upgrade_schema(*, as_json: bool) -> int:
+    """Upgrade the schema, print what was done, and return the exit code."""
+
+    async def flow(settings: Settings) -> int:
+        before = await upgrade_database(settings.database_url.get_secret_value())
+        if as_json:
+            answer = {"database": settings.database_shown(), "before": before, "after": NEWEST_REVISION}
+            print_json(answer)
+        else:
+            done = {None: "created", NEWEST_REVISION: "up to date"}.get(before, f"upgraded from {before}")
+            sys.stdout.write(f"{harmless(settings.database_shown())}: schema {NEWEST_REVISION}, {done}\n")
+        return OK
+
+    return with_flow(flow, as_json=as_json)
 
 
 def copy_database(source: str, target: str) -> int:
@@ -22,6 +38,8 @@ def copy_database(source: str, target: str) -> int:
 
     Raises typer.BadParameter for a variable that is not set.
     """
+    from service.store.schema.copying import copy_ledger  # noqa: PLC0415  # each command loads its own part
+
     source_url, target_url = _url(source), _url(target)
 
     async def flow(_: Settings) -> int:
@@ -33,6 +51,8 @@ def copy_database(source: str, target: str) -> int:
 
 def prune_database(*, as_json: bool) -> int:
     """Delete what is too old, print the number of rows of each table, and return the exit code."""
+    from service.runs.sweep import prune  # noqa: PLC0415  # as above
+    from service.wiring import open_app  # noqa: PLC0415
 
     async def flow(settings: Settings) -> int:
         async with open_app(settings) as app:

@@ -13,6 +13,7 @@ import typer
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
 from service.domain.delivery_status import SettleAs
 from service.domain.run import RunStatus
+from service.runtime.garbage import ending, loading
 from service.telemetry.terminal import harmless
 
 _PROGRAM: Final = "risk-alerts"
@@ -91,7 +92,7 @@ def preview(
 
     Nothing is sent, claimed or written.
     """
-    from service.cli.running import preview_month  # noqa: PLC0415  # cold start
+    from service.cli.previewing import preview_month  # noqa: PLC0415  # cold start
 
     raise typer.Exit(preview_month(source=source, month=month, limit=limit, as_json=json))
 
@@ -159,6 +160,20 @@ def check(
 
 
 @_db.command()
+def upgrade(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Bring the database's schema up to this version, and keep what is in it.
+
+    `serve`, `run` and every other command that writes do the same by themselves; those that only read refuse
+    an older schema.
+    """
+    from service.cli.database import upgrade_schema  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(upgrade_schema(as_json=json))
+
+
+@_db.command()
 def copy(
     source: Annotated[str, typer.Argument(metavar="FROM", help="The database that holds the ledger.")],
     target: Annotated[str, typer.Argument(metavar="TO", help="An empty database.")],
@@ -197,7 +212,7 @@ def cancel(
 
     Undelivered alerts stay in the outbox for the next run of the month.
     """
-    from service.cli.listing import cancel_run  # noqa: PLC0415  # cold start
+    from service.cli.cancelling import cancel_run  # noqa: PLC0415  # cold start
 
     raise typer.Exit(cancel_run(run_id, as_json=json))
 
@@ -252,6 +267,7 @@ def sample_data(
 
 def main() -> None:
     """Run the command line and exit with one of the documented codes."""
+    loading()
     try:
         code = commands(prog_name=_PROGRAM, standalone_mode=False)
     except typer.TyperException as problem:
@@ -259,4 +275,6 @@ def main() -> None:
         sys.exit(USAGE)
     except typer.Abort:
         sys.exit(RUN_FAILED)
+    finally:
+        ending()
     sys.exit(code if isinstance(code, int) else OK)

@@ -1,4 +1,4 @@
-"""`run` and `preview`: progress bars while they work, then tables or JSON."""
+"""`run`: progress bars while it works, then tables or JSON."""
 
 import asyncio
 import signal
@@ -6,58 +6,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-import structlog
-
-from service.account_risk.kind import month_request
-from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut
 from service.cli.bars import shown
-from service.cli.command import parsed_source, print_answer, with_flow
+from service.cli.command import print_answer, with_flow
 from service.cli.exit_codes import NOT_ALL_SENT, OK
-from service.domain.month import Month
+from service.cli.previewing import checked_request
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest
 from service.runs.execute import execute_run, new_run_id
-from service.runs.preview import preview
-from service.runtime.clock import SystemClock
 from service.settings import Settings
-from service.sources.opening import check_allowed
-from service.wiring import App, open_app, storage_access
+from service.telemetry.structured import structlog
+from service.wiring import App, open_app
 
 
 def run_month(*, source: str, month: str, dry_run: bool, plan_digest: str | None, as_json: bool) -> int:
     """Run a month and return the exit code."""
 
     async def flow(settings: Settings) -> int:
-        request = replace(await _request(settings, source, month), dry_run=dry_run, plan_digest=plan_digest)
+        request = replace(
+            await checked_request(settings, source, month), dry_run=dry_run, plan_digest=plan_digest
+        )
         async with open_app(settings) as app:
             record = await _run(app, request)
         print_answer(RunOut.of(record), as_json=as_json)
         return _exit_code(record)
 
     return with_flow(flow, as_json=as_json)
-
-
-def preview_month(*, source: str, month: str, limit: int, as_json: bool) -> int:
-    """Preview a month and return the exit code."""
-
-    async def flow(settings: Settings) -> int:
-        request = await _request(settings, source, month)
-        async with open_app(settings) as app:
-            progress = Progress()
-            async with shown(progress):
-                answer = PreviewOut.of(await preview(app, request, limit=limit, progress=progress))
-        print_answer(answer, as_json=as_json)
-        return OK
-
-    return with_flow(flow, as_json=as_json)
-
-
-async def _request(settings: Settings, source: str, month: str) -> RunRequest:
-    today = SystemClock().now().date()
-    request = month_request(parsed_source(source), Month.resolve(month, today=today))
-    await check_allowed(request.source, storage_access(settings))
-    return request
 
 
 async def _run(app: App, request: RunRequest) -> RunRecord:

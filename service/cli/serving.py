@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Final
 
-import structlog
 import uvicorn
 
 from service.api.access import OPEN_TO_ALL, is_loopback
@@ -19,6 +18,7 @@ from service.cli.exit_codes import OK, RUN_FAILED
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
 from service.telemetry.redaction import Redactor
+from service.telemetry.structured import structlog
 from service.wiring import App, open_app
 
 SWITCH_INTERVAL_S: Final = 0.001

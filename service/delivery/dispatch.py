@@ -8,12 +8,13 @@ by `lane.next_move`, what follows from an answer by `lane.follow_up`.
 import asyncio
 import math
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from service.delivery.channels import Channels
 from service.delivery.lane import Send, Stop, Wait, follow_up, next_move
 from service.delivery.lane_queue import QUEUE_SIZE, Delivery, OutgoingLane, outgoing_lanes
+from service.delivery.policy import DeliveryPolicy
 from service.delivery.reporting import Answered, DeliveryReport, GivenUpLane, answered, why_untried
 from service.delivery.send_result import NotPosted
 from service.delivery.slack import SlackSender
@@ -34,21 +35,6 @@ SETTLING_S: Final = 1.0
 """Of a stopping process's grace, what is kept for writing down the answers."""
 LAST_MOMENT_S: Final = 1.0
 """No POST begins so shortly before the deadline that it could only end in doubt."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryPolicy:
-    """How deliveries are made."""
-
-    messages_per_second: float
-    """Pace of each lane; 0 is unpaced."""
-    timeout_s: float
-    max_retries: int
-    deadline_s: float
-    """From the first claim."""
-    lease_s: float
-    shutdown_grace_s: float
-    """From the moment the process is asked to stop, what is on its way may take this long."""
 
 
 class Dispatch:

@@ -335,3 +335,11 @@ class DatabaseSchemaNewerError(DatabaseUnusableError):
 
     code = "database_schema_newer"
     example = "the database was migrated by a newer version of this service"
+
+
+class DatabaseOutdatedError(DatabaseUnusableError):
+    """The database has the schema of an older version, and a command that only reads does not upgrade it."""
+
+    code = "database_outdated"
+    kind = Kind.REFUSED
+    example = "the database's schema is version 0003: run `risk-alerts db upgrade`"

@@ -2,10 +2,10 @@
 
 from service.domain.errors import DatabaseNotDurableError, RoutingNotConfiguredError, SlackNotConfiguredError
 from service.domain.run import RunRequest
-from service.runs.context import App
+from service.runs.context import Reading
 
 
-def check_request(app: App, request: RunRequest) -> None:
+def check_request(app: Reading, request: RunRequest) -> None:
     """Refuse what cannot be run at all, before anything is read or recorded.
 
     Its source was checked by the door. Raises RoutingNotConfiguredError, and for real runs

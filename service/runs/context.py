@@ -1,13 +1,15 @@
-"""The app: what the flows work with. `service.wiring` opens and closes it, and makes its policies."""
+"""The app: what the flows work with. `service.wiring` opens and closes it, and makes its policies.
+
+What sends is named here and not imported: a preview needs none of it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from service.delivery.channels import Channels
-from service.delivery.dispatch import DeliveryPolicy
-from service.delivery.slack import SlackSender
-from service.delivery.support_notice import SupportNotice
+from service.delivery.policy import DeliveryPolicy
 from service.domain.delivery_status import AmbiguousSends
 from service.runs.at_work import RunsAtWork
 from service.runs.kind import RunKind
@@ -15,7 +17,11 @@ from service.runtime.clock import Clock
 from service.runtime.room import Room
 from service.sources.source import StorageAccess
 from service.store.store import Store
-from service.telemetry.events import Events
+
+if TYPE_CHECKING:
+    from service.delivery.slack import SlackSender
+    from service.delivery.support_notice import SupportNotice
+    from service.telemetry.events import Events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +39,26 @@ class RunPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class App:
-    """The resources of one process."""
+class Reading:
+    """The resources of a process that sends and writes nothing."""
 
     channels: Channels
     store: Store
-    sender: SlackSender
-    notice: SupportNotice
     storage: StorageAccess
     kinds: Mapping[str, RunKind]
     """The kinds of runs, by name."""
     clock: Clock
-    events: Events
     policy: RunPolicy
     delivery: DeliveryPolicy
     at_work: RunsAtWork = field(default_factory=RunsAtWork)
     room: Room = field(default_factory=Room)
     """For the evaluations of runs and previews alike: `MEMORY_LIMIT_MB` is held by one after another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App(Reading):
+    """The resources of a process that runs."""
+
+    sender: "SlackSender"
+    notice: "SupportNotice"
+    events: "Events"

@@ -16,7 +16,7 @@ from service.domain.progress import Phase, Progress
 from service.domain.replay import Replay, ReplayAction, RoutedAlert, decide_replay
 from service.domain.run import Action, Preview, PreviewAlert, RunCounts, RunRequest, WithdrawnAlert
 from service.runs.admission import check_request
-from service.runs.context import App
+from service.runs.context import Reading
 from service.runs.plan_digest import plan_digest
 from service.runs.warnings import late_lanes, without_channel
 from service.runtime.daemon_thread import run_in_daemon_thread
@@ -24,7 +24,7 @@ from service.runtime.garbage import rare_collections
 from service.store.patience import retry_while_unavailable
 
 
-async def preview(app: App, request: RunRequest, *, limit: int, progress: Progress) -> Preview:
+async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Progress) -> Preview:
     """Show what a run would send now: the same set in the same order; the first `limit` alerts are shown.
 
     Raises what `check_request` raises for a dry run, SourceError, and DatabaseUnusableError.
@@ -53,7 +53,7 @@ async def preview(app: App, request: RunRequest, *, limit: int, progress: Progre
 
 
 def _shown(
-    app: App,
+    app: Reading,
     request: RunRequest,
     evaluation: AnyEvaluation,
     replay: Replay,
@@ -115,7 +115,7 @@ def _counts(ledger: Ledger, replay: Replay) -> RunCounts:
     )
 
 
-def _seconds_by_channel(app: App, sends: Mapping[str, int]) -> dict[str, float]:
+def _seconds_by_channel(app: Reading, sends: Mapping[str, int]) -> dict[str, float]:
     """Say how long the sends need at the configured pace; channels that share one lane share its pace."""
     rate = app.delivery.messages_per_second
     return {

@@ -5,14 +5,13 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
-import structlog
-
 from service.domain.errors import DatabaseUnusableError, RiskAlertsError
 from service.domain.progress import Progress
 from service.runs.context import App
 from service.runs.execute import resume_run
 from service.store.patience import retry_while_unavailable
 from service.telemetry.events import Pruned, PruneFailed, RunRescued, SweepFailed
+from service.telemetry.structured import structlog
 
 PRUNE_EVERY_S: Final = 6 * 3600.0
 PRUNE_PAUSE_S: Final = 0.1

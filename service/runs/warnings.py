@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from service.delivery.channels import Channels
-from service.delivery.dispatch import DeliveryPolicy
-from service.delivery.reporting import GivenUpLane
+from service.delivery.policy import DeliveryPolicy
 from service.domain.evaluation import RunWarning
 from service.domain.progress import Progress
+
+if TYPE_CHECKING:
+    from service.delivery.reporting import GivenUpLane
 
 
 def late_lanes(
@@ -41,7 +44,7 @@ def nothing_arrived(progress: Progress) -> tuple[RunWarning, ...]:
     return (RunWarning(code="all_deliveries_failed", count=progress.alerts_queued, detail=detail),)
 
 
-def destinations_failed(given_up: Sequence[GivenUpLane]) -> tuple[RunWarning, ...]:
+def destinations_failed(given_up: "Sequence[GivenUpLane]") -> tuple[RunWarning, ...]:
     """Warn of each lane that was given up because its destination failed."""
     return tuple(
         RunWarning(code="destination_failed", count=lane.alerts, detail=f"{lane.named}: {lane.why}")

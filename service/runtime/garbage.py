@@ -25,3 +25,19 @@ def rare_collections() -> Iterator[None]:
     finally:
         gc.set_threshold(*_USUAL)
         gc.unfreeze()
+
+
+def loading() -> None:
+    """Collect nothing while modules are loaded: what they make stays, and would be looked through in vain."""
+    gc.disable()
+
+
+def loaded() -> None:
+    """Collect again, but leave alone what has been loaded by now."""
+    gc.freeze()
+    gc.enable()
+
+
+def ending() -> None:
+    """Collect nothing more: the process is about to end, and its memory goes with it."""
+    gc.freeze()

@@ -23,7 +23,7 @@ from service.store.runs.idempotency import Requests
 from service.store.runs.leases import Runs
 from service.store.runs.rescue import Rescue
 from service.store.schema.tables import health_probe
-from service.store.schema.upgrade import open_database
+from service.store.schema.upgrade import open_database, open_database_to_read
 
 PROBE_PATIENCE_S: Final = 2.0
 _BALLAST_BYTES: Final = 64 * 1024
@@ -87,6 +87,20 @@ async def open_store(database_url: str, *, tenant_id: str = DEFAULT_TENANT) -> A
     It sees that tenant's rows, and acts as the process itself.
     """
     database = await open_database(database_url)
+    store = Store(database, Scope.of_system(tenant_id), Actor.system(tenant_id))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_store_to_read(database_url: str, *, tenant_id: str = DEFAULT_TENANT) -> AsyncIterator[Store]:
+    """Open a tenant's store and write nothing: where there is no database it is empty.
+
+    Raises DatabaseUnusableError, DatabaseOutdatedError and DatabaseSchemaNewerError.
+    """
+    database = await open_database_to_read(database_url)
     store = Store(database, Scope.of_system(tenant_id), Actor.system(tenant_id))
     try:
         yield store

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-import structlog
-
 from service.domain.delivery_status import Outcome, Reason, SettleAs
 from service.domain.run import RunRecord, RunStatus
+from service.telemetry.structured import structlog
 
 _SUBJECTS: Final = {"risk_alert": "account_id"}
 """What lines of the log call the subject of an alert: a stable name of theirs, for dashboards."""

@@ -14,11 +14,9 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, TextIO
 
 import orjson
-import structlog
-from structlog.contextvars import merge_contextvars
-from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from service.telemetry.redaction import Redactor
+from service.telemetry.structured import EventDict, ExcInfo, Processor, WrappedLogger, structlog
 from service.telemetry.terminal import harmless, harmless_json
 
 _TRACE: Final = "logging.googleapis.com/trace"
@@ -69,7 +67,7 @@ def configure_logging(
     sink = _Sink(stream, redact or Redactor())
     console = format == "console" or (format == "auto" and sink.stream.isatty())
     rendered = _for_a_terminal(colors=sink.stream.isatty()) if console else _for_cloud_logging()
-    chain: list[Processor] = [merge_contextvars, *rendered]
+    chain: list[Processor] = [structlog.contextvars.merge_contextvars, *rendered]
     threshold = logging.getLevelNamesMapping()[level]
     structlog.configure(
         processors=chain,

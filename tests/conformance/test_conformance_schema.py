@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from service.domain.errors import DatabaseSchemaNewerError
 from service.store.schema import migrations
 from service.store.schema import tables as schema
-from service.store.store import open_store
+from service.store.store import open_store, open_store_to_read
 from tests.support.databases import Backend
 from tests.support.given import Given
 
@@ -33,6 +33,10 @@ down_revision = "{schema.NEWEST_REVISION}"
 def upgrade() -> None:
     op.add_column("runs", sa.Column("colour", sa.Text))
 '''
+
+
+def _is_file(url: str) -> bool:
+    return Path(url.removeprefix("sqlite:///")).exists()
 
 
 def _open_and_close(url: str) -> None:
@@ -70,6 +74,36 @@ async def test_opening_again_changes_nothing(backend: Backend) -> None:
             assert await store.health() == "ok"
             (found,) = await Given(store).sql("SELECT version_num FROM alembic_version")
             assert found["version_num"] == schema.NEWEST_REVISION
+
+
+async def test_a_database_without_a_schema_reads_as_empty(backend: Backend) -> None:
+    """Whoever only reads makes no tables in it."""
+    url = backend.new(empty=True)
+    for _ in range(2):
+        async with open_store_to_read(url) as store:
+            page = await store.history.list_runs(limit=5, cursor=None, period=None, status=None)
+            assert (page.items, page.next_cursor) == ((), None)
+            assert await store.recording.standings("risk_alert:2026-01-01", "file:///x.parquet") is not None
+            with pytest.raises(TypeError, match="opened to be read"):
+                await store.health()
+    if backend.name == "sqlite":
+        assert not _is_file(url)
+
+
+async def test_reading_needs_no_right_to_write(database_url: str) -> None:
+    """Whoever may only read a database can list its runs."""
+    async with open_store(database_url) as store:
+        given = Given(store)
+        await given.a_run("r1")
+        if database_url.startswith("postgresql"):
+            await given.sql("CREATE ROLE reader LOGIN")
+            await given.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    if database_url.startswith("postgresql"):
+        database_url = database_url.replace("postgres:", "reader:", 1)
+    else:
+        database_url = database_url.replace("sqlite:///", "sqlite:///file:") + "?mode=ro&uri=true"
+    async with open_store_to_read(database_url) as store:
+        assert (await store.history.get_run("r1")).run_id == "r1"
 
 
 async def test_a_newer_schema_is_refused(database_url: str) -> None:

@@ -17,12 +17,14 @@ import sqlalchemy as sa
 from service.account_risk.kind import month_request
 from service.api.schemas.alert import AlertOut, RunAlertOut, WithdrawnOut
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
+from service.domain.errors import DatabaseOutdatedError
 from service.domain.run import Action
 from service.domain.source_uri import SourceUri
 from service.domain.tenant import DEFAULT_TENANT
 from service.store.schema import migrations
 from service.store.schema import tables as schema
-from service.store.store import open_store
+from service.store.schema.upgrade import upgrade_database
+from service.store.store import open_store, open_store_to_read
 from tests.support.alerts import MONTH, an_alert
 from tests.support.databases import Backend
 from tests.support.given import NOW, Given, routed, scope_of
@@ -189,6 +191,20 @@ async def old_url(
 
 async def _contents(given: Given, table: str, *keys: str) -> list[dict[str, Any]]:
     return await given.sql(f"SELECT * FROM {table} ORDER BY {', '.join(keys)}")  # noqa: S608  # our names
+
+
+async def test_who_only_reads_does_not_upgrade(old_url: str) -> None:
+    """An older schema is refused with the command that upgrades it, and is left as it is until then."""
+    for _ in range(2):
+        with pytest.raises(DatabaseOutdatedError, match="run `risk-alerts db upgrade`"):
+            async with open_store_to_read(old_url):
+                pass
+    before = await upgrade_database(old_url)
+    assert before in HISTORIES
+    assert await upgrade_database(old_url) == schema.NEWEST_REVISION
+    async with open_store_to_read(old_url) as store:
+        page = await store.history.list_runs(limit=500, cursor=None, period=None, status=None)
+        assert page.items
 
 
 async def test_every_row_is_kept_and_is_the_default_tenants(old_url: str) -> None:

@@ -32,7 +32,7 @@ DOORS: Final = ("api", "cli", "settings", "telemetry", "__main__")
 
 MODULES: Final = 12
 LINES: Final = 320
-CROWDED: Final = {"account_risk": 16, "api": 14, "cli": 14, "delivery": 13, "domain": 14, "runs": 14}
+CROWDED: Final = {"account_risk": 16, "api": 14, "cli": 18, "delivery": 14, "domain": 14, "runs": 14}
 """Packages of more modules than `MODULES`, and how many they may have: one idea each, in many small files."""
 LONG: Final = {
     "domain.errors": 400,

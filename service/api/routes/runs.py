@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -27,6 +26,7 @@ from service.runs.idempotent_request import end_of_request
 from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
 from service.store.runs.idempotency import RequestedBeforeError
+from service.telemetry.structured import structlog
 
 # Limited here: a limit of the whole application would lie outside the middleware that gives it our shape.
 router = APIRouter(max_body_size=MAX_BODY_BYTES)

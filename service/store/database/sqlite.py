@@ -37,8 +37,8 @@ class SqliteDatabase:
 
     def __init__(self, url: sa.URL) -> None:
         """Prepare for the file that `url` names; raises DatabaseUnusableError when it names none."""
-        _make_file(_path_of(url, "DATABASE_URL"))
-        self._readers = _engine(url, _READERS, writes=False)
+        _make_file(path_of(url, "DATABASE_URL"))
+        self._readers = reading_engine(url, _READERS)
         self._writer = _engine(url, 1, writes=True)
         self._reading = ThreadPoolExecutor(_READERS, "sqlite-read")
         # One thread keeps this process's writers in line: SQLite's own waiting is a poll, and unfair.
@@ -48,8 +48,8 @@ class SqliteDatabase:
 
     async def open(self) -> None:
         """Connect, and put the file into WAL mode for all connections; raises DatabaseUnusableError."""
-        await _in_thread(self._writing, self._switch_to_wal)
-        await _in_thread(self._reading, self._open_readers)
+        await in_thread(self._writing, self._switch_to_wal)
+        await in_thread(self._reading, self._open_readers)
 
     def _open_readers(self) -> None:
         """Open them all now: where descriptors run short nothing more of the file has to be opened."""
@@ -65,7 +65,7 @@ class SqliteDatabase:
             with self._readers.connect() as connection:
                 return work(connection)
 
-        return await _in_thread(self._reading, transaction)
+        return await in_thread(self._reading, transaction)
 
     async def write(self, work: Work[T], *, repeatable: bool = False) -> T:  # noqa: ARG002  # no answer is lost
         """Run `work` as the only writer and commit; see `Database.write`."""
@@ -75,7 +75,7 @@ class SqliteDatabase:
             with self._writer.begin() as connection:
                 return work(connection)
 
-        return await _in_thread(self._writing, transaction)
+        return await in_thread(self._writing, transaction)
 
     async def close(self) -> None:
         """Close all connections, after what is still being written."""
@@ -120,7 +120,8 @@ class SqliteDatabase:
             raise DatabaseUnusableError("the database cannot be used: its file was removed or replaced")
 
 
-def _path_of(url: sa.URL, name: str) -> str:
+def path_of(url: sa.URL, name: str) -> str:
+    """Return the file that a URL names; raises DatabaseUnusableError, which tells of the URL by `name`."""
     path = url.database or ""
     if path in _MEMORY or url.query.get("mode") == "memory":
         raise DatabaseUnusableError(f"{name} needs a file: the ledger must outlive the process")
@@ -133,7 +134,7 @@ def lone_transaction(url: sa.URL, name: str, *, writes: bool) -> Iterator[sa.Con
 
     Raises DatabaseUnusableError where there is no file to read.
     """
-    path = _path_of(url, name)
+    path = path_of(url, name)
     if writes:
         _make_file(path)
     elif not path.startswith("file:") and not Path(path).is_file():
@@ -144,6 +145,11 @@ def lone_transaction(url: sa.URL, name: str, *, writes: bool) -> Iterator[sa.Con
             yield connection
     finally:
         engine.dispose()
+
+
+def reading_engine(url: sa.URL, connections: int) -> sa.Engine:
+    """Return what makes connections that cannot write."""
+    return _engine(url, connections, writes=False)
 
 
 def _engine(url: sa.URL, connections: int, *, writes: bool) -> sa.Engine:
@@ -173,7 +179,8 @@ def _try_wal(cursor: Any) -> str | None:
         cursor.close()
 
 
-async def _in_thread(threads: ThreadPoolExecutor, transaction: Callable[[], T]) -> T:
+async def in_thread(threads: ThreadPoolExecutor, transaction: Callable[[], T]) -> T:
+    """Run a transaction to its end in a thread; raises DatabaseUnusableError and what it raises."""
     try:
         return await execute(asyncio.get_running_loop().run_in_executor(threads, transaction))
     except FAILURES as problem:

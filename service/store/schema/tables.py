@@ -165,13 +165,16 @@ outbox = sa.Table(
     sa.Index("outbox_by_run", "run_id", "position"),
 )
 IS_OPEN = "status IN ('pending', 'sending', 'failed', 'unknown')"
-"""SQLite uses the index below only for queries that say its condition in the same words."""
+"""SQLite uses the index below only for queries that say its condition in the same words.
+
+It is PostgreSQL's condition too, as migration 0007 has it: `postgresql_where` would load that dialect here,
+and every command on SQLite would wait for it.
+"""
 sa.Index(
     "outbox_open",
     outbox.c.tenant_id,
     outbox.c.status,
     sqlite_where=sa.text(IS_OPEN),
-    postgresql_where=sa.text(IS_OPEN),
 )
 
 run_outcomes = sa.Table(

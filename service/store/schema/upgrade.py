@@ -1,12 +1,13 @@
-"""Opening: the backend that a URL names, with its schema brought up to date."""
+"""Opening: the backend that a URL names, its schema brought up to date, or as it is found to be read."""
 
 from types import ModuleType
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.domain.errors import DatabaseSchemaNewerError, DatabaseUnusableError
+from service.domain.errors import DatabaseOutdatedError, DatabaseSchemaNewerError, DatabaseUnusableError
 from service.store.database.database import Database
+from service.store.database.reader import SqliteReader
 from service.store.database.sqlite import SqliteDatabase
 from service.store.schema import tables as schema
 
@@ -17,6 +18,20 @@ async def open_database(url: str) -> Database:
     `url` is `sqlite:///path` or `postgresql://…`. Raises DatabaseUnusableError, and DatabaseSchemaNewerError
     when the schema is of a later version than this one.
     """
+    return (await _upgraded(url))[0]
+
+
+async def upgrade_database(url: str) -> str | None:
+    """Create or upgrade the schema, and return the version that it had; None where there was no schema.
+
+    Raises as `open_database` does.
+    """
+    database, before = await _upgraded(url)
+    await database.close()
+    return before
+
+
+async def _upgraded(url: str) -> tuple[Database, str | None]:
     parsed = parsed_url(url)
     if parsed.get_backend_name() == "sqlite":
         database: Database = SqliteDatabase(parsed)
@@ -24,10 +39,37 @@ async def open_database(url: str) -> Database:
         database = postgresql_backend().PostgresqlDatabase(url)
     try:
         await database.open()
-        await _bring_up_to_date(database)
+        before = await database.read(schema_version)
+        if before != schema.NEWEST_REVISION:
+            await database.write(upgrade_schema, repeatable=True)
     except BaseException:
         await database.close()
         raise
+    return database, before
+
+
+async def open_database_to_read(url: str) -> Database:
+    """Connect and return the database as it is; a missing one, or one without a schema, is empty.
+
+    Raises DatabaseUnusableError, DatabaseOutdatedError and DatabaseSchemaNewerError.
+    """
+    parsed = parsed_url(url)
+    database: Database | None
+    if parsed.get_backend_name() == "sqlite":
+        database = SqliteReader.of(parsed)
+    else:
+        database = postgresql_backend().PostgresqlDatabase(url)
+    if database is None:
+        return SqliteReader.empty(schema.metadata)
+    try:
+        await database.open()
+        version = await database.read(_readable_version)
+    except BaseException:
+        await database.close()
+        raise
+    if version is None:
+        await database.close()
+        return SqliteReader.empty(schema.metadata)
     return database
 
 
@@ -56,11 +98,6 @@ def parsed_url(url: str, *, name: str = "DATABASE_URL") -> sa.URL:
     return parsed
 
 
-async def _bring_up_to_date(database: Database) -> None:
-    if await database.read(is_outdated):
-        await database.write(upgrade_schema, repeatable=True)
-
-
 def upgrade_schema(connection: sa.Connection) -> None:
     """Create or upgrade the schema in the caller's transaction; raises DatabaseSchemaNewerError."""
     # Asked again inside the write transaction: of several processes that start at once, one does it.
@@ -72,12 +109,27 @@ def upgrade_schema(connection: sa.Connection) -> None:
 
 def is_outdated(connection: sa.Connection) -> bool:
     """Tell whether the schema has to be created or upgraded; raises DatabaseSchemaNewerError."""
+    return schema_version(connection) != schema.NEWEST_REVISION
+
+
+def _readable_version(connection: sa.Connection) -> str | None:
+    version = schema_version(connection)
+    if version in {None, schema.NEWEST_REVISION}:
+        return version
+    raise DatabaseOutdatedError(
+        f"the database's schema is version {version}, and this version of the service reads "
+        f"{schema.NEWEST_REVISION}: run `risk-alerts db upgrade`"
+    )
+
+
+def schema_version(connection: sa.Connection) -> str | None:
+    """Return the schema's version, or None where there is no schema; raises DatabaseSchemaNewerError."""
     if not sa.inspect(connection).has_table("alembic_version"):
-        return True
+        return None
     found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
     if found is not None and str(found) > schema.NEWEST_REVISION:
         raise DatabaseSchemaNewerError(
             f"the database's schema is version {found}, newer than {schema.NEWEST_REVISION}, the last that "
             "this version of the service knows; deploy the newer version"
         )
-    return bool(found != schema.NEWEST_REVISION)
+    return None if found is None else str(found)

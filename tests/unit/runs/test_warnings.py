@@ -3,7 +3,7 @@
 import pytest
 
 from service.delivery.channels import Channels
-from service.delivery.dispatch import DeliveryPolicy
+from service.delivery.policy import DeliveryPolicy
 from service.runs.warnings import late_lanes
 
 REGIONS = {"AMER": "amer", "EMEA": "emea"}

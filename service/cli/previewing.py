@@ -1,0 +1,41 @@
+"""`preview`: progress bars while it works, then tables or JSON; nothing is written."""
+
+from service.account_risk.kind import month_request
+from service.api.schemas.preview import PreviewOut
+from service.cli.bars import shown
+from service.cli.command import parsed_source, print_answer, with_flow
+from service.cli.exit_codes import OK
+from service.domain.month import Month
+from service.domain.progress import Progress
+from service.domain.run import RunRequest
+from service.runs.preview import preview
+from service.runtime.clock import SystemClock
+from service.settings import Settings
+from service.sources.opening import check_allowed
+from service.wiring import open_reading, storage_access
+
+
+def preview_month(*, source: str, month: str, limit: int, as_json: bool) -> int:
+    """Preview a month and return the exit code."""
+
+    async def flow(settings: Settings) -> int:
+        request = await checked_request(settings, source, month)
+        async with open_reading(settings) as reading:
+            progress = Progress()
+            async with shown(progress):
+                answer = PreviewOut.of(await preview(reading, request, limit=limit, progress=progress))
+        print_answer(answer, as_json=as_json)
+        return OK
+
+    return with_flow(flow, as_json=as_json)
+
+
+async def checked_request(settings: Settings, source: str, month: str) -> RunRequest:
+    """Return what SOURCE and --month ask for.
+
+    Raises BadSourceUriError, BadMonthError, SourceNotAllowedError and StorageUnreachableError.
+    """
+    today = SystemClock().now().date()
+    request = month_request(parsed_source(source), Month.resolve(month, today=today))
+    await check_allowed(request.source, storage_access(settings))
+    return request

@@ -1,0 +1,77 @@
+"""A ledger that is only read: a SQLite file left as it is found, or an empty database that is nowhere."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self, TypeVar
+from urllib.parse import quote, unquote, urlsplit
+
+import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
+
+from service.domain.errors import DatabaseUnusableError
+from service.store.database.database import Work
+from service.store.database.sqlite import in_thread, path_of, reading_engine
+
+T = TypeVar("T")
+
+
+class SqliteReader:
+    """Reads a SQLite file; neither makes it nor changes its mode or its rights."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(1, "sqlite-read")
+
+    @classmethod
+    def of(cls, url: sa.URL) -> Self | None:
+        """Return a reader of the file that `url` names, or None where there is none.
+
+        Raises DatabaseUnusableError when it names none at all.
+        """
+        name = path_of(url, "DATABASE_URL")
+        path = Path(unquote(urlsplit(name).path)) if name.startswith("file:") else Path(name)
+        try:
+            path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            raise DatabaseUnusableError(
+                f"the database cannot be read: {problem.strerror}: {path}"
+            ) from problem
+        # What a process that was killed left in the log is read and not put in order: a writer does that.
+        # Without a log SQLite makes one even to read, and removes it only where it may write.
+        mode = "ro" if Path(f"{path}-wal").exists() else "rw"
+        uri = name if name.startswith("file:") else f"file:{quote(name)}"
+        options = {"mode": mode, **url.query, "uri": "true"}
+        return cls(reading_engine(url.set(database=uri, query=options), 1))
+
+    @classmethod
+    def empty(cls, metadata: sa.MetaData) -> Self:
+        """Return a database in memory with the tables and nothing in them: one that is missing reads so."""
+        engine = sa.create_engine(
+            "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+        )
+        metadata.create_all(engine, checkfirst=False)
+        return cls(engine)
+
+    async def open(self) -> None:
+        """Connect; raises DatabaseUnusableError."""
+        await self.read(lambda connection: connection.exec_driver_sql("PRAGMA schema_version"))
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work` on one consistent snapshot; see `Database.read`."""
+
+        def transaction() -> T:
+            with self._engine.connect() as connection:
+                return work(connection)
+
+        return await in_thread(self._thread, transaction)
+
+    async def write(self, work: Work[T], *, repeatable: bool = False) -> T:
+        """Refuse: nothing is written here."""
+        raise TypeError(f"opened to be read: {work} {repeatable}")
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._thread.shutdown()
+        self._engine.dispose()
