@@ -4,13 +4,13 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
-from pydantic import BaseModel, ValidationError
-from pydantic_settings import SettingsError
+from pydantic import BaseModel
 
 from service.api.schemas.error import ErrorOut
 from service.cli.exit_codes import OK, RUN_FAILED, USAGE
@@ -18,6 +18,8 @@ from service.domain.errors import RiskAlertsError
 from service.domain.source_uri import SourceUri
 from service.runtime.garbage import loaded
 from service.settings import Settings
+from service.settings.problems import InvalidSettingsError
+from service.settings.reading import read_settings
 from service.store.store import Store, open_store_to_read
 from service.telemetry.logs import configure_logging
 from service.telemetry.redaction import Redactor
@@ -31,15 +33,9 @@ if TYPE_CHECKING:
 def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) -> int:
     """Return the exit code of `command`, called with the settings; errors are reported on stderr."""
     try:
-        settings = Settings()
-    except ValidationError as error:
-        for problem in error.errors(include_input=False, include_url=False, include_context=False):
-            report(_setting_problem(problem["loc"], problem["msg"]))
-        return USAGE
-    except SettingsError as error:
-        # Its text names the setting and the kind of source, never the value.
-        report(f"invalid settings: {error}")
-        return USAGE
+        settings = read_settings()
+    except InvalidSettingsError as error:
+        return _invalid_settings(error, as_json=as_json)
     redact = Redactor(settings.secrets())
     loaded()
     try:
@@ -152,8 +148,13 @@ def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def _setting_problem(location: tuple[int | str, ...], message: str) -> str:
-    name, *inside = (str(part) for part in location) if location else ("",)
-    where = ".".join((name.upper(), *inside))
-    reason = message.removeprefix("Value error, ")
-    return f"invalid settings: {where}: {reason}" if where else f"invalid settings: {reason}"
+def _invalid_settings(error: InvalidSettingsError, *, as_json: bool) -> int:
+    # No setting could be read, so that what is a secret can only be known by its form.
+    redact = Redactor()
+    for problem in error.problems:
+        report(f"invalid settings: {redact(str(problem))}")
+    if as_json:
+        answer = ErrorOut(error="invalid_settings", detail=str(error), run_id=None).model_dump()
+        answer["problems"] = [asdict(problem) for problem in error.problems]
+        print_json(orjson.loads(redact(orjson.dumps(answer).decode())))
+    return USAGE

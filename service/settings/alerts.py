@@ -1,12 +1,13 @@
 """The settings of alerts: what is one, which channel it goes to, and who is notified where there is none."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from service.settings.value_types import Channel, HttpUrl, MailAddresses, SmtpUrl
+from service.settings.problems import in_one_line
+from service.settings.value_types import Channel, HttpUrl, Json, MailAddresses, SmtpUrl
 
 DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
     "AMER": "amer-risk-alerts",
@@ -34,7 +35,7 @@ class AlertSettings(BaseModel):
         le=120_000,
         description="How many months back At Risk is counted, the target month included.",
     )
-    region_channels: dict[str, Channel] | None = Field(
+    region_channels: Annotated[dict[str, Channel] | None, *Json] = Field(
         None, description='Channel of each region, as JSON: `{"AMER": "amer-risk-alerts"}`.'
     )
     config_file: Path | None = Field(
@@ -66,8 +67,9 @@ class AlertSettings(BaseModel):
         if self.config_file is None:
             return dict(DEFAULT_REGION_CHANNELS)
         try:
-            content = json.loads(self.config_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as problem:
-            raise ValueError(f"CONFIG_FILE {self.config_file} cannot be read: {problem}") from problem
-        regions = _ConfigFile.model_validate(content).regions
+            regions = _ConfigFile.model_validate_json(self.config_file.read_bytes()).regions
+        except OSError as problem:
+            raise ValueError(f"CONFIG_FILE {self.config_file} cannot be read: {problem.strerror}") from None
+        except ValidationError as problem:
+            raise ValueError(f"CONFIG_FILE {self.config_file}: {in_one_line(problem)}") from None
         return {region: channel.lstrip("#") for region, channel in regions.items()}

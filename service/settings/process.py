@@ -1,10 +1,10 @@
 """The settings of a process: its API and its logs."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, Field
 
-from service.settings.value_types import HostName, SingleLine
+from service.settings.value_types import HostName, Listed, Lower, SingleLine, Upper
 
 
 class ProcessSettings(BaseModel):
@@ -16,16 +16,16 @@ class ProcessSettings(BaseModel):
         le=1_000,
         description="Most concurrent runs of the API, and most previews; more are answered 429.",
     )
-    allowed_hosts: tuple[HostName, ...] | None = Field(
+    allowed_hosts: Annotated[tuple[HostName, ...] | None, *Listed] = Field(
         None,
-        description="JSON list of hosts that requests may name beside loopback: `name`, `*.name` or `*`.",
+        description="Hosts that requests may name beside loopback, by comma: `name`, `*.name` or `*`.",
     )
 
     # Logs
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Upper] = Field(
         "INFO", description="Lowest severity that is logged."
     )
-    log_format: Literal["auto", "json", "console"] = Field(
+    log_format: Annotated[Literal["auto", "json", "console"], Lower] = Field(
         "auto", description="`auto`: console on a terminal, JSON otherwise."
     )
     google_cloud_project: SingleLine | None = Field(

@@ -1,8 +1,11 @@
 """The settings of runs: how long they may take, and what becomes of those that were cut short."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, Field
 
 from service.domain.delivery_status import AmbiguousSends
+from service.settings.value_types import Lower
 
 
 class RunSettings(BaseModel):
@@ -20,15 +23,16 @@ class RunSettings(BaseModel):
     delivery_deadline_s: float = Field(
         600.0,
         gt=0,
+        le=31_536_000,
         description="A run's deliveries end this many seconds after its first claim, downtime not counted.",
     )
-    ambiguous_sends: AmbiguousSends = Field(
+    ambiguous_sends: Annotated[AmbiguousSends, Lower] = Field(
         AmbiguousSends.HOLD,
         description="What a run does with alerts in doubt: `hold` them for a person, or `resend` them.",
     )
     lease_s: float = Field(
         30.0,
         gt=0,
-        allow_inf_nan=False,
+        le=86_400,
         description="A run without a heartbeat for this many seconds is resumed, closed or taken over.",
     )

@@ -43,7 +43,8 @@ class Settings(
         if webhooks and self.slack_webhook_base_url is None:
             missing = sorted(set(channels.values()) - set(webhooks))
             if missing:
-                raise ValueError(f"SLACK_WEBHOOKS has no webhook for {', '.join(missing)}")
+                name = "SLACK_WEBHOOKS" if self.slack_webhooks is not None else "SLACK_WEBHOOKS_FILE"
+                raise ValueError(f"{name} has no webhook for {', '.join(missing)}")
         return self
 
     def secrets(self) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """The settings of Slack: its webhooks, and how they are used."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
-from service.settings.value_types import Channel, HeaderSecret, WebhookBaseUrl, WebhookUrl
+from service.settings.problems import in_one_line
+from service.settings.value_types import Channel, HeaderSecret, Json, WebhookBaseUrl, WebhookUrl
 
 _WEBHOOKS = TypeAdapter(dict[Channel, WebhookUrl], config=ConfigDict(hide_input_in_errors=True))
 
@@ -14,9 +16,8 @@ def _webhooks_in(path: Path) -> dict[str, SecretStr]:
         return _WEBHOOKS.validate_json(path.read_bytes())
     except OSError as problem:
         raise ValueError(f"SLACK_WEBHOOKS_FILE {path} cannot be read: {problem.strerror}") from problem
-    except ValidationError:
-        # Not from the error: it would repeat what is in the file.
-        raise ValueError(f"SLACK_WEBHOOKS_FILE {path} must hold JSON: {{channel: https URL}}") from None
+    except ValidationError as problem:
+        raise ValueError(f"SLACK_WEBHOOKS_FILE {path}: {in_one_line(problem)}") from None
 
 
 class SlackSettings(BaseModel):
@@ -25,7 +26,7 @@ class SlackSettings(BaseModel):
     slack_webhook_base_url: WebhookBaseUrl | None = Field(
         None, description="The mock's way: alerts are posted to `{base}/{channel}`; wins over the two below."
     )
-    slack_webhooks: dict[Channel, WebhookUrl] | None = Field(
+    slack_webhooks: Annotated[dict[Channel, WebhookUrl] | None, *Json] = Field(
         None, description='The webhook of each channel, as JSON: `{"amer-risk-alerts": "https://…"}`.'
     )
     slack_webhooks_file: Path | None = Field(

@@ -5,19 +5,25 @@ from typing import Annotated
 from pydantic import BaseModel, Field, field_validator
 
 from service.domain.errors import BadSourceUriError
-from service.settings.value_types import HttpUrl, SingleLine, SingleLineSecret
+from service.settings.value_types import HttpUrl, Listed, SchedulerAddress, SingleLineSecret
 from service.sources.allowed import AllowedSources
 
 
 class SourceSettings(BaseModel):
     """How sources are read and evaluated."""
 
-    allowed_sources: tuple[str, ...] | None = Field(
-        None, description="JSON list of the URI prefixes that may be read; unset: any file, gs or s3 source."
+    allowed_sources: Annotated[tuple[str, ...] | None, *Listed] = Field(
+        None,
+        description="URI prefixes that may be read, by comma (`gs://`: any bucket); unset: any source.",
     )
-    storage_timeout_s: float = Field(15.0, gt=0, description="Timeout of one storage operation, in seconds.")
+    storage_timeout_s: float = Field(
+        15.0, gt=0, le=86_400, description="Timeout of one storage operation, in seconds."
+    )
     source_max_files: int = Field(
-        100_000, ge=1, description="Files and folders that one source may have; with more it is refused."
+        100_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Files and folders that one source may have; with more it is refused.",
     )
     gcs_token: SingleLineSecret | None = Field(
         None, description="Unset: application default credentials; `anon`: none; or a key file's path."
@@ -35,7 +41,7 @@ class SourceSettings(BaseModel):
         ge=1,
         description="Memory for evaluations, which go one by one: one that needs more fails and says so.",
     )
-    evaluate_on: Annotated[SingleLine, Field(pattern=r"^(tcp|tls)://\S+$")] | None = Field(
+    evaluate_on: SchedulerAddress | None = Field(
         None,
         description="Dask scheduler to evaluate on, such as `tcp://scheduler:8786`; unset: this process.",
     )
@@ -46,5 +52,5 @@ class SourceSettings(BaseModel):
         try:
             AllowedSources.parse(sources)
         except BadSourceUriError as problem:
-            raise ValueError(problem.detail) from None
+            raise ValueError(problem.detail.replace("source_uri", "each place", 1)) from None
         return sources

@@ -1,5 +1,6 @@
 """The types of settings: what becomes a header, an address or a URL is one clean line of its kind."""
 
+import json
 import re
 from collections.abc import Callable
 from email.errors import MessageError
@@ -7,30 +8,69 @@ from email.policy import SMTP
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, SecretStr, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
 
 from service.domain.tenant import parse_tenant
 
 _HTTP_URL = re.compile(r"https?://[^\s/]\S*")
 _SMTP_URL = re.compile(r"smtps?://(?:[^\s/]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]]+)(?::\d{1,5})?")
 
-HostName = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True,
-        to_lower=True,
-        pattern=r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])$",
-    ),
-]
-"""A host as a `Host` header names it, without its port; `*.` before it stands for all names that end so."""
-
-Channel = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^#?[^\s/?#.][^\s/?#]{0,79}$")]
-"""A Slack channel's name; it becomes one segment of the webhook's path, so it cannot be `..`."""
+_HOST = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+_CHANNEL = re.compile(r"#?[^\s/?#.][^\s/?#]{0,79}")
+_SCHEDULER = re.compile(r"(?:tcp|tls)://\S+")
 
 
 def _secret(validated: Callable[[str], str]) -> Callable[[SecretStr], SecretStr]:
     """Return a validator of secrets made of one of texts."""
     return lambda secret: SecretStr(validated(secret.get_secret_value()))
+
+
+def _json(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as problem:
+        raise ValueError(f"is not JSON: {problem}") from None
+
+
+def _listed(value: object) -> object:
+    if not isinstance(value, str) or value.lstrip().startswith("["):
+        return _json(value)
+    names = [name for part in value.split(",") if (name := part.strip())]
+    if not names:
+        raise ValueError("is a list of nothing; leave it unset, or write [] where nothing is meant")
+    return names
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _host(text: str) -> str:
+    host = text.strip().lower()
+    if not _HOST.fullmatch(host):
+        raise ValueError("must be the name of a host, without a scheme and a port: `name`, `*.name` or `*`")
+    return host
+
+
+def _channel(text: str) -> str:
+    channel = text.strip()
+    if not _CHANNEL.fullmatch(channel):
+        raise ValueError("must be the name of a Slack channel, such as amer-risk-alerts")
+    return channel
+
+
+def _scheduler(text: str) -> str:
+    address = _single_line(text)
+    if not _SCHEDULER.fullmatch(address):
+        raise ValueError("must be a Dask scheduler's address, such as tcp://scheduler:8786")
+    return address
 
 
 def _single_line(text: str) -> str:
@@ -107,6 +147,17 @@ def _mail_addresses(value: str) -> str:
     return value
 
 
+Json = (NoDecode, BeforeValidator(_json))
+Listed = (NoDecode, BeforeValidator(_listed))
+"""A list: separated by commas, or JSON."""
+Lower = BeforeValidator(_lower)
+Upper = BeforeValidator(_upper)
+
+HostName = Annotated[str, AfterValidator(_host)]
+"""A host as a `Host` header names it, without its port; `*.` before it stands for all names that end so."""
+Channel = Annotated[str, AfterValidator(_channel)]
+"""A Slack channel's name; it becomes one segment of the webhook's path, so it cannot be `..`."""
+SchedulerAddress = Annotated[str, AfterValidator(_scheduler)]
 SingleLine = Annotated[str, AfterValidator(_single_line)]
 SingleLineSecret = Annotated[SecretStr, AfterValidator(_secret(_single_line))]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]

@@ -17,13 +17,8 @@ class AllowedSources:
 
     @classmethod
     def parse(cls, prefixes: Sequence[str] | None) -> Self:
-        """Read URI prefixes such as `gs://bucket/exports`; raises BadSourceUriError."""
-        if prefixes is None:
-            return cls(None)
-        uris = [SourceUri.parse(prefix) for prefix in prefixes]
-        if any(uri.is_glob for uri in uris):
-            raise BadSourceUriError("ALLOWED_SOURCES holds plain prefixes, without wildcards")
-        return cls(tuple((uri.scheme, _place(uri)) for uri in uris))
+        """Read URI prefixes, such as `gs://bucket/exports`, or `gs://` for all; raises BadSourceUriError."""
+        return cls(None if prefixes is None else tuple(map(_allowed, prefixes)))
 
     def check(self, uri: SourceUri) -> None:
         """Raise SourceNotAllowedError unless everything before the first wildcard lies inside a prefix."""
@@ -39,7 +34,7 @@ class AllowedSources:
             return
         for scheme, prefix in self.prefixes:
             # A prefix ends at a path boundary: /data does not allow /database.
-            if scheme == uri.scheme and (place == prefix or place.startswith(prefix.rstrip("/") + "/")):
+            if scheme == uri.scheme and (place == prefix or place.startswith(_within(prefix))):
                 return
         raise SourceNotAllowedError(
             f"{uri.text} is outside of, or leads outside of, what ALLOWED_SOURCES allows to read"
@@ -58,6 +53,22 @@ def real_path(uri: SourceUri, path: str) -> str:
     except (OSError, RecursionError) as error:
         # A link that is replaced meanwhile; a chain of hundreds of links.
         raise SourceNotFoundError(f"{uri.text}: a link on its way leads nowhere") from error
+
+
+def _allowed(prefix: str) -> tuple[Scheme, str]:
+    match prefix.strip().lower():
+        case "gs://":
+            return "gs", ""
+        case "s3://":
+            return "s3", ""
+    uri = SourceUri.parse(prefix)
+    if uri.is_glob:
+        raise BadSourceUriError("ALLOWED_SOURCES holds plain prefixes, without wildcards")
+    return uri.scheme, _place(uri)
+
+
+def _within(prefix: str) -> str:
+    return prefix.rstrip("/") + "/" if prefix else ""
 
 
 def _place(uri: SourceUri) -> str:

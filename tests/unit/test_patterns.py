@@ -76,6 +76,9 @@ REGISTERED: Final = {
     "domain.source_uri:_QUERY": Attack(source_uri._QUERY.search, ("?", "a", "#", "/")),
     "domain.source_uri:_SECRET": Attack(source_uri._SECRET.search, ("sv", "sig", "access_", "-", "api")),
     "domain.source_uri:_ENCODED_WILDCARD": Attack(source_uri._ENCODED_WILDCARD.search, ("%", "2", "A")),
+    "settings.value_types:_HOST": Attack(value_types._HOST.fullmatch, ("a", ".", "a.", "*", ":"), ("", "[")),
+    "settings.value_types:_CHANNEL": Attack(value_types._CHANNEL.fullmatch, ("a", "#", "."), ("", "#")),
+    "settings.value_types:_SCHEDULER": Attack(value_types._SCHEDULER.fullmatch, ("a", ":", "/"), ("tcp://",)),
     "settings.value_types:_HTTP_URL": Attack(
         value_types._HTTP_URL.fullmatch, ("a", "/", "@", " "), ("https://", "http://a")
     ),

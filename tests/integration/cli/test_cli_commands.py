@@ -145,6 +145,25 @@ def test_64_says_that_the_command_or_the_settings_are_wrong(
     assert "canary" not in done.stderr
 
 
+def test_settings_that_are_wrong_are_a_line_each_and_json_where_it_is_asked_for(tmp_path: Path) -> None:
+    """Each line names the file and the key; `--json` has the same in the shape of every error."""
+    (tmp_path / ".env").write_text("# ours\nNONSENSE=1\n")
+    variables = {"ARR_TRESHOLD": "50000", "SLACK_CONCURRENCY": "canary"}
+    done = command(tmp_path, "runs", "--json", **variables)
+    assert done.returncode == 64
+    lines = [line.removeprefix("risk-alerts: invalid settings: ") for line in done.stderr.splitlines()]
+    answer = _json(done.stdout)
+    assert (answer["error"], answer["run_id"]) == ("invalid_settings", None)
+    assert answer["detail"] == "; ".join(lines)
+    assert lines == [": ".join(problem.values()) for problem in answer["problems"]]
+    assert [(problem["file"], problem["key"]) for problem in answer["problems"]] == [
+        (".env line 2", "NONSENSE"),
+        ("environment", "ARR_TRESHOLD"),
+        ("environment", "SLACK_CONCURRENCY"),
+    ]
+    assert "canary" not in done.stderr + done.stdout
+
+
 def test_a_database_that_cannot_be_used_is_said_plainly(tmp_path: Path) -> None:
     """For a command and for the service, at once and without a traceback."""
     (tmp_path / "file").touch()

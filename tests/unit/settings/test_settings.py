@@ -10,6 +10,8 @@ from pydantic import SecretStr, ValidationError
 
 from service.domain.delivery_status import AmbiguousSends
 from service.settings import Settings
+from service.settings.problems import InvalidSettingsError
+from service.settings.reading import read_settings
 
 Load = Callable[..., Settings]
 
@@ -84,7 +86,7 @@ def load_from_an_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             monkeypatch.delenv(name.upper(), raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        return Settings()
+        return read_settings()
 
     return load
 
@@ -113,6 +115,12 @@ def test_an_empty_string_is_unset(load: Load, name: str) -> None:
         ("AMBIGUOUS_SENDS", "resend", AmbiguousSends.RESEND),
         ("ALLOWED_SOURCES", '["gs://bucket/", "file:///d"]', ("gs://bucket/", "file:///d")),
         ("ALLOWED_SOURCES", "[]", ()),
+        ("ALLOWED_SOURCES", "gs://bucket/a, s3://other/b c ,", ("gs://bucket/a", "s3://other/b c")),
+        ("ALLOWED_SOURCES", "gs://", ("gs://",)),
+        ("ALLOWED_HOSTS", "a.example, *.b.example", ("a.example", "*.b.example")),
+        ("LOG_LEVEL", "debug", "DEBUG"),
+        ("LOG_FORMAT", "JSON", "json"),
+        ("AMBIGUOUS_SENDS", "Hold", AmbiguousSends.HOLD),
         ("GOOGLE_CLOUD_PROJECT", "p", "p"),
         ("K_SERVICE", "risk-alerts", "risk-alerts"),
         ("CLOUD_RUN_JOB", "job", "job"),
@@ -167,9 +175,9 @@ def test_a_trailing_slash_or_newline_is_harmless(load: Load, name: str, ending: 
 )
 def test_what_is_no_http_url_is_refused(load: Load, name: str, url: str) -> None:
     """A webhook must be an http or https URL with a host; the error does not repeat it."""
-    with pytest.raises(ValidationError) as error:
+    with pytest.raises(InvalidSettingsError) as error:
         load(**{name: url})
-    assert name.lower() in str(error.value)
+    assert name in str(error.value)
     assert "c4" not in f"{error.value} {error.value!r}"
 
 
@@ -192,7 +200,7 @@ def test_what_becomes_a_header_or_a_url_is_one_clean_line(load: Load, name: str,
     loaded = getattr(load(**{name: f" {value}\r\n"}), name.lower())
     assert getattr(loaded, "get_secret_value", lambda: loaded)() == value
     for inside in ("\nX-Evil: c4nary", "\x7fc4nary", "\x1bc4nary"):
-        with pytest.raises(ValidationError, match=name.lower()) as error:
+        with pytest.raises(InvalidSettingsError, match=name) as error:
             load(**{name: f"{value}{inside}"})
         assert "c4nary" not in f"{error.value} {error.value!r}"
 
@@ -200,7 +208,7 @@ def test_what_becomes_a_header_or_a_url_is_one_clean_line(load: Load, name: str,
 @pytest.mark.parametrize("value", ["t\u00f6ken", "tok\u20acn", "\n", " "])
 def test_a_token_is_what_a_header_can_carry(load: Load, value: str) -> None:
     """Anything else would end each message before it left."""
-    with pytest.raises(ValidationError, match="slack_auth_token"):
+    with pytest.raises(InvalidSettingsError, match="SLACK_AUTH_TOKEN"):
         load(SLACK_AUTH_TOKEN=value)
 
 
@@ -208,14 +216,14 @@ def test_a_token_is_what_a_header_can_carry(load: Load, value: str) -> None:
 @pytest.mark.parametrize("value", ["app.example.com", "javascript:alert(1)", "http://", "https://a b"])
 def test_other_urls_are_http_urls_too(load: Load, name: str, value: str) -> None:
     """A link that leads nowhere is refused at the start, not clicked by everybody."""
-    with pytest.raises(ValidationError, match=name.lower()):
+    with pytest.raises(InvalidSettingsError, match=name):
         load(**{name: value})
 
 
 @pytest.mark.parametrize("end", ["?c4nary=1", "#c4nary"])
 def test_a_base_to_which_no_channel_can_be_appended_is_refused(load: Load, end: str) -> None:
     """Behind a `?` or `#` the channel would be lost, and one webhook would get the alerts of all regions."""
-    with pytest.raises(ValidationError, match="without") as error:
+    with pytest.raises(InvalidSettingsError, match="without") as error:
         load(SLACK_WEBHOOK_BASE_URL=f"https://h.example.com/hook{end}")
     assert "c4nary" not in f"{error.value} {error.value!r}"
     assert load(SLACK_WEBHOOK_URL=f"https://h.example.com/hook{end}").slack_webhook_url is not None
@@ -236,7 +244,7 @@ def test_each_channel_has_its_webhook_from_json_or_a_file(load: Load, tmp_path: 
 def test_a_channel_without_a_webhook_is_refused_by_name(load: Load) -> None:
     """A region whose alerts could not go anywhere is found at the start; with a base URL none is needed."""
     some = json.dumps({"emea-risk-alerts": HOOKS["emea-risk-alerts"]})
-    with pytest.raises(ValidationError, match="amer-risk-alerts, apac-risk-alerts") as error:
+    with pytest.raises(InvalidSettingsError, match="amer-risk-alerts, apac-risk-alerts") as error:
         load(SLACK_WEBHOOKS=some, SLACK_WEBHOOK_URL="https://h.example.com/one")
     assert "c4nary" not in f"{error.value} {error.value!r}"
     load(SLACK_WEBHOOKS=some, SLACK_WEBHOOK_BASE_URL="https://h.example.com")
@@ -251,7 +259,7 @@ def test_a_bad_file_of_webhooks_is_refused_without_what_is_in_it(
     """The error names the setting and the file, and repeats nothing of it."""
     if content is not None:
         (tmp_path / "hooks.json").write_text(content)
-    with pytest.raises(ValidationError, match=r"SLACK_WEBHOOKS_FILE hooks\.json") as error:
+    with pytest.raises(InvalidSettingsError, match=r"SLACK_WEBHOOKS_FILE: hooks\.json") as error:
         load(SLACK_WEBHOOKS_FILE="hooks.json")
     assert "c4nary" not in f"{error.value} {error.value!r}"
 
@@ -265,20 +273,20 @@ def test_an_allowed_host_is_a_name(load: Load, host: str) -> None:
 @pytest.mark.parametrize("host", ["", "http://a", "a:80", "a/b", "a.*", "*a", "a b", "**", "[::1"])
 def test_what_no_host_header_names_is_refused(load: Load, host: str) -> None:
     """A URL or a port would never match, and lock everybody out without a word."""
-    with pytest.raises(ValidationError, match="allowed_hosts"):
+    with pytest.raises(InvalidSettingsError, match="ALLOWED_HOSTS"):
         load(ALLOWED_HOSTS=json.dumps([host]))
 
 
 def test_a_tenant_is_a_uuid_however_it_is_written(load: Load) -> None:
     """It is stored in one spelling, so that one tenant's rows are never two tenants'."""
     assert load(TENANT_ID="{7A1C0A4E5F0E4D539D6B3C1F2E8B9A60}").tenant_id == DEFAULTS["tenant_id"]
-    with pytest.raises(ValidationError, match="tenant_id"):
+    with pytest.raises(InvalidSettingsError, match="TENANT_ID"):
         load(TENANT_ID="acme")
 
 
 def test_a_database_url_that_cannot_be_taken_apart_is_refused(load: Load) -> None:
     """A password with a bracket in it is told as a wrong setting, and not with a stack trace."""
-    with pytest.raises(ValidationError, match="database_url") as error:
+    with pytest.raises(InvalidSettingsError, match="DATABASE_URL") as error:
         load(DATABASE_URL="postgresql://u:c4[nary@h/x")
     assert "c4" not in f"{error.value} {error.value!r}"
 
@@ -287,7 +295,7 @@ def test_a_database_url_that_cannot_be_taken_apart_is_refused(load: Load) -> Non
 @pytest.mark.parametrize("value", ["nobody", "not an address", "a@", "@b", "a@b\nBcc: c@d", "a@b, c", "<a@b"])
 def test_what_is_no_mail_address_is_refused(load: Load, name: str, value: str) -> None:
     """A notice that could never be sent is told at the start."""
-    with pytest.raises(ValidationError, match="must be an e-mail address"):
+    with pytest.raises(InvalidSettingsError, match="must be an e-mail address"):
         load(**{name: value})
 
 
@@ -319,7 +327,7 @@ def test_a_mail_server_is_an_smtp_url(load: Load, url: str) -> None:
 )
 def test_what_is_no_mail_server_is_refused(load: Load, url: str) -> None:
     """Without a host the notice would go to whatever listens on this machine; the error repeats nothing."""
-    with pytest.raises(ValidationError, match="smtp_url") as error:
+    with pytest.raises(InvalidSettingsError, match="SMTP_URL") as error:
         load(SMTP_URL=url)
     assert "c4" not in f"{error.value} {error.value!r}"
 
@@ -366,14 +374,14 @@ def test_an_empty_map_is_empty(load: Load, tmp_path: Path) -> None:
 )
 def test_a_name_that_is_no_channel_is_refused(load: Load, channel: str) -> None:
     """A channel must be one plain segment of a URL's path."""
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidSettingsError):
         load(REGION_CHANNELS=json.dumps({"AMER": channel}))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '["AMER"]', '{"AMER": 1}', '{"AMER": null}', "AMER=x", "true"])
 def test_a_map_that_is_none_is_refused(load: Load, text: str) -> None:
     """What is not a JSON object of names is an error that names the setting."""
-    with pytest.raises(ValidationError, match="region_channels"):
+    with pytest.raises(InvalidSettingsError, match="REGION_CHANNELS"):
         load(REGION_CHANNELS=text)
 
 
@@ -388,14 +396,14 @@ def test_a_config_file_of_another_form_is_refused(load: Load, tmp_path: Path, co
     """A file with a typing error stops the process at its start, not the first run at night."""
     file = tmp_path / "config.json"
     file.write_bytes(content)
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidSettingsError):
         load(CONFIG_FILE=str(file))
 
 
 def test_a_config_file_that_cannot_be_read_is_refused(load: Load, tmp_path: Path) -> None:
     """A missing file, or a folder, is told at the start, by its path."""
     for path in (tmp_path / "missing.json", tmp_path):
-        with pytest.raises(ValidationError, match="CONFIG_FILE"):
+        with pytest.raises(InvalidSettingsError, match="CONFIG_FILE"):
             load(CONFIG_FILE=str(path))
 
 
@@ -409,15 +417,18 @@ def test_a_config_file_that_cannot_be_read_is_refused(load: Load, tmp_path: Path
         *(("SLACK_CONCURRENCY", text) for text in ("0", "257", "1.5", "c4nary")),
         *(("SLACK_TIMEOUT_S", text) for text in ("0", "-1", "nan", "301")),
         *(("SLACK_MAX_RETRIES", text) for text in ("-1", "11", "c4nary")),
-        *(("DELIVERY_DEADLINE_S", text) for text in ("0", "-1", "nan")),
-        *(("LEASE_S", text) for text in ("0", "nan", "inf")),
+        *(("DELIVERY_DEADLINE_S", text) for text in ("0", "-1", "nan", "inf")),
+        *(("LEASE_S", text) for text in ("0", "nan", "inf", "1e300")),
         *(("HISTORY_MONTHS", text) for text in ("0", "-1", "120001")),
-        *(("STORAGE_TIMEOUT_S", text) for text in ("0", "nan")),
+        *(("STORAGE_TIMEOUT_S", text) for text in ("0", "nan", "inf")),
         ("ARR_THRESHOLD", "10,000"),
         ("ARR_THRESHOLD", "1.5"),
         ("ALERT_ON_UNKNOWN_ARR", "c4nary"),
         ("AMBIGUOUS_SENDS", "c4nary"),
-        ("ALLOWED_SOURCES", "file:///c4nary"),
+        ("ALLOWED_SOURCES", "/c4nary"),
+        ("ALLOWED_SOURCES", "gs://b/c4nary, c4nary"),
+        ("ALLOWED_SOURCES", " , "),
+        ("ALLOWED_SOURCES", "[" * 100_000),
         ("ALLOWED_SOURCES", "{}"),
         ("ALLOWED_SOURCES", '["gs://b/*.parquet"]'),
         ("EVALUATE_ON", "c4nary:8786"),
@@ -429,16 +440,16 @@ def test_a_config_file_that_cannot_be_read_is_refused(load: Load, tmp_path: Path
 )
 def test_a_wrong_value_is_refused_by_name(load: Load, name: str, text: str) -> None:
     """The error names the setting and never repeats the value, which may be a secret in the wrong place."""
-    with pytest.raises(ValidationError) as error:
+    with pytest.raises(InvalidSettingsError) as error:
         load(**{name: text})
-    assert name.lower() in str(error.value)
+    assert name in str(error.value)
     assert "c4nary" not in f"{error.value} {error.value!r}"
 
 
 @pytest.mark.parametrize(("lease", "timeout"), [("11", "10"), ("30", "29"), ("30", "300"), ("1", "0.5")])
 def test_a_lease_must_outlive_a_post(load: Load, lease: str, timeout: str) -> None:
     """A POST that could still be on its way when the lease has expired would be a duplicate in the making."""
-    with pytest.raises(ValidationError, match="LEASE_S"):
+    with pytest.raises(InvalidSettingsError, match="LEASE_S"):
         load(LEASE_S=lease, SLACK_TIMEOUT_S=timeout)
 
 
@@ -476,7 +487,7 @@ def test_secrets_do_not_print(load: Load) -> None:
 
 def test_secrets_do_not_print_in_errors(load: Load) -> None:
     """When one setting is wrong, the error about it shows none of the others."""
-    with pytest.raises(ValidationError) as error:
+    with pytest.raises(InvalidSettingsError) as error:
         load(**SECRETS, LEASE_S="1")
     assert "c4nary" not in f"{error.value} {error.value!r}"
 

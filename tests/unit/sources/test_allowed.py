@@ -10,6 +10,7 @@ import pytest
 
 from service.domain.errors import BadSourceUriError, SourceNotAllowedError
 from service.domain.source_uri import SourceUri
+from service.sources.allowed import AllowedSources
 from service.sources.opening import check_allowed, open_source
 from service.sources.source import StorageAccess
 from tests.support.listing import listed
@@ -119,3 +120,13 @@ def test_a_file_that_becomes_a_link_after_it_was_listed_is_refused(fenced: Path)
         Path(file.path).symlink_to(fenced / "outside" / "outside.parquet")
         with pytest.raises(SourceNotAllowedError):
             source.open(file)
+
+
+@pytest.mark.parametrize(("allowed", "other"), [("gs://", "s3"), ("s3://", "gs"), ("S3://", "gs")])
+def test_a_scheme_alone_allows_any_bucket_of_it(allowed: str, other: str) -> None:
+    """All buckets of one cloud, and nothing of the other's or of the disk."""
+    sources = AllowedSources.parse([allowed])
+    sources.check(SourceUri.parse(f"{allowed}bucket/a/*.parquet"))
+    for refused in (f"{other}://bucket/a", "file:///a"):
+        with pytest.raises(SourceNotAllowedError):
+            sources.check(SourceUri.parse(refused))
