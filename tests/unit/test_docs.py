@@ -22,6 +22,7 @@ from tests.support.documents import DOCUMENTS, anchor_of
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+OPERATING = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 DEPLOYED = sorted((ROOT / "deploy").rglob("*.*"))
@@ -71,6 +72,13 @@ def test_the_page_of_the_api_has_the_table_of_errors() -> None:
 def test_reasons_are_words_of_one_spelling(reason: Reason) -> None:
     """A reason is its own name in lower case, so that rows, logs and code agree."""
     assert reason.value == reason.name.lower()
+
+
+def test_the_page_of_operating_says_what_to_do_about_every_failure() -> None:
+    """Each code with which a run fails, and each reason why an alert was not delivered, stands in a table."""
+    listed = set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\| (`.+?) \|", OPERATING, re.MULTILINE))))
+    failures = {code for code, error in errors_by_code().items() if error.kind is not Kind.REFUSED}
+    assert (failures | set(Reason)) - listed == set()
 
 
 def test_the_architecture_draws_every_state_of_a_delivery() -> None:
