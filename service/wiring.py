@@ -55,7 +55,7 @@ async def open_app(
     token = settings.slack_auth_token
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
-            open_store(settings.database_url.get_secret_value(), tenant_id=settings.tenant_id)
+            open_store(settings.ledger_url(), tenant_id=settings.tenant_id)
         )
         sender = await stack.enter_async_context(
             open_slack(
@@ -90,8 +90,7 @@ async def open_reading(settings: Settings) -> AsyncIterator[Reading]:
 
     Raises ValueError for a bad CONFIG_FILE.
     """
-    url = settings.database_url.get_secret_value()
-    async with open_store_to_read(url, tenant_id=settings.tenant_id) as store:
+    async with open_store_to_read(settings.ledger_url(), tenant_id=settings.tenant_id) as store:
         yield Reading(
             channels=channels_of(settings),
             store=store,
@@ -104,10 +103,12 @@ async def open_reading(settings: Settings) -> AsyncIterator[Reading]:
 
 
 def _say_what_was_opened(settings: Settings, app: App) -> None:
-    from service.telemetry.events import LedgerMayBeLost, Opened  # noqa: PLC0415  # as above
+    from service.telemetry.events import LedgerMayBeLost, LedgerNotNamed, Opened  # noqa: PLC0415  # as above
 
     database = settings.database_shown()
     app.events.emit(Opened(database=database, slack=app.channels.destination))
+    if warning := settings.ledger_warning():
+        app.events.emit(LedgerNotNamed(database=database, detail=warning))
     if settings.kubernetes_service_host and settings.sqlite_path() and not settings.allow_ephemeral_database:
         app.events.emit(LedgerMayBeLost(database=database))
 

@@ -3,7 +3,11 @@
 What they are made of is in `tests/support/`; a folder's own conftest has only what no other folder needs.
 """
 
+import atexit
+import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +20,10 @@ from tests.support.clocks import ScaledClock
 from tests.support.databases import Backend, PostgresqlServer, migrate, running_postgresql
 from tests.support.house import FAST, House
 from tests.support.site import Site
+
+# No test looks into, or writes to, the ledger of the person who runs it.
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="risk-alerts-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], ignore_errors=True)
 
 # How long an example takes says more about the machine than about the code; a test's own timeout stays.
 settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -4,9 +4,10 @@ import re
 import secrets
 from typing import Final
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.telemetry.structured import structlog
 
 REQUEST_ID: Final = "X-Request-Id"
 _SANE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")

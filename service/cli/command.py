@@ -83,13 +83,29 @@ def with_ledger(ask: Callable[[Store], Coroutine[Any, Any, BaseModel]], *, as_js
     """Open the ledger, without writing to it, print what is asked of it, and return the exit code."""
 
     async def flow(settings: Settings) -> int:
-        url = settings.database_url.get_secret_value()
+        url = settings.ledger_url()
+        warn_of_ledger(settings)
         async with open_store_to_read(url, tenant_id=settings.tenant_id) as store:
             answer = await ask(store)
         print_answer(answer, as_json=as_json)
+        if not as_json:
+            print_ledger_place(settings)
         return OK
 
     return with_flow(flow, as_json=as_json)
+
+
+def warn_of_ledger(settings: Settings) -> None:
+    """Warn of a ledger that nobody named, as the log of a run does."""
+    if warning := settings.ledger_warning():
+        report(f"warning: {warning}")
+
+
+def print_ledger_place(settings: Settings) -> None:
+    """Print where the ledger is, without a password."""
+    path = settings.sqlite_path()
+    missing = "" if path is None or path.exists() else " (nothing there yet)"
+    sys.stdout.write(f"Ledger: {harmless(settings.database_shown())}{missing}\n")
 
 
 def log_to_stderr(settings: Settings) -> None:

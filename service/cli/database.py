@@ -21,7 +21,7 @@ def upgrade_schema(*, as_json: bool) -> int:
     """Upgrade the schema, print what was done, and return the exit code."""
 
     async def flow(settings: Settings) -> int:
-        before = await upgrade_database(settings.database_url.get_secret_value())
+        before = await upgrade_database(settings.ledger_url())
         if as_json:
             answer = {"database": settings.database_shown(), "before": before, "after": NEWEST_REVISION}
             print_json(answer)

@@ -3,7 +3,7 @@
 from service.account_risk.kind import month_request
 from service.api.schemas.preview import PreviewOut
 from service.cli.bars import shown
-from service.cli.command import parsed_source, print_answer, with_flow
+from service.cli.command import parsed_source, print_answer, warn_of_ledger, with_flow
 from service.cli.exit_codes import OK
 from service.domain.month import Month
 from service.domain.progress import Progress
@@ -20,6 +20,7 @@ def preview_month(*, source: str, month: str, limit: int, as_json: bool) -> int:
 
     async def flow(settings: Settings) -> int:
         request = await checked_request(settings, source, month)
+        warn_of_ledger(settings)
         async with open_reading(settings) as reading:
             progress = Progress()
             async with shown(progress):

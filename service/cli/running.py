@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from service.api.schemas.run import RunOut
 from service.cli.bars import shown
-from service.cli.command import print_answer, with_flow
+from service.cli.command import print_answer, print_ledger_place, with_flow
 from service.cli.exit_codes import NOT_ALL_SENT, OK
 from service.cli.previewing import checked_request
 from service.domain.progress import Progress
@@ -29,6 +29,8 @@ def run_month(*, source: str, month: str, dry_run: bool, plan_digest: str | None
         async with open_app(settings) as app:
             record = await _run(app, request)
         print_answer(RunOut.of(record), as_json=as_json)
+        if not as_json:
+            print_ledger_place(settings)
         return _exit_code(record)
 
     return with_flow(flow, as_json=as_json)

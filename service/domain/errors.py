@@ -125,6 +125,14 @@ class DatabaseNotDurableError(UsageError):
     example = "the SQLite database dies with this container: set DATABASE_URL to PostgreSQL"
 
 
+class TwoLedgersError(UsageError):
+    """`DATABASE_URL` is unset, and both the user and the working folder have a ledger."""
+
+    code = "two_ledgers"
+    http_status = 503
+    example = "DATABASE_URL is not set, and there are two ledgers: set it to one of them"
+
+
 class SourceNotAllowedError(RefusedError):
     """The source lies outside `ALLOWED_SOURCES`."""
 

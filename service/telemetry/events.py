@@ -44,6 +44,16 @@ class Opened(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerNotNamed(Event):
+    """The ledger is the one that lies in this folder, where it was the default once."""
+
+    name = "ledger_not_named"
+    level = logging.WARNING
+    database: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerMayBeLost(Event):
     """SQLite inside a pod: the ledger lasts as long as the volume that it lies on."""
 

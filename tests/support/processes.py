@@ -24,7 +24,16 @@ from tests.support.rows import MONTH
 from tests.support.waiting import PATIENCE_S, wait_until
 
 ROOT: Final = Path(__file__).parents[2]
-_LENT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "COVERAGE_PROCESS_START")
+_LENT: Final = (
+    "PATH",
+    "HOME",
+    "XDG_DATA_HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "COVERAGE_PROCESS_START",
+)
 _LISTENING: Final = re.compile(r"Uvicorn running on (http://[\d.]+:\d+)")
 
 

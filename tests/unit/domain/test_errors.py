@@ -35,6 +35,7 @@ def test_exit_code_64_is_for_the_words_of_the_caller_and_the_settings() -> None:
         "slack_not_configured",
         "routing_not_configured",
         "database_not_durable",
+        "two_ledgers",
         "no_identity",
     }
     assert {error.exit_code for error in TABLE.values()} == {RUN_FAILED, NOT_THERE_YET, USAGE} == {1, 3, 64}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from service.domain.delivery_status import AmbiguousSends
 from service.settings import Settings
@@ -52,7 +52,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "max_concurrent_runs": 8,
     "allowed_hosts": None,
     "keep_runs_days": 400,
-    "database_url": SecretStr("sqlite:///data/risk_alerts.db"),
+    "database_url": None,
     "tenant_id": "7a1c0a4e-5f0e-4d53-9d6b-3c1f2e8b9a60",
     "allow_ephemeral_database": False,
     "k_service": None,
