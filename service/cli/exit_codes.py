@@ -13,6 +13,7 @@ USAGE: Final = UsageError.exit_code
 EXIT_CODES_HELP: Final = (
     "Exit codes: 0 success; 1 the run failed (stderr names the error code); 2 the run succeeded, but some "
     "alerts were not delivered (failed, in doubt, or unsent); "
-    f"{NOT_THERE_YET} the data is not there yet (source_not_found, month_not_in_source): try again later; "
+    f"{NOT_THERE_YET} the data is not there yet (source_not_found, month_not_in_source, "
+    "period_not_in_source): try again later; "
     "64 the command or the settings are wrong."
 )

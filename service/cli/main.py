@@ -5,12 +5,14 @@ a scheduler that starts a process for every run should not wait for a web framew
 """
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
+from service.cli.logs.commands import rules
 from service.domain.delivery_status import SettleAs
 from service.domain.run import RunStatus
 from service.runtime.garbage import ending, loading
@@ -33,6 +35,7 @@ _routes = typer.Typer(help="Check the routes to Slack.", rich_markup_mode=None, 
 commands.add_typer(_routes, name="routes")
 _db = typer.Typer(help="Maintain the database.", rich_markup_mode=None, no_args_is_help=True)
 commands.add_typer(_db, name="db")
+commands.add_typer(rules, name="rules")
 
 Source = Annotated[
     str,
@@ -246,20 +249,37 @@ def settle(
     )
 
 
+class SampleKind(StrEnum):
+    """What a sample file holds."""
+
+    ACCOUNTS = "accounts"
+    LOGS = "logs"
+
+
 @commands.command()
 def sample_data(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The Parquet file to write.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file to write.")],
+    kind: Annotated[
+        SampleKind, typer.Option(help="accounts: months of accounts (Parquet); logs: a day of events.")
+    ] = SampleKind.ACCOUNTS,
     accounts: Annotated[int, typer.Option(help="How many accounts.", min=1, max=1_000_000)] = 400,
     months: Annotated[int, typer.Option(help="Months of history.", min=1, max=240)] = 14,
     month: Annotated[
         str, typer.Option(help="The last month: YYYY-MM-01, 'current' or 'previous'.")
     ] = "previous",
-    seed: Annotated[int, typer.Option(help="The same seed writes the same file.")] = 1,
+    rows: Annotated[int, typer.Option(help="How many events of a log.", min=1, max=1_000_000_000)] = 100_000,
+    day: Annotated[str, typer.Option(help="The day of a log, YYYY-MM-DD (UTC).")] = "2026-01-01",
+    seed: Annotated[int, typer.Option(help="The same seed writes the same file.", min=0)] = 1,
 ) -> None:
-    """Write a sample Parquet file.
+    """Write a sample file.
 
-    It has the irregularities of real data: duplicates, gaps, unknown regions and amounts, unusual names.
+    Accounts have the irregularities of real data: duplicates, gaps, unknown regions and amounts, unusual
+    names. A log is CSV (.csv, .csv.gz, .csv.zst) or Parquet, as PATH ends, with a burst over each midnight.
     """
+    if kind is SampleKind.LOGS:
+        from service.cli.logs.sampling import write_sample_day  # noqa: PLC0415  # cold start
+
+        raise typer.Exit(write_sample_day(path, rows=rows, day=day, seed=seed))
     from service.cli.sampling import write_sample  # noqa: PLC0415  # cold start
 
     raise typer.Exit(write_sample(path, accounts=accounts, months=months, month=month, seed=seed))

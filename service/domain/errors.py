@@ -87,6 +87,13 @@ class BadMonthError(UsageError):
     example = "month must be YYYY-MM-01, 'current' or 'previous', not '2026-1-1'"
 
 
+class BadRulesError(UsageError):
+    """The file of rules cannot be used; the detail names every problem with its place."""
+
+    code = "bad_rules"
+    example = "log_rules.toml: rules.0.window: must be longer than 0"
+
+
 class BadSourceUriError(UsageError):
     """The source URI has an unsupported scheme, is relative, or carries credentials."""
 
@@ -242,6 +249,21 @@ class MonthNotInSourceError(SourceError):
     code = "month_not_in_source"
     exit_code = NOT_THERE_YET
     example = "the source has no row of 2026-01-01; its months are 2024-01-01 to 2025-12-01"
+
+
+class LogUnreadableError(SourceError):
+    """A file is neither CSV nor Parquet, or it is damaged."""
+
+    code = "log_unreadable"
+    example = "2026-01-31.csv.gz cannot be read: Truncated compressed stream"
+
+
+class PeriodNotInSourceError(SourceError):
+    """The log has no row of the period; the detail names the first and last instant that it has."""
+
+    code = "period_not_in_source"
+    exit_code = NOT_THERE_YET
+    example = "no row of the period that begins at 2026-02-01T00:00:00Z: the source has rows from …"
 
 
 class SourceChangedError(SourceError):

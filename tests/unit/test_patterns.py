@@ -16,6 +16,8 @@ from service.domain import month, source_uri
 from service.domain.errors import BadSourceUriError
 from service.domain.identity import api_key
 from service.domain.source_uri import SourceUri
+from service.log_rules import rules_file
+from service.log_rules.reading import csv_blocks
 from service.settings import value_types
 from service.sources.parquet import text as parquet_text
 from service.sources.parquet import zones
@@ -76,6 +78,10 @@ REGISTERED: Final = {
     "domain.source_uri:_QUERY": Attack(source_uri._QUERY.search, ("?", "a", "#", "/")),
     "domain.source_uri:_SECRET": Attack(source_uri._SECRET.search, ("sv", "sig", "access_", "-", "api")),
     "domain.source_uri:_ENCODED_WILDCARD": Attack(source_uri._ENCODED_WILDCARD.search, ("%", "2", "A")),
+    "log_rules.rules_file:_DURATION": Attack(rules_file._DURATION.fullmatch, ("1", " ", "m", "ms")),
+    "log_rules.reading.csv_blocks:_LINE_BREAK": Attack(
+        lambda text: csv_blocks.first_record(text.encode()), ("\r", "\n", '"', "a"), ("", '"')
+    ),
     "settings.value_types:_HOST": Attack(value_types._HOST.fullmatch, ("a", ".", "a.", "*", ":"), ("", "[")),
     "settings.value_types:_CHANNEL": Attack(value_types._CHANNEL.fullmatch, ("a", "#", "."), ("", "#")),
     "settings.value_types:_SCHEDULER": Attack(value_types._SCHEDULER.fullmatch, ("a", ":", "/"), ("tcp://",)),

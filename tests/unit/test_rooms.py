@@ -18,6 +18,9 @@ _PURE: Final = """
     account_risk.account_index account_risk.alerting account_risk.arr account_risk.candidate_rows
     account_risk.candidates account_risk.dask.partial_fold account_risk.fold account_risk.row_validation
     account_risk.scan_plan account_risk.schema account_risk.window
+    log_rules.counting log_rules.episode log_rules.findings log_rules.ledger log_rules.reading.matching
+    log_rules.memory log_rules.reading.csv_blocks
+    log_rules.reading.layout log_rules.rule log_rules.threshold log_rules.reading.times log_rules.warnings
     delivery.channels delivery.lane delivery.message delivery.outage delivery.routing
     delivery.send_result delivery.senders
     sources.allowed sources.pattern

@@ -157,7 +157,7 @@ class Scan:
         with self._source.open(file) as reader, _translated(file):
             if not file.size:
                 raise SourceNotParquetError(f"{file.name} is empty, so it is not a Parquet file")
-            end = _end(reader.file, file.size)
+            end = footer_of(reader.file, file.size)
             parquet = pq.ParquetFile(pa.BufferReader(_MAGIC + end), pre_buffer=False)
             wanted = self._schema
             places = wanted.places(parquet.schema)
@@ -281,7 +281,7 @@ class _Ahead:
             self._opened.popitem()[1][0].close()
 
 
-def _end(file: pa.NativeFile, size: int) -> bytes:
+def footer_of(file: pa.NativeFile, size: int) -> bytes:
     """Return a file's footer and what follows it; all the file, where it has none."""
 
     def tail(length: int) -> bytes:

@@ -52,7 +52,12 @@ def _help(*arguments: str) -> str:
         (("runs",), ("show", "--limit", "--cursor", "--month", "--status", "--json")),
         (("runs", "show"), ("ID", "--json")),
         (("settle",), ("ALERT_ID", "--run", "--as", "sent", "resend", "--note", "--by", "--json")),
-        (("sample-data",), ("PATH", "--accounts", "--months", "--month", "--seed")),
+        (
+            ("sample-data",),
+            ("PATH", "--kind", "--accounts", "--months", "--month", "--rows", "--day", "--seed"),
+        ),
+        (("rules",), ("check", "test", "backtest")),
+        (("rules", "backtest"), ("SOURCE", "--rules", "--from", "--until", "--json")),
     ],
 )
 def test_help_names_every_argument(arguments: tuple[str, ...], named: tuple[str, ...]) -> None:

@@ -29,6 +29,7 @@ def test_exit_code_64_is_for_the_words_of_the_caller_and_the_settings() -> None:
     """1 is for everything that went wrong; 2 is never an error's."""
     assert {code for code, error in TABLE.items() if error.exit_code == USAGE == 64} == {
         "bad_month",
+        "bad_rules",
         "bad_source_uri",
         "bad_cursor",
         "invalid_request",
@@ -44,7 +45,7 @@ def test_exit_code_64_is_for_the_words_of_the_caller_and_the_settings() -> None:
 def test_exit_code_3_is_for_data_that_may_yet_arrive() -> None:
     """A job runner may try again by itself where the export is late, and nowhere else."""
     late = {code for code, error in TABLE.items() if error.exit_code == NOT_THERE_YET}
-    assert late == {"source_not_found", "month_not_in_source"}
+    assert late == {"source_not_found", "month_not_in_source", "period_not_in_source"}
     assert all(code in EXIT_CODES_HELP for code in late)
 
 

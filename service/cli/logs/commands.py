@@ -1,0 +1,57 @@
+"""The group of commands `rules`; each imports its own part when it is called."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+rules = typer.Typer(help="Rules over event logs.", rich_markup_mode=None, no_args_is_help=True)
+
+
+@rules.command("check")
+def check_rules(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file of rules (TOML).")],
+) -> None:
+    """Check a file of rules and show what each rule does.
+
+    Every problem is named with its place. Exit code 0: it can be used; 64: it cannot.
+    """
+    from service.cli.logs.rules import check_rules  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(check_rules(file))
+
+
+@rules.command("test")
+def test_rules(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Tests of rules (TOML), beside the rules.")],
+) -> None:
+    """Run the tests of rules: rows at offsets, and the episodes that they must give.
+
+    Exit code 0: all pass; 1: some do not; 64: a file cannot be used.
+    """
+    from service.cli.logs.rules import test_rules  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(test_rules(file))
+
+
+@rules.command()
+def backtest(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A log (CSV, also gzip or zstd, or Parquet): file, folder or glob, also URIs.",
+        ),
+    ],
+    rules_file: Annotated[Path, typer.Option("--rules", help="The file of rules.")] = Path("log_rules.toml"),
+    since: Annotated[str | None, typer.Option("--from", help="First instant, ISO 8601; UTC.")] = None,
+    until: Annotated[str | None, typer.Option(help="First instant after the period, ISO 8601; UTC.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Show what rules would have said of a log, also at half and twice their thresholds and windows.
+
+    Episodes and messages a day, each as the rule stands (<-) and otherwise. Nothing is sent or written.
+    """
+    from service.cli.logs.backtest import backtest  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(backtest(source=source, rules=rules_file, since=since, until=until, as_json=json))

@@ -1,0 +1,69 @@
+"""`rules check` and `rules test`: what a file of rules says, and whether it does what its tests say."""
+
+import sys
+from pathlib import Path
+
+from service.cli.command import with_settings
+from service.cli.exit_codes import OK, RUN_FAILED
+from service.cli.logs.text_table import write_table
+from service.delivery.channels import Channels
+from service.domain.errors import BadRulesError
+from service.log_rules.rule import RuleFile
+from service.log_rules.rule_tests import run_tests
+from service.log_rules.rules_file import duration_text, load_rules
+from service.settings import Settings
+from service.telemetry.terminal import harmless
+from service.wiring import channels_of
+
+
+def check_rules(path: Path) -> int:
+    """Print what each rule does and return the exit code."""
+
+    def command(settings: Settings) -> int:
+        rules = load_rules(path)
+        check_channels(rules, channels_of(settings), path.name)
+        rows = [
+            (
+                rule.id,
+                f"more than {rule.more_than}",
+                duration_text(rule.window_us),
+                duration_text(rule.quiet_us),
+                "" if rule.repeat_us is None else duration_text(rule.repeat_us),
+                " and ".join(f"{column} in {', '.join(values)}" for column, values in rule.where),
+                ", ".join(rule.group_by) or "all together",
+                f"#{rule.channel}" if rule.channel else f"by {rule.route}",
+            )
+            for rule in rules.rules
+        ]
+        write_table(("rule", "events", "within", "quiet", "repeat", "where", "for each", "channel"), rows)
+        return OK
+
+    return with_settings(command)
+
+
+def check_channels(rules: RuleFile, channels: Channels, name: str) -> None:
+    """Raise BadRulesError for channels that no webhook leads to, where each channel has one of its own."""
+    if not channels.webhooks or channels.webhook_base_url is not None:
+        return
+    unknown = [
+        f"rules.{place}.channel: SLACK_WEBHOOKS has no webhook for {rule.channel}"
+        for place, rule in enumerate(rules.rules)
+        if rule.channel is not None and rule.channel not in channels.webhooks
+    ]
+    if unknown:
+        raise BadRulesError(f"{name}: {'; '.join(unknown)}")
+
+
+def test_rules(path: Path) -> int:
+    """Print how each test of a file ended and return the exit code."""
+
+    def command(_: Settings) -> int:
+        tested = run_tests(path)
+        for one in tested:
+            said = "ok    " if one.problem is None else "FAILED"
+            sys.stdout.write(harmless(f"{said} {one.name}{f': {one.problem}' if one.problem else ''}") + "\n")
+        failed = sum(one.problem is not None for one in tested)
+        sys.stdout.write(f"{len(tested) - failed} passed, {failed} failed\n")
+        return RUN_FAILED if failed else OK
+
+    return with_settings(command)

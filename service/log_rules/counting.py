@@ -1,0 +1,135 @@
+"""Counting: which instants have too many events in the window that ends there, by one sorted key. Pure.
+
+An event's key is `group * stride + time`, and the stride is longer than all times with a window behind
+them, so that events of two groups are never close. In sorted order, row i violates iff `key[i] - key[i - n]`
+is less than the window: then n more events lie in the window that ends at i. Of rows that tie, the last sees
+them all.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from service.log_rules.episode import EPISODE, Episodes, Instants, Numbers, no_episodes
+
+_LARGEST: Final = 1 << 62
+"""Keys stay below it."""
+
+
+class Limits(NamedTuple):
+    """What violates, and what makes a chain; durations in microseconds."""
+
+    more_than: int
+    window: int
+    quiet: int
+
+    @property
+    def reach(self) -> int:
+        """How far back an instant looks, be it for events or for the violation before."""
+        return max(self.window, self.quiet)
+
+
+def chains(times: Instants, groups: Numbers, opened: Episodes, since: int, limits: Limits) -> Episodes:
+    """Return the chains of violating instants from `since` on, each whole with the open episode it goes on.
+
+    The events hold all of the last `limits.reach` before `since`, in any order; `groups` are small numbers.
+    `opened` has one episode at most of each group, sorted by group. The result is sorted by group and start.
+    """
+    if not times.size:
+        return no_episodes()
+    # Most groups of a log are too small to violate: they are not sorted at all.
+    is_candidate = np.bincount(groups) > limits.more_than
+    candidates = np.flatnonzero(is_candidate)
+    if not candidates.size:
+        return no_episodes()
+    if candidates.size < is_candidate.size:
+        kept = is_candidate[groups]
+        times, groups = times[kept], groups[kept]
+        groups = (np.cumsum(is_candidate) - 1)[groups]
+    found = [
+        _chains(block_times, block_groups, candidates[first:end], opened, since, limits)
+        for first, end, block_times, block_groups in _blocks(times, groups, candidates.size, limits)
+    ]
+    return np.concatenate(found)
+
+
+def _blocks(
+    times: Instants, groups: Numbers, count: int, limits: Limits
+) -> Iterator[tuple[int, int, Instants, Numbers]]:
+    """Yield groups from `first` to before `end` with their events: as many as 63 bits have room for."""
+    stride = _stride(times, limits)
+    each = max(_LARGEST // stride, 1)
+    if count <= each:
+        yield 0, count, times, groups
+        return
+    order = np.argsort(groups, kind="stable")
+    times, groups = times[order], groups[order]
+    for first in range(0, count, each):
+        left, right = np.searchsorted(groups, (first, first + each))
+        yield first, min(first + each, count), times[left:right], groups[left:right] - first
+
+
+def _stride(times: Instants, limits: Limits) -> int:
+    return int(times.max()) - int(times.min()) + limits.reach + 1
+
+
+def _chains(
+    times: Instants, groups: Numbers, numbers: Numbers, opened: Episodes, since: int, limits: Limits
+) -> Episodes:
+    more_than, window, quiet = limits
+    origin, stride = int(times.min()), _stride(times, limits)
+    key = groups * np.int64(stride)
+    key += times
+    key -= origin
+    key.sort()
+    row = np.flatnonzero(key[more_than:] - key[: key.size - more_than] < window) + more_than
+    at = key[row]
+    is_seen = np.ones(row.size, np.bool_)
+    # Of rows that tie, the last one sees them all.
+    np.not_equal(at[1:], at[:-1], out=is_seen[:-1])
+    if since > origin:
+        is_seen &= at % stride >= since - origin
+    row, at = row[is_seen], at[is_seen]
+    if not row.size:
+        return no_episodes()
+    first_row = np.searchsorted(key, at - window, side="right")
+    count = row - first_row + 1
+    begins = np.flatnonzero(np.concatenate([[True], np.diff(at) >= quiet]))
+    ends = np.append(begins[1:], row.size) - 1
+    group = at[begins] // stride
+    base = group * stride - origin
+    found = np.zeros(begins.size, EPISODE)
+    found["group"] = numbers[group]
+    found["onset"] = key[first_row[begins]] - base
+    found["start"] = found["known_until"] = at[begins] - base
+    found["last"] = at[ends] - base
+    found["violations"] = ends - begins + 1
+    found["events"] = row[ends] - first_row[begins] + 1
+    found["peak"] = peak = np.maximum.reduceat(count, begins)
+    is_peak = np.flatnonzero(count == np.repeat(peak, found["violations"]))
+    found["peak_at"] = at[is_peak[np.searchsorted(is_peak, begins)]] - base
+    return _joined(found, opened, key, base, row[ends], quiet)
+
+
+def _joined(
+    found: Episodes, opened: Episodes, key: Instants, base: Instants, last_row: Instants, quiet: int
+) -> Episodes:
+    """Let the chains that follow an open episode within `quiet` go on with it."""
+    if not opened.size:
+        return found
+    place = np.minimum(np.searchsorted(opened["group"], found["group"]), opened.size - 1)
+    before = opened[place]
+    on = (before["group"] == found["group"]) & (found["start"] - before["last"] < quiet)
+    before, after = before[on], found[on]
+    joined = before.copy()
+    joined["last"] = after["last"]
+    joined["violations"] += after["violations"]
+    # What came after its last violation was counted by nobody yet.
+    counted = np.searchsorted(key, before["last"] + base[on], side="right")
+    joined["events"] += last_row[on] + 1 - counted
+    higher = after["peak"] > before["peak"]
+    for fact in ("peak", "peak_at"):
+        joined[fact] = np.where(higher, after[fact], before[fact])
+    found[on] = joined
+    return found

@@ -1,0 +1,137 @@
+"""The evaluation of a log: its parts are read side by side, and counted in their order.
+
+Rows are counted as they come, as long as none is older than what was settled. From the first that is, all is
+read once more, and the matched rows are collected and counted at the end: the same answer, for more memory.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from service.domain.errors import (
+    InterruptedRunError,
+    PeriodNotInSourceError,
+)
+from service.domain.progress import Phase, Progress
+from service.log_rules.findings import LogFindings, LogOptions, LogQuestion
+from service.log_rules.memory import DisorderedError
+from service.log_rules.reading.log_files import LogFiles, Part, Task
+from service.log_rules.reading.matching import Matcher
+from service.log_rules.rule import Period, Rule, instant_of
+from service.log_rules.tally import Tally
+from service.runtime.daemon_thread import in_daemon_thread, run_in_daemon_thread
+from service.runtime.room import Room, Turn
+from service.sources.source import Source
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+
+async def evaluate_log(
+    source: Source,
+    question: LogQuestion,
+    *,
+    options: LogOptions,
+    progress: Progress,
+    turn: Turn | None = None,
+) -> LogFindings:
+    """Find the episodes of a period and what became of every row, in daemon threads, when it is its `turn`.
+
+    When cancelled it returns after its threads have ended: they see it before their next part. Raises
+    SourceError.
+    """
+    stop = threading.Event()
+    evaluation = _Evaluation(source, question, options, progress, stop)
+    reading = asyncio.ensure_future(run_in_daemon_thread(evaluation.execute, turn or Turn(Room())))
+    try:
+        return await asyncio.shield(reading)
+    except asyncio.CancelledError:
+        stop.set()
+        source.close()  # ends what waits for a storage that hangs
+        await asyncio.gather(reading, return_exceptions=True)
+        raise
+    finally:
+        stop.set()
+
+
+class _Evaluation:
+    def __init__(
+        self,
+        source: Source,
+        question: LogQuestion,
+        options: LogOptions,
+        progress: Progress,
+        stop: threading.Event,
+    ) -> None:
+        self._files = LogFiles(source, question.rules.source, stop)
+        self._question = question
+        self._options = options
+        self._progress = progress
+        self._stop = stop
+
+    def execute(self, turn: Turn) -> LogFindings:
+        with self._files.pinned():
+            self._progress.phase = Phase.PLANNING
+            self._files.list()
+            self._progress.phase = Phase.WAITING
+            with turn.taken(self._stop):
+                self._progress.phase = Phase.SCANNING
+                try:
+                    return self._count(collect=False)
+                except DisorderedError:
+                    return self._count(collect=True)
+
+    def _count(self, *, collect: bool) -> LogFindings:
+        question = self._question
+        self._progress.rows_done = 0
+        matcher = Matcher(question.rules.source, question.rules.rules, question.period)
+        counting = Tally(question, self._options, collect=collect)
+        for part in self._read(self._files.parts(matcher)):
+            counting.take(part)
+            self._progress.rows_done += part.rows
+        counting.check_memory()
+        if counting.span is None:
+            self._check_period()
+        return counting.findings(self._files.files)
+
+    def _read(self, tasks: Iterator[Task]) -> Iterator[Part]:
+        """Yield the parts in their order; as many as there are threads are read ahead."""
+        ahead: deque[Future[Part]] = deque()
+        try:
+            for task in tasks:
+                ahead.append(in_daemon_thread(task))
+                if len(ahead) >= self._options.threads:
+                    yield ahead.popleft().result()
+                if self._stop.is_set():
+                    raise InterruptedRunError("the evaluation was stopped")
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            # Their files are to be closed after they have ended.
+            for future in ahead:
+                future.exception()
+
+    def _check_period(self) -> None:
+        """Raise PeriodNotInSourceError unless any row, matched or not, is of the period."""
+        question = self._question
+        every = Rule(id="", title="", where=(), group_by=(), more_than=0, window_us=1, quiet_us=1)
+        matcher = Matcher(question.rules.source, (every,), Period())
+        first = last = None
+        for part in self._read(self._files.parts(matcher)):
+            for (found,) in part.matches:
+                times = found.matched.times
+                if not times.size:
+                    continue
+                if ((times >= question.period.since_us) & (times < question.period.until_us)).any():
+                    return
+                first = min(int(times.min()), int(times.min()) if first is None else first)
+                last = max(int(times.max()), int(times.max()) if last is None else last)
+        asked = f"{instant_of(question.period.since_us):%Y-%m-%dT%H:%M:%SZ}"
+        if first is None or last is None:
+            raise PeriodNotInSourceError(f"no row since {asked}: the source has no row with a usable time")
+        raise PeriodNotInSourceError(
+            f"no row of the period that begins at {asked}: the source has rows from "
+            f"{instant_of(first).isoformat()} to {instant_of(last).isoformat()}"
+        )

@@ -1,0 +1,73 @@
+"""What is asked of a log, and all that is found in it. Pure."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from service.log_rules.episode import Episode
+from service.log_rules.ledger import LogRows, RuleRows
+from service.log_rules.memory import Memory
+from service.log_rules.rule import LogRule, Period, Rule, RuleFile
+from service.log_rules.threshold import ThresholdRule
+from service.sources.source import SourceFile
+
+SETTLE_ROWS: Final = 1 << 21
+"""Rows of a rule that wait before they are counted: so many can come in any order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOptions:
+    """What an evaluation may use of the machine."""
+
+    threads: int = 2
+    memory_limit_mb: int | None = None
+    settle_rows: int = SETTLE_ROWS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What earlier runs of a stream left for this one."""
+
+    memories: Mapping[str, Memory] = field(default_factory=dict)
+    """By rule; those that are missing begin without."""
+    files: frozenset[str] = frozenset()
+    """Paths that were read already: their rows before the period were counted by the run that read them."""
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The values that columns had, as far as it is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFindings:
+    """What one rule found."""
+
+    rule: Rule
+    rows: RuleRows
+    episodes: Sequence[Episode]
+    counter: LogRule
+    largest_lateness_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFindings:
+    """All that one evaluation found."""
+
+    rows: LogRows
+    rules: Sequence[RuleFindings]
+    values: Mapping[str, Counter[str]]
+    """The values of the columns that rules look at, and how many rows have each."""
+    files: Sequence[SourceFile]
+    span: tuple[int, int] | None
+    """The first and the last instant of a matched row of the period."""
+    collected: bool
+    """Whether rows came in such disorder that they had to be collected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuestion:
+    """What is asked of a log."""
+
+    rules: RuleFile
+    period: Period
+    before: Before = Before()
+    make: Callable[[Rule, Period, Memory | None], LogRule] = ThresholdRule

@@ -1,0 +1,24 @@
+"""The memory of a rule: what it hands from one run to the next. Pure."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from service.log_rules.episode import Episodes, GroupKey, Instants, Numbers, no_episodes
+
+
+class DisorderedError(Exception):
+    """A row came that is older than what was settled: the rows must be collected and counted at the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a rule remembers from one run to the next: rows that windows still reach, and open episodes."""
+
+    keys: tuple[GroupKey, ...] = ()
+    times: Instants = field(default_factory=lambda: np.zeros(0, np.int64))
+    group_of: Numbers = field(default_factory=lambda: np.zeros(0, np.int64))
+    marks: Instants = field(default_factory=lambda: np.zeros(0, np.int64))
+    """All 0 unless equal rows count once."""
+    opened: Episodes = field(default_factory=no_episodes)
+    """Sorted by group, which is a place in `keys`; `continued` is set."""

@@ -1,0 +1,1 @@
+"""Log files, CSV or Parquet, become batches of the columns that rules name."""

@@ -1,0 +1,73 @@
+"""CSV blocks: a stream of bytes is cut where records end, so that each block can be parsed by itself."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+BLOCK: Final = 16 << 20
+"""Bytes."""
+LONGEST: Final = 4 * BLOCK
+"""Bytes of the longest record."""
+_QUOTE: Final = b'"'
+_LINE_BREAK: Final = re.compile(rb"\r\n|\n|\r")
+
+
+class RecordTooLongError(ValueError):
+    """A record does not end within `LONGEST` bytes."""
+
+
+class CsvBlocks:
+    """The blocks of one stream, from its beginning.
+
+    Where a cut would fall into quotes (a value holds a line break, or a quote that closes nothing) only a
+    parser knows where records end: the blocks end there, and `rest` is what was read and not given out.
+    """
+
+    def __init__(
+        self, stream: Any, block: int = BLOCK, before_read: Callable[[], None] = lambda: None
+    ) -> None:
+        """`stream` has `readinto`; `before_read` is called before each block is read."""
+        self.rest: bytes | None = None
+        self._stream = stream
+        self._block = block
+        self._before_read = before_read
+
+    def __iter__(self) -> Iterator[memoryview]:
+        left = b""
+        at_end = False
+        while not at_end:
+            self._before_read()
+            block = bytearray(len(left) + self._block)
+            block[: len(left)] = left
+            filled = len(left) + self._fill(memoryview(block)[len(left) :])
+            at_end = filled < len(block)
+            cut = filled if at_end else block.rfind(b"\n", 0, filled) + 1
+            if not at_end and block.count(_QUOTE, 0, cut) % 2:
+                self.rest = bytes(memoryview(block)[:filled])
+                return
+            if not cut and filled > max(LONGEST, self._block):
+                raise RecordTooLongError(f"a record has more than {LONGEST:,} bytes")
+            left = bytes(memoryview(block)[cut:filled])
+            if cut:
+                yield memoryview(block)[:cut]
+
+    def _fill(self, room: memoryview) -> int:
+        filled = 0
+        while filled < len(room):
+            size = self._stream.readinto(room[filled:])
+            if not size:
+                break
+            filled += size
+        return filled
+
+
+def first_record(content: bytes | memoryview) -> bytes:
+    """Return the first line that closes all its quotes, its line break included; all, if none does."""
+    text = bytes(content)
+    begin = quotes = 0
+    for line_break in _LINE_BREAK.finditer(text):
+        quotes += text.count(_QUOTE, begin, line_break.end())
+        begin = line_break.end()
+        if quotes % 2 == 0:
+            return text[:begin]
+    return text

@@ -1,0 +1,77 @@
+"""CSV: blocks of records become batches of the columns that rules name, as bytes; nothing is converted."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from service.log_rules.reading.csv_blocks import BLOCK
+from service.log_rules.reading.layout import Layout
+
+_NOT_ASCII: Final = 128
+
+
+class Malformed:
+    """Counts the records of one block that are too short or too long."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def skip(self, _: object) -> str:
+        """Count one, and have the parser go on."""
+        self.rows += 1
+        return "skip"
+
+
+def parse_block(
+    content: Any, layout: Layout, filters: Sequence[str], others: Sequence[str], malformed: Malformed
+) -> Any:
+    """Return a table of the records of a block; raises ArrowInvalid."""
+    if not len(content):
+        return _empty(filters, others)
+    content = _valid(content)
+    return pc.read_csv(
+        pa.BufferReader(pa.py_buffer(content)),
+        read_options=pc.ReadOptions(
+            use_threads=False, column_names=layout.names, block_size=max(len(content) + 1, 1024)
+        ),
+        parse_options=pc.ParseOptions(invalid_row_handler=malformed.skip),
+        convert_options=_conversion(filters, others),
+    )
+
+
+def parse_stream(
+    stream: Any, layout: Layout, filters: Sequence[str], others: Sequence[str], malformed: Malformed
+) -> Iterator[Any]:
+    """Yield batches of a stream whose values hold line breaks, on one thread; raises ArrowInvalid."""
+    yield from pc.open_csv(
+        stream,
+        read_options=pc.ReadOptions(use_threads=False, column_names=layout.names, block_size=BLOCK),
+        parse_options=pc.ParseOptions(newlines_in_values=True, invalid_row_handler=malformed.skip),
+        convert_options=_conversion(filters, others),
+    )
+
+
+def _valid(content: Any) -> Any:
+    """Return the same in UTF-8, with replacements for what is none: rejected rows are shown as text."""
+    if np.frombuffer(content, np.uint8).max() < _NOT_ASCII:
+        return content
+    return bytes(content).decode("utf-8", "replace").encode()
+
+
+def _conversion(filters: Sequence[str], others: Sequence[str]) -> Any:
+    # What filters is the same few values over and over: they are compared once each.
+    kinds = {name: pa.dictionary(pa.int32(), pa.binary()) for name in filters}
+    plain = [name for name in others if name not in kinds]
+    return pc.ConvertOptions(
+        include_columns=[*filters, *plain],
+        column_types=kinds | dict.fromkeys(plain, pa.binary()),
+        check_utf8=False,
+    )
+
+
+def _empty(filters: Sequence[str], others: Sequence[str]) -> Any:
+    names = dict.fromkeys((*filters, *others))
+    return pa.table({name: pa.array([], pa.binary()) for name in names})

@@ -1,0 +1,285 @@
+"""The files of a log: listed once, told apart by their first bytes, and read part by part in their order."""
+
+import threading
+from codecs import getincrementaldecoder
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from service.domain.errors import (
+    InterruptedRunError,
+    LogUnreadableError,
+    RiskAlertsError,
+    SchemaMismatchError,
+    SourceChangedError,
+    SourceNotFoundError,
+    SourceNotParquetError,
+)
+from service.log_rules.reading.csv_blocks import BLOCK, LONGEST, CsvBlocks, RecordTooLongError, first_record
+from service.log_rules.reading.csv_file import Malformed, parse_block, parse_stream
+from service.log_rules.reading.layout import Layout, layout_of
+from service.log_rules.reading.matching import Matcher, RuleMatches
+from service.log_rules.reading.parquet_file import ParquetLog
+from service.log_rules.rule import LogSource
+from service.sources.parquet.file_kind import PARQUET
+from service.sources.pattern import FileKind
+from service.sources.source import Source, SourceFile, SourceReader
+
+LOG_FILES: Final = FileKind(
+    suffixes=(".csv", ".csv.gz", ".csv.zst", *PARQUET.suffixes), tables=PARQUET.tables
+)
+_GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+
+
+@dataclass(slots=True, kw_only=True)
+class Part:
+    """Some rows of one file."""
+
+    file: SourceFile
+    rows: int = 0
+    """Rows that could be read, matched or not."""
+    malformed: int = 0
+    """Rows with too few or too many columns."""
+    matched: int = 0
+    """Rows that any rule matches."""
+    matches: list[Sequence[RuleMatches]] = field(default_factory=list)
+    """By batch, then by rule; batches without a match are left out."""
+    values: dict[str, Counter[str]] = field(default_factory=dict)
+    """The values of the columns that rules look at, and how many rows have each."""
+    newest: int | None = None
+    """The latest usable time of a matched row."""
+
+    def take(self, matcher: Matcher, table: Any, rest: Callable[[Any], Any]) -> None:
+        """Match the rows of a table; `rest` returns the other columns of the rows in a mask."""
+        columns = {name: _whole(table.column(name)) for name in matcher.filters}
+        masks, union, values = matcher.masks(columns, table.num_rows)
+        self.rows += table.num_rows
+        for name, counts in values.items():
+            self.values.setdefault(name, Counter()).update(counts)
+        if union.any():
+            self.add(matcher, masks, union, rest(union))
+
+    def add(self, matcher: Matcher, masks: Any, union: Any, columns: Any) -> None:
+        """Take the matching rows of a batch."""
+        matches, newest = matcher.matches(columns, masks, union)
+        self.matched += int(union.sum())
+        self.matches.append(matches)
+        if newest is not None:
+            self.newest = newest if self.newest is None else max(self.newest, newest)
+
+
+Task: TypeAlias = Callable[[], Part]
+"""Reads a part; for any thread."""
+
+
+class LogFiles:
+    """The files of one source, for as long as one evaluation takes."""
+
+    def __init__(
+        self, source: Source, meaning: LogSource, stop: threading.Event, *, block: int = BLOCK
+    ) -> None:
+        self._source = source
+        self._meaning = meaning
+        self._stop = stop
+        self._block = block
+        self.files: Sequence[SourceFile] = ()
+
+    def list(self) -> Sequence[SourceFile]:
+        """List the files; raises SourceError."""
+        self.files = self._source.files(LOG_FILES, self._stop)
+        return self.files
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Hold the source to what was listed: raises SourceChangedError where a file has changed."""
+        try:
+            yield
+        except (SourceNotFoundError, SourceNotParquetError, SchemaMismatchError, LogUnreadableError):
+            self._check_unchanged()
+            raise
+        self._check_unchanged()
+
+    def parts(self, matcher: Matcher) -> Iterator[Task]:
+        """Yield what reads the files part by part, in their order; raises SourceError."""
+        for file in self.files:
+            with _translated(file):
+                yield from self._parts_of(file, matcher)
+
+    def _parts_of(self, file: SourceFile, matcher: Matcher) -> Iterator[Task]:
+        if not file.size:
+            return
+        with self._source.open(file) as reader:
+            magic = reader.file.read(4)
+            if magic != _PARQUET:
+                reader.file.seek(0)
+                yield from self._csv(file, reader, _stream(reader.file, magic), matcher)
+                return
+            log = ParquetLog(reader, file.name, file.size, self._meaning, _needed(matcher))
+        for group in range(log.metadata.num_row_groups):
+            yield partial(self._row_group, file, log, group, matcher)
+
+    def _row_group(self, file: SourceFile, log: ParquetLog, group: int, matcher: Matcher) -> Part:
+        part = Part(file=file)
+        found: list[tuple[Any, Any]] = []
+        with _translated(file), self._source.open(file) as reader:
+            reader.prefetch(log.ranges(group, matcher.filters))
+            for batch in log.batches(reader, group, matcher.filters):
+                self._check_wanted()
+                columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+                masks, union, values = matcher.masks(columns, batch.num_rows)
+                part.rows += batch.num_rows
+                for name, counts in values.items():
+                    part.values.setdefault(name, Counter()).update(counts)
+                found.append((masks, union))
+            if not any(union.any() for _, union in found):
+                return part
+            reader.prefetch(log.ranges(group, matcher.others))
+            batches = log.batches(reader, group, matcher.others)
+            for (masks, union), batch in zip(found, batches, strict=True):
+                if union.any():
+                    kept = batch if union.all() else batch.filter(pa.array(union))
+                    columns = dict(zip(kept.schema.names, kept.columns, strict=True))
+                    part.add(matcher, masks, union, columns)
+        return part
+
+    def _csv(self, file: SourceFile, reader: SourceReader, stream: Any, matcher: Matcher) -> Iterator[Task]:
+        def ahead() -> None:
+            # What is remote is asked for before it is needed.
+            reader.prefetch([(reader.file.tell(), 2 * BLOCK)])
+
+        blocks = CsvBlocks(stream, self._block, ahead)
+        layout: Layout | None = None
+        for block in blocks:
+            self._check_wanted()
+            content = block
+            if layout is None:
+                layout = layout_of(file.name, first_record(block[:LONGEST]), self._meaning, _needed(matcher))
+                content = block[layout.header_bytes :]
+            yield partial(_parsed, file, content, layout, matcher)
+        if blocks.rest is not None:
+            yield from self._rest(file, blocks.rest, stream, layout, matcher)
+
+    def _rest(
+        self, file: SourceFile, rest: bytes, stream: Any, layout: Layout | None, matcher: Matcher
+    ) -> Iterator[Task]:
+        """Go on where blocks cannot be cut, on one thread."""
+        if layout is None:
+            layout = layout_of(file.name, first_record(rest), self._meaning, _needed(matcher))
+            rest = rest[layout.header_bytes :]
+        malformed = Malformed()
+        joined = pa.PythonFile(_Joined(rest, stream), mode="r")
+        for batch in parse_stream(joined, layout, matcher.filters, matcher.others, malformed):
+            self._check_wanted()
+            part = Part(file=file)
+            part.take(matcher, batch, partial(_rest_of, batch, matcher.others))
+            yield partial(_itself, part)
+        yield partial(_itself, Part(file=file, malformed=malformed.rows))
+
+    def _check_wanted(self) -> None:
+        if self._stop.is_set():
+            raise InterruptedRunError("the evaluation was stopped")
+
+    def _check_unchanged(self) -> None:
+        try:
+            now = set(self._source.files(LOG_FILES, self._stop) if self.files else ())
+        except SourceNotFoundError:
+            now = set()
+        for file in self.files:
+            if file not in now:
+                raise SourceChangedError(
+                    f"{file.name} was replaced or removed while it was being read; run again"
+                )
+
+
+def _needed(matcher: Matcher) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*matcher.filters, *matcher.others)))
+
+
+def _stream(file: Any, magic: bytes) -> Any:
+    if magic.startswith(_GZIP):
+        return pa.CompressedInputStream(file, "gzip")
+    if magic == _ZSTD:
+        return pa.CompressedInputStream(file, "zstd")
+    return file
+
+
+def _parsed(file: SourceFile, content: Any, layout: Layout, matcher: Matcher) -> Part:
+    malformed = Malformed()
+    with _translated(file):
+        table = parse_block(content, layout, matcher.filters, matcher.others, malformed)
+        part = Part(file=file)
+        part.take(matcher, table, partial(_rest_of, table, matcher.others))
+        part.malformed = malformed.rows
+    return part
+
+
+def _rest_of(table: Any, names: Sequence[str], union: Any) -> dict[str, Any]:
+    """Return columns of the rows in a mask, each in one piece."""
+    columns = {name: _whole(table.column(name)) for name in names}
+    if np.asarray(union).all():
+        return columns
+    mask = pa.array(union)
+    return {name: column.filter(mask) for name, column in columns.items()}
+
+
+def _whole(column: Any) -> Any:
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _itself(part: Part) -> Part:
+    return part
+
+
+class _Joined:
+    """What was read already, and what comes after it, as one file of Python in valid UTF-8."""
+
+    closed = False
+
+    def __init__(self, before: bytes, stream: Any) -> None:
+        self._before = before
+        self._stream = stream
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+
+    def read(self, size: int = -1) -> bytes:
+        """Return some bytes, at most so many but for what replaces others; none at the end."""
+        while content := self._next(size):
+            if valid := self._decoder.decode(content).encode():
+                return valid
+        return self._decoder.decode(b"", final=True).encode()
+
+    def _next(self, size: int) -> bytes:
+        if self._before:
+            size = len(self._before) if size < 0 else size
+            given, self._before = self._before[:size], self._before[size:]
+            return given
+        content: bytes = self._stream.read(size if size >= 0 else None)
+        return content
+
+    def readable(self) -> bool:
+        """Say that it is for reading."""
+        return True
+
+    def close(self) -> None:
+        """Leave the stream to whoever opened it."""
+
+
+@contextmanager
+def _translated(file: SourceFile) -> Iterator[None]:
+    """Turn what Arrow raises into this service's own error; its own pass through."""
+    try:
+        yield
+    except RiskAlertsError:
+        raise
+    except RecordTooLongError as error:
+        raise LogUnreadableError(f"{file.name} cannot be read as CSV: {error}") from error
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, MemoryError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise LogUnreadableError(f"{file.name} cannot be read: {said}") from error

@@ -1,0 +1,225 @@
+"""The rules file: TOML that people write, checked whole: every problem is named with its place."""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from string import Formatter
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
+
+from service.domain.errors import BadRulesError
+from service.log_rules.rule import LOG_COLUMNS, LogSource, Rule, RuleFile
+
+TITLE_NAMES: Final = frozenset({"peak", "group", "window", "threshold", "events", "rule"})
+"""What a title may name in braces."""
+_LARGEST_FILE: Final = 1 << 20
+_DURATION: Final = re.compile(r"(\d{1,9})\s*(ms|s|m|h|d)")
+_UNITS: Final = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+_LONGEST: Final = 3_660
+"""Days."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def duration_us(value: Any) -> int:
+    """Return the microseconds of `90s`, `500ms`, `1h`; raises ValueError."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a whole number with a unit: 500ms, 90s, 10m, 1h, 7d")
+    us = int(match[1]) * _UNITS[match[2]]
+    if us > _LONGEST * _UNITS["d"]:
+        raise ValueError(f"must not be longer than {_LONGEST}d")
+    return us
+
+
+def duration_text(us: int) -> str:
+    """Return a duration as a rules file has it, in the largest unit that it is whole in: `1h`."""
+    for unit in ("d", "h", "m", "s", "ms"):
+        if us % _UNITS[unit] == 0 and us:
+            return f"{us // _UNITS[unit]}{unit}"
+    return str(timedelta(microseconds=us)) if us else "0s"
+
+
+def _longer_than_nothing(us: int) -> int:
+    if us <= 0:
+        raise ValueError("must be longer than 0")
+    return us
+
+
+def _title(text: str) -> str:
+    for _, name, form, conversion in Formatter().parse(text):
+        if name is not None and (name not in TITLE_NAMES or form or conversion):
+            names = ", ".join(f"{{{each}}}" for each in sorted(TITLE_NAMES))
+            raise ValueError(f"{{{name}}} is not known: a title may name {names}")
+    return text
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _form(text: str) -> str:
+    if text not in {"iso8601", "epoch_s", "epoch_ms"} and "%" not in text:
+        raise ValueError(
+            "must be iso8601, epoch_s, epoch_ms, or a pattern of strptime such as %d/%m/%Y %H:%M:%S"
+        )
+    return text
+
+
+_Duration = Annotated[int, BeforeValidator(duration_us)]
+_Longer = Annotated[_Duration, AfterValidator(_longer_than_nothing)]
+_Column = Annotated[StrictStr, Field(min_length=1, max_length=300)]
+_Values = Annotated[list[StrictStr], BeforeValidator(_as_list), Field(min_length=1, max_length=1_000)]
+_Channel = Annotated[StrictStr, Field(pattern=r"^#?[^\s/?#.][^\s/?#]{0,79}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Time(_Strict):
+    column: _Column = "date"
+    format: Annotated[StrictStr, AfterValidator(_form)] = "iso8601"
+
+
+class _Source(_Strict):
+    columns: list[_Column] = Field(default=[], max_length=1_000)
+    time: _Time = _Time()
+    deduplicate: list[_Column] = []
+    lateness: _Duration = 0
+    required: Literal["named", "all"] = "named"
+
+
+class _Threshold(_Strict):
+    gt: int | None = Field(default=None, ge=0, le=10**9)
+    gte: int | None = Field(default=None, ge=1, le=10**9)
+
+
+class _Rule(_Strict):
+    id: Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+    title: Annotated[StrictStr, Field(min_length=1, max_length=300), AfterValidator(_title)]
+    where: dict[_Column, _Values] = {}
+    group_by: list[_Column] = Field(default=[], max_length=10)
+    threshold: _Threshold
+    window: _Longer
+    quiet: _Longer | None = None
+    repeat: _Longer | None = None
+    severity: Annotated[StrictStr, Field(min_length=1, max_length=40)] | None = None
+    channel: _Channel | None = None
+    route: _Column | None = None
+
+
+def load_rules(path: Path) -> RuleFile:
+    """Read a file of rules; raises BadRulesError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+    except OSError as problem:
+        raise BadRulesError(f"{path.name} cannot be read: {problem.strerror}") from problem
+    if len(content) > _LARGEST_FILE:
+        raise BadRulesError(f"{path.name} is larger than 1 MB")
+    return parse_rules(content, path.name)
+
+
+def parse_rules(content: bytes, name: str) -> RuleFile:
+    """Read the content of a file of rules; raises BadRulesError, which names every problem."""
+    try:
+        raw = tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as problem:
+        raise BadRulesError(f"{name} is not UTF-8: byte {problem.start}") from problem
+    except (tomllib.TOMLDecodeError, RecursionError) as problem:
+        raise BadRulesError(f"{name} is not TOML: {problem}") from problem
+    problems = [f"{key}: is not known here" for key in raw if key not in {"source", "rules"}]
+    source = _validated(_Source, raw.get("source", {}), "source", problems)
+    listed = raw.get("rules", [])
+    if not isinstance(listed, list) or not listed:
+        problems.append("rules: there must be at least one [[rules]]")
+        listed = []
+    rules = {
+        place: rule
+        for place, each in enumerate(listed)
+        if (rule := _validated(_Rule, each, f"rules.{place}", problems)) is not None
+    }
+    problems += [f"rules.{place}.{text}" for place, rule in rules.items() for text in _contradictions(rule)]
+    ids = Counter(rule.id for rule in rules.values())
+    problems += [
+        f"rules.{place}.id: {rule.id} is the id of more than one rule"
+        for place, rule in rules.items()
+        if ids[rule.id] > 1
+    ]
+    if source is not None:
+        problems += _unknown_columns(source, rules)
+    if problems or source is None:
+        raise BadRulesError(f"{name}: {'; '.join(problems)}")
+    return RuleFile(source=_source(source), rules=tuple(_rule(rule) for rule in rules.values()))
+
+
+def _validated(model: type[_Model], raw: Any, place: str, problems: list[str]) -> _Model | None:
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False, include_context=False):
+            where = ".".join((place, *(str(part) for part in problem["loc"])))
+            problems.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
+        return None
+
+
+def _contradictions(rule: _Rule) -> Iterator[str]:
+    if (rule.threshold.gt is None) == (rule.threshold.gte is None):
+        yield "threshold: give either gt or gte"
+    if (rule.channel is None) == (rule.route is None):
+        yield "channel: give either channel or route"
+    if rule.route is not None and rule.route not in rule.group_by:
+        yield "route: must be one of group_by, so that all events of an alert lead to one channel"
+    if len(set(rule.group_by)) < len(rule.group_by):
+        yield "group_by: names a column twice"
+    if rule.repeat is not None and rule.repeat < (rule.quiet or rule.window):
+        yield "repeat: must not be shorter than quiet (by default the window): an episode may pause that long"
+
+
+def _unknown_columns(source: _Source, rules: Mapping[int, _Rule]) -> Iterator[str]:
+    known = source.columns or (LOG_COLUMNS if source.required == "all" else ())
+    if len(set(source.columns)) < len(source.columns):
+        yield "source.columns: names a column twice"
+    if not known:
+        return
+    named = [("source.time.column", source.time.column)]
+    named += [("source.deduplicate", name) for name in source.deduplicate]
+    for place, rule in rules.items():
+        named += [(f"rules.{place}.where", name) for name in rule.where]
+        named += [(f"rules.{place}.group_by", name) for name in rule.group_by]
+    for where, name in named:
+        if name not in known:
+            yield f"{where}: {name} is not among source.columns"
+
+
+def _source(source: _Source) -> LogSource:
+    return LogSource(
+        columns=tuple(source.columns),
+        time_column=source.time.column,
+        time_format=source.time.format,
+        deduplicate=tuple(source.deduplicate),
+        lateness_us=source.lateness,
+        all_required=source.required == "all",
+    )
+
+
+def _rule(rule: _Rule) -> Rule:
+    threshold = rule.threshold
+    return Rule(
+        id=rule.id,
+        title=rule.title,
+        where=tuple((column, tuple(dict.fromkeys(values))) for column, values in rule.where.items()),
+        group_by=tuple(rule.group_by),
+        more_than=threshold.gt if threshold.gt is not None else (threshold.gte or 1) - 1,
+        window_us=rule.window,
+        quiet_us=rule.window if rule.quiet is None else rule.quiet,
+        repeat_us=rule.repeat,
+        severity=rule.severity,
+        channel=None if rule.channel is None else rule.channel.lstrip("#"),
+        route=rule.route,
+    )

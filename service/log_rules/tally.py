@@ -1,0 +1,149 @@
+"""The tally: parts of a log are taken in their order, each row into the ledger, each match to its rules."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from service.domain.errors import MemoryLimitExceededError
+from service.log_rules.episode import Mask
+from service.log_rules.findings import LogFindings, LogOptions, LogQuestion, RuleFindings
+from service.log_rules.ledger import LogRows, RuleRows
+from service.log_rules.reading.log_files import Part
+from service.log_rules.reading.matching import RuleMatches
+from service.log_rules.reading.times import TimeStatus
+from service.log_rules.rule import FIRST_US, Matched
+from service.log_rules.threshold import ROW_BYTES
+from service.sources.source import SourceFile
+
+_MEGABYTE: Final = 1 << 20
+
+
+class Tally:
+    """What has been found so far; for one thread."""
+
+    def __init__(self, question: LogQuestion, options: LogOptions, *, collect: bool) -> None:
+        self._question = question
+        self._options = options
+        self._collect = collect
+        before, period = question.before, question.period
+        self._counters = [
+            question.make(rule, period, before.memories.get(rule.id)) for rule in question.rules.rules
+        ]
+        self._rows = LogRows(rules={rule.id: RuleRows() for rule in question.rules.rules})
+        self._lateness = [0] * len(self._counters)
+        self._values: dict[str, Counter[str]] = {}
+        self._newest = FIRST_US
+        self._is_full = False
+        self._needed_rows = 0
+        self.span: tuple[int, int] | None = None
+
+    def take(self, part: Part) -> None:
+        """Take the next part; raises DisorderedError unless rows are collected."""
+        rows = self._rows
+        rows.rows_in_source += part.rows + part.malformed
+        rows.malformed += part.malformed
+        rows.matched += part.matched
+        rows.unmatched += part.rows - part.matched
+        for name, counts in part.values.items():
+            self._values.setdefault(name, Counter()).update(counts)
+        is_known = part.file.path in self._question.before.files
+        for matches in part.matches:
+            for place, found in enumerate(matches):
+                self._feed(place, found, is_known=is_known)
+        if part.newest is not None:
+            self._newest = max(self._newest, part.newest)
+        self._settle()
+
+    def _feed(self, place: int, found: RuleMatches, *, is_known: bool) -> None:
+        counter, rule = self._counters[place], self._question.rules.rules[place]
+        rows, matched = self._rows.rules[rule.id], found.matched
+        rows.matched += found.rows
+        wrong = np.bincount(found.times, minlength=len(TimeStatus))
+        rows.time_null += int(wrong[TimeStatus.NULL])
+        rows.time_unparsable += int(wrong[TimeStatus.UNPARSABLE])
+        rows.time_out_of_range += int(wrong[TimeStatus.OUT_OF_RANGE])
+        rows.outside_period += found.after
+        since = self._question.period.since_us
+        before = 0
+        if since > FIRST_US and matched.times.size and matched.times.min() < since:
+            is_before = matched.times < since
+            before = int(is_before.sum())
+            if rule.id in self._question.before.memories and not is_known:
+                rows.late += before
+                self._lateness[place] = max(self._lateness[place], since - int(matched.times.min()))
+            else:
+                rows.outside_period += before
+                matched, before = _only(matched, ~is_before), 0
+        inside = matched.times.size - before
+        rows.counted += inside
+        if inside:
+            first, last = max(int(matched.times.min()), since), int(matched.times.max())
+            span = self.span or (first, last)
+            self.span = min(first, span[0]), max(last, span[1])
+        self._needed_rows += matched.times.size
+        limit = self._options.memory_limit_mb
+        if self._collect and limit is not None and self._needed_rows * ROW_BYTES > limit * _MEGABYTE:
+            self._is_full = True  # the rest is only counted, to say what is needed
+        if not self._is_full:
+            counter.feed(matched)
+
+    def _settle(self) -> None:
+        if self._collect:
+            return
+        until = self._newest - self._question.rules.source.lateness_us
+        for counter in self._counters:
+            # What is kept is counted again each time: the more it is, the more comes together before.
+            if counter.pending >= max(self._options.settle_rows, 2 * counter.kept):
+                counter.settle(min(until, self._question.period.until_us))
+
+    def check_memory(self) -> None:
+        """Raise MemoryLimitExceededError where the rows that were to be collected were too many."""
+        if self._is_full:
+            needed = -(-self._needed_rows * ROW_BYTES // _MEGABYTE)
+            limit = self._options.memory_limit_mb
+            raise MemoryLimitExceededError(
+                f"the rows come in such disorder that all {self._needed_rows:,} matched ones have to be "
+                f"collected, which takes {needed:,} MB, more than MEMORY_LIMIT_MB={limit}; "
+                "sort the files by time, or raise source.lateness"
+            )
+
+    def findings(self, files: Sequence[SourceFile]) -> LogFindings:
+        """Settle what is left, and return all that was found."""
+        found = []
+        for counter, rule, lateness in zip(
+            self._counters, self._question.rules.rules, self._lateness, strict=True
+        ):
+            counter.settle(self._question.period.until_us)
+            episodes = counter.facts()
+            rows = self._rows.rules[rule.id]
+            rows.duplicates = counter.duplicates
+            rows.counted -= counter.duplicates
+            rows.episodes = len(episodes)
+            rows.continued = sum(episode.continued for episode in episodes)
+            rows.alerts = rows.episodes - rows.continued
+            found.append(
+                RuleFindings(
+                    rule=rule, rows=rows, episodes=episodes, counter=counter, largest_lateness_us=lateness
+                )
+            )
+        self._rows.check()
+        return LogFindings(
+            rows=self._rows,
+            rules=found,
+            values=self._values,
+            files=files,
+            span=self.span,
+            collected=self._collect,
+        )
+
+
+def _only(matched: Matched, rows: Mask) -> Matched:
+    marks = matched.marks
+    return Matched(
+        times=matched.times[rows],
+        group_of=matched.group_of[rows],
+        keys=matched.keys,
+        marks=None if marks is None else marks[rows],
+    )

@@ -1,0 +1,153 @@
+"""The threshold rule: more than so many events of a group within a window. Pure.
+
+Rows are kept until it is certain that no earlier one will come; then they are counted and let go, but for
+those that windows still to come may reach. What is kept at the end of a run is the beginning of the next one.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from service.log_rules.counting import Limits, chains
+from service.log_rules.episode import Episode, Episodes, Instants, Mask, Numbers
+from service.log_rules.memory import DisorderedError, Memory
+from service.log_rules.rule import Matched, Period, Rule
+
+ROW_BYTES: Final = 56
+"""What a row takes at most while it is counted: its time, group, key, and the count of its window."""
+
+
+class ThresholdRule:
+    """Counts the events of one rule over one period."""
+
+    def __init__(self, rule: Rule, period: Period, memory: Memory | None = None) -> None:
+        """`memory` is what the run up to the beginning of the period left; None: there was none."""
+        self.rule = rule
+        self.columns = rule.columns
+        self.duplicates = 0
+        """Rows of the period that were equal to another."""
+        self._limits = Limits(rule.more_than, rule.window_us, rule.quiet_us)
+        self._period = period
+        self._is_cold = memory is None
+        memory = memory or Memory()
+        self._numbers = {key: number for number, key in enumerate(memory.keys)}
+        self._settled = period.since_us
+        self._times, self._marks = memory.times, memory.marks
+        self._groups: Numbers = memory.group_of.astype(np.int32)
+        self._opened = memory.opened
+        self._closed: list[Episodes] = []
+        self._fed: list[tuple[Instants, Numbers, Instants]] = []
+        self.pending = 0
+        """Rows that wait to be settled."""
+
+    @property
+    def kept(self) -> int:
+        """Rows that were settled and are still within reach."""
+        return int(self._times.size)
+
+    @property
+    def settled_us(self) -> int:
+        """What lies before it has been decided."""
+        return self._settled
+
+    def feed(self, matched: Matched) -> None:
+        """Take matched rows; those before the period fill the windows of those in it, and never violate."""
+        times = matched.times
+        if not times.size:
+            return
+        if self._settled > self._period.since_us and times.min() < self._settled:
+            raise DisorderedError
+        numbers = self._numbers
+        number_of = np.array([numbers.setdefault(key, len(numbers)) for key in matched.keys], dtype=np.int32)
+        marks = np.zeros(0, np.int64) if matched.marks is None else matched.marks
+        self._fed.append((times, number_of[matched.group_of], marks))
+        self.pending += times.size
+
+    def settle(self, until_us: int) -> None:
+        """Count everything before an instant."""
+        if until_us <= self._settled:
+            return
+        self._take(until_us)
+        self._drop_duplicates()
+        times, groups, limits = self._times, self._groups, self._limits
+        found = chains(times, groups, self._opened, self._settled, limits)
+        if self._is_cold:
+            # Without the rows before the period, what violates this early may have begun before it.
+            unsure = self._period.since_us + limits.window + limits.quiet
+            found["is_minimum"] |= found["start"] < unsure
+        untouched = self._opened[~_go_on(self._opened, found)]
+        episodes = np.concatenate([untouched, found])
+        is_open = episodes["last"] > until_us - limits.quiet
+        self._closed.append(episodes[~is_open])
+        self._opened = np.sort(episodes[is_open], order="group")
+        kept = times > until_us - limits.reach
+        self._times, self._groups = times[kept], groups[kept]
+        self._marks = self._marks[kept] if self._marks.size else self._marks
+        self._settled = until_us
+
+    def facts(self) -> Sequence[Episode]:
+        """Return the episodes that had a violation in this run, by their start, then their group."""
+        found = np.concatenate([*self._closed, self._opened])
+        found = found[~found["continued"] | (found["last"] > found["known_until"])]
+        keys = list(self._numbers)
+        names = [name for name in found.dtype.names or () if name != "group"]
+        episodes = [
+            Episode(group=keys[group], **dict(zip(names, facts, strict=True)))
+            for group, *facts in found.tolist()
+        ]
+        return sorted(episodes, key=lambda episode: (episode.start, episode.group))
+
+    def memory(self) -> Memory:
+        """Return what the next run has to know, once all before the end of the period is settled."""
+        used = np.unique(np.concatenate([self._groups, self._opened["group"]]).astype(np.int64))
+        keys = list(self._numbers)
+        opened = self._opened.copy()
+        opened["group"] = np.searchsorted(used, opened["group"])
+        opened["known_until"] = opened["last"]
+        opened["continued"] = True
+        order = np.lexsort((self._groups, self._times))
+        return Memory(
+            keys=tuple(keys[number] for number in used.tolist()),
+            times=self._times[order],
+            group_of=np.searchsorted(used, self._groups[order]),
+            marks=self._marks[order] if self._marks.size else self._marks,
+            opened=opened,
+        )
+
+    def _take(self, until_us: int) -> None:
+        """Move the rows before an instant from those that wait to those that are counted."""
+        if not self._fed:
+            return
+        times, groups, marks = (np.concatenate(part) for part in zip(*self._fed, strict=True))
+        ready = times < until_us
+        self._fed = [] if ready.all() else [(times[~ready], groups[~ready], _at(marks, ~ready))]
+        self._times = np.concatenate([self._times, times[ready]])
+        self._groups = np.concatenate([self._groups, groups[ready]])
+        self._marks = np.concatenate([self._marks, _at(marks, ready)])
+        self.pending = sum(times.size for times, _, _ in self._fed)
+
+    def _drop_duplicates(self) -> None:
+        """Keep one of each set of equal rows."""
+        if not self._marks.size:
+            return
+        order = np.lexsort((self._marks, self._groups, self._times))
+        times, groups, marks = self._times[order], self._groups[order], self._marks[order]
+        first = np.ones(order.size, np.bool_)
+        first[1:] = np.any([each[1:] != each[:-1] for each in (times, groups, marks)], axis=0)
+        self.duplicates += int((~first & (times >= self._settled)).sum())
+        self._times, self._groups, self._marks = times[first], groups[first], marks[first]
+
+
+def _at(marks: Instants, rows: Mask) -> Instants:
+    return marks[rows] if marks.size else marks
+
+
+def _go_on(opened: Episodes, found: Episodes) -> Mask:
+    """Return which open episodes are among those that were found."""
+    if not found.size:
+        return np.zeros(opened.size, np.bool_)
+    # The first chain of a group is the one that went on with its open episode.
+    first = found[np.minimum(np.searchsorted(found["group"], opened["group"]), found.size - 1)]
+    going: Mask = (first["group"] == opened["group"]) & (first["start"] == opened["start"])
+    return going

@@ -1,0 +1,90 @@
+"""Rules over logs on the command line: checked, tested and tried, without a database or a Slack."""
+
+import json
+import re
+from pathlib import Path
+
+from tests.support.processes import command
+
+ROOT = Path(__file__).parents[3]
+RULES = str(ROOT / "log_rules.toml")
+
+
+def test_a_sample_of_two_days_and_what_the_rules_say_of_it(tmp_path: Path) -> None:
+    """The burst over midnight is one, which neither day alone has; nothing is written."""
+    for day in ("2026-01-01", "2026-01-02"):
+        done = command(
+            tmp_path, "sample-data", "--kind", "logs", f"{day}.csv.gz", "--rows", "20000", "--day", day
+        )
+        assert done.returncode == 0, done.stderr
+    told = command(tmp_path, "rules", "backtest", str(tmp_path), "--rules", RULES)
+    assert told.returncode == 0, told.stderr
+    assert re.search(r"^fatal_burst +10 +1m +\d+ .*<-$", told.stdout, re.MULTILINE)
+    assert re.search(r"^fatal_burst +21 +2m +\d+", told.stdout, re.MULTILINE)
+    assert "fatal_per_bundle  com.example.game7  2026-01-02T00:00" in told.stdout
+    alone = command(tmp_path, "rules", "backtest", "2026-01-02.csv.gz", "--rules", RULES, "--json")
+    answer = json.loads(alone.stdout)
+    assert [one["start"][:13] for one in answer["episodes"] if one["rule"] == "fatal_per_bundle"] == [
+        "2026-01-02T12"
+    ]
+    assert answer["rows"]["rows_in_source"] == 20_076
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2026-01-01.csv.gz", "2026-01-02.csv.gz"]
+
+
+def test_a_period_of_a_log(tmp_path: Path) -> None:
+    """Rows outside are counted as such; that nothing is known of before is said."""
+    assert command(tmp_path, "sample-data", "--kind", "logs", "log.parquet", "--rows", "5000").returncode == 0
+    period = ("--from", "2026-01-01T06:00", "--until", "2026-01-01T18:00:00Z")
+    done = command(tmp_path, "rules", "backtest", "log.parquet", "--rules", RULES, "--json", *period)
+    answer = json.loads(done.stdout)
+    assert answer["rows"]["rules"]["fatal_burst"]["outside_period"] >= 16
+    assert [one["code"] for one in answer["warnings"]] == ["cold_start"]
+    from_then = ("rules", "backtest", "log.parquet", "--rules", RULES, "--from")
+    other = command(tmp_path, *from_then, "2027-01-01")
+    assert other.returncode == 3
+    assert "period_not_in_source" in other.stderr
+    assert (
+        command(tmp_path, "rules", "backtest", "log.parquet", "--rules", RULES, "--from", "x").returncode
+        == 64
+    )
+
+
+def test_rules_are_checked(tmp_path: Path) -> None:
+    """Every problem is on stderr; a channel that no webhook leads to is one."""
+    done = command(tmp_path, "rules", "check", RULES)
+    assert (done.returncode, "fatal_burst" in done.stdout) == (0, True)
+    webhooks = json.dumps(dict.fromkeys(("a", "b", "c"), "https://hooks.example.com/x"))
+    regions = json.dumps({"AMER": "a"})
+    unknown = command(
+        tmp_path,
+        "rules",
+        "check",
+        RULES,
+        SLACK_WEBHOOKS=webhooks,
+        REGION_CHANNELS=regions,
+        SLACK_WEBHOOK_BASE_URL="",
+    )
+    assert unknown.returncode == 64
+    assert "rules.1.channel: SLACK_WEBHOOKS has no webhook for mobile-fatal" in unknown.stderr
+    (tmp_path / "bad.toml").write_text("[[rules]]\nid = 'A'\n")
+    bad = command(tmp_path, "rules", "check", "bad.toml")
+    assert bad.returncode == 64
+    assert bad.stderr.count("rules.0.") == 4
+
+
+def test_rules_are_tested(tmp_path: Path) -> None:
+    """The tests that ship pass; one that fails says what it found."""
+    shipped = command(tmp_path, "rules", "test", str(ROOT / "log_rules.test.toml"))
+    assert (shipped.returncode, shipped.stdout.splitlines()[-1]) == (0, "5 passed, 0 failed")
+    (tmp_path / "log_rules.toml").write_text((ROOT / "log_rules.toml").read_text())
+    text = (ROOT / "log_rules.test.toml").read_text().replace("peak = 11", "peak = 12")
+    (tmp_path / "some.toml").write_text(text)
+    failing = command(tmp_path, "rules", "test", "some.toml")
+    assert failing.returncode == 1
+    assert "FAILED eleven fatal errors within a minute are too many" in failing.stdout
+    assert "peak 11" in failing.stdout
+    (tmp_path / "some.toml").write_text(text.replace('"fatal_burst"', '"fatal_bust"'))
+    assert "log_rules.toml has no rule fatal_bust" in command(tmp_path, "rules", "test", "some.toml").stderr
+    for broken in ("rules = 1", "]"):
+        (tmp_path / "some.toml").write_text(broken)
+        assert command(tmp_path, "rules", "test", "some.toml").returncode == 64
