@@ -71,14 +71,21 @@ def site(slack: RunningMock, tmp_path: Path) -> Site:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[PostgresqlServer]:
-    """Start a PostgreSQL server for this test process."""
+def one_postgresql_server() -> Iterator[PostgresqlServer]:
+    """Run a PostgreSQL server for as long as the tests of this process last."""
     with ExitStack() as stack:
         try:
             server = stack.enter_context(running_postgresql())
         except (ImportError, OSError, subprocess.CalledProcessError) as problem:
             pytest.skip(f"the PostgreSQL server cannot start here: {problem!r}")
         yield server
+
+
+@pytest.fixture
+def postgresql_server(one_postgresql_server: PostgresqlServer) -> Iterator[PostgresqlServer]:
+    """Return a PostgreSQL server whose databases are dropped after the test."""
+    yield one_postgresql_server
+    one_postgresql_server.drop_databases()
 
 
 @pytest.fixture(scope="session")

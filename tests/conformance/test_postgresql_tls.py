@@ -12,7 +12,7 @@ from tests.support.given import Given
 from tests.support.postgresql_tls import Authority, tls_before
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def url(postgresql_server: PostgresqlServer) -> str:
     """Return the URL of a migrated database, through a socket."""
     return postgresql_server.new("encrypted")

@@ -16,7 +16,7 @@ from tests.support.databases import PostgresqlServer
 from tests.support.given import Given
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def url(postgresql_server: PostgresqlServer) -> str:
     """Return the URL of a migrated database, through a socket."""
     return postgresql_server.new("addresses")

@@ -53,16 +53,26 @@ class PostgresqlServer:
             self._server = get_server(folder, cleanup_mode="stop", start=False)
             self._start()
         # Nothing here outlives the test run: it need not survive a power cut, only a kill.
-        self.configure(fsync="off")
+        self.configure(fsync="off", autovacuum="off")
+        self._made: list[str] = []
         migrate(self._create("migrated", template="template0"))
 
     def new(self, name: str | None = None, *, empty: bool = False) -> str:
         """Create a database, migrated unless it is to be empty, and return its URL."""
-        return self._create(name or f"t{next(_numbers)}", template="template0" if empty else "migrated")
+        name = name or f"t{next(_numbers)}"
+        self._made.append(name)
+        return self._create(name, template="template0" if empty else "migrated")
 
     def _create(self, name: str, *, template: str) -> str:
-        self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
+        # Copying the files takes half as long as writing every page to the log first.
+        self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY;")
         return self._server.get_uri(name)
+
+    def drop_databases(self) -> None:
+        """Drop every database that a test was given: each is 8 MB in 300 files."""
+        if self._made:
+            self._server.psql("".join(f"DROP DATABASE {name} WITH (FORCE);\n" for name in self._made))
+            self._made.clear()
 
     def configure(self, **settings: str) -> None:
         """Change settings of the whole server."""
