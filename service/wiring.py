@@ -199,6 +199,7 @@ def _run_policy(settings: Settings) -> RunPolicy:
         resume_within=timedelta(hours=settings.resume_within_h),
         keep_runs=timedelta(days=settings.keep_runs_days),
         ambiguous_sends=settings.ambiguous_sends,
+        repeats_notices=settings.support_notice == "always",
     )
 
 

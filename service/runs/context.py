@@ -36,6 +36,8 @@ class RunPolicy:
     keep_runs: timedelta
     """What is older is deleted, but for what replays need."""
     ambiguous_sends: AmbiguousSends
+    repeats_notices: bool
+    """Whether a run notifies support of what it has been notified of before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from service.delivery.channels import Channels
 from service.delivery.policy import DeliveryPolicy
@@ -11,6 +11,9 @@ from service.domain.progress import Progress
 
 if TYPE_CHECKING:
     from service.delivery.reporting import GivenUpLane
+
+
+_DESTINATION_FAILED: Final = "destination_failed"
 
 
 def late_lanes(
@@ -47,9 +50,14 @@ def nothing_arrived(progress: Progress) -> tuple[RunWarning, ...]:
 def destinations_failed(given_up: "Sequence[GivenUpLane]") -> tuple[RunWarning, ...]:
     """Warn of each lane that was given up because its destination failed."""
     return tuple(
-        RunWarning(code="destination_failed", count=lane.alerts, detail=f"{lane.named}: {lane.why}")
+        RunWarning(code=_DESTINATION_FAILED, count=lane.alerts, detail=f"{lane.named}: {lane.why}")
         for lane in given_up
     )
+
+
+def of_destinations(warnings: Sequence[RunWarning]) -> tuple[RunWarning, ...]:
+    """Return those of a run's warnings that are about lanes that were given up."""
+    return tuple(warning for warning in warnings if warning.code == _DESTINATION_FAILED)
 
 
 def without_channel(count: int) -> tuple[RunWarning, ...]:

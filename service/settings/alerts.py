@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.settings.problems import in_one_line
-from service.settings.value_types import Channel, HttpUrl, Json, MailAddresses, SmtpUrl
+from service.settings.value_types import Channel, HttpUrl, Json, Lower, MailAddresses, SmtpUrl
 
 DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
     "AMER": "amer-risk-alerts",
@@ -51,6 +51,10 @@ class AlertSettings(BaseModel):
     )
     support_email_from: MailAddresses = Field(
         "risk-alerts@localhost", description="Sender of the support notice."
+    )
+    support_notice: Annotated[Literal["changes", "always"], Lower] = Field(
+        "changes",
+        description="`changes`: a month's replays do not notify again of the same; `always`: each run does.",
     )
     smtp_url: SmtpUrl | None = Field(
         None,

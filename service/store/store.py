@@ -21,6 +21,7 @@ from service.store.outbox.send import Outbox
 from service.store.retention import Retention
 from service.store.runs.idempotency import Requests
 from service.store.runs.leases import Runs
+from service.store.runs.notices import Notices
 from service.store.runs.rescue import Rescue
 from service.store.schema.tables import health_probe
 from service.store.schema.upgrade import open_database, open_database_to_read
@@ -39,6 +40,7 @@ class Store:
         self.runs = Runs(*of)
         self.rescue = Rescue(*of)
         self.requests = Requests(*of)
+        self.notices = Notices(*of)
         self.recording = Recording(*of)
         self.outbox = Outbox(*of)
         self.doubts = Doubts(*of)

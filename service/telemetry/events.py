@@ -261,6 +261,13 @@ class NoticeWritten(NoticeEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeUnchanged(NoticeEvent):
+    """There is none: support was notified of just the same after the last run."""
+
+    name = "notice_unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeFailed(NoticeEvent):
     """It could not be delivered; `error` names the kind, never the content."""
 

@@ -48,7 +48,7 @@ BY_STATUS: Final = {"a": "sent", "b": "failed", "c": "unknown", "d": "pending", 
 """Accounts of the old ledger, and what became of each."""
 OUTCOMES: Final = {"pending": "unsent", "withdrawn": "failed"}
 """What a run says of those that are not called so there."""
-REASONS: Final = {"b": "server_error", "c": "server_error", "d": "stopped"}
+REASONS: Final = {"b": "unknown_region", "c": "server_error", "d": "stopped"}
 """Why; the last is the first version's own word for a run that SIGTERM ended."""
 IDS: Final = {account: an_alert(account).alert_id for account in BY_STATUS}
 KEY: Final = "monday's run"
@@ -334,6 +334,16 @@ async def test_an_upgraded_ledger_is_worked_on_and_nothing_is_sent_twice(old_url
         lease = await given.a_lease("r4", source=SOURCE)
         again = await given.recorded(lease, routed(*accounts))
     assert Action.SEND not in {taken.action for taken in again}
+
+
+async def test_support_is_not_notified_again_after_the_upgrade(old_url: str) -> None:
+    """The accounts without a channel that an old version had in its last run are known."""
+    async with open_store(old_url) as store:
+        given = Given(store)
+        lease = await given.a_lease("r3", source=SOURCE)
+        last = await store.notices.last(lease.run_id)
+    assert last is not None
+    assert last.alert_ids == {IDS["b"]}
 
 
 async def test_processes_that_upgrade_at_once_all_succeed(old_url: str) -> None:

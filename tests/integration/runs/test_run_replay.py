@@ -71,23 +71,6 @@ async def test_a_region_without_a_channel_is_sent_once_it_has_one(house: House) 
     assert arrivals(house.slack)[1:] == [("latam-risk", "latam")]
 
 
-async def test_each_real_run_notifies_support_once(house: House) -> None:
-    """Replays tell again, dry runs and runs with nothing to tell do not; the Message-ID is the run's."""
-    source = house.source([account("latam", account_region="LATAM"), account("fine")])
-    folder = house.folder / "support_notices"
-    async with house.open() as desk:
-        await desk.run(source, dry_run=True)
-        assert not folder.exists()
-        runs = [await desk.run(source) for _ in range(2)]
-        await desk.run(house.source([account("fine")], name="clean.parquet"))
-    notices = sorted(folder.iterdir())
-    assert [notice.stem for notice in notices] == sorted(run.run_id for run in runs)
-    for run, notice in zip(sorted(runs, key=lambda run: run.run_id), notices, strict=True):
-        text = notice.read_text()
-        assert text.count(run.run_id + ".unknown-region@") == 1
-        assert "LATAM" in text
-
-
 async def test_alerts_that_the_newest_data_no_longer_has_are_withdrawn(house: House) -> None:
     """A failed alert whose account has recovered is not sent by a later run; if it falls ill again, it is."""
     both, one = accounts(2), accounts(1)

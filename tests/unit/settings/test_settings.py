@@ -38,6 +38,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "details_base_url": "https://app.yourcompany.com/accounts",
     "support_email": "support@quadsci.ai",
     "support_email_from": "risk-alerts@localhost",
+    "support_notice": "changes",
     "smtp_url": None,
     "allowed_sources": None,
     "storage_timeout_s": 15.0,

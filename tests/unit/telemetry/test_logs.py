@@ -27,6 +27,7 @@ from service.telemetry.events import (
     LanePaused,
     NoticeFailed,
     NoticeSent,
+    NoticeUnchanged,
     NoticeWritten,
     RunFailed,
     RunFinished,
@@ -197,6 +198,7 @@ def test_every_event_is_one_line(lines: Lines) -> None:
         LaneEnded(run_id="r1", channel="a", reason=Reason.SLACK_UNREACHABLE, alerts_untried=3),
         NoticeSent(run_id="r1", accounts=1, message_id="<m>"),
         NoticeWritten(run_id="r1", accounts=1, path="x.eml"),
+        NoticeUnchanged(run_id="r1", accounts=1),
         NoticeFailed(run_id="r1", accounts=1, error="SMTPConnectError"),
     )
     events = Events()
@@ -211,6 +213,7 @@ def test_every_event_is_one_line(lines: Lines) -> None:
         "lane_ended",
         "notice_sent",
         "notice_written",
+        "notice_unchanged",
         "notice_failed",
     ]
     assert lines()[0]["month"] == "2026-01-01"
