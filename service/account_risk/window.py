@@ -9,10 +9,13 @@ Duplicates are the rows beyond one for each cell. The numbers are only needed fo
 those with an At Risk row of the target month, which a later `Healthy` row may yet overrule. Once these are
 known, `track_only` forgets the rest, and keeps of them one byte for each cell: was it ever seen? Once a month
 is complete, `close` counts these bytes and lets them go.
+
+Batches come in two ways. Where the same few accounts are told of month after month, a batch is folded into a
+small table of its own, and that into the cells, a slice a month. Elsewhere its rows are sorted by month, so
+that the cells of one month lie together and stay in the cache.
 """
 
 import threading
-from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -28,6 +31,10 @@ _TRACKED: Final = np.uint8(2)
 _OTHER_MONTHS: Final = "a row is of a month that the statistics in its file's footer rule out"
 _BLOCK: Final = 4096
 """Room is made for so many accounts at least."""
+_DENSE: Final = 4
+"""A batch has a table of its own where that has no more than so many cells for each row."""
+_FEW_MONTHS: Final = 256
+"""Numbers below this are sorted by their only byte."""
 
 
 class MonthWindow:
@@ -41,15 +48,21 @@ class MonthWindow:
         """Mark the cells of these rows as seen; returns which rows are to be folded, None for all."""
         if self._rank is None:
             return None
-        tracked = [_among(rows, month.see(accounts[rows])) for month, rows in self._by_month(back)]
-        return np.concatenate([np.zeros(0, np.int64), *tracked])
+        order, months = self._in_months(back)
+        accounts = accounts[order]
+        tracked = [first + month.see(accounts[first:end]) for month, first, end in months]
+        rows = np.concatenate([np.zeros(0, np.int64), *tracked])
+        return rows if isinstance(order, slice) else order[rows]
 
     def fold(self, accounts: Ints, back: Ints, instants: Packed | Halved, at_risk: Mask) -> None:
         """Let each row contribute to its cell, `back` months before the target month."""
         packed = instants << instants.dtype.type(1) | at_risk
         accounts = self._places(accounts)
-        for month, rows in self._by_month(back):
-            month.fold(accounts[rows], packed[rows])
+        if not self._fold_dense(accounts, back, packed):
+            order, months = self._in_months(back)
+            accounts, packed = accounts[order], packed[order]
+            for month, first, end in months:
+                month.fold(accounts[first:end], packed[first:end])
 
     def track_only(self, accounts: Ints, months: int) -> None:
         """From now on keep the numbers of these accounts only (distinct, ascending), over more months."""
@@ -102,21 +115,34 @@ class MonthWindow:
         places: Ints = accounts if self._rank is None else self._rank.take(accounts)
         return places
 
-    def _by_month(self, back: Ints) -> Iterator[tuple["_Month", Any]]:
-        """Yield the months of these rows, and for each where its rows are."""
+    def _fold_dense(self, accounts: Ints, back: Ints, packed: Packed | Halved) -> bool:
+        """Fold rows by way of a table of their own, if they fill enough of it."""
+        months, first = int(back.max(initial=0)) + 1, int(accounts.min(initial=0))
+        span = int(accounts.max(initial=0)) + 1 - first
+        if months == 1 or months > self.months or months * span > _DENSE * back.size:
+            return False
+        table = np.zeros((months, span), packed.dtype)
+        _raise(table.reshape(-1), back * span + (accounts - first), packed)
+        for month, numbers in zip(self._months, table, strict=False):
+            month.fold_slice(first, numbers)
+        return True
+
+    def _in_months(self, back: Ints) -> tuple[Any, list[tuple["_Month", int, int]]]:
+        """Return an order of these rows, and of each month where in that order its rows begin and end."""
         if not back.size:
-            return
-        if back.max() >= len(self._months):
+            return slice(None), []
+        newest, oldest = int(back.min()), int(back.max())
+        if oldest >= self.months:
             raise SourceNotParquetError(_OTHER_MONTHS)
-        if back.min() == back.max():
-            yield self._months[int(back[0])], slice(None)
-            return
-        # Sorted by radix, as 16 bits are. Month by month the cells lie together, and stay in the cache.
-        order = np.argsort(back.astype(np.uint16), kind="stable")
+        if newest == oldest:
+            return slice(None), [(self._months[newest], 0, back.size)]
+        # Sorted by radix, as numbers of one or two bytes are.
+        keys = back.astype(np.uint8 if oldest < _FEW_MONTHS else np.uint16)
         ends = np.cumsum(np.bincount(back)).tolist()
-        for month, first, end in zip(self._months, [0, *ends], ends, strict=False):
-            if end > first:
-                yield month, order[first:end]
+        months = zip(self._months, [0, *ends], ends, strict=False)
+        return np.argsort(keys, kind="stable"), [
+            (month, first, end) for month, first, end in months if end > first
+        ]
 
 
 class _Month:
@@ -135,7 +161,7 @@ class _Month:
     def track_only(self, accounts: Ints, tracked: Any) -> None:
         self._tracked = tracked
         if self._cells.size:
-            self._cells = _with_room(self._cells, accounts)
+            self._cells = _with_room(self._cells, _end(accounts))
             self._marks = (self._cells != 0).view(np.uint8) * _SEEN
             self._marks[: tracked.size] |= tracked
             self._cells = self._cells.take(accounts)
@@ -146,23 +172,31 @@ class _Month:
                 raise SourceNotParquetError(_OTHER_MONTHS)
             if self._marks is None:
                 self._marks = self._tracked.copy()
-            marks = self._marks = _with_room(self._marks, accounts)
+            marks = self._marks = _with_room(self._marks, _end(accounts))
             found = marks.take(accounts)
             marks[accounts] = found | _SEEN
         return np.flatnonzero(found & _TRACKED)
 
     def fold(self, accounts: Ints, packed: Packed | Halved) -> None:
         with self._filling:
-            if packed.dtype != self._cells.dtype:
-                self._cells, packed = widened(self._cells), widened(packed)
-            cells = self._cells = _with_room(self._cells, accounts)
-            cells[accounts] = np.maximum(cells.take(accounts), packed)
-            # Of several rows of one cell only one was written: where it was not the largest, that goes again.
-            lost = np.flatnonzero(cells.take(accounts) < packed)
-            if lost.size:
-                ascending = lost[np.lexsort((packed[lost], accounts[lost]))]
-                largest = ascending[np.append(np.diff(accounts[ascending]) != 0, True)]
-                cells[accounts[largest]] = packed[largest]
+            cells, packed = self._alike(packed, _end(accounts))
+            _raise(cells, accounts, packed)
+
+    def fold_slice(self, first: int, packed: Packed | Halved) -> None:
+        """Let neighbouring accounts, `first` and those after it, contribute a number each, 0 for none."""
+        if not packed.any():
+            return
+        with self._filling:
+            cells, packed = self._alike(packed, first + packed.size)
+            some = cells[first : first + packed.size]
+            np.maximum(some, packed, out=some)
+
+    def _alike(self, packed: Packed | Halved, needed: int) -> tuple[Any, Any]:
+        """Return the cells, with room for so many accounts, and the numbers in as many bits."""
+        if packed.dtype != self._cells.dtype:
+            self._cells, packed = widened(self._cells), widened(packed)
+        self._cells = _with_room(self._cells, needed)
+        return self._cells, packed
 
     def close(self) -> None:
         with self._filling:
@@ -171,15 +205,15 @@ class _Month:
             self._cells = (self._cells & self._cells.dtype.type(1)).astype(np.uint8)
 
     def newest(self, accounts: Ints) -> Packed:
-        return widened(_with_room(self._cells, accounts).take(accounts))
+        return widened(_with_room(self._cells, _end(accounts)).take(accounts))
 
     def seen(self, accounts: Ints) -> Mask:
         cells = self._cells if self._tracked is None else self._seen()
-        seen: Mask = _with_room(cells, accounts).take(accounts) != 0
+        seen: Mask = _with_room(cells, _end(accounts)).take(accounts) != 0
         return seen
 
     def at_risk(self, accounts: Ints) -> Mask:
-        cells = _with_room(self._cells, accounts).take(accounts)
+        cells = _with_room(self._cells, _end(accounts)).take(accounts)
         at_risk: Mask = (cells & cells.dtype.type(1)).astype(np.bool_)
         return at_risk
 
@@ -196,15 +230,24 @@ class _Month:
         return np.zeros(0, np.uint8) if self._marks is None else self._marks & _SEEN
 
 
-def _among(rows: Any, some: Ints) -> Ints:
-    """Return some of the rows, which are given as a slice of all or by their places."""
-    among: Ints = some if isinstance(rows, slice) else rows[some]
-    return among
+def _raise(cells: Any, places: Ints, numbers: Any) -> None:
+    """Raise each of these cells to the largest number that comes for it."""
+    cells[places] = np.maximum(cells.take(places), numbers)
+    # Of several rows of one cell only one was written: where it was not the largest, that goes again.
+    lost = np.flatnonzero(cells.take(places) < numbers)
+    if lost.size:
+        ascending = lost[np.lexsort((numbers[lost], places[lost]))]
+        largest = ascending[np.append(np.diff(places[ascending]) != 0, True)]
+        cells[places[largest]] = numbers[largest]
 
 
-def _with_room(cells: Any, accounts: Ints) -> Any:
-    """Return the cells, or a larger copy if one of the accounts lies beyond their end."""
-    needed = int(accounts.max(initial=-1)) + 1
+def _end(accounts: Ints) -> int:
+    """Return the number behind the last of these accounts."""
+    return int(accounts.max(initial=-1)) + 1
+
+
+def _with_room(cells: Any, needed: int) -> Any:
+    """Return the cells, or a larger copy if there are fewer than needed."""
     if needed <= cells.size:
         return cells
     grown = np.zeros(-(-max(needed, 2 * cells.size) // _BLOCK) * _BLOCK, cells.dtype)

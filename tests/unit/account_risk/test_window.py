@@ -25,17 +25,22 @@ class Row:
     at_risk: bool
 
 
-# Some accounts lie far behind the first block, so that the window has to grow.
-ROWS = st.lists(
-    st.builds(
-        Row,
-        account=st.sampled_from([0, 1, 2, 4095, 4096, 9_000, 70_000]),
-        back=st.integers(0, MONTHS - 1),
-        instant=st.integers(1, 4),
-        at_risk=st.booleans(),
-    ),
-    max_size=40,
-)
+def rows_of(accounts: st.SearchStrategy[int]) -> st.SearchStrategy[list[Row]]:
+    """Draw the rows of a batch."""
+    return st.lists(
+        st.builds(
+            Row,
+            account=accounts,
+            back=st.integers(0, MONTHS - 1),
+            instant=st.integers(1, 4),
+            at_risk=st.booleans(),
+        ),
+        max_size=40,
+    )
+
+
+# Some accounts lie far behind the first block, so that the window has to grow; neighbours fill a table.
+ROWS = rows_of(st.sampled_from([0, 1, 2, 4095, 4096, 9_000, 70_000])) | rows_of(st.integers(4_092, 4_099))
 
 
 def fill(window: MonthWindow, rows: list[Row], *, whole_seconds: bool = False) -> None:
@@ -83,6 +88,17 @@ def test_many_rows_of_one_cell_are_folded_at_once() -> None:
     for _ in range(8):
         window.fold(rows, rows, descending, np.zeros(descending.size, np.bool_))
     assert window.newest(rows[:1], TARGET).tolist() == widened(descending[:1] << np.uint32(1)).tolist()
+
+
+def test_a_batch_of_neighbours_makes_room_for_its_own_months_alone() -> None:
+    """Its table has all months up to its oldest; those without a row take no memory."""
+    rows = [Row(account, back, 1, at_risk=True) for account in range(8) for back in (1, 3)]
+    window, sparse = MonthWindow(MONTHS), MonthWindow(MONTHS)
+    fill(window, rows)
+    for row in rows:
+        fill(sparse, [row])
+    assert window.nbytes(8) == sparse.nbytes(8) == 2 * 8 * 8
+    assert window.account_months() == 16
 
 
 @given(target_rows=ROWS, earlier_rows=ROWS, known_months=st.integers(1, MONTHS), whole_seconds=st.booleans())
