@@ -10,14 +10,14 @@ from service.sources.parquet.columns import Ints, Mask, Packed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateRows:
-    """Some rows of one row group: whose they are, how new, and where."""
+    """Some rows of one file: whose they are, how new, and where."""
 
     accounts: Ints
     """Numbers in the account index."""
     packed: Packed
     """The number that each contributes to its cell."""
     places: Ints
-    """In the row group, from 0."""
+    """In the file, ascending from 0."""
 
     @classmethod
     def joined(cls, parts: Sequence["CandidateRows"]) -> "CandidateRows":

@@ -63,7 +63,7 @@ class Candidates:
 
     def __init__(self) -> None:
         self._adding = threading.Lock()
-        self._noted: dict[tuple[int, int], list[CandidateRows]] = defaultdict(list)
+        self._noted: dict[int, list[CandidateRows]] = defaultdict(list)
         self._noted_bytes = 0
         self._rows = _Parts(COLUMNS, _one_each)
         self._ids = _Parts(_IDS, _one_id_each)
@@ -78,25 +78,25 @@ class Candidates:
         with self._adding:
             self._ids.add(pa.table([accounts, ids], _IDS))
 
-    def note(self, file: int, row_group: int, rows: CandidateRows) -> None:
+    def note(self, file: int, rows: CandidateRows) -> None:
         """Remember where rows stand whose attributes are yet to be read."""
         with self._adding:
-            self._noted[file, row_group].append(rows)
+            self._noted[file].append(rows)
             self._noted_bytes += rows.nbytes
 
     def has_room(self) -> bool:
         """Whether more rows may be noted before the attributes of those that are have to be read."""
         return self._noted_bytes < _NOTED_BYTES
 
-    def take_noted(self, newest: Callable[[Ints], Packed]) -> dict[tuple[int, int], CandidateRows]:
-        """Return by file and row group, and forget, the noted rows that no newer one overrules so far."""
+    def take_noted(self, newest: Callable[[Ints], Packed]) -> dict[int, CandidateRows]:
+        """Return by file, and forget, the noted rows that no newer one overrules so far."""
         taken = {}
         while self._noted:
-            group, parts = self._noted.popitem()
+            file, parts = self._noted.popitem()
             rows = CandidateRows.joined(parts)
             rows = rows.of(newest(rows.accounts) == rows.packed)
             if rows.places.size:
-                taken[group] = rows
+                taken[file] = rows
         self._noted_bytes = 0
         return taken
 

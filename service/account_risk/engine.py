@@ -55,7 +55,11 @@ def fold_target(
 def read_attributes(scan: Scan, groups: Sequence[RowGroup], fold: Fold) -> None:
     """Read what alerts would show of the candidates that are noted in these row groups."""
     rows = fold.take_noted()
-    held = [group for group in groups if (group.file, group.index) in rows]
+    held = [
+        group
+        for group in groups
+        if group.file in rows and rows[group.file].between(group.first_row, group.end_row).places.size
+    ]
     scan.read(held, ACCOUNT_ROWS.attributes, partial(fold.attributes_batch, rows))
 
 

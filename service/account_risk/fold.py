@@ -72,13 +72,13 @@ class Fold:
         """Take in rows that may be of the target month: any account may turn out a candidate."""
         self._take_in(batch, may_hold_target=True)
 
-    def take_noted(self) -> dict[tuple[int, int], CandidateRows]:
-        """Return by file and row group, and forget, the rows whose attributes are to be read."""
+    def take_noted(self) -> dict[int, CandidateRows]:
+        """Return by file, and forget, the rows whose attributes are to be read."""
         return self.candidates.take_noted(self._newest)
 
-    def attributes_batch(self, rows: dict[tuple[int, int], CandidateRows], batch: Batch) -> None:
+    def attributes_batch(self, rows: dict[int, CandidateRows], batch: Batch) -> None:
         """Take in the attributes of those of `rows` that stand in a batch."""
-        here = rows[batch.group.file, batch.group.index]
+        here = rows[batch.file]
         self._add(batch, here.between(batch.first_row, batch.first_row + batch.columns.num_rows))
 
     def earlier_batch(self, batch: Batch) -> None:
@@ -231,7 +231,7 @@ class Fold:
         if NAME in batch.columns.schema.names:
             self._add(batch, noted)
         else:
-            self.candidates.note(batch.group.file, batch.group.index, noted)
+            self.candidates.note(batch.file, noted)
 
     def _add(self, batch: Batch, rows: CandidateRows) -> None:
         for first in range(0, rows.places.size, _ADDED_ROWS):

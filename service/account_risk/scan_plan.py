@@ -9,7 +9,7 @@ from typing import Any, Final
 from service.account_risk.account_at_risk import Criteria
 from service.account_risk.schema import ACCOUNT_ROWS
 from service.domain.month import Month
-from service.sources.parquet.batch import PREFETCH_BYTES, READ_BYTES
+from service.sources.parquet.batch import PREFETCH_BYTES, READ_BYTES, stretches
 from service.sources.parquet.footer import BATCH_ROWS, Footer, RowGroup, row_groups
 
 _MEGABYTE: Final = 1 << 20
@@ -62,17 +62,10 @@ class ScanPlan:
     @property
     def reading_bytes(self) -> int:
         """An upper bound of the memory for reading and folding batches, whatever the number of rows."""
-        groups = (*self.with_target, *self.before_target)
-        batch = max(
-            (
-                group.key_bytes + group.attribute_bytes
-                if group.rows > LARGE_GROUP
-                else max(group.key_bytes, group.attribute_bytes)
-                for group in groups
-            ),
-            default=0,
-        )
-        ahead = max((min(group.compressed_bytes, PREFETCH_BYTES) for group in groups), default=0)
+        parts = stretches(self.with_target) + stretches(self.before_target)
+        batch = max((_batch_bytes(groups) for groups in parts), default=0)
+        compressed = max((sum(group.compressed_bytes for group in groups) for groups in parts), default=0)
+        ahead = min(compressed, PREFETCH_BYTES)
         # Of each column a piece of the file, a decompressed page (1 MiB by writers' default) and a batch.
         columns = len(ACCOUNT_ROWS.kinds) * (READ_BYTES + _MEGABYTE)
         return self.threads * (2 * batch + ahead + columns + BATCH_ROWS * 8 * _NUMBERS_PER_ROW)
@@ -173,6 +166,12 @@ def plan_scan(footers: Sequence[Footer], criteria: Criteria, *, threads: int = 1
         months_with_target=_months(with_target, criteria),
         threads=threads,
     )
+
+
+def _batch_bytes(groups: Sequence[RowGroup]) -> int:
+    keys = sum(group.key_bytes for group in groups)
+    attributes = sum(group.attribute_bytes for group in groups)
+    return keys + attributes if groups[0].rows > LARGE_GROUP else max(keys, attributes)
 
 
 def _months(groups: Iterable[RowGroup], criteria: Criteria) -> int:

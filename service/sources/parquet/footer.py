@@ -15,7 +15,7 @@ _LONG_TEXT: Final = 256
 """Bytes of a text on the average."""
 BATCH_ROWS: Final = 65_536
 """So many rows are decoded, and then folded, at once, unless their texts are long."""
-_BATCH_BYTES: Final = 32 << 20
+BATCH_BYTES: Final = 32 << 20
 """So much is decoded at once."""
 _FEWEST_ROWS: Final = 16
 """However long a footer says that texts are: if it is wrong, a batch for each row would take for ever."""
@@ -53,6 +53,8 @@ class RowGroup:
     file: int
     """Place of the file in the source's list."""
     index: int
+    first_row: int
+    """Place of its first row in the file."""
     rows: int
     batch_rows: int
     """How many rows are decoded, and then folded, at once."""
@@ -70,6 +72,11 @@ class RowGroup:
     dictionaries: tuple[str, ...]
     """Text columns that are read as what they are encoded with, a dictionary."""
 
+    @property
+    def end_row(self) -> int:
+        """Place behind its last row in the file."""
+        return self.first_row + self.rows
+
     def may_hold(self, first: dt.date, last: dt.date) -> bool:
         """Whether a row of these days, or one without a day, may be in here."""
         if self.first_day is None or self.last_day is None:
@@ -80,6 +87,7 @@ class RowGroup:
 def row_groups(file: int, footer: Footer) -> Iterator[RowGroup]:
     """Describe the row groups of a file that have any row."""
     schema = footer.schema
+    first_row = 0
     for index in range(footer.metadata.num_row_groups):
         group = footer.metadata.row_group(index)
         if not group.num_rows:
@@ -90,11 +98,12 @@ def row_groups(file: int, footer: Footer) -> Iterator[RowGroup]:
         attributes = [name for name in schema.attributes if name in chunks]
         first_day, last_day = _days(footer, chunks.get(schema.day))
         bytes_per_row = max(1, sum(size.by_row for size in sizes.values()) // group.num_rows)
-        batch_rows = max(_FEWEST_ROWS, min(BATCH_ROWS, _BATCH_BYTES // bytes_per_row))
+        batch_rows = max(_FEWEST_ROWS, min(BATCH_ROWS, BATCH_BYTES // bytes_per_row))
         share = min(batch_rows / group.num_rows, 1)
         yield RowGroup(
             file=file,
             index=index,
+            first_row=first_row,
             rows=group.num_rows,
             batch_rows=batch_rows,
             first_day=first_day,
@@ -105,6 +114,7 @@ def row_groups(file: int, footer: Footer) -> Iterator[RowGroup]:
             attribute_bytes=sum(sizes[name].of_batch(share) for name in attributes),
             dictionaries=tuple(name for name, size in sizes.items() if size.dictionary is not None),
         )
+        first_row += group.num_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Errors of the Parquet reader end here: beyond this module there are only this se
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +21,7 @@ from service.domain.errors import (
     SourceNotParquetError,
 )
 from service.sources.buckets.object_reader import TAIL
-from service.sources.parquet.batch import PREFETCH_BYTES, READ_BYTES, Batch
+from service.sources.parquet.batch import PREFETCH_BYTES, READ_BYTES, Batch, stretches
 from service.sources.parquet.file_kind import PARQUET
 from service.sources.parquet.footer import Footer, RowGroup
 from service.sources.parquet.footer_validation import check_footer
@@ -114,43 +114,47 @@ class Scan:
     ) -> int:
         """Give every batch of these row groups to `on_batch`, from several threads.
 
-        Before each row group but the first it asks whether to `go_on`; returns how many it read. Raises
+        After the first ones it asks each time whether to `go_on`; returns how many row groups it read. Raises
         SourceError.
         """
-        # With fewer row groups than threads, the columns of one are decoded side by side, and one thread
-        # takes in a batch while another has the next one decoded.
-        by_column = len(groups) < self._threads
-        threads_of_group = -(-self._threads // max(len(groups), 1))
-        opened = _Ahead(self, groups, columns, self._threads)
+        parts = stretches(groups)
+        # With fewer of them than threads, the columns of one are decoded side by side, and one thread takes
+        # in a batch while another has the next one decoded.
+        by_column = len(parts) < self._threads
+        threads_of_part = -(-self._threads // max(len(parts), 1))
+        opened = _Ahead(self, parts, columns, self._threads)
 
-        def read_group(place: int) -> None:
+        def read_part(place: int) -> None:
             reader, prefetch = opened.take(place)
             with reader:
-                batches = self._batches(groups[place], columns, reader, prefetch, by_column=by_column)
-                self._in_threads(batches, on_batch, threads_of_group)
-            on_group(groups[place])
+                batches = self._batches(parts[place], columns, reader, prefetch, by_column=by_column)
+                self._in_threads(batches, on_batch, threads_of_part)
+            for group in parts[place]:
+                on_group(group)
 
         begun = 0
 
         def places() -> Iterator[int]:
             nonlocal begun
-            while begun < len(groups) and (not begun or go_on()):
+            while begun < len(parts) and (not begun or go_on()):
                 begun += 1
                 yield begun - 1
 
         try:
-            self._in_threads(places(), read_group, min(self._threads, len(groups)))
+            self._in_threads(places(), read_part, min(self._threads, len(parts)))
         finally:
             opened.close()
             # What the threads needed for themselves would otherwise stay with the process.
             pa.default_memory_pool().release_unused()
-        return begun
+        return sum(map(len, parts[:begun]))
 
-    def open(self, group: RowGroup, columns: Sequence[str]) -> tuple[SourceReader, Prefetch]:
-        """Open a row group's file, and begin to fetch what will be read of it."""
-        reader = self._source.open(self._files[group.file])
-        ranges = self._footers[group.file].ranges(group.index, columns)
-        return reader, Prefetch(reader, ranges, rows=group.rows, at_most=PREFETCH_BYTES)
+    def open(self, groups: Sequence[RowGroup], columns: Sequence[str]) -> tuple[SourceReader, Prefetch]:
+        """Open the file of these row groups, and begin to fetch what will be read of it."""
+        file = groups[0].file
+        reader = self._source.open(self._files[file])
+        ranges = [part for group in groups for part in self._footers[file].ranges(group.index, columns)]
+        rows = sum(group.rows for group in groups)
+        return reader, Prefetch(reader, ranges, rows=rows, at_most=PREFETCH_BYTES)
 
     def _read_footer(self, place: int) -> None:
         file = self._files[place]
@@ -187,44 +191,48 @@ class Scan:
 
     def _batches(
         self,
-        group: RowGroup,
+        groups: Sequence[RowGroup],
         columns: Sequence[str],
         reader: SourceReader,
         prefetch: Prefetch,
         *,
         by_column: bool,
     ) -> Iterator[Batch]:
-        file, footer = self._files[group.file], self._footers[group.file]
+        file, footer = self._files[groups[0].file], self._footers[groups[0].file]
         with _translated(file):
             parquet = pq.ParquetFile(
                 reader.file,
                 metadata=footer.metadata,
-                read_dictionary=group.dictionaries,
+                read_dictionary=groups[0].dictionaries,
                 buffer_size=READ_BYTES,
                 pre_buffer=False,
                 page_checksum_verification=True,
                 coerce_int96_timestamp_unit="us",
             )
             present = set(parquet.schema_arrow.names)
-            batches = parquet.iter_batches(
-                batch_size=group.batch_rows,
-                row_groups=[group.index],
-                columns=[column for column in columns if column in present],
-                use_threads=by_column,
-            )
-            first_row = 0
-            for batch in batches:
-                check_dictionaries(batch)
-                prefetch.reached(first_row + batch.num_rows)
-                yield Batch(
-                    group,
-                    footer.name,
-                    first_row,
-                    with_keys(without_views(batch), footer.keys, columns, footer.name, footer.schema),
-                )
+            wanted = [column for column in columns if column in present]
+
+            def batches() -> Iterator[Any]:
+                for group in groups:
+                    rows = 0
+                    for batch in parquet.iter_batches(
+                        batch_size=group.batch_rows,
+                        row_groups=[group.index],
+                        columns=wanted,
+                        use_threads=by_column,
+                    ):
+                        check_dictionaries(batch)
+                        rows += batch.num_rows
+                        yield batch
+                    if rows != group.rows:
+                        raise SourceNotParquetError(f"{file.name} has {rows} rows where it says {group.rows}")
+
+            first_row = groups[0].first_row
+            for batch in batches() if len(groups) == 1 else [pa.concat_batches(list(batches()))]:
+                prefetch.reached(first_row - groups[0].first_row + batch.num_rows)
+                columns_of = with_keys(without_views(batch), footer.keys, columns, footer.name, footer.schema)
+                yield Batch(groups[0].file, footer.name, first_row, columns_of)
                 first_row += batch.num_rows
-            if first_row != group.rows:
-                raise SourceNotParquetError(f"{file.name} has {first_row} rows where it says {group.rows}")
 
     def _in_threads(self, items: Iterable[_Item], work: Callable[[_Item], None], threads: int) -> None:
         """Do `work` for each of `items`; raises the first error, after all threads have stopped."""
@@ -256,11 +264,13 @@ class Scan:
 
 
 class _Ahead:
-    """Row groups opened before their turn, so that remote storage answers while others are decoded."""
+    """What is opened before its turn, so that remote storage answers while other row groups are decoded."""
 
-    def __init__(self, scan: Scan, groups: Sequence[RowGroup], columns: Sequence[str], ahead: int) -> None:
+    def __init__(
+        self, scan: Scan, parts: Sequence[Sequence[RowGroup]], columns: Sequence[str], ahead: int
+    ) -> None:
         self._scan = scan
-        self._groups = groups
+        self._parts = parts
         self._columns = columns
         self._ahead = ahead
         self._opening = threading.Lock()
@@ -268,15 +278,15 @@ class _Ahead:
         self._opened: dict[int, tuple[SourceReader, Prefetch]] = {}
 
     def take(self, place: int) -> tuple[SourceReader, Prefetch]:
-        """Return the reader of one row group, which is the caller's to close, and its prefetch."""
+        """Return the reader of one part, which is the caller's to close, and its prefetch."""
         with self._opening:
-            while self._next < len(self._groups) and self._next <= place + self._ahead:
-                self._opened[self._next] = self._scan.open(self._groups[self._next], self._columns)
+            while self._next < len(self._parts) and self._next <= place + self._ahead:
+                self._opened[self._next] = self._scan.open(self._parts[self._next], self._columns)
                 self._next += 1
             return self._opened.pop(place)
 
     def close(self) -> None:
-        """Close what nobody took, because another row group failed."""
+        """Close what nobody took, because another part failed."""
         while self._opened:
             self._opened.popitem()[1][0].close()
 

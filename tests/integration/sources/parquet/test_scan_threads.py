@@ -38,7 +38,7 @@ def test_no_thread_waits_while_there_is_a_batch(tmp_path: Path, row_groups: int)
     taken: list[tuple[int, int]] = []
 
     def on_batch(batch: Batch) -> None:
-        taken.append((batch.group.index, batch.first_row))
+        taken.append((batch.file, batch.first_row))
         together.wait()
 
     with open_source(SourceUri.parse(path.as_uri()), StorageAccess()) as source:
@@ -46,6 +46,24 @@ def test_no_thread_waits_while_there_is_a_batch(tmp_path: Path, row_groups: int)
         plan = plan_scan(scan.footers(), Criteria(month=Month.parse("2026-01-01")), threads=2)
         scan.read(plan.with_target, ACCOUNT_ROWS.keys, on_batch)
     assert len(taken) == len(set(taken)) == 4
+
+
+def test_small_row_groups_come_as_one_batch(tmp_path: Path) -> None:
+    """In their order and with all their rows, also where each has a dictionary of its own."""
+    statuses = [status for group in "ABA" for status in [f"{group} fine", f"{group} At Risk"] * 50]
+    columns = {name: pa.nulls(len(statuses), TYPES[kind]) for name, kind in ACCOUNT_ROWS.kinds.items()}
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table(columns | {"status": statuses}), path, row_group_size=100)
+    taken: list[Batch] = []
+    done: list[int] = []
+    with open_source(SourceUri.parse(path.as_uri()), StorageAccess()) as source:
+        scan = Scan(source, ACCOUNT_ROWS, threads=2, stop=threading.Event())
+        plan = plan_scan(scan.footers(), Criteria(month=Month.parse("2026-01-01")), threads=2)
+        assert all("status" in group.dictionaries for group in plan.with_target)
+        read = scan.read(plan.with_target, ["status"], taken.append, lambda group: done.append(group.index))
+    (batch,) = taken
+    assert (batch.first_row, batch.columns.column("status").to_pylist()) == (0, statuses)
+    assert (read, done) == (3, [0, 1, 2])
 
 
 def test_what_one_thread_raises_ends_the_others(tmp_path: Path) -> None:
