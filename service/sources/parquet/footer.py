@@ -13,7 +13,7 @@ _A_DAY: Final = dt.timedelta(days=1)
 _PLAIN_BYTES: Final = 4
 _LONG_TEXT: Final = 256
 """Bytes of a text on the average."""
-BATCH_ROWS: Final = 65_536
+BATCH_ROWS: Final = 131_072
 """So many rows are decoded, and then folded, at once, unless their texts are long."""
 BATCH_BYTES: Final = 32 << 20
 """So much is decoded at once."""
