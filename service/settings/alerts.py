@@ -36,7 +36,8 @@ class AlertSettings(BaseModel):
         description="How many months back At Risk is counted, the target month included.",
     )
     region_channels: Annotated[dict[str, Channel] | None, *Json] = Field(
-        None, description='Channel of each region, as JSON: `{"AMER": "amer-risk-alerts"}`.'
+        None,
+        description="Channel of each region, as JSON; unset: `amer-risk-alerts` for AMER, also EMEA, APAC.",
     )
     config_file: Path | None = Field(
         None, description='A JSON file with `{"regions": {…}}`, read when `REGION_CHANNELS` is unset.'

@@ -17,8 +17,8 @@ from tests.support.processes import ROOT
 from tests.support.shown_output import ids_as_shown
 from tests.support.waiting import wait_until
 
-_LINKED: Final = ("Makefile", "README.md", "deploy", "docs", "mock_slack", "pyproject.toml")
-_LOCK: Final = "requirements-dev.lock"
+_CLONED: Final = ("*.lock", "*.md", "*.toml", "Makefile", "deploy", "docs", "mock_slack")
+"""What commands need of the repository; not all of the folder, where somebody may have files of their own."""
 _PORT: Final = re.compile(r"--port (\d{4,5})\b")
 
 
@@ -59,7 +59,11 @@ class Shell:
             for port in _PORT.findall(command):
                 wait_until(partial(_answers, int(port)), what=f"something listens for {command}")
         if step.shown:
-            ids = ids_as_shown(self._filled_in(step.shown), printed)
+            # A terminal shows both streams; log lines are left out, as a page leaves them out.
+            said = "".join(
+                line for line in self._errors().splitlines(keepends=True) if line.startswith("risk-alerts:")
+            )
+            ids = ids_as_shown(self._filled_in(step.shown), f"{printed}\n{said}".strip())
             assert ids is not None, f"{outcome}\nthe page shows:\n{self._filled_in(step.shown)}"
             self._ids |= ids
 
@@ -104,8 +108,8 @@ def fresh_shell(folder: Path, filled_in: Mapping[str, str]) -> Iterator[Shell]:
     clone = folder / "risk-alerts"
     environment = clone / ".venv"
     environment.mkdir(parents=True)
-    for name in (*_LINKED, _LOCK):
-        (clone / name).symlink_to(ROOT / name)
+    for path in (path for pattern in _CLONED for path in ROOT.glob(pattern)):
+        (clone / path.name).symlink_to(path)
     for part in Path(sys.prefix).iterdir():
         if part.name != ".installed":
             (environment / part.name).symlink_to(part)

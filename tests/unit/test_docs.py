@@ -4,15 +4,18 @@ import ast
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from fastapi.routing import APIRoute
+from typer.main import get_command
 
 from service.api.application import create_app
 from service.api.examples import examples
+from service.cli.main import commands
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.errors import Kind, errors_by_code
 from service.settings import Settings
@@ -142,6 +145,38 @@ def test_make_targets_of_the_documents_exist() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"(?:`|\$ )make ([a-z]+)\b", document.read_text(encoding="utf-8")):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{document.name}: {target}"
+
+
+def options_by_command() -> dict[str, set[str]]:
+    """Return each command of the command line, as `runs show`, with its options."""
+
+    def walk(group: Any, path: str) -> Iterator[tuple[str, set[str]]]:
+        for name, command in getattr(group, "commands", {}).items():
+            options = {option for parameter in command.params for option in parameter.opts}
+            yield f"{path}{name}", {option for option in options if option.startswith("--")} | {"--help"}
+            yield from walk(command, f"{path}{name} ")
+
+    return dict(walk(get_command(commands), ""))
+
+
+def test_the_page_of_commands_has_each() -> None:
+    """No command is left out, but for those that only hold others."""
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    every = options_by_command()
+    holders = {path for path in every if any(other.startswith(f"{path} ") for other in every)} - {"runs"}
+    assert [path for path in every.keys() - holders if f"| `risk-alerts {path}" not in page] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_commands_of_the_documents_exist(document: Path) -> None:
+    """Also where they stand in the text: the command, and each of its options."""
+    every = options_by_command()
+    text = document.read_text(encoding="utf-8")
+    for given in re.findall(r"(?:`|\$ |# )risk-alerts ([a-z][^`\n#]*)", text):
+        words = given.split()
+        path = next((path for path in (" ".join(words[:2]), words[0]) if path in every), None)
+        assert path is not None, given
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= every[path], given
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -9,6 +9,8 @@ import pytest
 from service.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
+ENV_EXAMPLE: Final = ROOT / ".env.example"
+SETTINGS: Final = ROOT / "docs" / "settings.md"
 NAMES: Final = sorted(name.upper() for name in Settings.model_fields)
 GIVEN_BY_OTHERS: Final = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "PORT"})
 """Variables that these documents may mention although other programs read them."""
@@ -16,11 +18,8 @@ GIVEN_BY_OTHERS: Final = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
 def defaults_in_env_example() -> dict[str, str]:
     """Return what `.env.example` sets or would set, by name."""
-    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    text = ENV_EXAMPLE.read_text(encoding="utf-8")
     return dict(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=(.*)$", text, re.MULTILINE))
-
-
-SETTINGS: Final = ROOT / "docs" / "settings.md"
 
 
 def defaults_in_the_page() -> dict[str, str]:
@@ -59,10 +58,17 @@ def test_the_page_of_settings_names_every_setting(name: str) -> None:
 def test_both_say_what_the_settings_say() -> None:
     """The description of each setting stands in both documents, word for word."""
     page = SETTINGS.read_text(encoding="utf-8")
-    env_example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    env_example = ENV_EXAMPLE.read_text(encoding="utf-8")
     for name, field in Settings.model_fields.items():
         assert f"| {field.description} |\n" in page, name
         assert f"# {field.description}\n# {name.upper()}=" in env_example, name
+
+
+def test_both_have_the_same_groups_in_the_same_order() -> None:
+    """Whoever copies `.env.example` finds what a setting is about where the page has it."""
+    groups = re.findall(r"\n\n# (.+)", ENV_EXAMPLE.read_text(encoding="utf-8"))
+    assert groups == re.findall(r"^## (.+)$", SETTINGS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert list(defaults_in_env_example()) == list(defaults_in_the_page())
 
 
 def test_neither_names_a_setting_that_is_none() -> None:

@@ -1,5 +1,6 @@
 """What the documents' runner takes for a command, and for the output that a page shows."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,6 @@ def test_headings_lead_where_links_say() -> None:
 def test_no_command_is_hidden_from_the_runner(document: Path) -> None:
     """Commands stand in console blocks: no other kind of block holds them, and no indented one."""
     text = document.read_text(encoding="utf-8")
-    for line in text.splitlines():
-        assert not line.strip().startswith(("```sh", "```bash", "```shell")), line
-        assert not line.startswith(("    risk-alerts ", "    make ", "    python ", "    curl ")), line
+    assert not re.search(r"^ *```(sh|bash|shell)", text, re.MULTILINE)
+    without_blocks = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert not re.search(r"^    +(\$|risk-alerts|make|python|curl) ", without_blocks, re.MULTILINE)
