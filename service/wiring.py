@@ -16,6 +16,9 @@ from service.account_risk.kind import AccountRisk, Question
 from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
 from service.delivery.policy import DeliveryPolicy
+from service.domain.identity.actor import Actor
+from service.domain.identity.principal import Principal
+from service.domain.identity.scope import Scope
 from service.domain.month import Month
 from service.domain.source_uri import SourceUri
 from service.runs.context import App, Reading, RunPolicy
@@ -40,13 +43,16 @@ async def open_app(
     clock: Clock | None = None,
     events: "Events | None" = None,
     resumes: bool = False,
+    operator: str | None = None,
 ) -> AsyncIterator[App]:
     """Open everything a process needs; raises DatabaseUnusableError, and ValueError for a bad CONFIG_FILE.
 
     With `resumes`, runs whose process died are resumed here, and what is too old is deleted from time to
-    time; else both are left to whoever does.
+    time; else both are left to whoever does. `operator` is the person at the command line, under whose name
+    everything is done.
     """
     # What sends is loaded here: a preview, which a person waits for, needs none of it.
+    from service.access.authentication import Authenticator  # noqa: PLC0415
     from service.delivery.slack import open_slack  # noqa: PLC0415
     from service.runs.sweep import keep_pruning, keep_sweeping  # noqa: PLC0415
     from service.telemetry.events import Events  # noqa: PLC0415
@@ -57,6 +63,11 @@ async def open_app(
         store = await stack.enter_async_context(
             open_store(settings.ledger_url(), tenant_id=settings.tenant_id)
         )
+        authenticator = Authenticator(store, auth=settings.auth, tenant_id=settings.tenant_id, clock=clock)
+        stack.push_async_callback(authenticator.close)
+        if operator is not None:
+            person = Actor(principal=Principal.command_line(operator, settings.tenant_id))
+            store = store.seen_by(person, Scope.of_tenant(settings.tenant_id))
         sender = await stack.enter_async_context(
             open_slack(
                 concurrency=settings.slack_concurrency,
@@ -67,6 +78,8 @@ async def open_app(
         app = App(
             channels=channels_of(settings),
             store=store,
+            tenant_id=settings.tenant_id,
+            authenticator=authenticator,
             sender=sender,
             notice=support_notice(settings),
             storage=storage_access(settings),

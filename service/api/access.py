@@ -28,8 +28,9 @@ PROBES: Final = frozenset({"/health", "/live"})
 """Load balancers ask them under the address of the instance, whatever that is."""
 
 OPEN_TO_ALL: Final = (
-    "there is no authentication: anybody who can reach this port can start and cancel runs, read "
-    "every alert and settle doubts; publish it on loopback only, or put an authenticating proxy in front"
+    "nobody is asked who they are: anybody who can reach this port can start and cancel runs, read every "
+    "alert and settle doubts; make an identity (risk-alerts keys new), publish it on loopback only, or put "
+    "an authenticating proxy in front"
 )
 """The warning about an address that more than this machine can reach."""
 

@@ -11,6 +11,7 @@ from service.api.access import AccessMiddleware
 from service.api.answer_headers import AnswerHeadersMiddleware
 from service.api.context import Context
 from service.api.errors import install_error_handlers
+from service.api.identity.authentication import AuthenticationMiddleware
 from service.api.middleware import TracingMiddleware
 from service.api.openapi import fill_in_examples
 from service.api.routes import alerts, health, preview, runs
@@ -40,6 +41,7 @@ def create_app(
         # A path is right or wrong; redirecting a POST hides the mistake.
         redirect_slashes=False,
     )
+    api.add_middleware(AuthenticationMiddleware)
     api.add_middleware(AccessMiddleware, allowed_hosts=settings.allowed_hosts or ())
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     api.add_middleware(AnswerHeadersMiddleware)

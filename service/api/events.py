@@ -8,13 +8,14 @@ from fastapi.sse import ServerSentEvent
 from service.api.context import Context
 from service.api.schemas.run import ProgressOut, RunOut
 from service.domain.run import RunRecord
+from service.store.history import History
 
 LIVE_INTERVAL_S: Final = 0.25
 HEARTBEAT_INTERVAL_S: Final = 1.0
 """A run of another process is seen through its heartbeat in the database, which is no fresher than this."""
 
 
-async def run_events(context: Context, record: RunRecord) -> AsyncIterator[ServerSentEvent]:
+async def run_events(context: Context, history: History, record: RunRecord) -> AsyncIterator[ServerSentEvent]:
     """Yield a `progress` event for every change and, at the end, one `run` event with the final record.
 
     When the service is asked to stop, the stream ends without a `run` event: the client reconnects elsewhere.
@@ -31,5 +32,5 @@ async def run_events(context: Context, record: RunRecord) -> AsyncIterator[Serve
         live = record.run_id in app.at_work.runs
         await app.clock.sleep(LIVE_INTERVAL_S if live else HEARTBEAT_INTERVAL_S)
         if not live or record.run_id not in app.at_work.runs:
-            record = await app.store.history.get_run(record.run_id)
+            record = await history.get_run(record.run_id)
     yield ServerSentEvent(event="run", data=RunOut.of(record))

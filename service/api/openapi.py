@@ -13,8 +13,11 @@ from service.domain.errors import Kind, RiskAlertsError, errors_by_code
 
 EVERYWHERE: Final = ("malformed_request", "host_not_allowed", "internal_error")
 """What any request can be answered, and so for those below."""
-READING: Final = (*EVERYWHERE, "invalid_request", "database_unusable")
-CHANGING: Final = (*READING, "cross_site_request", "unsupported_media_type", "body_too_large")
+READING: Final = (*EVERYWHERE, "invalid_request", "database_unusable", "unauthenticated", "forbidden")
+CHANGING: Final = (
+    *READING,
+    *("cross_site_request", "unsupported_media_type", "body_too_large", "not_served_here"),
+)
 SOURCE: Final = (
     *("bad_month", "bad_source_uri", "source_not_allowed"),
     *(code for code, error in errors_by_code().items() if error.kind is Kind.SOURCE),

@@ -1,12 +1,13 @@
 """What every command shares: settings, logs, errors, output."""
 
 import asyncio
+import getpass
 import os
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import orjson
@@ -28,6 +29,10 @@ from service.telemetry.terminal import harmless, harmless_json
 
 if TYPE_CHECKING:
     from service.wiring import App
+
+
+NOBODY: Final = "cli"
+"""Who it was, where the system does not know its user's name."""
 
 
 def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) -> int:
@@ -71,7 +76,7 @@ def with_app(ask: "Callable[[App], Coroutine[Any, Any, BaseModel]]", *, as_json:
     from service.wiring import open_app  # noqa: PLC0415  # whoever only reads the ledger needs none of it
 
     async def flow(settings: Settings) -> int:
-        async with open_app(settings) as app:
+        async with open_app(settings, operator=operator()) as app:
             answer = await ask(app)
         print_answer(answer, as_json=as_json)
         return OK
@@ -106,6 +111,15 @@ def print_ledger_place(settings: Settings) -> None:
     path = settings.sqlite_path()
     missing = "" if path is None or path.exists() else " (nothing there yet)"
     sys.stdout.write(f"Ledger: {harmless(settings.database_shown())}{missing}\n")
+
+
+def operator() -> str:
+    """Return who works at the command line: the operating system's name for its user, where it has one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # Containers often run under a number without a name.
+        return NOBODY
 
 
 def log_to_stderr(settings: Settings) -> None:

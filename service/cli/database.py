@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from service.cli.command import print_json, with_flow
+from service.cli.command import operator, print_json, with_flow
 from service.cli.exit_codes import OK
 from service.settings import Settings
 from service.store.schema.tables import NEWEST_REVISION
@@ -55,7 +55,7 @@ def prune_database(*, as_json: bool) -> int:
     from service.wiring import open_app  # noqa: PLC0415
 
     async def flow(settings: Settings) -> int:
-        async with open_app(settings) as app:
+        async with open_app(settings, operator=operator()) as app:
             removed = await prune(app)
         if as_json:
             print_json({"removed": removed})

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
+from service.cli.identities.commands import keys
 from service.cli.logs.commands import rules
 from service.domain.delivery_status import SettleAs
 from service.domain.run import RunStatus
@@ -35,6 +36,7 @@ _routes = typer.Typer(help="Check the routes to Slack.", rich_markup_mode=None, 
 commands.add_typer(_routes, name="routes")
 _db = typer.Typer(help="Maintain the database.", rich_markup_mode=None, no_args_is_help=True)
 commands.add_typer(_db, name="db")
+commands.add_typer(keys, name="keys")
 commands.add_typer(rules, name="rules")
 
 Source = Annotated[

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from service.api.schemas.run import RunOut
 from service.cli.bars import shown
-from service.cli.command import print_answer, print_ledger_place, with_flow
+from service.cli.command import operator, print_answer, print_ledger_place, with_flow
 from service.cli.exit_codes import NOT_ALL_SENT, OK
 from service.cli.previewing import checked_request
 from service.domain.progress import Progress
@@ -26,7 +26,7 @@ def run_month(*, source: str, month: str, dry_run: bool, plan_digest: str | None
         request = replace(
             await checked_request(settings, source, month), dry_run=dry_run, plan_digest=plan_digest
         )
-        async with open_app(settings) as app:
+        async with open_app(settings, operator=operator()) as app:
             record = await _run(app, request)
         print_answer(RunOut.of(record), as_json=as_json)
         if not as_json:

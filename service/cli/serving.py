@@ -36,8 +36,6 @@ def serve_api(*, host: str, port: int) -> int:
         configure_logging(
             level=settings.log_level, format=settings.log_format, redact=Redactor(settings.secrets())
         )
-        if not is_loopback(host):
-            structlog.get_logger().warning("open_to_all", host=host, detail=OPEN_TO_ALL)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         # uvicorn's faster loop, where it is installed.
         factory = uvicorn.Config("", log_config=None).get_loop_factory()
@@ -51,6 +49,9 @@ async def _serve(settings: Settings, *, host: str, port: int) -> int:
     # The application is opened here and not by the server, so that what is wrong with the database is said
     # plainly and at once.
     async with open_app(settings, resumes=True) as app:
+        await app.authenticator.check_somebody_could_come()
+        if not is_loopback(host) and await app.authenticator.is_open():
+            structlog.get_logger().warning("open_to_all", host=host, detail=OPEN_TO_ALL)
 
         def opened(_: Settings) -> AbstractAsyncContextManager[App]:
             return nullcontext(app)

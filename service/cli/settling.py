@@ -1,9 +1,7 @@
 """`settle`: a person says whether Slack has the alerts in doubt."""
 
-import getpass
-
 from service.api.schemas.alert import AlertOut, SettledOut
-from service.cli.command import with_app
+from service.cli.command import operator, with_app
 from service.domain.delivery_status import SettleAs
 from service.runs.settle_doubt import settle_alert, settle_run
 from service.wiring import App
@@ -24,17 +22,9 @@ def settle_doubts(
     """Settle one alert, or all in doubt of a run, print what was settled, and return the exit code."""
 
     async def ask(app: App) -> AlertOut | SettledOut:
-        who = by or _user()
+        who = by or operator()
         if alert_id is not None:
             return AlertOut.of(await settle_alert(app, alert_id, settle_as, by=who, note=note))
         return SettledOut.of({"settled": await settle_run(app, run_id or "", settle_as, by=who, note=note)})
 
     return with_app(ask, as_json=as_json)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # Containers often run under a number without a name.
-        return NOBODY

@@ -13,7 +13,9 @@ class SettledDoubt:
 
     settled_as: SettleAs
     by: str
-    """Who, as they called themselves."""
+    """Who: the principal; while nobody is asked who they are, as they called themselves."""
+    given_by: str | None
+    """Whom the principal named as the one who decided."""
     at: datetime
     note: str | None
     run_id: str

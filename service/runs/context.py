@@ -19,6 +19,7 @@ from service.sources.source import StorageAccess
 from service.store.store import Store
 
 if TYPE_CHECKING:
+    from service.access.authentication import Authenticator
     from service.delivery.slack import SlackSender
     from service.delivery.support_notice import SupportNotice
     from service.telemetry.events import Events
@@ -61,6 +62,9 @@ class Reading:
 class App(Reading):
     """The resources of a process that runs."""
 
+    tenant_id: str
+    """For whom this process works: its channels, sources and settings are that tenant's."""
+    authenticator: "Authenticator"
     sender: "SlackSender"
     notice: "SupportNotice"
     events: "Events"

@@ -7,14 +7,16 @@ from service.telemetry.events import AlertDecided
 
 
 async def settle_alert(
-    app: App, alert_id: str, settle_as: SettleAs, *, by: str, note: str | None
+    app: App, alert_id: str, settle_as: SettleAs, *, by: str, given_by: str | None = None, note: str | None
 ) -> AlertRecord:
     """Settle one alert in doubt and return what is known of it now; to repeat it does no harm.
+
+    `by` is who did; `given_by` whom they named, where somebody else asked for it.
 
     Raises AlertNotFoundError, NotInDoubtError, and DatabaseUnusableError.
     """
     record, changed = await app.store.doubts.settle(
-        alert_id, settle_as, by=by, note=note, now=app.clock.now()
+        alert_id, settle_as, by=by, given_by=given_by, note=note, now=app.clock.now()
     )
     if changed:
         app.events.emit(_decided(record))

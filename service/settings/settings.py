@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.settings.access import AccessSettings
 from service.settings.alerts import AlertSettings
 from service.settings.database import DatabaseSettings
 from service.settings.process import ProcessSettings
@@ -22,7 +23,14 @@ _LONG_ENOUGH_PATH = 12
 
 
 class Settings(
-    SlackSettings, RunSettings, AlertSettings, SourceSettings, DatabaseSettings, ProcessSettings, BaseSettings
+    SlackSettings,
+    RunSettings,
+    AlertSettings,
+    SourceSettings,
+    AccessSettings,
+    DatabaseSettings,
+    ProcessSettings,
+    BaseSettings,
 ):
     """The settings of one process. Raises pydantic.ValidationError (without the values) when one is wrong."""
 

@@ -2,13 +2,16 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 
-from service.api.context import Opened
 from service.api.errors import MAX_BODY_BYTES
 from service.api.examples import with_example
+from service.api.identity.caller import Caller, Needs, not_here_if_seen
 from service.api.openapi import CHANGING, READING, answers
 from service.api.schemas.alert import AlertOut, SettleIn
+from service.domain.errors import AlertNotFoundError
+from service.domain.identity.permission import Permission
+from service.domain.identity.principal import PrincipalKind
 from service.runs.settle_doubt import settle_alert
 
 NOBODY: Final = "api"
@@ -16,6 +19,8 @@ NOBODY: Final = "api"
 
 router = APIRouter(max_body_size=MAX_BODY_BYTES)
 
+MayRead = Annotated[Caller, Depends(Needs(Permission.READ_ALERTS))]
+MayRun = Annotated[Caller, Depends(Needs(Permission.WRITE_RUNS, here=True))]
 AlertId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("alert_id"))]
 
 
@@ -25,9 +30,9 @@ AlertId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("al
     tags=["alerts"],
     responses=answers("alert_not_found", *READING, examples=["alert"]),
 )
-async def get_alert(context: Opened, alert_id: AlertId) -> AlertOut:
+async def get_alert(caller: MayRead, alert_id: AlertId) -> AlertOut:
     """Show where an alert stands, and who settled it how and when."""
-    return AlertOut.of(await context.app.store.history.get_alert(alert_id))
+    return AlertOut.of(await caller.app.store.history.get_alert(alert_id))
 
 
 @router.post(
@@ -41,10 +46,23 @@ async def get_alert(context: Opened, alert_id: AlertId) -> AlertOut:
         examples=["alert"],
     ),
 )
-async def settle(context: Opened, alert_id: AlertId, body: SettleIn) -> AlertOut:
+async def settle(caller: MayRun, alert_id: AlertId, body: SettleIn) -> AlertOut:
     """Take an `unknown` alert as sent, or put it back to `pending` for the month's next run.
 
     Nothing is posted by this request, and to repeat it does no harm.
     """
-    record = await settle_alert(context.app, alert_id, body.settle_as, by=body.by or NOBODY, note=body.note)
+    principal = caller.principal
+    is_anonymous = principal.kind is PrincipalKind.ANONYMOUS
+    try:
+        record = await settle_alert(
+            caller.app,
+            alert_id,
+            body.settle_as,
+            by=(body.by or NOBODY) if is_anonymous else principal.label,
+            given_by=None if is_anonymous else body.by,
+            note=body.note,
+        )
+    except AlertNotFoundError as absent:
+        await not_here_if_seen(caller, absent, alert_id=alert_id)
+        raise
     return AlertOut.of(record)

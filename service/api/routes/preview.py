@@ -2,19 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from service.api.context import Opened
 from service.api.errors import MAX_BODY_BYTES
+from service.api.identity.caller import Caller, Needs
 from service.api.limits import while_connected
 from service.api.openapi import CHANGING, SOURCE, answers
 from service.api.parameters import PreviewQuery
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunIn
+from service.domain.identity.permission import Permission
 from service.domain.progress import Progress
 from service.runs.preview import preview
 
 router = APIRouter(max_body_size=MAX_BODY_BYTES)
+
+MayRun = Annotated[Caller, Depends(Needs(Permission.WRITE_RUNS, here=True))]
 
 
 @router.post(
@@ -30,7 +34,7 @@ router = APIRouter(max_body_size=MAX_BODY_BYTES)
     ),
 )
 async def preview_run(
-    context: Opened, body: RunIn, query: Annotated[PreviewQuery, Query()], http: Request
+    context: Opened, caller: MayRun, body: RunIn, query: Annotated[PreviewQuery, Query()], http: Request
 ) -> PreviewOut:
     """Show what a run would send, in its order; nothing is sent, claimed or written.
 
@@ -40,7 +44,7 @@ async def preview_run(
     context.previews.take()
     try:
         await context.check_source(request)
-        work = preview(context.app, request, limit=query.limit, progress=Progress())
+        work = preview(caller.app, request, limit=query.limit, progress=Progress())
         answer = await while_connected(http, work)
     finally:
         context.previews.leave()

@@ -12,15 +12,18 @@ from service.api import csv_alerts
 from service.api.context import Context, Opened
 from service.api.errors import MAX_BODY_BYTES, error_response
 from service.api.events import run_events
+from service.api.identity.caller import Caller, Needs, not_here_if_seen
 from service.api.limits import while_connected
 from service.api.openapi import CHANGING, READING, SOURCE, answers
 from service.api.parameters import AlertsQuery, IdempotencyKey, RunId, RunsQuery, WithdrawnQuery
 from service.api.schemas.alert import AlertsOut, WithdrawalsOut
 from service.api.schemas.run import RunIn, RunOut, RunsOut, RunStartedOut
-from service.domain.errors import RiskAlertsError, errors_by_code
+from service.domain.errors import RiskAlertsError, RunNotFoundError, errors_by_code
+from service.domain.identity.permission import Permission
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest
 from service.runs.cancel import cancel_run as cancel
+from service.runs.context import App
 from service.runs.execute import execute_run, new_run_id
 from service.runs.idempotent_request import end_of_request
 from service.store.database.failures import DatabaseBusyError
@@ -30,6 +33,9 @@ from service.telemetry.structured import structlog
 
 # Limited here: a limit of the whole application would lie outside the middleware that gives it our shape.
 router = APIRouter(max_body_size=MAX_BODY_BYTES)
+
+MayRead = Annotated[Caller, Depends(Needs(Permission.READ_RUNS))]
+MayRun = Annotated[Caller, Depends(Needs(Permission.WRITE_RUNS, here=True))]
 
 
 @router.post(
@@ -53,20 +59,20 @@ router = APIRouter(max_body_size=MAX_BODY_BYTES)
     response_model=RunStartedOut,
 )
 async def start_run(
-    context: Opened, body: RunIn, http: Request, idempotency_key: IdempotencyKey = None
+    context: Opened, caller: MayRun, body: RunIn, http: Request, idempotency_key: IdempotencyKey = None
 ) -> RunStartedOut | JSONResponse:
     """Evaluate the source, deliver every alert that has not been sent yet, and answer when that is done.
 
     The run goes on if the client goes away. Running the same month again sends nothing twice.
     """
-    app = context.app
+    app = caller.app
     request = context.request(body, idempotency_key)
     earlier = await retry_while_unavailable(
         app.clock, lambda: app.store.requests.run_of(request), retry_on=DatabaseBusyError
     )
     if earlier is None:
         try:
-            return RunStartedOut(run_id=await _run(context, request))
+            return RunStartedOut(run_id=await _run(context, app, request))
         except RequestedBeforeError as before:
             earlier = before.run_id
     run_id, error = await while_connected(http, end_of_request(app, request, earlier))
@@ -77,8 +83,7 @@ async def start_run(
     return RunStartedOut(run_id=run_id)
 
 
-async def _run(context: Context, request: RunRequest) -> str:
-    app = context.app
+async def _run(context: Context, app: App, request: RunRequest) -> str:
     context.runs.take()
     try:
         await context.check_source(request)
@@ -101,9 +106,9 @@ async def _run(context: Context, request: RunRequest) -> str:
     tags=["runs"],
     responses=answers("bad_month", "bad_cursor", *READING, examples=["runs"]),
 )
-async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> RunsOut:
+async def list_runs(context: Opened, caller: MayRead, query: Annotated[RunsQuery, Query()]) -> RunsOut:
     """List the runs of all processes that share the database."""
-    page = await context.app.store.history.list_runs(
+    page = await caller.app.store.history.list_runs(
         limit=query.limit,
         cursor=query.cursor,
         period=None if query.month is None else str(context.month(query.month)),
@@ -118,9 +123,9 @@ async def list_runs(context: Opened, query: Annotated[RunsQuery, Query()]) -> Ru
     tags=["runs"],
     responses=answers("run_not_found", *READING, examples=["run", "running"]),
 )
-async def get_run(context: Opened, run_id: RunId) -> RunOut:
+async def get_run(context: Opened, caller: MayRead, run_id: RunId) -> RunOut:
     """Show what a run was asked, how far it has come, and what it did."""
-    record = await context.app.store.history.get_run(run_id)
+    record = await caller.app.store.history.get_run(run_id)
     return context.run_out(record)
 
 
@@ -138,7 +143,7 @@ async def get_run(context: Opened, run_id: RunId) -> RunOut:
     response_model=AlertsOut,
 )
 async def list_alerts(
-    context: Opened,
+    caller: MayRead,
     run_id: RunId,
     query: Annotated[AlertsQuery, Query()],
     request: Request,
@@ -151,9 +156,9 @@ async def list_alerts(
     an apostrophe before it.
     """
     if csv_alerts.prefers_csv(",".join(request.headers.getlist("accept"))):
-        return await csv_alerts.alerts_csv(context.app.store, run_id, query)
+        return await csv_alerts.alerts_csv(caller.app.store, run_id, query)
     response.headers["Vary"] = "Accept"
-    page = await context.app.store.history.list_alerts(
+    page = await caller.app.store.history.list_alerts(
         run_id,
         outcome=query.outcome,
         route=query.region,
@@ -170,14 +175,17 @@ async def list_alerts(
     tags=["runs"],
     responses=answers("run_not_found", "run_finished", *CHANGING, examples=["running"]),
 )
-async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
+async def cancel_run(context: Opened, caller: MayRun, run_id: RunId) -> RunOut:
     """Cancel a run, wherever it runs: from this answer on none of its alerts is claimed any more.
 
     It ends as `failed: cancelled` as soon as the requests in flight have been answered, and is never resumed.
     Undelivered alerts stay in the outbox for the next run of the month.
     """
-    await cancel(context.app, run_id)
-    record = await context.app.store.history.get_run(run_id)
+    try:
+        await cancel(caller.app, run_id)
+    except RunNotFoundError as absent:
+        await not_here_if_seen(caller, absent, run_id=run_id)
+    record = await caller.app.store.history.get_run(run_id)
     return context.run_out(record)
 
 
@@ -188,16 +196,16 @@ async def cancel_run(context: Opened, run_id: RunId) -> RunOut:
     responses=answers("run_not_found", "bad_cursor", *READING, examples=["withdrawn"]),
 )
 async def list_withdrawn(
-    context: Opened, run_id: RunId, query: Annotated[WithdrawnQuery, Query()]
+    caller: MayRead, run_id: RunId, query: Annotated[WithdrawnQuery, Query()]
 ) -> WithdrawalsOut:
     """List the alerts last recorded from the same source and month that are no longer in its data."""
-    page = await context.app.store.history.list_withdrawn(run_id, limit=query.limit, cursor=query.cursor)
+    page = await caller.app.store.history.list_withdrawn(run_id, limit=query.limit, cursor=query.cursor)
     return WithdrawalsOut.of(page)
 
 
-async def _known_run(context: Opened, run_id: RunId) -> RunRecord:
+async def _known_run(caller: MayRead, run_id: RunId) -> RunRecord:
     # A dependency, so that an unknown run is a 404 before a stream has begun.
-    return await context.app.store.history.get_run(run_id)
+    return await caller.app.store.history.get_run(run_id)
 
 
 @router.get(
@@ -214,11 +222,11 @@ async def _known_run(context: Opened, run_id: RunId) -> RunRecord:
     ),
 )
 async def follow_run(
-    context: Opened, record: Annotated[RunRecord, Depends(_known_run)]
+    context: Opened, caller: MayRead, record: Annotated[RunRecord, Depends(_known_run)]
 ) -> AsyncIterator[ServerSentEvent]:
     """Send a `progress` event for every change and one `run` event with the final record.
 
     Their data are the schemas `ProgressOut` and `RunOut`.
     """
-    async for event in run_events(context, record):
+    async for event in run_events(context, caller.app.store.history, record):
         yield event

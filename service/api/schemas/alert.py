@@ -117,6 +117,9 @@ class SettledDoubtOut(Out):
 
     settled_as: SettleAs = Field(alias="as")
     by: str
+    given_by: str | None = Field(
+        description="Whom the request named, where its caller is known by an identity."
+    )
     at: datetime
     note: str | None
     run_id: str = Field(description="The run that left it in doubt.")

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from service.domain.alert_record import AlertRecord, SettledDoubt
 from service.domain.delivery_status import DeliveryStatus, Outcome, SettleAs, Step, starts_of
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
+from service.store.audit import record_audit
 from service.store.part import Part
 from service.store.rows import alert_of, reason_of, status_of
 from service.store.schema.tables import doubt_settlements, outbox, run_outcomes, runs
@@ -19,7 +20,14 @@ class Doubts(Part):
     """The alerts in doubt, as people settle them."""
 
     async def settle(
-        self, alert_id: str, settle_as: SettleAs, *, by: str, note: str | None, now: datetime
+        self,
+        alert_id: str,
+        settle_as: SettleAs,
+        *,
+        by: str,
+        given_by: str | None = None,
+        note: str | None,
+        now: datetime,
     ) -> tuple[AlertRecord, bool]:
         """Settle an alert in doubt; return what is known of it now, and whether this changed anything.
 
@@ -28,7 +36,9 @@ class Doubts(Part):
         """
 
         def work(connection: sa.Connection) -> tuple[AlertRecord, bool]:
-            changed = _settle(connection, self._tenant_id, alert_id, settle_as, by=by, note=note, now=now)
+            changed = self._settle(
+                connection, alert_id, settle_as, by=by, given_by=given_by, note=note, now=now
+            )
             record = alert_record(connection, self._sees(outbox), alert_id)
             if not changed and not _stands(connection, alert_id, settle_as):
                 raise NotInDoubtError(f"the alert is not in doubt: it is {record.status}")
@@ -63,55 +73,57 @@ class Doubts(Part):
                 raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
             settled = list(connection.scalars(in_doubt))
             for alert_id in settled:
-                _settle(connection, self._tenant_id, alert_id, settle_as, by=by, note=note, now=now)
+                self._settle(connection, alert_id, settle_as, by=by, given_by=None, note=note, now=now)
             return [alert_record(connection, self._sees(outbox), alert_id) for alert_id in settled]
 
         return await self._database.write(work)
 
-
-def _settle(
-    connection: sa.Connection,
-    tenant_id: str,
-    alert_id: str,
-    settle_as: SettleAs,
-    *,
-    by: str,
-    note: str | None,
-    now: datetime,
-) -> bool:
-    """Take an alert out of `unknown` and keep who did; False where it is not in doubt."""
-    table = outbox.c
-    settled = connection.execute(
-        outbox.update()
-        .where(
-            table.tenant_id == tenant_id,
-            table.id == _clean(alert_id),
-            table.status.in_(starts_of(Step.SETTLE_DOUBT)),
+    def _settle(
+        self,
+        connection: sa.Connection,
+        alert_id: str,
+        settle_as: SettleAs,
+        *,
+        by: str,
+        given_by: str | None,
+        note: str | None,
+        now: datetime,
+    ) -> bool:
+        """Take an alert out of `unknown` and keep who did; False where it is not in doubt."""
+        table = outbox.c
+        settled = connection.execute(
+            outbox.update()
+            .where(
+                table.tenant_id == self._tenant_id,
+                table.id == _clean(alert_id),
+                table.status.in_(starts_of(Step.SETTLE_DOUBT)),
+            )
+            .values(
+                status=_STATUS[settle_as],
+                error=None,
+                error_message=None,
+                # If Slack has it, then since it was posted.
+                sent_at=table.claimed_at if settle_as is SettleAs.SENT else None,
+                updated_at=now,
+            )
+            .returning(table.id, table.claims, table.run_id)
+        ).one_or_none()
+        if settled is None:
+            return False
+        connection.execute(
+            doubt_settlements.insert().values(
+                alert_id=settled.id,
+                claim=settled.claims,
+                run_id=settled.run_id,
+                settled_as=settle_as,
+                settled_by=_clean(by),
+                given_by=given_by and _clean(given_by),
+                settled_at=now,
+                note=note and _clean(note),
+            )
         )
-        .values(
-            status=_STATUS[settle_as],
-            error=None,
-            error_message=None,
-            # If Slack has it, then since it was posted.
-            sent_at=table.claimed_at if settle_as is SettleAs.SENT else None,
-            updated_at=now,
-        )
-        .returning(table.id, table.claims, table.run_id)
-    ).one_or_none()
-    if settled is None:
-        return False
-    connection.execute(
-        doubt_settlements.insert().values(
-            alert_id=settled.id,
-            claim=settled.claims,
-            run_id=settled.run_id,
-            settled_as=settle_as,
-            settled_by=_clean(by),
-            settled_at=now,
-            note=note and _clean(note),
-        )
-    )
-    return True
+        record_audit(connection, self._actor, "alert.settle", settled.id, tenant_id=self._tenant_id)
+        return True
 
 
 def _stands(connection: sa.Connection, alert_id: str, settle_as: SettleAs) -> bool:
@@ -156,6 +168,7 @@ def alert_record(connection: sa.Connection, is_seen: sa.ColumnElement[bool], ale
             SettledDoubt(
                 settled_as=SettleAs(settlement.settled_as),
                 by=settlement.settled_by,
+                given_by=settlement.given_by,
                 at=settlement.settled_at,
                 note=settlement.note,
                 run_id=settlement.run_id,

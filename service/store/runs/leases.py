@@ -16,6 +16,7 @@ from service.domain.delivery_status import Outcome
 from service.domain.errors import RunFinishedError, RunNotFoundError
 from service.domain.evaluation import AnyEvaluation, RunWarning, unsent_alerts
 from service.domain.run import RunError, RunRequest, RunStatus
+from service.store.audit import record_audit
 from service.store.database.database import DatabaseClock
 from service.store.part import Part
 from service.store.rows import evaluation_row, run_ledger, run_warnings, warnings_text
@@ -61,6 +62,7 @@ class Runs(Part):
                     expires_at=DatabaseClock() + lease_s,
                 )
             )
+            record_audit(connection, self._actor, "run.begin", run_id, tenant_id=self._tenant_id)
 
         await self._database.write(work)
 
@@ -170,6 +172,7 @@ class Runs(Part):
                 raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
             if status != RunStatus.RUNNING:
                 raise RunFinishedError(f"run {run_id} has finished: it {status}")
+            record_audit(connection, self._actor, "run.cancel", run_id, tenant_id=self._tenant_id)
             asked = {"cancelled_at": sa.func.coalesce(runs.c.cancelled_at, now)}
             update_running(connection, self._tenant_id, run_id, asked)
             if run_id in expired(connection, self._tenant_id, at_work):

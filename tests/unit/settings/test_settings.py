@@ -51,6 +51,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "memory_limit_mb": None,
     "evaluate_on": None,
     "max_concurrent_runs": 8,
+    "auth": "auto",
     "allowed_hosts": None,
     "keep_runs_days": 400,
     "database_url": None,

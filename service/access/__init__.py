@@ -1,0 +1,1 @@
+"""Access: how those who ask show who they are."""

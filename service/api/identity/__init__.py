@@ -1,0 +1,1 @@
+"""Identities at the HTTP door: who asks, and what they may."""

@@ -1,0 +1,62 @@
+"""Authentication, at the door: nothing is routed for a request before it is known who makes it."""
+
+from typing import Final
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api.context import Context
+from service.api.errors import error_response
+from service.domain.errors import RiskAlertsError
+from service.domain.identity.errors import UnauthenticatedError
+from service.domain.identity.principal import Principal, PrincipalKind
+
+FREE: Final = frozenset({"/", "/live", "/health", "/docs", "/openapi.json"})
+"""What is answered to everybody, whoever they are: it says nothing that is anybody's."""
+_FREE_FILES: Final = "/static-offline-docs/"
+"""What the page under /docs is made of."""
+_BEARER: Final = "bearer "
+
+
+class AuthenticationMiddleware:
+    """Lets in who shows an identity, or anybody while nobody is asked for one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or reject it."""
+        if scope["type"] != "http" or scope["path"] in FREE or scope["path"].startswith(_FREE_FILES):
+            await self._app(scope, receive, send)
+            return
+        context = scope["app"].state.context
+        if not isinstance(context, Context):
+            raise TypeError("the API serves requests only inside its lifespan")
+        try:
+            principal = await context.app.authenticator.principal(credential_of(Headers(scope=scope)))
+        except RiskAlertsError as problem:
+            await error_response(type(problem), problem.detail)(scope, receive, send)
+            return
+        scope.setdefault("state", {})["principal"] = principal
+        with structlog.contextvars.bound_contextvars(**_named(principal)):
+            await self._app(scope, receive, send)
+
+
+def credential_of(headers: Headers) -> str | None:
+    """Return the key or token that a request shows; raises UnauthenticatedError where it shows several.
+
+    `X-Service-Key` goes first: where a cloud's IAM stands before the service, `Authorization` is for that.
+    """
+    keys, bearers = headers.getlist("x-service-key"), headers.getlist("authorization")
+    if len(keys) > 1 or len(bearers) > 1:
+        raise UnauthenticatedError(UnauthenticatedError.example)
+    if keys:
+        return keys[0].strip()
+    if bearers and bearers[0][: len(_BEARER)].lower() == _BEARER:
+        return bearers[0][len(_BEARER) :].strip()
+    return None
+
+
+def _named(principal: Principal) -> dict[str, str]:
+    return {} if principal.kind is PrincipalKind.ANONYMOUS else {"principal": principal.label}

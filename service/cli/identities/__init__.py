@@ -1,0 +1,1 @@
+"""The commands about identities: keys, and what was done by whom."""

@@ -1,0 +1,57 @@
+"""The groups of commands about identities; each command imports its own part when it is called."""
+
+from typing import Annotated, Final
+
+import typer
+
+from service.domain.identity.permission import KeyScope
+
+keys = typer.Typer(
+    help="Make, list and revoke the API keys of TENANT_ID.", rich_markup_mode=None, no_args_is_help=True
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of columns.")]
+_EVERY_SCOPE: Final = ", ".join(KeyScope)
+
+
+@keys.command()
+def new(
+    name: Annotated[str, typer.Option(help="What it is for: a name in lists and in the audit.")],
+    scope: Annotated[list[KeyScope], typer.Option(help=f"What it may do; once for each of {_EVERY_SCOPE}.")],
+    expires_in_days: Annotated[
+        int | None, typer.Option(help="When it ends by itself; by default it does not.", min=1, max=3_650)
+    ] = None,
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Make an API key and print it: this once, since only a hash of it is kept.
+
+    With the first identity the API stops being open: from then on every request has to show one. Two keys may
+    be valid at once: make the new one, hand it out, then revoke the old one.
+    """
+    from service.cli.identities.keys import new_key  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(new_key(name=name, scopes=scope, expires_in_days=expires_in_days, as_json=json))
+
+
+@keys.command(name="list")
+def list_(
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """List the keys, newest first: what each may do, until when, and when it was last used."""
+    from service.cli.identities.keys import list_keys  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(list_keys(as_json=json))
+
+
+@keys.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Revoke a key: it opens nothing any more, from the next request on.
+
+    Revoking the last one does not open the API again.
+    """
+    from service.cli.identities.keys import revoke_key  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(revoke_key(key_id, as_json=json))

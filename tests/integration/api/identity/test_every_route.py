@@ -1,0 +1,182 @@
+"""Every route, every role, {own, foreign, absent}: what is answered is what the matrix says, and no more.
+
+The table of routes is made of the application itself, so that a new route is in it or the test fails.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from service.api.application import create_app
+from service.api.identity.authentication import FREE
+from service.api.identity.caller import Needs
+from service.domain.identity.permission import MATRIX, Reach, Role
+from service.domain.run import Page
+from service.settings import Settings
+from service.store.audit import AuditEntry
+from service.store.store import Store
+from tests.support.identities import ALERT_IDS, RUN_IDS, TENANTS, asking_service, in_store, two_tenants
+from tests.support.rows import MONTH
+from tests.support.served import RunningService
+
+BODIES: Final[dict[str, dict[str, Any]]] = {
+    "/runs": {"source_uri": "file:///none.parquet", "month": MONTH},
+    "/preview": {"source_uri": "file:///none.parquet", "month": MONTH},
+    "/alerts/{alert_id}/settle": {"as": "sent"},
+}
+IDS: Final = {"run_id": RUN_IDS, "alert_id": ALERT_IDS}
+DONE: Final = {
+    "POST /runs": (404, "source_not_found"),
+    "POST /preview": (404, "source_not_found"),
+    "POST /runs/{run_id}/cancel": (409, "run_finished"),
+}
+"""What is answered to who may; elsewhere 200."""
+NOBODYS: Final = {*FREE, "/docs/oauth2-redirect"}
+"""What needs no permission: what is free, and a page that the framework adds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A method of a path, and what it needs."""
+
+    method: str
+    path: str
+    needs: Needs
+
+    @property
+    def name(self) -> str:
+        """As people write it."""
+        return f"{self.method} {self.path}"
+
+
+def endpoints() -> list[Endpoint]:
+    """Return what there is besides what is free."""
+    found = []
+    for route in _routes(create_app(Settings(_env_file=None)).routes):
+        if route.path not in NOBODYS:
+            needs = {each for each in _calls(route.dependant) if isinstance(each, Needs)}
+            assert len(needs) == 1, f"{route.path} does not name what it needs"
+            found += [Endpoint(method, route.path, *needs) for method in route.methods or ()]
+    assert {"GET /runs/{run_id}", "POST /runs"} < {each.name for each in found}
+    return found
+
+
+def _routes(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
+    for route in routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif (included := getattr(route, "original_router", None)) is not None:
+            yield from _routes(included.routes)
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    for inner in dependant.dependencies:
+        yield inner.call
+        yield from _calls(inner)
+
+
+ENDPOINTS: Final = endpoints()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Serve the API for one of two tenants, each of which has a run and an alert."""
+    folder = tmp_path_factory.mktemp("tenants")
+    two_tenants(folder)
+    with asking_service(folder, allowed_sources=["file:///"]) as running:
+        yield running
+
+
+def asked(service: RunningService, endpoint: Endpoint, who: str, target: str) -> tuple[int, str, str]:
+    """Return the status, the error's code, and the whole body without the id that was asked for."""
+    path, asked_for = endpoint.path, "no id"
+    for name, ids in IDS.items():
+        if f"{{{name}}}" in path:
+            asked_for = ids[target]
+            path = path.replace(f"{{{name}}}", asked_for)
+    body = BODIES.get(endpoint.path) if endpoint.method == "POST" else None
+    headers = {"authorization": f"Bearer {who}"} if who else {}
+    answer = service.client.request(endpoint.method, path, json=body, headers=headers)
+    text = answer.text.replace(asked_for, "ID")
+    is_json = answer.headers["content-type"] == "application/json"
+    return answer.status_code, (answer.json().get("error") or "") if is_json else "", text
+
+
+def expected(endpoint: Endpoint, role: Role, place: str, target: str) -> tuple[int, str]:
+    """Return what the matrix says."""
+    reach = MATRIX[role].get(endpoint.needs.permission)
+    if reach is None:
+        return 403, "forbidden"
+    if endpoint.needs.here and place != "own" and reach is not Reach.ALL:
+        return 403, "not_served_here"
+    # `own` and `foreign` are said from where the process stands.
+    is_seen = target != "absent" if reach is Reach.ALL else target == place
+    if "{" in endpoint.path and not is_seen:
+        return 404, "run_not_found" if "{run_id}" in endpoint.path else "alert_not_found"
+    if "{" in endpoint.path and endpoint.needs.here and target == "foreign":
+        return 403, "not_served_here"
+    return DONE.get(endpoint.name, (200, ""))
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+def test_who_may_what(service: RunningService, endpoint: Endpoint, role: Role) -> None:
+    """For principals of both tenants; what is foreign is answered as what is absent, word for word."""
+    for place in TENANTS:
+        answers = {}
+        for target in RUN_IDS:
+            status, code, text = asked(service, endpoint, f"{role} {place}", target)
+            assert (status, code) == expected(endpoint, role, place, target), (place, target, text)
+            answers[target] = status, text
+        if role is not Role.SUPER_ADMIN:
+            unseen = next(other for other in TENANTS if other != place)
+            assert answers[unseen] == answers["absent"] or "{" not in endpoint.path
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
+@pytest.mark.parametrize("who", ["", "user deactivated", "super_admin deactivated", "super_admin"])
+def test_who_is_nobody_may_nothing(service: RunningService, endpoint: Endpoint, who: str) -> None:
+    """Without an identity, or with one that does not count any more: 401, whatever is asked for."""
+    answers = {asked(service, endpoint, who, target) for target in RUN_IDS}
+    assert {(status, code) for status, code, _ in answers} == {(401, "unauthenticated")}
+    assert len(answers) == 1
+
+
+def test_lists_have_only_what_is_seen(service: RunningService) -> None:
+    """A tenant's people see its runs; a super_admin sees all."""
+    seen = {
+        who: [
+            run["run_id"]
+            for run in service.client.get("/runs", headers={"authorization": f"Bearer {who}"}).json()["runs"]
+            if run["run_id"] in RUN_IDS.values()
+        ]
+        for who in ("org_member own", "tenant_admin foreign", "super_admin own")
+    }
+    assert seen == {
+        "org_member own": ["ours"],
+        "tenant_admin foreign": ["theirs"],
+        "super_admin own": ["theirs", "ours"],
+    }
+
+
+def test_a_refused_change_is_in_the_audit_and_a_refused_read_is_not(tmp_path: Path) -> None:
+    """With who it was, what it needed, and where it was asked for."""
+    two_tenants(tmp_path)
+    with asking_service(tmp_path) as service:
+        for endpoint in ENDPOINTS:
+            asked(service, endpoint, "user foreign", "own")
+
+    async def of_this_one(store: Store) -> Page[AuditEntry]:
+        return await store.audit.list(limit=99, principal="user:user-foreign")
+
+    entries = in_store(tmp_path, of_this_one, tenant_id=TENANTS["foreign"])
+    refused = [(entry.action, entry.target, entry.outcome) for entry in entries.items]
+    changes = [each for each in ENDPOINTS if each.method == "POST"]
+    assert len(refused) == len(changes)
+    assert ("runs.write", "/runs/ours/cancel", "refused") in refused
