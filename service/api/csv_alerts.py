@@ -1,13 +1,11 @@
 """The alerts of a run as CSV: for a person with a spreadsheet, so all of them, and no cell is a formula."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from typing import Final
 
-import orjson
 from fastapi.responses import StreamingResponse
 
+from service.api.csv_lines import csv_header, csv_rows
 from service.api.parameters import AlertsQuery
 from service.api.schemas.alert import RunAlertOut
 from service.domain.run import Page, RunAlert
@@ -16,8 +14,6 @@ from service.store.store import Store
 MEDIA_TYPE: Final = "text/csv"
 PAGE: Final = 500
 """Alerts that are held at once."""
-FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""How a text begins that a spreadsheet would calculate (owasp.org/www-community/attacks/CSV_Injection)."""
 
 
 def prefers_csv(accept: str) -> bool:
@@ -44,7 +40,7 @@ async def alerts_csv(store: Store, run_id: str, query: AlertsQuery) -> Streaming
 
     async def lines(seen: Page[RunAlert]) -> AsyncIterator[str]:
         nonlocal rest
-        yield _lines([list(RunAlertOut.model_fields)])
+        yield csv_header()
         while True:
             yield csv_rows(map(RunAlertOut.of, seen.items))
             if rest is not None:
@@ -58,28 +54,6 @@ async def alerts_csv(store: Store, run_id: str, query: AlertsQuery) -> Streaming
     return StreamingResponse(
         lines(first), media_type=f"{MEDIA_TYPE}; charset=utf-8; header=present", headers=headers
     )
-
-
-def csv_rows(alerts: Iterable[RunAlertOut]) -> str:
-    """Return alerts as lines of RFC 4180, a column for each member of the JSON answer."""
-    return _lines([_cell(value) for value in alert.model_dump(mode="json").values()] for alert in alerts)
-
-
-def _cell(value: Any) -> str | int | float:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return value
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return f"'{text}" if text.startswith(FORMULAS) else text
-
-
-def _lines(rows: Iterable[Iterable[object]]) -> str:
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\r\n").writerows(rows)
-    return out.getvalue()
 
 
 def _quality(accept: str, media_type: str) -> float:

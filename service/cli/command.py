@@ -4,7 +4,8 @@ import asyncio
 import getpass
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -88,9 +89,7 @@ def with_ledger(ask: Callable[[Store], Coroutine[Any, Any, BaseModel]], *, as_js
     """Open the ledger, without writing to it, print what is asked of it, and return the exit code."""
 
     async def flow(settings: Settings) -> int:
-        url = settings.ledger_url()
-        warn_of_ledger(settings)
-        async with open_store_to_read(url, tenant_id=settings.tenant_id) as store:
+        async with open_ledger(settings) as store:
             answer = await ask(store)
         print_answer(answer, as_json=as_json)
         if not as_json:
@@ -98,6 +97,15 @@ def with_ledger(ask: Callable[[Store], Coroutine[Any, Any, BaseModel]], *, as_js
         return OK
 
     return with_flow(flow, as_json=as_json)
+
+
+@asynccontextmanager
+async def open_ledger(settings: Settings) -> AsyncIterator[Store]:
+    """Open the ledger to read it; raises as `open_store_to_read` does, and TwoLedgersError."""
+    url = settings.ledger_url()
+    warn_of_ledger(settings)
+    async with open_store_to_read(url, tenant_id=settings.tenant_id) as store:
+        yield store
 
 
 def warn_of_ledger(settings: Settings) -> None:

@@ -14,7 +14,7 @@ import typer
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
 from service.cli.identities.commands import keys
 from service.cli.logs.commands import rules
-from service.domain.delivery_status import SettleAs
+from service.domain.delivery_status import Outcome, SettleAs
 from service.domain.run import RunStatus
 from service.runtime.garbage import ending, loading
 from service.telemetry.terminal import harmless
@@ -29,12 +29,15 @@ commands = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 _runs = typer.Typer(help="List the runs, or show one of them.", rich_markup_mode=None)
 commands.add_typer(_runs, name="runs")
-_routes = typer.Typer(help="Check the routes to Slack.", rich_markup_mode=None, no_args_is_help=True)
+_alerts = typer.Typer(help="Show alerts.", rich_markup_mode=None)
+commands.add_typer(_alerts, name="alerts")
+_routes = typer.Typer(help="Check the routes to Slack.", rich_markup_mode=None)
 commands.add_typer(_routes, name="routes")
-_db = typer.Typer(help="Maintain the database.", rich_markup_mode=None, no_args_is_help=True)
+_db = typer.Typer(help="Maintain the database.", rich_markup_mode=None)
 commands.add_typer(_db, name="db")
 commands.add_typer(keys, name="keys")
 commands.add_typer(rules, name="rules")
@@ -47,6 +50,24 @@ Source = Annotated[
 ]
 MonthText = Annotated[str, typer.Option("--month", help="YYYY-MM-01, 'current' or 'previous' (UTC).")]
 Json = Annotated[bool, typer.Option("--json", help="Print the API's own answer instead of tables.")]
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  # how typer calls it
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  # cold start
+
+        sys.stdout.write(f"{_PROGRAM} {version(_PROGRAM)}\n")
+        raise typer.Exit
+
+
+@commands.callback(help=commands.info.help)
+def options(
+    *,
+    version: Annotated[  # its callback has printed it
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 @commands.command()
@@ -143,6 +164,44 @@ def show(
     from service.cli.listing import show_run  # noqa: PLC0415  # cold start
 
     raise typer.Exit(show_run(run_id, as_json=json))
+
+
+@_runs.command(name="alerts")
+def run_alerts(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
+    outcome: Annotated[Outcome | None, typer.Option(help="Only alerts with this outcome.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Write all of them as CSV.")] = False,  # noqa: FBT002  # how typer spells a flag
+    limit: Annotated[int, typer.Option(help="How many to show.", min=1, max=1_000)] = 100,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the previous page.")] = None,
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """List the alerts of a run and what became of each, in the order of sending.
+
+    In CSV a text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
+    if csv and json:
+        raise typer.BadParameter("give either --csv or --json")
+    from service.cli.alerts import list_alerts, write_alerts  # noqa: PLC0415  # cold start
+
+    if csv:
+        raise typer.Exit(write_alerts(run_id, outcome=outcome))
+    raise typer.Exit(list_alerts(run_id, outcome=outcome, limit=limit, cursor=cursor, as_json=json))
+
+
+@_alerts.callback()
+def alerts() -> None:
+    """Show alerts."""
+
+
+@_alerts.command(name="show")
+def alert_show(
+    alert_id: Annotated[str, typer.Argument(metavar="ID", help="The alert's id, as a run lists it.")],
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Show what has become of an alert over all runs, and who settled it."""
+    from service.cli.alerts import show_alert  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(show_alert(alert_id, as_json=json))
 
 
 @_routes.callback()

@@ -1,30 +1,31 @@
 """Tables: the API's answers, laid out for a person."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
-from typing import Final
 
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from service.api.schemas.alert import AlertFactsOut, AlertOut, RestatementOut, SettledOut, WithdrawnOut
+from service.api.schemas.alert import (
+    AlertFactsOut,
+    AlertOut,
+    AlertsOut,
+    RestatementOut,
+    RunAlertOut,
+    SettledOut,
+    WithdrawnOut,
+)
 from service.api.schemas.evaluation import CountsOut, LedgerOut, WarningOut
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
+from service.cli.layout import add_row, console, moment_text, month_text, new_table, print_table, safe
 from service.delivery.channels import Destination
 from service.delivery.route_check import CheckedRoute
-from service.telemetry.terminal import harmless
-
-_WIDTH_OF_A_PIPE: Final = 200
-_LONGEST_VALUE: Final = 40
-"""A name of thousands of characters would push everything else off the screen."""
 
 
 def print_tables(answer: BaseModel) -> None:
     """Print one of the API's answers."""
-    out = _console()
+    out = console()
     match answer:
         case RunOut():
             _print_run(out, answer)
@@ -32,6 +33,10 @@ def print_tables(answer: BaseModel) -> None:
             _print_runs(out, answer)
         case PreviewOut():
             _print_preview(out, answer)
+        case AlertsOut():
+            _print_alerts(out, None, answer.alerts)
+            if answer.next_cursor is not None:
+                out.print(safe(f"More: --cursor {answer.next_cursor}"))
         case AlertOut():
             _print_settled(out, [answer])
         case SettledOut():
@@ -43,15 +48,15 @@ def print_tables(answer: BaseModel) -> None:
 def _print_run(out: Console, run: RunOut) -> None:
     mode = " (dry run)" if run.dry_run else ""
     out.print(
-        _safe(f"Run {run.run_id}{mode}: {run.status}, {_month(run.month)}, {_duration(run)}"), style="bold"
+        safe(f"Run {run.run_id}{mode}: {run.status}, {month_text(run.month)}, {_duration(run)}"), style="bold"
     )
-    out.print(_safe(run.source_uri))
+    out.print(safe(run.source_uri))
     if run.error is not None:
-        out.print(_safe(f"{run.error.code}: {run.error.detail}"), style="red")
+        out.print(safe(f"{run.error.code}: {run.error.detail}"), style="red")
     if run.progress is not None:
         seen = run.progress
         out.print(
-            _safe(
+            safe(
                 f"{seen.phase}: rows {seen.rows_done:,} of {seen.rows_total:,}, "
                 f"alerts {seen.alerts_settled:,} of {seen.alerts_queued:,}"
             )
@@ -61,10 +66,13 @@ def _print_run(out: Console, run: RunOut) -> None:
         _print_ledger(out, run.ledger)
     _print_warnings(out, run.warnings)
     if run.sample_errors:
-        table = _table("Not delivered", "Account", "Name", "Channel", "Reason", "HTTP", "Attempts")
+        table = new_table(
+            "Not delivered", "Alert", "Account", "Name", "Channel", "Reason", "HTTP", "Attempts"
+        )
         for row in run.sample_errors:
-            _add(
+            add_row(
                 table,
+                row.alert_id,
                 row.account_id,
                 row.account_name,
                 row.channel or f"none for region {row.account_region or 'null'}",
@@ -72,48 +80,73 @@ def _print_run(out: Console, run: RunOut) -> None:
                 row.http_status,
                 row.attempts,
             )
-        out.print(table)
+        print_table(out, table)
     _print_withdrawn(out, run.sample_withdrawn, run.counts.withdrawn)
     if run.sample_restated:
-        table = _table(
-            _title("Sent, and restated since", run.sample_restated, run.counts.restated), *_FACTS, "Sent as"
+        table = new_table(
+            _title("Sent, and restated since", run.sample_restated, run.counts.restated),
+            *("Alert", "Sent as", *_FACTS),
         )
         for row in run.sample_restated:
-            _add(table, *_facts(row), _restated(row.restated))
-        out.print(table)
+            add_row(table, row.alert_id, _restated(row.restated), *_facts(row))
+        print_table(out, table)
     if run.sample_alerts:
-        table = _table("Alerts (the first of them)", *_FACTS, "Channel", "Outcome")
-        for row in run.sample_alerts:
-            _add(table, *_facts(row), row.channel or "none", row.outcome)
-        out.print(table)
+        _print_alerts(out, "Alerts (the first of them)", run.sample_alerts)
+
+
+def print_alert(alert: AlertOut) -> None:
+    """Print what has become of one alert, and who settled it."""
+    out = console()
+    values = {
+        "Alert": alert.alert_id,
+        **dict(zip(_FACTS, _facts(alert), strict=True)),
+        "Month": month_text(alert.month),
+        "Channel": alert.channel or "none",
+        "Status": alert.status,
+        "Reason": alert.reason,
+        "Error": alert.error_message,
+        "HTTP": alert.http_status,
+        "Last claimed": None if alert.claimed_at is None else moment_text(alert.claimed_at),
+        "Sent": None if alert.sent_at is None else moment_text(alert.sent_at),
+        "Updated": moment_text(alert.updated_at),
+        "Run": alert.run_id,
+    }
+    for name, value in values.items():
+        if value not in {None, ""}:
+            out.print(safe(f"{name:<13} {value}"))
+    for settled in alert.settled:
+        note = f": {settled.note}" if settled.note else ""
+        out.print(
+            safe(f"{'Settled':<13} as {settled.settled_as} by {settled.by}, {moment_text(settled.at)}{note}")
+        )
 
 
 def print_routes(destination: Destination, routes: Sequence[CheckedRoute]) -> None:
     """Print what the webhook of each channel answered."""
-    out = _console()
-    table = _table(f"Routes by {destination}", "Channel", "Regions", "Status", "Answer")
+    out = console()
+    table = new_table(f"Routes by {destination}", "Channel", "Regions", "Status", "Answer")
     for route in routes:
-        _add(table, route.channel, ", ".join(route.regions), route.status, route.answer)
-    out.print(table)
+        add_row(table, route.channel, ", ".join(route.regions), route.status, route.answer)
+    print_table(out, table)
 
 
 def _print_preview(out: Console, preview: PreviewOut) -> None:
-    out.print(_safe(f"Preview of {_month(preview.month)}: {preview.total:,} alerts"), style="bold")
-    out.print(_safe(preview.source_uri))
+    out.print(safe(f"Preview of {month_text(preview.month)}: {preview.total:,} alerts"), style="bold")
+    out.print(safe(preview.source_uri))
     out.print(f"plan digest: {preview.plan_digest} (run --plan-digest executes exactly this plan or nothing)")
     if preview.alerts:
-        table = _table(None, *_FACTS, "Channel", "Action", "Reason")
+        table = new_table(None, *_FACTS, "Channel", "Action", "Reason")
         for row in preview.alerts:
             why = row.reason or (_restated(row.restated) and f"sent as {_restated(row.restated)}")
-            _add(table, *_facts(row), row.channel or "none", row.action, why)
-        out.print(table)
+            add_row(table, *_facts(row), row.channel or "none", row.action, why)
+        print_table(out, table)
     if preview.total > len(preview.alerts):
         out.print(f"… and {preview.total - len(preview.alerts):,} more (--limit)")
     _print_withdrawn(out, preview.withdrawn, preview.counts.withdrawn)
     _print_ledger(out, preview.ledger)
     _print_warnings(out, preview.warnings)
     for channel, seconds in sorted(preview.seconds_by_channel.items()):
-        out.print(_safe(f"{channel}: about {seconds:,.0f} s at the configured pace"))
+        out.print(safe(f"{channel}: about {seconds:,.0f} s at the configured pace"))
 
 
 def _print_runs(out: Console, page: RunsOut) -> None:
@@ -121,45 +154,43 @@ def _print_runs(out: Console, page: RunsOut) -> None:
         "Run",
         "Month",
         "Status",
-        "Started",
-        "Took",
         "Alerts",
         "Sent",
-        "Replayed",
         "Failed",
         "In doubt",
+        "Unsent",
     )
-    table = _table(None, *columns, "Unsent", "Error")
+    table = new_table(None, *columns, "Replayed", "Error", "Started", "Took")
     for run in page.runs:
         counts = run.counts
-        _add(
+        add_row(
             table,
-            f"{run.run_id}{' (dry)' if run.dry_run else ''}",
-            _month(run.month),
-            run.status,
-            _moment(run.started_at),
-            _duration(run),
+            run.run_id,
+            month_text(run.month),
+            f"{run.status}{' (dry)' if run.dry_run else ''}",
             counts.alerts,
             counts.alerts_sent,
-            counts.skipped_replay,
             counts.failed_deliveries,
             counts.unknown,
             counts.unsent,
+            counts.skipped_replay,
             "" if run.error is None else run.error.code,
+            moment_text(run.started_at),
+            _duration(run),
         )
-    out.print(table)
+    print_table(out, table)
     if page.next_cursor is not None:
-        out.print(_safe(f"More: --cursor {page.next_cursor}"))
+        out.print(safe(f"More: --cursor {page.next_cursor}"))
 
 
 def _print_settled(out: Console, alerts: Sequence[AlertOut]) -> None:
     if not alerts:
         out.print("None of its alerts is in doubt.")
         return
-    table = _table(None, "Alert", "Account", "Name", "Channel", "Status", "Settled as", "By", "At")
+    table = new_table(None, "Alert", "Account", "Name", "Channel", "Status", "Settled as", "By", "At")
     for row in alerts:
         last = row.settled[-1]
-        _add(
+        add_row(
             table,
             row.alert_id,
             row.account_id,
@@ -168,9 +199,17 @@ def _print_settled(out: Console, alerts: Sequence[AlertOut]) -> None:
             row.status,
             last.settled_as,
             last.by,
-            _moment(last.at),
+            moment_text(last.at),
         )
-    out.print(table)
+    print_table(out, table)
+
+
+def _print_alerts(out: Console, title: str | None, alerts: Sequence[RunAlertOut]) -> None:
+    table = new_table(title, "Alert", "Outcome", "Account", "Reason", "Channel", *_FACTS[1:])
+    for row in alerts:
+        account, *facts = _facts(row)
+        add_row(table, row.alert_id, row.outcome, account, row.reason, row.channel or "none", *facts)
+    print_table(out, table)
 
 
 _FACTS = ("Account", "Name", "Region", "ARR", "At risk for", "Since", "Renewal", "Owner")
@@ -184,14 +223,14 @@ def _facts(alert: AlertFactsOut) -> tuple[object, ...]:
         alert.account_region or "null",
         "unknown" if alert.arr is None else f"{alert.arr:,}",
         f"{months} month{'' if months == '1' else 's'}",
-        _month(alert.risk_start_month),
+        month_text(alert.risk_start_month),
         "unknown" if alert.renewal_date is None else alert.renewal_date.isoformat(),
         alert.account_owner or "",
     )
 
 
 def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
-    table = _table(None, "Alerts", "Would send" if dry_run else "Sent", "Replayed", "Failed")
+    table = new_table(None, "Alerts", "Would send" if dry_run else "Sent", "Replayed", "Failed")
     for name in ("of them unknown region", "In doubt", "Unsent"):
         table.add_column(name)
     # Rare, and no alerts of this run: only where there are any.
@@ -199,7 +238,7 @@ def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
     rare = {name: count for name, count in rare.items() if count}
     for name in rare:
         table.add_column(name)
-    _add(
+    add_row(
         table,
         counts.alerts,
         counts.would_send if dry_run else counts.alerts_sent,
@@ -216,10 +255,12 @@ def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
 def _print_withdrawn(out: Console, withdrawn: Sequence[WithdrawnOut], count: int) -> None:
     if not withdrawn:
         return
-    table = _table(_title("No longer in the data", withdrawn, count), *_FACTS, "Channel", "Until now")
+    table = new_table(
+        _title("No longer in the data", withdrawn, count), "Alert", "Until now", "Channel", *_FACTS
+    )
     for row in withdrawn:
-        _add(table, *_facts(row), row.channel or "none", row.status)
-    out.print(table)
+        add_row(table, row.alert_id, row.status, row.channel or "none", *_facts(row))
+    print_table(out, table)
 
 
 def _title(text: str, shown: Sequence[object], count: int) -> str:
@@ -255,46 +296,12 @@ def _print_ledger(out: Console, ledger: LedgerOut) -> None:
     )
     out.print(f"{ledger.alerts:,} alerts = {outcomes or 0}")
     for reason, count in ledger.invalid.items():
-        out.print(_safe(f"  invalid: {count:,} {reason}"))
+        out.print(safe(f"  invalid: {count:,} {reason}"))
 
 
 def _print_warnings(out: Console, warnings: Iterable[WarningOut]) -> None:
     for warning in warnings:
-        out.print(_safe(f"warning: {warning.code} ({warning.count:,}): {warning.detail}"), style="yellow")
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    # Without a terminal nobody's window is too narrow.
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_A_PIPE)
-
-
-def _table(title: str | None, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    return table
-
-
-def _add(table: Table, *values: object) -> None:
-    table.add_row(*(_safe(_shortened("" if value is None else str(value))) for value in values))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
-
-
-def _safe(text: str) -> Text:
-    # A value from data may hold escape sequences, which a terminal would obey, or rich's own markup.
-    return Text(harmless(text))
-
-
-def _month(month: date) -> str:
-    return month.isoformat()
-
-
-def _moment(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
+        out.print(safe(f"warning: {warning.code} ({warning.count:,}): {warning.detail}"), style="yellow")
 
 
 def _duration(run: RunOut) -> str:

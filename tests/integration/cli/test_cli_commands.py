@@ -1,5 +1,6 @@
 """The commands as a person or a scheduler calls them: real processes, a mock Slack, a real database."""
 
+import csv
 import json
 import sqlite3
 from pathlib import Path
@@ -55,6 +56,30 @@ def test_2_says_that_some_alerts_did_not_go_out(tmp_path: Path, source: str, sla
     assert done.returncode == 2
     assert "succeeded" in done.stdout
     assert "not_found" in done.stdout
+
+
+def test_the_alerts_of_a_run_are_listed_and_found_again(
+    tmp_path: Path, source: str, slack: RunningMock
+) -> None:
+    """The tables print the ids that the next command asks for; CSV has all of them."""
+    slack.script("amer-risk-alerts", Step(status=404, body="no_service"))
+    done = command(tmp_path, "run", source, "--month", MONTH, SLACK_WEBHOOK_BASE_URL=slack.webhook_base_url)
+    run_id = done.stdout.split()[1].rstrip(":")
+    listed = _json(command(tmp_path, "runs", "alerts", run_id, "--json").stdout)["alerts"]
+    [failed] = [alert["alert_id"] for alert in listed if alert["outcome"] == "failed"]
+    assert done.stdout.count(failed) == 2  # among those not delivered, and in the list
+    table = command(tmp_path, "runs", "alerts", run_id, "--outcome", "failed").stdout
+    assert [alert["alert_id"] in table for alert in listed] == [
+        alert["alert_id"] == failed for alert in listed
+    ]
+    shown = command(tmp_path, "alerts", "show", failed).stdout
+    assert f"Alert         {failed}\n" in shown
+    assert "not_found" in shown
+    rows = list(csv.DictReader(command(tmp_path, "runs", "alerts", run_id, "--csv").stdout.splitlines()))
+    assert [row["alert_id"] for row in rows] == [alert["alert_id"] for alert in listed]
+    unknown = command(tmp_path, "alerts", "show", "nobody")
+    assert unknown.returncode == 1
+    assert "alert_not_found" in unknown.stderr
 
 
 def test_a_dry_run_needs_no_slack(tmp_path: Path, source: str) -> None:
@@ -121,6 +146,8 @@ def test_3_says_that_the_data_is_not_there_yet(tmp_path: Path, source: str, name
         (("run", "x"), {}, "--month"),
         (("bogus",), {}, "bogus"),
         ((), {}, "command"),
+        (("alerts",), {}, "command"),
+        (("runs", "alerts", "x", "--csv", "--json"), {}, "--csv"),
         (("preview", "x", "--month", MONTH, "--limit", "-1"), {}, "--limit"),
         (("run", "x", "--month", "2026-1-1"), {}, "bad_month"),
         (("run", "ftp://x/y", "--month", MONTH), {}, "bad_source_uri"),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.csv_alerts import FORMULAS, csv_rows, prefers_csv
+from service.api.csv_alerts import prefers_csv
+from service.api.csv_lines import FORMULAS, csv_rows
 from service.api.examples import examples
 from service.api.schemas.alert import RunAlertOut
 

@@ -4,17 +4,19 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.api.examples import examples
+from service.api.schemas.alert import AlertOut, AlertsOut
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import parsed_source
 from service.cli.exit_codes import EXIT_CODES_HELP
-from service.cli.tables import print_tables
+from service.cli.tables import print_alert, print_tables
 
 RUN = examples()["run"]
 PREVIEW = examples()["preview"]
@@ -51,6 +53,9 @@ def _help(*arguments: str) -> str:
         (("preview",), ("SOURCE", "--month", "--limit", "500", "--json")),
         (("runs",), ("show", "--limit", "--cursor", "--month", "--status", "--json")),
         (("runs", "show"), ("ID", "--json")),
+        (("runs", "alerts"), ("ID", "--outcome", "--csv", "--limit", "--cursor", "--json")),
+        (("alerts", "show"), ("ID", "--json")),
+        (("db", "upgrade"), ("--json",)),
         (("settle",), ("ALERT_ID", "--run", "--as", "sent", "resend", "--note", "--by", "--json")),
         (
             ("sample-data",),
@@ -65,6 +70,20 @@ def test_help_names_every_argument(arguments: tuple[str, ...], named: tuple[str,
     text = _help(*arguments)
     for name in named:
         assert name in text
+
+
+def test_the_usual_short_ways_in_work() -> None:
+    """`-h` is help everywhere, and `--version` the version that is installed."""
+    said = []
+    for arguments in (("-h",), ("runs", "-h"), ("--version",)):
+        done = subprocess.run(
+            [sys.executable, "-m", "service", *arguments], capture_output=True, text=True, check=True
+        )
+        assert done.stderr == ""
+        said.append(done.stdout)
+    assert said[0] == _help()
+    assert said[1] == _help("runs")
+    assert said[2] == f"risk-alerts {version('risk-alerts')}\n"
 
 
 def test_help_lists_the_exit_codes() -> None:
@@ -202,3 +221,34 @@ def test_dates_are_what_the_api_says() -> None:
     run = _run()
     assert (run.month, run.started_at.tzinfo) == (date(2026, 1, 1), UTC)
     assert run.started_at == datetime.fromisoformat(RUN["started_at"])
+
+
+@pytest.mark.parametrize("columns", [30, 80, 120])
+def test_a_narrow_window_costs_columns_and_no_id(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What other commands ask for is never cut short; what is left out is named."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    runs = RunsOut.model_validate(examples()["runs"])
+    text = _printed(capsys, lambda: print_tables(runs))
+    assert all(run.run_id in text for run in runs.runs)
+    assert "not shown in a window" in text
+    alerts = AlertsOut.model_validate(examples()["alerts"])
+    if columns > 60:
+        text = _printed(capsys, lambda: print_tables(alerts))
+        assert all(alert.alert_id in text for alert in alerts.alerts)
+        assert all(alert.outcome in text for alert in alerts.alerts)
+
+
+def test_an_alert_is_shown_with_who_settled_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """All that is known of it, line by line; what is unknown has no line."""
+    alert = AlertOut.model_validate(examples()["alert"])
+    text = _printed(capsys, lambda: print_alert(alert))
+    assert f"Alert         {alert.alert_id}\n" in text
+    assert f"Status        {alert.status}\n" in text
+    assert f"Run           {alert.run_id}\n" in text
+    assert "None" not in text
+    for settled in alert.settled:
+        assert f"Settled       as {settled.settled_as} by {settled.by}, " in text

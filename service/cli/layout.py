@@ -1,0 +1,65 @@
+"""Layout: what the tables of the command line are made of."""
+
+from datetime import date, datetime
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.telemetry.terminal import harmless
+
+_WIDTH_OF_A_PIPE: Final = 1_000
+_LONGEST_VALUE: Final = 40
+"""A name of thousands of characters would push everything else off the screen."""
+
+
+def console() -> Console:
+    """Return where tables are printed."""
+    console = Console(highlight=False)
+    # Without a terminal nobody's window is too narrow.
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_A_PIPE)
+
+
+def new_table(title: str | None, *columns: str) -> Table:
+    """Return a table with these columns; none is wrapped."""
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def print_table(out: Console, table: Table) -> None:
+    """Print a table, and leave out its last columns where the window is too narrow: no id is cut short."""
+    left_out: list[str] = []
+    unbounded = out.options.update(width=_WIDTH_OF_A_PIPE)
+    while len(table.columns) > 1 and out.measure(table, options=unbounded).maximum > out.width:
+        left_out.insert(0, str(table.columns.pop().header))
+    out.print(table)
+    if left_out:
+        out.print(f"(not shown in a window of {out.width} columns: {', '.join(left_out)})")
+
+
+def add_row(table: Table, *values: object) -> None:
+    """Add a row; long values are cut, and nothing in them plays with the terminal."""
+    table.add_row(*(safe(_shortened("" if value is None else str(value))) for value in values))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def safe(text: str) -> Text:
+    """Return a text that is printed as it is."""
+    # A value from data may hold escape sequences, which a terminal would obey, or rich's own markup.
+    return Text(harmless(text))
+
+
+def month_text(month: date) -> str:
+    """Return a month as people write it."""
+    return month.isoformat()
+
+
+def moment_text(moment: datetime) -> str:
+    """Return a moment of UTC."""
+    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
