@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
+from service.cli.database_commands import db
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
 from service.cli.identities.commands import keys
 from service.cli.logs.commands import rules
@@ -37,8 +38,7 @@ _alerts = typer.Typer(help="Show alerts.", rich_markup_mode=None)
 commands.add_typer(_alerts, name="alerts")
 _routes = typer.Typer(help="Check the routes to Slack.", rich_markup_mode=None)
 commands.add_typer(_routes, name="routes")
-_db = typer.Typer(help="Maintain the database.", rich_markup_mode=None)
-commands.add_typer(_db, name="db")
+commands.add_typer(db, name="db")
 commands.add_typer(keys, name="keys")
 commands.add_typer(rules, name="rules")
 
@@ -221,50 +221,6 @@ def check(
     from service.cli.routes import print_route_check  # noqa: PLC0415  # cold start
 
     raise typer.Exit(print_route_check(as_json=json))
-
-
-@_db.command()
-def upgrade(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002  # how typer spells a flag
-) -> None:
-    """Bring the database's schema up to this version, and keep what is in it.
-
-    `serve`, `run` and every other command that writes do the same by themselves; those that only read refuse
-    an older schema.
-    """
-    from service.cli.database import upgrade_schema  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(upgrade_schema(as_json=json))
-
-
-@_db.command()
-def copy(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="The database that holds the ledger.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="An empty database.")],
-) -> None:
-    """Copy a ledger to another database and compare them row by row.
-
-    FROM and TO are URLs as in DATABASE_URL (SQLite or PostgreSQL), or env:NAME to read the URL from the
-    environment variable NAME: everybody on the machine can read arguments, and the passwords in them. Either
-    everything is copied or nothing. No run may be running.
-    """
-    from service.cli.database import copy_database  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(copy_database(source, target))
-
-
-@_db.command()
-def prune(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002  # how typer spells a flag
-) -> None:
-    """Delete runs and attempts older than KEEP_RUNS_DAYS and print how many rows of each table they were.
-
-    What replays need stays: every alert's outcome, how doubts were settled, and each run that sent an alert
-    or still has to. `serve` does the same every six hours. A SQLite file keeps its size.
-    """
-    from service.cli.database import prune_database  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(prune_database(as_json=json))
 
 
 @commands.command()

@@ -35,11 +35,10 @@ DOORS: Final = ("api", "cli", "settings", "telemetry", "__main__")
 
 MODULES: Final = 12
 LINES: Final = 320
-CROWDED: Final = {"account_risk": 16, "api": 15, "cli": 20, "delivery": 14, "domain": 14, "runs": 14}
+CROWDED: Final = {"account_risk": 16, "api": 15, "cli": 21, "delivery": 14, "domain": 14, "runs": 14}
 """Packages of more modules than `MODULES`, and how many they may have: one idea each, in many small files."""
 LONG: Final = {
     "domain.errors": 400,
-    "cli.main": 350,
     "delivery.dispatch": 370,
     "telemetry.events": 380,
     "runs.execute": 330,
