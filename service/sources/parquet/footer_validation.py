@@ -15,18 +15,29 @@ from service.domain.errors import SourceNotParquetError
 
 _I32, _I64, _BINARY, _LIST, _STRUCT = 5, 6, 8, 9, 12
 """Types of the compact protocol."""
+_INTEGERS: Final = frozenset({4, 5, 6})
+_TRUTHS: Final = frozenset({1, 2})
+_NUMBERS: Final = range(1 << 15)
+"""Of fields; the library has 16 bits for them, in which a larger one would be another field's."""
+_MORE: Final = 0x80
+"""Set in all bytes of a number but its last."""
 _LONG: Final = 15
 """Where a list's length stands that is too long for its head."""
 
-# Fields by number and type: one that comes with another type is skipped by the library, and so here.
-_SCHEMA, _ROW_GROUPS, _ENCRYPTION = (2, _LIST), (4, _LIST), (8, _STRUCT)
-_TYPE, _REPETITION, _CHILDREN = (1, _I32), (3, _I32), (5, _I32)
-_CHUNKS: Final = (1, _LIST)
-_META_DATA, _CRYPTO, _ENCRYPTED = (3, _STRUCT), (8, _STRUCT), (9, _BINARY)
-_STATISTICS, _PAGES, _SIZES = (12, _STRUCT), (13, _LIST), (16, _STRUCT)
-_PAGE_TYPE, _PAGE_ENCODING = (1, _I32), (2, _I32)
-_TEXT_SIZE, _REPEATED_LEVELS, _DEFINED_LEVELS = (1, _I64), (2, _LIST), (3, _LIST)
-_BOUNDS: Final = ((1, _BINARY), (2, _BINARY), (5, _BINARY), (6, _BINARY))
+
+def _field(number: int, kind: int) -> int:
+    """Return what a field is known by: one that comes with another type is skipped by the library too."""
+    return number << 4 | kind
+
+
+_SCHEMA, _ROW_GROUPS, _ENCRYPTION = _field(2, _LIST), _field(4, _LIST), _field(8, _STRUCT)
+_TYPE, _REPETITION, _CHILDREN = _field(1, _I32), _field(3, _I32), _field(5, _I32)
+_CHUNKS: Final = _field(1, _LIST)
+_META_DATA, _CRYPTO, _ENCRYPTED = _field(3, _STRUCT), _field(8, _STRUCT), _field(9, _BINARY)
+_STATISTICS, _PAGES, _SIZES = _field(12, _STRUCT), _field(13, _LIST), _field(16, _STRUCT)
+_PAGE_TYPE, _PAGE_ENCODING = _field(1, _I32), _field(2, _I32)
+_TEXT_SIZE, _REPEATED_LEVELS, _DEFINED_LEVELS = _field(1, _I64), _field(2, _LIST), _field(3, _LIST)
+_BOUNDS: Final = tuple(_field(number, _BINARY) for number in (1, 2, 5, 6))
 """Max and min, as they were once written and as they are now."""
 
 _WIDTHS: Final = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8}
@@ -37,7 +48,7 @@ _DICTIONARY_PAGE: Final = 2
 _BY_DICTIONARY: Final = frozenset({2, 8})
 """Encodings of pages that hold places in a dictionary: PLAIN_DICTIONARY, RLE_DICTIONARY."""
 
-_Struct = dict[tuple[int, int], Any]
+_Struct = dict[int, Any]
 _Leaf = tuple[int, int, int]
 """A column's physical type, and how deep it is defined and repeated."""
 
@@ -66,13 +77,7 @@ def check_footer(
     """
     chunks: TextChunks = {}
     try:
-        read = _Compact(footer).struct()
-        problem = _problem_of_footer(read, bounds_of)
-        if not problem:
-            groups = enumerate(read[_ROW_GROUPS])
-            chunks = {
-                (n, place): _text_chunk(group[_CHUNKS][place]) for n, group in groups for place in texts
-            }
+        problem = _problem_of_footer(_Compact(footer), bounds_of, texts, chunks)
     except (LookupError, ValueError, TypeError, AttributeError, RuntimeError):
         # RuntimeError: structures in structures without an end, or a schema's tree that ends early.
         problem = "its footer makes no sense"
@@ -90,19 +95,40 @@ def _text_chunk(chunk: _Struct) -> TextChunk:
     )
 
 
-def _problem_of_footer(footer: _Struct, bounds_of: int | None) -> str:
-    if _ENCRYPTION in footer:
-        return "its footer says that it is encrypted"
-    elements = iter(footer[_SCHEMA])
-    leaves = list(_leaves(elements, next(elements).get(_CHILDREN, 0)))
-    for number, group in enumerate(footer[_ROW_GROUPS]):
-        chunks = group[_CHUNKS]
-        if len(chunks) != len(leaves):
-            return f"row group {number} has not the columns of the schema"
-        for place, (chunk, leaf) in enumerate(zip(chunks, leaves, strict=True)):
-            problem = _problem(chunk, leaf) or (place == bounds_of and _problem_of_bounds(chunk, leaf))
-            if problem:
-                return f"column {place} of row group {number} {problem}"
+def _problem_of_footer(
+    footer: "_Compact", bounds_of: int | None, texts: Collection[int], chunks: TextChunks
+) -> str:
+    """Return what is wrong; puts what is said of texts into `chunks`.
+
+    Row groups are looked at one by one and let go: held together they would be most of the work of Python's
+    cycle collector.
+    """
+    leaves: list[_Leaf] | None = None
+    for field in footer.fields():
+        if field == _ENCRYPTION:
+            return "its footer says that it is encrypted"
+        if field == _SCHEMA and leaves is None:
+            elements = iter(list(footer.structs()))
+            leaves = list(_leaves(elements, next(elements).get(_CHILDREN, 0)))
+        elif field == _ROW_GROUPS and leaves is not None:
+            for number, group in enumerate(footer.structs()):
+                problem = _problem_of_group(number, group[_CHUNKS], leaves, bounds_of)
+                if problem:
+                    return problem
+                chunks |= {(number, place): _text_chunk(group[_CHUNKS][place]) for place in texts}
+        elif field in {_SCHEMA, _ROW_GROUPS}:
+            # Of two schemas the library would take the second, which the row groups may contradict.
+            raise ValueError(field)
+    return ""
+
+
+def _problem_of_group(number: int, chunks: list[_Struct], leaves: list[_Leaf], bounds_of: int | None) -> str:
+    if len(chunks) != len(leaves):
+        return f"row group {number} has not the columns of the schema"
+    for place, (chunk, leaf) in enumerate(zip(chunks, leaves, strict=True)):
+        problem = _problem(chunk, leaf) or (place == bounds_of and _problem_of_bounds(chunk, leaf))
+        if problem:
+            return f"column {place} of row group {number} {problem}"
     return ""
 
 
@@ -143,34 +169,82 @@ def _problem_of_bounds(chunk: _Struct, leaf: _Leaf) -> str:
 
 
 class _Compact:
-    """Structures in Thrift's compact protocol, read one after the other."""
+    """Structures in Thrift's compact protocol, read one after the other.
+
+    A footer holds hundreds of values for each row group: what is frequent is read in place, without a call.
+    """
 
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._at = 0
 
-    def struct(self) -> _Struct:
-        """Read a structure."""
-        fields: _Struct = {}
+    def fields(self) -> Iterator[int]:
+        """Read a structure field by field: of each, what it is known by.
+
+        Its value is passed over, unless it is a list that is read by `structs` before the next field.
+        """
         number = 0
         while head := self._byte():
-            number = number + (head >> 4) if head >> 4 else self._integer()
             kind = head & 15
-            # A field's truth stands in its head.
-            fields[number, kind] = kind == 1 if kind in {1, 2} else self._value(kind)
+            number = number + (head >> 4) if head >> 4 else self._integer()
+            if number not in _NUMBERS:
+                raise ValueError(number)
+            value_at = self._at
+            yield number << 4 | kind
+            if self._at == value_at and kind not in _TRUTHS:
+                self._value(kind)
+
+    def structs(self) -> Iterator[_Struct]:
+        """Read a list of structures one by one."""
+        size, kind = self._head_of_list()
+        if size and kind != _STRUCT:
+            raise ValueError(kind)
+        for _ in range(size):
+            yield self.struct()
+
+    def struct(self) -> _Struct:
+        """Read a structure."""
+        content, at = self._content, self._at
+        fields: _Struct = {}
+        number = 0
+        while head := content[at]:
+            at += 1
+            kind = head & 15
+            if head >> 4:
+                number += head >> 4
+            else:
+                self._at = at
+                number, at = self._integer(), self._at
+            if number not in _NUMBERS:
+                raise ValueError(number)
+            if kind in _INTEGERS:
+                value = content[at]
+                at += 1
+                if value >= _MORE:
+                    self._at = at - 1
+                    value, at = self._varint(), self._at
+                fields[number << 4 | kind] = value >> 1 ^ -(value & 1)
+            elif kind in _TRUTHS:
+                # A field's truth stands in its head.
+                fields[number << 4 | kind] = kind == 1
+            else:
+                self._at = at
+                fields[number << 4 | kind] = self._value(kind)
+                at = self._at
+        self._at = at + 1
         return fields
 
     def _value(self, kind: int) -> Any:
         value: Any
         match kind:
-            case 4 | 5 | 6:  # of 16, 32 and 64 bits
-                value = self._integer()
             case 8:
                 value = self._bytes(self._varint())
-            case 12:
-                value = self.struct()
             case 9 | 10:
                 value = self._list()
+            case 12:
+                value = self.struct()
+            case 4 | 5 | 6:  # of 16, 32 and 64 bits
+                value = self._integer()
             case 1 | 2 | 3:
                 value = self._byte()
             case 7:
@@ -184,12 +258,17 @@ class _Compact:
         return value
 
     def _list(self) -> list[Any]:
+        size, kind = self._head_of_list()
+        return [self._value(kind) for _ in range(size)]
+
+    def _head_of_list(self) -> tuple[int, int]:
+        """Return how many values of which kind there are."""
         head = self._byte()
         size, kind = head >> 4 if head >> 4 < _LONG else self._varint(), head & 15
         if size and kind not in {_I32, _I64, _BINARY, _STRUCT}:
             # Footers have no such lists; the library would read them as what they ought to be.
             raise ValueError(kind)
-        return [self._value(kind) for _ in range(size)]
+        return size, kind
 
     def _byte(self) -> int:
         byte = self._content[self._at]

@@ -230,24 +230,53 @@ LETHAL: Final = {
 """Footers over which pyarrow 26 ends the process; in Thrift's compact protocol."""
 
 
+def footer_of(content: bytes) -> bytes:
+    """Return a file's footer, without its length."""
+    return content[-8 - int.from_bytes(content[-8:-4], "little") : -8]
+
+
+def with_footer(content: bytes, footer: bytes) -> bytes:
+    """Return the file with another footer."""
+    return content[: -8 - len(footer_of(content))] + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def varint(number: int) -> bytes:
+    """Return a positive number in seven bits a byte, as the compact protocol has it."""
+    return bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80]) + varint(number >> 7)
+
+
 @pytest.mark.parametrize("problem", LETHAL)
 def test_a_footer_that_would_end_the_process_is_an_error(
     evaluator: Evaluator, tmp_path: Path, problem: str
 ) -> None:
     """It is found out before the library is asked."""
     content = whole_files()[1]
-    footer = content[-8 - int.from_bytes(content[-8:-4], "little") : -8]
+    footer = footer_of(content)
     assert LETHAL[problem][0] in footer
     wrong = footer.replace(*LETHAL[problem])
     with pytest.raises(SourceNotParquetError, match=rf"a\.parquet is damaged: column \d .*{problem}"):
         check_footer(wrong, "a.parquet", bounds_of=COLUMNS.index("month"))
-    whole = content[: -8 - len(footer)] + wrong + len(wrong).to_bytes(4, "little") + b"PAR1"
-    (tmp_path / "made.parquet").write_bytes(whole)
+    (tmp_path / "made.parquet").write_bytes(with_footer(content, wrong))
     assert evaluator.says(tmp_path / "made.parquet") == "source_not_parquet"
+
+
+def test_what_the_library_takes_for_another_field_is_an_error(evaluator: Evaluator, tmp_path: Path) -> None:
+    """Field 65,540 is field 4 in its 16 bits, and of two schemas the second is the one that counts."""
+    footer = footer_of(whole_files()[1])
+    rows = b"\x16" + varint(2 * ROWS)
+    schema_end = footer.index(rows + b"\x19\x1c")
+    groups_at = schema_end + len(rows)
+    lethal = footer.replace(*LETHAL["counts other levels"])
+    wrapped = lethal[:groups_at] + b"\x09" + varint(2 * 65_540) + lethal[groups_at + 1 :]
+    schema = lethal[footer.index(b"\x19") + 1 : schema_end]
+    doubled = footer[:-1] + b"\x09" + varint(2 * 2) + schema + b"\x00"
+    for wrong in (wrapped, doubled):
+        with pytest.raises(SourceNotParquetError, match=r"a\.parquet is damaged: its footer makes no sense"):
+            check_footer(wrong, "a.parquet", bounds_of=None)
+        (tmp_path / "made.parquet").write_bytes(with_footer(whole_files()[1], wrong))
+        assert evaluator.says(tmp_path / "made.parquet") == "source_not_parquet"
 
 
 def test_only_statistics_that_are_looked_at_have_to_be_right() -> None:
     """Those of another column are nobody's business."""
-    content = whole_files()[1]
-    footer = content[-8 - int.from_bytes(content[-8:-4], "little") : -8]
-    check_footer(footer.replace(*LETHAL["statistics"]), "a.parquet", bounds_of=None)
+    check_footer(footer_of(whole_files()[1]).replace(*LETHAL["statistics"]), "a.parquet", bounds_of=None)
