@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 
 from service.domain.errors import BadMonthError
 
@@ -58,4 +59,10 @@ class Month:
         return self.minus(-1).first_day - timedelta(days=1)
 
     def __str__(self) -> str:
-        return f"{self.index // 12:04d}-{self.index % 12 + 1:02d}-01"
+        return _spelled(self.index)
+
+
+@cache
+def _spelled(index: int) -> str:
+    # Written once for each of a few months, and read for every alert of a run.
+    return f"{index // 12:04d}-{index % 12 + 1:02d}-01"

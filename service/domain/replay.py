@@ -5,7 +5,7 @@ The preview and the run ask the same function, so what the one says the other do
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from service.domain.alert import Alert, Fact, RecordedAlert
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Outcome, Reason
@@ -18,9 +18,8 @@ _OUTCOME_UNSENT: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What has become of an alert in earlier runs."""
+class Standing(NamedTuple):
+    """What has become of an alert in earlier runs. A tuple: it is made of every alert that a replay meets."""
 
     status: DeliveryStatus
     reason: Reason | None
@@ -44,9 +43,8 @@ class RoutedAlert:
     """Why there is no channel."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayAction:
-    """What is done about one alert, and why it is not sent where it is not."""
+class ReplayAction(NamedTuple):
+    """What is done about one alert, and why it is not sent where it is not. A tuple, as a standing is."""
 
     action: Action
     channel: str | None
@@ -137,6 +135,9 @@ def _restated(
     before: Mapping[str, Fact], now: Mapping[str, Fact], names: Collection[str]
 ) -> Restatement | None:
     """Say what is no longer as it was sent; of a fact that was not recorded nothing can be said."""
-    compared = [name for name in names if name in before and name in now]
-    found = {name: (before[name], now[name]) for name in compared if before[name] != now[name]}
+    found = {
+        name: (before[name], now[name])
+        for name in names
+        if name in before and name in now and before[name] != now[name]
+    }
     return found or None
