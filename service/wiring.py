@@ -53,7 +53,7 @@ async def open_app(
     """
     # What sends is loaded here: a preview, which a person waits for, needs none of it.
     from service.access.authentication import Authenticator  # noqa: PLC0415
-    from service.delivery.slack import open_slack  # noqa: PLC0415
+    from service.delivery.slack.sender import open_slack  # noqa: PLC0415
     from service.runs.sweep import keep_pruning, keep_sweeping  # noqa: PLC0415
     from service.telemetry.events import Events  # noqa: PLC0415
 

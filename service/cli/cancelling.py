@@ -2,7 +2,7 @@
 
 from service.api.schemas.run import RunOut
 from service.cli.command import with_app
-from service.runs.cancel import cancel_run as cancel
+from service.runs.interventions import cancel_run as cancel
 from service.wiring import App
 
 

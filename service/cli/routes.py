@@ -5,7 +5,7 @@ from dataclasses import asdict
 from service.cli.command import print_json, with_flow
 from service.cli.exit_codes import NOT_ALL_SENT, OK
 from service.delivery.route_check import all_live, check_routes
-from service.delivery.slack import open_slack
+from service.delivery.slack.sender import open_slack
 from service.domain.errors import RoutingNotConfiguredError, SlackNotConfiguredError
 from service.runtime.clock import SystemClock
 from service.settings import Settings

@@ -3,7 +3,7 @@
 from service.api.schemas.alert import AlertOut, SettledOut
 from service.cli.command import operator, with_app
 from service.domain.delivery_status import SettleAs
-from service.runs.settle_doubt import settle_alert, settle_run
+from service.runs.interventions import settle_alert, settle_run
 from service.wiring import App
 
 NOBODY = "cli"

@@ -9,23 +9,22 @@ import asyncio
 import math
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from service.delivery.channels import Channels
-from service.delivery.lane import Send, Stop, Wait, follow_up, next_move
-from service.delivery.lane_queue import QUEUE_SIZE, Delivery, OutgoingLane, outgoing_lanes
+from service.delivery.lane import Send, Stop, Wait, follow_up
+from service.delivery.lane_queue import Delivery, OutgoingLane, feed, outgoing_lanes
 from service.delivery.policy import DeliveryPolicy
 from service.delivery.reporting import Answered, DeliveryReport, GivenUpLane, answered, why_untried
-from service.delivery.send_result import NotPosted
-from service.delivery.slack import SlackSender
+from service.delivery.slack.send_result import NotPosted
+from service.delivery.slack.sender import SlackSender
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
-from service.domain.pace import LONGEST_BACKOFF_S
 from service.domain.progress import Progress
 from service.runtime.clock import Clock
 from service.runtime.first_of import first_of
 from service.runtime.garbage import rare_collections
-from service.store.outbox.send import Claimed, Outbox, OutboxEntry
+from service.store.outbox.send import Claimed, Outbox
 from service.store.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, TRANSIENT, retry_while_unavailable
 from service.store.runs.state import Lease
 from service.telemetry.events import Events
@@ -69,7 +68,7 @@ class Dispatch:
         self._wake = asyncio.Event()
         self._answered: list[Answered] = []
         self._given_up: list[GivenUpLane] = []
-        self._aside: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[object]] = set()
         self._sends: set[asyncio.Task[None]] = set()
         self._lanes = outgoing_lanes(channels, messages_per_second=policy.messages_per_second)
         self._shared_lanes = {
@@ -95,17 +94,17 @@ class Dispatch:
         return tuple(self._given_up)
 
     async def _deliver(self) -> None:
-        self._start_background(self._watch_for_halt())
+        self._start_background(self._halt.wait())
         for lane in self._lanes.values():
-            self._start_background(self._feed(lane))
+            self._start_background(feed(lane, self._outbox, self._lease, clock=self._clock, wake=self._wake))
         try:
             with rare_collections():
                 while not all(lane.ended for lane in self._lanes.values()):
                     await self._turn()
         finally:
-            for task in self._aside:
+            for task in self._background:
                 task.cancel()
-            await asyncio.gather(*self._aside, return_exceptions=True)
+            await asyncio.gather(*self._background, return_exceptions=True)
             await self._drain_in_flight()
 
     async def _turn(self) -> None:
@@ -113,8 +112,8 @@ class Dispatch:
         self._wake.clear()
         if self._halt.is_set():
             raise InterruptedRunError("the service was stopped before all alerts had left")
-        for task in [task for task in self._aside | self._sends if task.done()]:
-            self._aside.discard(task)
+        for task in [task for task in self._background | self._sends if task.done()]:
+            self._background.discard(task)
             self._sends.discard(task)
             task.result()  # a failure there is a failure here
         now = self._clock.monotonic()
@@ -151,10 +150,10 @@ class Dispatch:
                     raise
                 await self._clock.sleep(BUSY_PAUSE_S)
 
-    def _start_background(self, work: Coroutine[None, None, None]) -> None:
+    def _start_background(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(work)
         task.add_done_callback(lambda _: self._wake.set())
-        self._aside.add(task)
+        self._background.add(task)
 
     def _pick(self, now: float) -> tuple[list[tuple[OutgoingLane, Delivery]], float]:
         """Take every message whose turn has come while a sender is free; also say when the next turn is."""
@@ -163,8 +162,7 @@ class Dispatch:
         waiting = [lane for lane in self._lanes.values() if lane.ending is None]
         while waiting:
             for lane in tuple(waiting):
-                move = self._next_move(lane, now)
-                match move:
+                match move := lane.next_move(now, last_claim_at=self._last_claim_at):
                     case Send() if self._sender.senders.take(lane.shared.key, wake=self._wake.set):
                         lane.state.in_flight += 1
                         lane.state.take_turn(now)
@@ -178,15 +176,6 @@ class Dispatch:
                         lane.ending = move
                 waiting.remove(lane)
         return picked, next_turn
-
-    def _next_move(self, lane: OutgoingLane, now: float) -> Send | Wait | Stop:
-        return next_move(
-            lane.state,
-            now,
-            ready_at=lane.ready_at(now),
-            drained=lane.fed,
-            last_claim_at=self._last_claim_at,
-        )
 
     async def _settle_and_send(self, picked: list[tuple[OutgoingLane, Delivery]], now: float) -> None:
         try:
@@ -318,29 +307,6 @@ class Dispatch:
         """Be through with a lane, and keep none of its senders."""
         lane.ended = True
         self._sender.senders.leave(lane.shared.key, held=lane.state.in_flight)
-
-    async def _feed(self, lane: OutgoingLane) -> None:
-        """Move a lane's alerts from the outbox into its queue, in order, as the queue has room."""
-        position = -1
-
-        async def next_page() -> list[OutboxEntry]:
-            return await self._outbox.pending(self._lease, lane.channels, after=position, limit=QUEUE_SIZE)
-
-        while page := await retry_while_unavailable(self._clock, next_page):
-            for entry in page:
-                # What the process before has tried waits out its backoff; a pause is the lane's.
-                wait_s = (entry.not_before - self._clock.now()).total_seconds() if entry.not_before else 0.0
-                if wait_s > 0:
-                    again_at = self._clock.monotonic() + min(wait_s, LONGEST_BACKOFF_S)
-                    lane.give_back(Delivery.of(entry), again_at=again_at)
-                else:
-                    await lane.queue.put(entry)
-                self._wake.set()
-            position = page[-1].position
-        lane.fed = True
-
-    async def _watch_for_halt(self) -> None:
-        await self._halt.wait()
 
     async def _grace_is_over(self, grace_s: float) -> None:
         await self._stopping.wait()

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from service.delivery.outage import Outage
-from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
+from service.delivery.slack.send_result import (
+    InDoubt,
+    NotPosted,
+    RateLimited,
+    Rejected,
+    Retry,
+    SendResult,
+    Sent,
+)
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.pace import Pace, backoff_s
 

@@ -1,4 +1,4 @@
-"""Outgoing: the alerts of one run on their way, lane by lane. Holds what `lane.next_move` is asked about."""
+"""Lane queues: the alerts of one run on their way, lane by lane, fed from the outbox."""
 
 import asyncio
 import hashlib
@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from service.delivery.channels import Channels
-from service.delivery.lane import LaneState, Stop, Tries
+from service.delivery.lane import LaneState, Send, Stop, Tries, Wait, next_move
+from service.domain.pace import LONGEST_BACKOFF_S
+from service.runtime.clock import Clock
 from service.store.outbox.lane_turns import SharedLane
-from service.store.outbox.send import OutboxEntry
+from service.store.outbox.send import Outbox, OutboxEntry
+from service.store.patience import retry_while_unavailable
+from service.store.runs.state import Lease
 
 QUEUE_SIZE: Final = 64
 """Alerts of one lane held in memory; the rest waits in the outbox."""
@@ -68,9 +72,37 @@ class OutgoingLane:
             return heapq.heappop(self.retries)[2]
         return Delivery.of(self.queue.get_nowait())
 
+    def next_move(self, now: float, *, last_claim_at: float) -> Send | Wait | Stop:
+        """Say what the lane does next; nothing leaves after `last_claim_at`."""
+        ready_at = self.ready_at(now)
+        return next_move(self.state, now, ready_at=ready_at, drained=self.fed, last_claim_at=last_claim_at)
+
     def give_back(self, delivery: Delivery, *, again_at: float) -> None:
         """Keep a message that is to be tried (again) from `again_at` on."""
         heapq.heappush(self.retries, (again_at, delivery.entry.position, delivery))
+
+
+async def feed(
+    lane: OutgoingLane, outbox: Outbox, lease: Lease, *, clock: Clock, wake: asyncio.Event
+) -> None:
+    """Move a lane's alerts from the outbox into its queue, in order, as the queue has room."""
+    position = -1
+
+    async def next_page() -> list[OutboxEntry]:
+        return await outbox.pending(lease, lane.channels, after=position, limit=QUEUE_SIZE)
+
+    while page := await retry_while_unavailable(clock, next_page):
+        for entry in page:
+            # What the process before has tried waits out its backoff; a pause is the lane's.
+            wait_s = (entry.not_before - clock.now()).total_seconds() if entry.not_before else 0.0
+            if wait_s > 0:
+                again_at = clock.monotonic() + min(wait_s, LONGEST_BACKOFF_S)
+                lane.give_back(Delivery.of(entry), again_at=again_at)
+            else:
+                await lane.queue.put(entry)
+            wake.set()
+        position = page[-1].position
+    lane.fed = True
 
 
 def outgoing_lanes(channels: Channels, *, messages_per_second: float) -> Mapping[str, OutgoingLane]:

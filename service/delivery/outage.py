@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.delivery.send_result import InDoubt, Retry
+from service.delivery.slack.send_result import InDoubt, Retry
 from service.domain.delivery_status import Reason
 from service.domain.pace import backoff_s
 

@@ -12,12 +12,13 @@ from typing import Final
 from service.delivery.lane import FollowUp
 from service.delivery.lane_queue import Delivery, OutgoingLane
 from service.delivery.outage import Outage
-from service.delivery.send_result import NotPosted, RateLimited, SendResult
+from service.delivery.slack.send_result import NotPosted, RateLimited, SendResult
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.progress import Progress
 from service.domain.replay import ReplayAction, RoutedAlert
 from service.store.outbox.send import OutboxEntry, Settlement, UntriedAlert
-from service.telemetry.events import AlertRetried, AlertSettled, Events, LaneEnded, LanePaused
+from service.telemetry.delivery_events import AlertRetried, AlertSettled, LaneEnded, LanePaused
+from service.telemetry.events import Events
 
 _FINAL: Final = {
     DeliveryStatus.SENT: Outcome.SENT,

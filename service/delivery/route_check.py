@@ -12,8 +12,16 @@ from enum import StrEnum
 from typing import Final
 
 from service.delivery.channels import Channels
-from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
-from service.delivery.slack import SlackSender
+from service.delivery.slack.send_result import (
+    InDoubt,
+    NotPosted,
+    RateLimited,
+    Rejected,
+    Retry,
+    SendResult,
+    Sent,
+)
+from service.delivery.slack.sender import SlackSender
 from service.domain.delivery_status import Reason
 
 NOT_JSON: Final = "{"

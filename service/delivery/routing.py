@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import orjson
 
 from service.delivery.channels import Channels
-from service.delivery.message import render
+from service.delivery.slack.message import render
 from service.domain.alert import Alert, RecordedAlert
 from service.domain.alert_type import AlertType
 from service.domain.evaluation import RunWarning

@@ -19,7 +19,8 @@ from service.domain.alert_type import AlertType, Notice
 from service.runtime.clock import Clock
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.private_files import create_private_file, make_private, make_private_folder
-from service.telemetry.events import Events, NoticeFailed, NoticeSent, NoticeWritten
+from service.telemetry.delivery_events import NoticeFailed, NoticeSent, NoticeWritten
+from service.telemetry.events import Events
 
 LISTED: Final = 200
 """Alerts listed in a notice; the rest is counted."""

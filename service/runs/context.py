@@ -20,7 +20,7 @@ from service.store.store import Store
 
 if TYPE_CHECKING:
     from service.access.authentication import Authenticator
-    from service.delivery.slack import SlackSender
+    from service.delivery.slack.sender import SlackSender
     from service.delivery.support_notice import SupportNotice
     from service.telemetry.events import Events
 

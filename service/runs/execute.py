@@ -40,7 +40,7 @@ from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
 from service.store.runs.rescue import ResumedRun
 from service.store.runs.state import Lease, cancelled
-from service.telemetry.events import (
+from service.telemetry.run_events import (
     RunFailed,
     RunFinished,
     RunNotClosed,
@@ -161,7 +161,7 @@ class _Run:
             await self._fail(error)
             raise
         except Exception as problem:
-            self._app.events.emit(RunFailed(run_id=self._run_id, error=problem))
+            self._app.events.emit(RunFailed(run_id=self._run_id, exc_info=problem))
             unforeseen = RiskAlertsError("the run failed for a reason that nobody foresaw; the log has it")
             await self._fail(unforeseen)
             raise unforeseen from problem
@@ -186,7 +186,7 @@ class _Run:
                     lambda: self._app.store.runs.release(lease, now=self._app.clock.now())
                 )
         except RiskAlertsError as problem:
-            self._app.events.emit(RunNotReleased(run_id=self._run_id, error=problem))
+            self._app.events.emit(RunNotReleased(run_id=self._run_id, exc_info=problem))
         else:
             self._app.events.emit(RunReleased(run_id=self._run_id))
 
@@ -197,7 +197,7 @@ class _Run:
         except OvertakenError:
             raise
         except RiskAlertsError:
-            self._app.events.emit(RunNotClosed(run_id=self._run_id, error=error))
+            self._app.events.emit(RunNotClosed(run_id=self._run_id, exc_info=error))
 
     async def _rehearse(self, request: RunRequest) -> None:
         """Say what a run would do."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from service.domain.errors import OvertakenError
 from service.runs.at_work import RunAtWork
 from service.runs.context import App
-from service.telemetry.events import HeartbeatFailed
+from service.telemetry.run_events import HeartbeatFailed
 
 
 @dataclass(slots=True)
@@ -66,5 +66,5 @@ async def _keep_beating(app: App, run_id: str, run: RunAtWork, beat: Heartbeat) 
                 return  # most likely closed by itself, a moment ago; if not, closing it raises the same
             raise
         except Exception as problem:  # noqa: BLE001  # a run must not die of a missed heartbeat
-            app.events.emit(HeartbeatFailed(run_id=run_id, error=problem))
+            app.events.emit(HeartbeatFailed(run_id=run_id, exc_info=problem))
             pause_s = regular_s / 5

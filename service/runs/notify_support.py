@@ -11,7 +11,7 @@ from service.runs.context import App
 from service.runs.warnings import destinations_failed, of_destinations, without_channel
 from service.store.patience import retry_while_unavailable
 from service.store.runs.notices import LastNotice
-from service.telemetry.events import NoticeUnchanged
+from service.telemetry.delivery_events import NoticeUnchanged
 
 
 async def notify_support(

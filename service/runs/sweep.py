@@ -10,7 +10,8 @@ from service.domain.progress import Progress
 from service.runs.context import App
 from service.runs.execute import resume_run
 from service.store.patience import retry_while_unavailable
-from service.telemetry.events import Pruned, PruneFailed, RunRescued, SweepFailed
+from service.telemetry.events import Pruned, PruneFailed, SweepFailed
+from service.telemetry.run_events import RunRescued
 from service.telemetry.structured import structlog
 
 PRUNE_EVERY_S: Final = 6 * 3600.0
@@ -26,7 +27,7 @@ async def keep_sweeping(app: App, *, resumes: bool) -> None:
             if resumes:
                 await _resume_runs(app)
         except DatabaseUnusableError as problem:
-            app.events.emit(SweepFailed(error=problem))
+            app.events.emit(SweepFailed(exc_info=problem))
         await app.clock.sleep(app.policy.lease_s / 2)
 
 
@@ -64,7 +65,7 @@ async def keep_pruning(app: App) -> None:
         try:
             await prune(app)
         except DatabaseUnusableError as problem:
-            app.events.emit(PruneFailed(error=problem))
+            app.events.emit(PruneFailed(exc_info=problem))
         await app.clock.sleep(PRUNE_EVERY_S)
 
 

@@ -7,8 +7,7 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 
-from service.domain.alert import Alert
-from service.domain.alert_record import AlertRecord
+from service.domain.alert import Alert, AlertRecord
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.errors import BadCursorError, RunNotFoundError
 from service.domain.run import Page, RunAlert, RunRecord, RunStatus, WithdrawnAlert

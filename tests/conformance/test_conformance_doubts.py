@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from service.account_risk.account_at_risk import AccountAtRisk
-from service.domain.alert_record import AlertRecord
+from service.domain.alert import AlertRecord
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason, SettleAs
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.domain.run import Action

@@ -7,7 +7,7 @@ kill therefore leaves in doubt only what was being posted at that moment: as man
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from service.domain.delivery_status import SettleAs
-from service.runs.settle_doubt import settle_alert
+from service.runs.interventions import settle_alert
 from tests.support.house import House
 from tests.support.processes import run_command, service
 from tests.support.rows import account

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from service.account_risk.account_at_risk import AccountAtRisk
 from service.account_risk.risk_alert import RiskAlert
-from service.delivery.message import render
+from service.delivery.slack.message import render
 from service.domain.month import Month
 
 MONTH = Month.parse("2026-01-01")

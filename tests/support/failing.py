@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from service.account_risk.fold import Fold
 from service.cli.main import main
-from service.delivery.slack import SlackSender
+from service.delivery.slack.sender import SlackSender
 from service.delivery.support_notice import SupportNotice
 from service.sources.parquet.scan import Scan
 from service.store.outbox.record import Recording

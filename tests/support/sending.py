@@ -2,7 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager
 
-from service.delivery.slack import SlackSender, open_slack
+from service.delivery.slack.sender import SlackSender, open_slack
 from service.runtime.clock import SystemClock
 
 

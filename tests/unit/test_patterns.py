@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from service.api import access, answer_headers
-from service.delivery import slack
+from service.delivery.slack import sender as slack
 from service.domain import month, source_uri
 from service.domain.errors import BadSourceUriError
 from service.domain.identity import api_key
@@ -69,8 +69,8 @@ def _walked(text: str) -> None:
 REGISTERED: Final = {
     "api.access:_HOST": Attack(access._HOST.fullmatch, ("a", ".", ":", "[", "1"), ("", "[")),
     "api.answer_headers:_SANE": Attack(answer_headers._SANE.fullmatch, ("a", "-", "/", " ")),
-    "delivery.slack:_SECONDS": Attack(slack._SECONDS.fullmatch, ("1", ".", "x"), ("", "1", ".")),
-    "delivery.slack:_SLACK_ERROR": Attack(slack._SLACK_ERROR.fullmatch, ("a", "_", "A")),
+    "delivery.slack.sender:_SECONDS": Attack(slack._SECONDS.fullmatch, ("1", ".", "x"), ("", "1", ".")),
+    "delivery.slack.sender:_SLACK_ERROR": Attack(slack._SLACK_ERROR.fullmatch, ("a", "_", "A")),
     "domain.identity.api_key:_KEY": Attack(api_key._KEY.fullmatch, ("a", "_", "0", "ra_"), ("", "ra_")),
     "domain.month:_SPELLING": Attack(month._SPELLING.fullmatch, ("2", "-", "01")),
     "domain.source_uri:_SCHEME": Attack(source_uri._SCHEME.match, ("a", "+", ":", "/")),

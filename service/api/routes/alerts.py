@@ -12,7 +12,7 @@ from service.api.schemas.alert import AlertOut, SettleIn
 from service.domain.errors import AlertNotFoundError
 from service.domain.identity.permission import Permission
 from service.domain.identity.principal import PrincipalKind
-from service.runs.settle_doubt import settle_alert
+from service.runs.interventions import settle_alert
 
 NOBODY: Final = "api"
 """Who settled it, where the request does not say."""

@@ -22,10 +22,10 @@ from service.domain.errors import RiskAlertsError, RunNotFoundError, errors_by_c
 from service.domain.identity.permission import Permission
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest
-from service.runs.cancel import cancel_run as cancel
+from service.runs.admission import end_of_request
 from service.runs.context import App
 from service.runs.execute import execute_run, new_run_id
-from service.runs.idempotent_request import end_of_request
+from service.runs.interventions import cancel_run as cancel
 from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
 from service.store.runs.idempotency import RequestedBeforeError

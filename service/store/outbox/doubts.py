@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from service.domain.alert_record import AlertRecord, SettledDoubt
+from service.domain.alert import AlertRecord, SettledDoubt
 from service.domain.delivery_status import DeliveryStatus, Outcome, SettleAs, Step, starts_of
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.store.audit import record_audit

@@ -19,8 +19,8 @@ from service.domain.errors import InterruptedRunError
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.source_uri import SourceUri
+from service.runs.admission import end_of_request, end_of_run
 from service.runs.execute import execute_run
-from service.runs.idempotent_request import end_of_request, end_of_run
 from service.runs.sweep import rescue_runs
 from service.wiring import open_app
 from tests.support.clocks import ScaledClock

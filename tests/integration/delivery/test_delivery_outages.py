@@ -11,7 +11,8 @@ import pytest
 from mock_slack.script import Step
 from service.delivery.outage import OUTAGE_AFTER, UNREACHABLE_PATIENCE_S, UNREADABLE_AFTER
 from service.domain.delivery_status import Outcome, Reason
-from service.telemetry.events import Event, Events, LaneEnded, LanePaused
+from service.telemetry.delivery_events import LaneEnded, LanePaused
+from service.telemetry.events import Event, Events
 from tests.support.house import AMER, EMEA, House, arrivals, warning_codes
 from tests.support.rows import accounts
 

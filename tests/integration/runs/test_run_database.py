@@ -22,7 +22,7 @@ from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunStatus
 from service.domain.source_uri import SourceUri
-from service.runs.cancel import cancel_run
+from service.runs.interventions import cancel_run
 from service.runs.preview import preview
 from service.runs.sweep import rescue_runs
 from service.store.database import database
@@ -31,7 +31,8 @@ from service.store.history import History
 from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
 from service.store.runs.leases import Runs
-from service.telemetry.events import AlertSettled, Event, Events
+from service.telemetry.delivery_events import AlertSettled
+from service.telemetry.events import Event, Events
 from tests.support.clocks import ScaledClock
 from tests.support.house import AMER, EMEA, House
 from tests.support.rows import MONTH, account, accounts

@@ -10,7 +10,7 @@ from mock_slack.script import Step
 from service.domain.errors import CancelledRunError, InterruptedRunError, RunFinishedError, RunNotFoundError
 from service.domain.progress import Phase
 from service.domain.run import RunStatus
-from service.runs.cancel import cancel_run
+from service.runs.interventions import cancel_run
 from service.store.runs.leases import Runs
 from tests.support.house import AMER, House, assert_balanced, warning_codes
 from tests.support.rows import account, accounts

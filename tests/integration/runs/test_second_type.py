@@ -15,8 +15,8 @@ from service.domain.progress import Progress
 from service.domain.run import Preview, RunRecord
 from service.domain.tenant import DEFAULT_TENANT
 from service.runs.execute import execute_run, new_run_id, resume_run
+from service.runs.interventions import settle_alert
 from service.runs.preview import preview
-from service.runs.settle_doubt import settle_alert
 from service.settings import Settings
 from service.wiring import App, open_app
 from tests.support.given import Given

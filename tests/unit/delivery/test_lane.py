@@ -21,7 +21,15 @@ from service.delivery.lane import (
     next_move,
 )
 from service.delivery.outage import OUTAGE_AFTER, Outage
-from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
+from service.delivery.slack.send_result import (
+    InDoubt,
+    NotPosted,
+    RateLimited,
+    Rejected,
+    Retry,
+    SendResult,
+    Sent,
+)
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.pace import BACKOFF_CAP_S, BACKOFF_SPREAD, LATENESS_MADE_UP_S, backoff_s
 

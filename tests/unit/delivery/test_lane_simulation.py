@@ -23,8 +23,16 @@ from service.delivery.lane import (
     next_move,
 )
 from service.delivery.outage import OUTAGE_AFTER, UNREACHABLE_PATIENCE_S, UNREADABLE_AFTER
-from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
 from service.delivery.senders import has_free_sender
+from service.delivery.slack.send_result import (
+    InDoubt,
+    NotPosted,
+    RateLimited,
+    Rejected,
+    Retry,
+    SendResult,
+    Sent,
+)
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.pace import BACKOFF_CAP_S, LATENESS_MADE_UP_S
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.delivery.outage import OUTAGE_AFTER, UNREACHABLE_PATIENCE_S, UNREADABLE_AFTER, Outage
-from service.delivery.send_result import InDoubt, Retry
+from service.delivery.slack.send_result import InDoubt, Retry
 from service.domain.delivery_status import Reason
 from service.domain.pace import BACKOFF_CAP_S, backoff_s
 

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from service.delivery.lane import LaneState, Tries, follow_up
-from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
+from service.delivery.slack.send_result import (
+    InDoubt,
+    NotPosted,
+    RateLimited,
+    Rejected,
+    Retry,
+    SendResult,
+    Sent,
+)
 from service.domain import delivery_status as delivery
 from service.domain.delivery_status import (
     TRANSITIONS,

@@ -18,25 +18,20 @@ from service.domain.delivery_status import Outcome, Reason
 from service.domain.evaluation import RunWarning
 from service.domain.ledger import Ledger
 from service.domain.run import RunCounts, RunError, RunRecord, RunStatus
-from service.telemetry.events import (
+from service.telemetry.delivery_events import (
     AlertRetried,
     AlertSettled,
-    Event,
-    Events,
     LaneEnded,
     LanePaused,
     NoticeFailed,
     NoticeSent,
     NoticeUnchanged,
     NoticeWritten,
-    RunFailed,
-    RunFinished,
-    RunRescued,
-    RunStarted,
-    RunWaiting,
 )
+from service.telemetry.events import Event, Events
 from service.telemetry.logs import configure_logging, trace_fields
 from service.telemetry.redaction import Redactor
+from service.telemetry.run_events import RunFailed, RunFinished, RunRescued, RunStarted, RunWaiting
 from tests.support.alerts import MONTH, an_alert
 from tests.support.given import an_evaluation
 
@@ -237,7 +232,7 @@ def test_an_exception_is_one_line_with_its_stack(lines: Lines) -> None:
     try:
         _fail("canary/secret")
     except ValueError as error:
-        Events().emit(RunFailed(run_id="r1", error=error))
+        Events().emit(RunFailed(run_id="r1", exc_info=error))
     [line] = lines()
     assert (line["severity"], line["run_id"]) == ("ERROR", "r1")
     assert line["stack_trace"].splitlines()[0] == "Traceback (most recent call last):"
@@ -321,7 +316,7 @@ def test_a_terminal_gets_lines_for_a_person(stream: io.StringIO) -> None:
         with structlog.contextvars.bound_contextvars(
             **trace_fields({"x-cloud-trace-context": TRACE}, project="p")
         ):
-            Events().emit(RunFailed(run_id="r1", error=error))
+            Events().emit(RunFailed(run_id="r1", exc_info=error))
     text = stream.getvalue()
     assert "run_failed" in text
     assert "run_id=r1" in text

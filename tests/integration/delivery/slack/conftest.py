@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.delivery.slack import SlackSender
+from service.delivery.slack.sender import SlackSender
 from tests.support.sending import new_sender
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mock_slack.blocks import why_invalid
 from mock_slack.message import Message
 from service.account_risk.account_at_risk import AccountAtRisk
-from service.delivery.message import HEADER_LIMIT, VALUE_LIMIT
+from service.delivery.slack.message import HEADER_LIMIT, VALUE_LIMIT
 from tests.support.alerts import an_alert, any_alert, any_text, rendered
 
 BASE = "https://app.yourcompany.com/accounts"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.delivery.send_result import RateLimited, Rejected, Retry, SendResult, Sent
-from service.delivery.slack import (
+from service.delivery.slack.send_result import RateLimited, Rejected, Retry, SendResult, Sent
+from service.delivery.slack.sender import (
     BODY_LIMIT,
     LONGEST_RETRY_AFTER_S,
     classify_failure,

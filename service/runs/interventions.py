@@ -1,9 +1,15 @@
-"""Settling doubts: a person says whether Slack has an alert, and it is written down who said so."""
+"""Interventions: a person cancels a run, or says whether Slack has an alert in doubt."""
 
-from service.domain.alert_record import AlertRecord
+from service.domain.alert import AlertRecord
 from service.domain.delivery_status import SettleAs
 from service.runs.context import App
-from service.telemetry.events import AlertDecided
+from service.telemetry.delivery_events import AlertDecided
+
+
+async def cancel_run(app: App, run_id: str) -> None:
+    """Cancel a run; raises RunNotFoundError, RunFinishedError and DatabaseUnusableError."""
+    await app.store.runs.cancel(run_id, now=app.clock.now(), at_work=app.at_work.runs)
+    app.at_work.halt(run_id)
 
 
 async def settle_alert(

@@ -12,8 +12,8 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from aioresponses import aioresponses
 
-from service.delivery.send_result import InDoubt, RateLimited, Rejected, Retry, SendResult, Sent
-from service.delivery.slack import SlackSender, open_slack
+from service.delivery.slack.send_result import InDoubt, RateLimited, Rejected, Retry, SendResult, Sent
+from service.delivery.slack.sender import SlackSender, open_slack
 from service.domain.delivery_status import Reason
 from service.runtime.clock import SystemClock
 

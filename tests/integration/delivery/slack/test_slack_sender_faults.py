@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from service.delivery import slack
-from service.delivery.send_result import InDoubt, NotPosted, Rejected, Retry, SendResult, Sent
-from service.delivery.slack import SlackSender
+from service.delivery.slack import sender as slack
+from service.delivery.slack.send_result import InDoubt, NotPosted, Rejected, Retry, SendResult, Sent
+from service.delivery.slack.sender import SlackSender
 from service.domain.delivery_status import Reason
 from tests.support.sending import new_sender
 

@@ -19,8 +19,16 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from service.delivery.send_result import InDoubt, NotPosted, RateLimited, Rejected, Retry, SendResult, Sent
 from service.delivery.senders import Senders
+from service.delivery.slack.send_result import (
+    InDoubt,
+    NotPosted,
+    RateLimited,
+    Rejected,
+    Retry,
+    SendResult,
+    Sent,
+)
 from service.domain.delivery_status import Reason
 from service.runtime.clock import Clock
 from service.runtime.shortage import lacks_resources

@@ -7,8 +7,8 @@ import pytest
 
 from mock_slack.running import RunningMock, running_mock
 from mock_slack.script import Step
-from service.delivery.send_result import InDoubt, RateLimited, Rejected, Retry, SendResult, Sent
-from service.delivery.slack import SlackSender
+from service.delivery.slack.send_result import InDoubt, RateLimited, Rejected, Retry, SendResult, Sent
+from service.delivery.slack.sender import SlackSender
 from service.domain.delivery_status import Reason
 from tests.support.alerts import an_alert, rendered
 from tests.support.sending import new_sender

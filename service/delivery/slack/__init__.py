@@ -1,0 +1,1 @@
+"""One message for Slack: written, posted once, and its answer classified."""
