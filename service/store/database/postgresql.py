@@ -16,13 +16,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service.domain.errors import DatabaseUnusableError
 from service.store.database import database
-from service.store.database.database import Work, execute
+from service.store.database.database import DatabaseClock, Work, execute
 from service.store.database.failures import translated
+from service.store.schema.tables import last_commits
 
 _WRITER_LOCK: Final = 7_275_126
 """Any number, the same in every process."""
@@ -36,17 +38,25 @@ _COPY_TIMEOUT_S: Final = 600.0
 COMMIT_PATIENCE_S: Final = 30.0
 """Longer than the server itself keeps a transaction in which nothing happens."""
 _COMMIT_POLL_S: Final = 0.2
-_LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(:lock)").bindparams(lock=_WRITER_LOCK)
-# In one statement with the lock, so that it costs no round trip of its own.
-_LOCK_AND_NUMBER: Final = sa.text(f"""
-    INSERT INTO last_commits (process, number, made_at)
-    SELECT :process, :number, {database.CLOCK_SQL["postgresql"]} FROM pg_advisory_xact_lock(:lock)
-    ON CONFLICT (process) DO UPDATE SET number = excluded.number, made_at = excluded.made_at
-""").bindparams(lock=_WRITER_LOCK)  # noqa: S608  # a constant
-_FORGET_THE_DEAD: Final = sa.text(f"""
-    DELETE FROM last_commits WHERE abs(made_at - {database.CLOCK_SQL["postgresql"]}) > :kept_s
-""").bindparams(kept_s=24 * 3600.0)  # noqa: S608  # a constant
-_LAST_COMMIT: Final = sa.text("SELECT number FROM last_commits WHERE process = :process")
+_LOCKED: Final = sa.func.pg_advisory_xact_lock(_WRITER_LOCK)
+_LOCK: Final = sa.select(_LOCKED)
+_NUMBER: Final = insert(last_commits).from_select(
+    ["process", "number", "made_at"],
+    # In one statement with the lock, so that it costs no round trip of its own.
+    sa.select(
+        sa.bindparam("process", type_=sa.String), sa.bindparam("number", type_=sa.BigInteger), DatabaseClock()
+    ).select_from(_LOCKED.alias()),
+)
+_LOCK_AND_NUMBER: Final = _NUMBER.on_conflict_do_update(
+    index_elements=["process"],
+    set_={"number": _NUMBER.excluded.number, "made_at": _NUMBER.excluded.made_at},
+)
+_FORGET_THE_DEAD: Final = sa.delete(last_commits).where(
+    sa.func.abs(last_commits.c.made_at - DatabaseClock()) > 24 * 3600.0
+)
+_LAST_COMMIT: Final = sa.select(last_commits.c.number).where(
+    last_commits.c.process == sa.bindparam("process")
+)
 FAILURES: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 _NOT_FOR_ASYNCPG: Final = {"channel_binding", "connect_timeout", "gssencmode", "sslcompression", "sslsni"}
 """What libpq's URLs may carry and asyncpg would pass on to the server, which does not know it."""
