@@ -85,7 +85,7 @@ def _watch(service: str, slack: str, request: dict[str, Any]) -> int:
         and counts["alerts_sent"] == 0
         and not total["duplicates"]
     )
-    _say("Every alert was told once; the replay sent nothing." if good else "Something is wrong: see above.")
+    _say("Every alert was sent once; the replay sent nothing." if good else "Something is wrong: see above.")
     return 0 if good else 1
 
 
@@ -137,7 +137,7 @@ def _print_alerts(alerts: list[dict[str, Any]]) -> None:
             escape(" ".join(alert["account_name"].split())),
             f"${alert['arr']:,}" if alert["arr"] is not None else "Unknown",
             "1 month" if months == 1 else f"{months} months",
-            alert["channel"] or "none: told support",
+            alert["channel"] or "none: support notified",
             outcome,
             str(alert["attempts"]),
         )

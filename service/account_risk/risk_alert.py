@@ -72,7 +72,7 @@ class RiskAlert:
         return Notice(
             subject=f"Risk alerts {period}: {accounts} without a Slack channel",
             explanation=(
-                f"{accounts} At Risk could not be told to anyone: the region leads to no Slack channel.",
+                f"{accounts} At Risk could not be reported: their region has no Slack channel.",
                 "They go out with the next run of the month once the region is corrected or gets a channel.",
             ),
             about=f"Month: {period}",

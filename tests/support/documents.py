@@ -23,7 +23,7 @@ ELSEWHERE: Final = ("aws", "docker", "gcloud", "git", "kubectl")
 ALREADY_DONE: Final = re.compile(r"make (install|test|fault|load|bench|lint|types|lock|serve)\b")
 """What stands ready before the test, is the test itself, or takes too long for one; CI does these."""
 _BLOCK: Final = re.compile(r"^( *)```(console|json)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-_GOES_ON: Final = re.compile(r"go(?:es)? on where\s+\[[^\]]+\]\(([^)#]*)#([^)]+)\)\s+ends")
+_GOES_ON: Final = re.compile(r"go(?:es)?\s+on\s+where\s+\[[^\]]+\]\(([^)#]*)#([^)]+)\)\s+ends")
 _EXIT_CODE: Final = re.compile(r"#.*\bexit code (\d+)")
 
 

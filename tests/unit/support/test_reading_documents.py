@@ -41,7 +41,7 @@ def test_a_page_goes_on_where_a_section_ends(tmp_path: Path) -> None:
         "## Try it\n```console\n$ a\n```\n### More\n```console\n$ b\n```\n## C\n```console\n$ c\n```\n",
         "R.md",
     )
-    text = "These go on where [Try it](R.md#try-it)\nends.\n```console\n$ d\n```\n"
+    text = "These go on\nwhere [Try it](R.md#try-it)\nends.\n```console\n$ d\n```\n"
     assert [step.command for step in steps_of(page(tmp_path, text))] == ["a", "b", "d"]
 
 
