@@ -265,9 +265,9 @@ async def test_the_notice_counts_what_has_not_gone_out(house: House, postbox: Po
     assert "Alerts of all months that have not gone out: 3 failed." in postbox.messages[1].get_content()
 
 
-async def test_a_replay_notifies_support_again(house: House, postbox: Postbox) -> None:
+async def test_a_replay_notifies_support_again_where_that_is_wanted(house: House, postbox: Postbox) -> None:
     """Each run that meets such accounts says so, under its own Message-ID."""
-    async with open_desk(house, postbox) as desk:
+    async with open_desk(house, postbox, support_notice="always") as desk:
         source = house.source(rows("AMER", None))
         runs = [await desk.run(source), await desk.run(source)]
     assert [message["Message-ID"] for message in postbox.messages] == [
