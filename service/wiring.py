@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from service.account_risk.kind import AccountRisk, Question
 from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
 from service.delivery.policy import DeliveryPolicy
+from service.domain.errors import ClusterUnreachableError
 from service.domain.identity.actor import Actor
 from service.domain.identity.principal import Principal
 from service.domain.identity.scope import Scope
@@ -57,6 +59,7 @@ async def open_app(
     from service.runs.sweep import keep_pruning, keep_sweeping  # noqa: PLC0415
     from service.telemetry.events import Events  # noqa: PLC0415
 
+    _check_extras(settings)
     clock = clock or SystemClock()
     token = settings.slack_auth_token
     async with AsyncExitStack() as stack:
@@ -103,6 +106,7 @@ async def open_reading(settings: Settings) -> AsyncIterator[Reading]:
 
     Raises ValueError for a bad CONFIG_FILE.
     """
+    _check_extras(settings)
     async with open_store_to_read(settings.ledger_url(), tenant_id=settings.tenant_id) as store:
         yield Reading(
             channels=channels_of(settings),
@@ -113,6 +117,12 @@ async def open_reading(settings: Settings) -> AsyncIterator[Reading]:
             policy=_run_policy(settings),
             delivery=_delivery_policy(settings),
         )
+
+
+def _check_extras(settings: Settings) -> None:
+    """Refuse a setting whose library is not installed: at start, and not when a run gets there."""
+    if settings.evaluate_on and find_spec("distributed") is None:
+        raise ClusterUnreachableError("EVALUATE_ON needs the extra `dask`: pip install 'risk-alerts[dask]'")
 
 
 def _say_what_was_opened(settings: Settings, app: App) -> None:

@@ -1,14 +1,16 @@
 """`db upgrade`, `db copy` and `db prune`: the schema, the move elsewhere, and the end of what is too old."""
 
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 import typer
 
-from service.cli.command import operator, print_json, with_flow
-from service.cli.exit_codes import OK
+from service.cli.command import operator, print_json, report, with_flow
+from service.cli.exit_codes import OK, RUN_FAILED
 from service.settings import Settings
 from service.store.schema.tables import NEWEST_REVISION
 from service.store.schema.upgrade import upgrade_database
@@ -43,10 +45,27 @@ def copy_database(source: str, target: str) -> int:
     source_url, target_url = _url(source), _url(target)
 
     async def flow(_: Settings) -> int:
-        _print_counts(await copy_ledger(source_url, target_url), "copied and compared")
+        on_event_loop = not source_url.startswith("sqlite") or not target_url.startswith("sqlite")
+        with nullcontext() if on_event_loop else _stopped_at_once():
+            counts = await copy_ledger(source_url, target_url)
+        _print_counts(counts, "copied and compared")
         return OK
 
-    return with_flow(flow, as_json=False)
+    try:
+        return with_flow(flow, as_json=False)
+    except KeyboardInterrupt:
+        report("stopped: nothing was copied")
+        return RUN_FAILED
+
+
+@contextmanager
+def _stopped_at_once() -> Iterator[None]:
+    """Let the first Ctrl-C interrupt work that never returns to the event loop, which would wait for it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def prune_database(*, as_json: bool) -> int:

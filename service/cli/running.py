@@ -3,16 +3,17 @@
 import asyncio
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from service.api.schemas.run import RunOut
 from service.cli.bars import shown
-from service.cli.command import operator, print_answer, print_ledger_place, with_flow
+from service.cli.command import operator, print_answer, print_ledger_place, report, with_flow
 from service.cli.exit_codes import NOT_ALL_SENT, OK
 from service.cli.previewing import checked_request
+from service.domain.errors import DatabaseUnusableError, InterruptedRunError
 from service.domain.progress import Progress
-from service.domain.run import RunRecord, RunRequest
+from service.domain.run import RunRecord, RunRequest, RunStatus
 from service.runs.execute import execute_run, new_run_id
 from service.settings import Settings
 from service.telemetry.structured import structlog
@@ -27,7 +28,11 @@ def run_month(*, source: str, month: str, dry_run: bool, plan_digest: str | None
             await checked_request(settings, source, month), dry_run=dry_run, plan_digest=plan_digest
         )
         async with open_app(settings, operator=operator()) as app:
-            record = await _run(app, request)
+            try:
+                record = await _run(app, request)
+            except InterruptedRunError as stopped:
+                await _say_what_is_left(app, stopped)
+                raise
         print_answer(RunOut.of(record), as_json=as_json)
         if not as_json:
             print_ledger_place(settings)
@@ -44,6 +49,24 @@ async def _run(app: App, request: RunRequest) -> RunRecord:
             return await app.at_work.spawn(execute_run(app, request, run_id=run_id, progress=progress))
 
 
+async def _say_what_is_left(app: App, stopped: InterruptedRunError) -> None:
+    """Add to the error what becomes of the alerts that the run has not sent, where that can be known."""
+    run_id = stopped.run_id
+    if run_id is None:
+        return
+    with suppress(DatabaseUnusableError):
+        run = await app.store.history.get_run(run_id)
+        if run.status is not RunStatus.RELEASED:
+            stopped.detail += ": nothing of it had been recorded to be sent; run it again"
+            return
+        counts = run.counts
+        done = counts.alerts_sent + counts.skipped_replay + counts.failed_deliveries + counts.unknown
+        stopped.detail += (
+            f": {counts.alerts - done:,} alerts have not been sent. A running `risk-alerts serve` resumes "
+            f"the run, or the next run of the month sends them; `risk-alerts cancel {run_id}` ends it"
+        )
+
+
 @contextmanager
 def _stopped_by_signals(app: App) -> Iterator[None]:
     """Stop the run at the first SIGINT or SIGTERM, its undelivered alerts kept; a second one kills."""
@@ -53,6 +76,7 @@ def _stopped_by_signals(app: App) -> Iterator[None]:
     def stop() -> None:
         for one in signals:
             loop.remove_signal_handler(one)
+        report("stopping: requests in flight are answered first; a second Ctrl-C does not wait for them")
         app.at_work.stop()
 
     for one in signals:

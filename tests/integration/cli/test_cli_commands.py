@@ -3,6 +3,8 @@
 import csv
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.processes import command, listening, run_command, started, unpaced
+from tests.support.processes import command, environment, listening, run_command, started, unpaced
 from tests.support.rows import MONTH, accounts, write_source
 from tests.support.waiting import wait_until
 
@@ -199,6 +201,30 @@ def test_a_database_that_cannot_be_used_is_said_plainly(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert "database_unusable" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_cluster_needs_its_extra(tmp_path: Path, source: str) -> None:
+    """One line with the remedy, at start: for a run, a preview and the service, and no database is made."""
+    program = "import sys; sys.modules['distributed'] = None; from service.cli.main import main; main()"
+    for arguments in (
+        ("run", source, "--month", MONTH, "--dry-run"),
+        ("preview", source, "--month", MONTH),
+        ("serve", "--port", "0"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            cwd=tmp_path,
+            env=environment(**unpaced(tmp_path, EVALUATE_ON="tcp://127.0.0.1:1")),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr == (
+            "risk-alerts: cluster_unreachable: EVALUATE_ON needs the extra `dask`: "
+            "pip install 'risk-alerts[dask]'\n"
+        )
+    assert not list(tmp_path.rglob("*.db"))
 
 
 def test_a_port_that_is_taken_is_said(tmp_path: Path, slack: RunningMock) -> None:
