@@ -47,6 +47,8 @@ def print_tables(answer: BaseModel) -> None:
 
 def _print_run(out: Console, run: RunOut) -> None:
     mode = " (dry run)" if run.dry_run else ""
+    first = [warning for warning in run.warnings if warning.code == "all_deliveries_failed"]
+    _print_warnings(out, first)
     out.print(
         safe(f"Run {run.run_id}{mode}: {run.status}, {month_text(run.month)}, {_duration(run)}"), style="bold"
     )
@@ -64,7 +66,7 @@ def _print_run(out: Console, run: RunOut) -> None:
     out.print(_counts(run.counts, dry_run=run.dry_run))
     if run.ledger is not None:
         _print_ledger(out, run.ledger)
-    _print_warnings(out, run.warnings)
+    _print_warnings(out, (warning for warning in run.warnings if warning not in first))
     if run.sample_errors:
         table = new_table(
             "Not delivered", "Alert", "Account", "Name", "Channel", "Reason", "HTTP", "Attempts"

@@ -15,7 +15,7 @@ from service.delivery.channels import Channels
 from service.delivery.lane import Send, Stop, Wait, follow_up
 from service.delivery.lane_queue import Delivery, OutgoingLane, feed, outgoing_lanes
 from service.delivery.policy import DeliveryPolicy
-from service.delivery.reporting import Answered, DeliveryReport, GivenUpLane, answered, why_untried
+from service.delivery.reporting import Answered, DeliveryReport, GivenUpLane, answered, given_up_lane
 from service.delivery.slack.send_result import NotPosted
 from service.delivery.slack.sender import SlackSender
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
@@ -284,8 +284,8 @@ class Dispatch:
     async def _end(self, lane: OutgoingLane, stop: Stop) -> None:
         """Say of every alert that the lane did not come to what becomes of it."""
         if (reason := stop.reason) is not None:
-            is_failed = reason is Reason.SLACK_UNREACHABLE
-            why = why_untried(reason, lane.state.outage)
+            is_failed = reason not in {Reason.DEADLINE, Reason.ANSWERS_UNREADABLE}
+            why = lane.state.outage.why_untried(reason)
             untried = await retry_while_unavailable(
                 self._clock,
                 lambda: self._outbox.end_lane(
@@ -298,8 +298,7 @@ class Dispatch:
                 ),
             )
             self._report.untried(lane, untried, Outcome.FAILED if is_failed else Outcome.UNSENT, reason)
-            if untried and (reason is not Reason.DEADLINE or lane.state.outage.is_on):
-                given_up = GivenUpLane(channels=lane.channels, reason=reason, why=why, alerts=len(untried))
+            if given_up := given_up_lane(lane, reason, len(untried)):
                 self._given_up.append(given_up)
         self._leave(lane)
 

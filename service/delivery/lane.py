@@ -157,8 +157,10 @@ def _outage_pause_s(
 ) -> float | None:
     """Note whether the destination fails; return for how long the lane pauses because of this answer."""
     match result:
-        case Sent() | Rejected() | RateLimited():
+        case Sent() | RateLimited():
             lane.outage.over()
+        case Rejected():
+            lane.outage.note_rejected(result)
         case Retry() | InDoubt():
             return lane.outage.note(result, tries.place, now=now, jitter=jitter)
     return None

@@ -3,13 +3,15 @@
 A trouble is an answer that says nothing of the message: a server error, no connection, or none that could be
 read. Three alerts in trouble, with no other answer in between, make an outage: the lane pauses, and then lets
 one message out at a time to see whether it is over. Each one that fails makes the next pause longer.
+
+A webhook that is dead is no trouble that passes: three rejections in a row that say so give it up at once.
 """
 
 import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.delivery.slack.send_result import InDoubt, Retry
+from service.delivery.slack.send_result import InDoubt, Rejected, Retry
 from service.domain.delivery_status import Reason
 from service.domain.pace import backoff_s
 
@@ -18,8 +20,26 @@ OUTAGE_AFTER: Final = 3
 UNREADABLE_AFTER: Final = 3
 """So many answers in a row that came and could not be read: each message is likely to be in Slack, so that to
 go on would put every alert in doubt."""
+DEAD_AFTER: Final = 3
+"""So many messages in a row that the webhook itself was the reason to reject."""
+DEAD: Final = frozenset({403, 404, 410})
+"""What Slack answers for a webhook that was revoked, or whose app or channel is gone."""
 UNREACHABLE_PATIENCE_S: Final = 120.0
 """Where no connection could be made for so long, the address is more likely wrong than Slack away."""
+
+
+_DEAD: Final = (
+    "the webhook is dead ({}): it rejected so many in a row that the rest of the lane was not tried"
+)
+_WHY_UNTRIED: Final = {
+    Reason.FORBIDDEN: _DEAD.format("HTTP 403"),
+    Reason.NOT_FOUND: _DEAD.format("HTTP 404"),
+    Reason.GONE: _DEAD.format("HTTP 410"),
+    Reason.SLACK_UNREACHABLE: "no connection could be made, so the rest of the lane was not tried",
+    Reason.ANSWERS_UNREADABLE: "answers could not be read, so the rest of the lane was not sent",
+    Reason.DEADLINE: "the delivery deadline came first; the next run of the month sends it",
+}
+"""For people: why the rest of a lane did not leave."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +55,8 @@ class Outage:
     """When the next message may leave, as far as the outage is concerned."""
     unreachable_since: float | None = None
     unreadable: int = 0
+    rejected_as_dead: int = 0
+    """So many in a row."""
     given_up: Reason | None = None
     """Why the lane is not waited for any longer."""
 
@@ -49,15 +71,29 @@ class Outage:
         is_unreachable = self.is_on and self.unreachable_since is not None
         return Reason.SLACK_UNREACHABLE if is_unreachable else Reason.DEADLINE
 
+    def why_untried(self, reason: Reason) -> str:
+        """Return, for people, why the rest of the lane did not leave."""
+        failing = f" (until then the destination was failing: {self.reason})"
+        return _WHY_UNTRIED[reason] + (failing if reason is Reason.DEADLINE and self.is_on else "")
+
     def over(self) -> None:
         """Forget all troubles: the destination has answered."""
         Outage.__init__(self)
+
+    def note_rejected(self, rejected: Rejected) -> None:
+        """Take note of an answer that ends all troubles, but may say of the webhook that it is dead."""
+        dead = self.rejected_as_dead + 1 if rejected.http_status in DEAD else 0
+        self.over()
+        self.rejected_as_dead = dead
+        if dead >= DEAD_AFTER:
+            self.given_up = rejected.reason
 
     def note(self, trouble: Retry | InDoubt, place: int, *, now: float, jitter: float) -> float | None:
         """Take note of a trouble of the alert at `place`; return for how many seconds the lane pauses now."""
         if not self.is_on:
             self.troubled.add(place)
         self.reason = trouble.reason
+        self.rejected_as_dead = 0
         self._note_whether_given_up(trouble, now)
         if not self.is_on or now < self.probe_at:
             return None

@@ -11,7 +11,6 @@ from typing import Final
 
 from service.delivery.lane import FollowUp
 from service.delivery.lane_queue import Delivery, OutgoingLane
-from service.delivery.outage import Outage
 from service.delivery.slack.send_result import NotPosted, RateLimited, SendResult
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.progress import Progress
@@ -26,12 +25,6 @@ _FINAL: Final = {
     DeliveryStatus.UNKNOWN: Outcome.UNKNOWN,
 }
 _LINES_AT_ONCE: Final = 256
-
-_WHY_UNTRIED: Final = {
-    Reason.SLACK_UNREACHABLE: "no connection could be made, so the rest of the lane was not tried",
-    Reason.ANSWERS_UNREADABLE: "answers could not be read, so the rest of the lane was not sent",
-    Reason.DEADLINE: "the delivery deadline came first; the next run of the month sends it",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +207,10 @@ async def report_actions(
             )
 
 
-def why_untried(reason: Reason, outage: Outage) -> str:
-    """Return, for people, why the rest of a lane did not leave."""
-    failing = f" (until then the destination was failing: {outage.reason})"
-    return _WHY_UNTRIED[reason] + (failing if reason is Reason.DEADLINE and outage.is_on else "")
+def given_up_lane(lane: OutgoingLane, reason: Reason, untried: int) -> GivenUpLane | None:
+    """Return the lane as one that was given up, or None where just its time was up, or nothing was left."""
+    outage = lane.state.outage
+    alerts = untried + outage.rejected_as_dead
+    if not alerts or (reason is Reason.DEADLINE and not outage.is_on):
+        return None
+    return GivenUpLane(channels=lane.channels, reason=reason, why=outage.why_untried(reason), alerts=alerts)

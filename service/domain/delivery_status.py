@@ -70,7 +70,7 @@ def _transitions() -> tuple[Transition, ...]:
         Transition(Step.SETTLE_LATE, failed, sent, "Slack had taken it"),
         Transition(Step.SETTLE_LATE, unknown, sent, "Slack had taken it"),
         Transition(Step.SETTLE_LATE, withdrawn, sent, "Slack had taken it"),
-        Transition(Step.END_LANE, pending, failed, "its destination refuses connections"),
+        Transition(Step.END_LANE, pending, failed, "its destination refuses connections, or is dead"),
         Transition(Step.LOSE, sending, unknown, "nobody saw the answer"),
         Transition(Step.SETTLE_DOUBT, unknown, sent, "Slack has it"),
         Transition(Step.SETTLE_DOUBT, unknown, pending, "it is to be sent again"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from service.domain.alert import Alert, Fact
+from service.domain.delivery_status import Outcome, Reason
 from service.domain.ledger import RowLedger
 
 AlertT_co = TypeVar("AlertT_co", bound=Alert, covariant=True)
@@ -28,6 +29,19 @@ def unsent_alerts(unsent: int, alerts: int) -> tuple[RunWarning, ...]:
         return ()
     detail = f"{unsent} of this run's {alerts} alerts were not sent; the next run of the month sends them"
     return (RunWarning(code="unsent_alerts", count=unsent, detail=detail),)
+
+
+def nothing_delivered(outcomes: Mapping[str, int]) -> tuple[RunWarning, ...]:
+    """Warn of a run that delivered none of its alerts, or none of those that no earlier run had."""
+    failed, unsent = outcomes.get(Outcome.FAILED, 0), outcomes.get(Outcome.UNSENT, 0)
+    missing = failed + unsent + outcomes.get(Outcome.UNKNOWN, 0)
+    is_replay = Outcome.SKIPPED_REPLAY in outcomes
+    # What has no channel, and doubts that are held, are the same in each replay, and have their own warnings.
+    tried = failed + unsent - outcomes.get(Reason.UNKNOWN_REGION, 0) if is_replay else missing
+    if outcomes.get(Outcome.SENT) or not tried:
+        return ()
+    detail = f"none of the {missing} alerts that this run had to deliver was delivered"
+    return (RunWarning(code="all_deliveries_failed", count=missing, detail=detail),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

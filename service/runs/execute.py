@@ -33,7 +33,7 @@ from service.runs.context import App
 from service.runs.heartbeat import Heartbeat, heartbeat
 from service.runs.notify_support import notify_support
 from service.runs.plan_digest import plan_digest
-from service.runs.warnings import nothing_arrived, undelivered_alerts, without_channel
+from service.runs.warnings import undelivered_alerts, without_channel
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.room import Turn
 from service.store.database.failures import DatabaseBusyError
@@ -258,7 +258,6 @@ class _Run:
             stopping=app.at_work.stopping,
         )
         given_up = await dispatch.until_drained() if self._progress.alerts_queued else ()
-        self._warnings += nothing_arrived(self._progress)
         period, alert_type = self._asked.period, self._kind.alert_type
         is_notified = self._resumed is not None and self._resumed.support_notified
         self._warnings += await app.at_work.unless_stopped(

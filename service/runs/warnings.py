@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from service.delivery.channels import Channels
 from service.delivery.policy import DeliveryPolicy
 from service.domain.evaluation import RunWarning
-from service.domain.progress import Progress
 
 if TYPE_CHECKING:
     from service.delivery.reporting import GivenUpLane
@@ -37,14 +36,6 @@ def late_lanes(
         )
         for lane, count in late.items()
     )
-
-
-def nothing_arrived(progress: Progress) -> tuple[RunWarning, ...]:
-    """Warn where every delivery of a run failed."""
-    if progress.alerts_failed < max(1, progress.alerts_queued):
-        return ()
-    detail = f"every one of the {progress.alerts_queued} deliveries of this run failed"
-    return (RunWarning(code="all_deliveries_failed", count=progress.alerts_queued, detail=detail),)
 
 
 def destinations_failed(given_up: "Sequence[GivenUpLane]") -> tuple[RunWarning, ...]:

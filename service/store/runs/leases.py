@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from service.domain.delivery_status import Outcome
 from service.domain.errors import RunFinishedError, RunNotFoundError
-from service.domain.evaluation import AnyEvaluation, RunWarning, unsent_alerts
+from service.domain.evaluation import AnyEvaluation, RunWarning, nothing_delivered, unsent_alerts
 from service.domain.run import RunError, RunRequest, RunStatus
 from service.store.audit import record_audit
 from service.store.database.database import DatabaseClock
@@ -191,7 +191,7 @@ class Runs(Part):
     ) -> None:
         """Close a run for good, adding `warnings`: after this nothing it reported changes.
 
-        That alerts were not sent is its first warning.
+        That it delivered nothing, or that alerts were not sent, are its first warnings.
         `epoch` is that of its lease, once it has one. Raises OvertakenError when another process closed or
         resumed it first, and LedgerImbalanceError (nothing is written then) when the run succeeded but does
         not add up.
@@ -200,12 +200,13 @@ class Runs(Part):
         def work(connection: sa.Connection) -> None:
             check_running(connection, self._tenant_id, run_id, epoch)
             found = connection.execute(
-                sa.select(runs.c.row_ledger, runs.c.warnings).where(runs.c.run_id == run_id)
+                sa.select(runs.c.row_ledger, runs.c.warnings, runs.c.dry_run).where(runs.c.run_id == run_id)
             ).one()
             lose_what_is_on_its_way(connection, self._tenant_id, run_id, now)
             outcomes = close_outcomes(connection, run_id)
             ledger = run_ledger(found.row_ledger, outcomes)
             unsent = unsent_alerts(outcomes.get(Outcome.UNSENT, 0), ledger.rows["alerts"] if ledger else 0)
+            nothing = () if error or found.dry_run else nothing_delivered(outcomes)
             if error is None and ledger is not None:
                 ledger.check()
             closing = {
@@ -213,7 +214,7 @@ class Runs(Part):
                 "finished_at": now,
                 "error": error and error.code,
                 "error_detail": error and error.detail,
-                "warnings": warnings_text((*unsent, *run_warnings(found.warnings), *warnings)),
+                "warnings": warnings_text((*nothing, *unsent, *run_warnings(found.warnings), *warnings)),
                 "outcome_counts": orjson.dumps(outcomes).decode(),
             }
             update_running(connection, self._tenant_id, run_id, closing)

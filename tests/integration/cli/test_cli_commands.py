@@ -84,6 +84,23 @@ def test_the_alerts_of_a_run_are_listed_and_found_again(
     assert "alert_not_found" in unknown.stderr
 
 
+def test_that_nothing_was_delivered_is_said_first(tmp_path: Path, source: str, slack: RunningMock) -> None:
+    """A dead webhook: the run succeeded, exit code 2, and the first line says that nobody got anything."""
+    slack.script("amer-risk-alerts", Step(status=404, body="no_service", times=10))
+    variables = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url}
+    done = command(tmp_path, "run", source, "--month", MONTH, **variables)
+    assert done.returncode == 2
+    first, headline, *rest = done.stdout.splitlines()
+    assert first == (
+        "warning: all_deliveries_failed (3): none of the 3 alerts that this run had to deliver was delivered"
+    )
+    assert "succeeded" in headline
+    assert "all_deliveries_failed" not in "".join(rest)
+    again = command(tmp_path, "run", source, "--month", MONTH, "--json", **variables)
+    assert again.returncode == 2
+    assert _json(again.stdout)["warnings"][0]["code"] == "all_deliveries_failed"
+
+
 def test_a_dry_run_needs_no_slack(tmp_path: Path, source: str) -> None:
     """It is recorded, and nothing was meant to go out, so that its exit code is 0."""
     done = command(tmp_path, "run", source, "--month", MONTH, "--dry-run")

@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from mock_slack.script import Step
-from service.delivery.outage import OUTAGE_AFTER, UNREACHABLE_PATIENCE_S, UNREADABLE_AFTER
+from service.delivery.outage import DEAD_AFTER, OUTAGE_AFTER, UNREACHABLE_PATIENCE_S, UNREADABLE_AFTER
 from service.domain.delivery_status import Outcome, Reason
 from service.telemetry.delivery_events import LaneEnded, LanePaused
 from service.telemetry.events import Event, Events
@@ -125,6 +125,55 @@ async def test_a_proxy_that_breaks_every_answer_costs_three_doubts(house: House)
         house.slack.reset()
         again = await desk.run(source)
     assert (again.counts.alerts_sent, again.counts.unknown) == (30 - UNREADABLE_AFTER, UNREADABLE_AFTER)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (404, "no_service", Reason.NOT_FOUND),
+        (403, "invalid_token", Reason.FORBIDDEN),
+        (410, "channel_is_archived", Reason.GONE),
+    ],
+)
+async def test_a_webhook_that_is_dead_is_given_up(
+    house: House, status: int, body: str, reason: Reason
+) -> None:
+    """After three the rest is failed untried, support hears of it, and the next run sends it all."""
+    house.slack.script(AMER, Step(status=status, body=body, times=1_000))
+    source = house.source(accounts(30))
+    async with house.open(slack_concurrency=1) as desk:
+        record = await desk.run(source)
+        alerts = await desk.alerts(record)
+        assert {(alert.outcome, alert.reason) for alert in alerts} == {(Outcome.FAILED, reason)}
+        assert sum(alert.attempts for alert in alerts) == DEAD_AFTER
+        assert record.warnings[0].code == "all_deliveries_failed"
+        assert (
+            warning_codes(record).items() >= {"all_deliveries_failed": 30, "destination_failed": 30}.items()
+        )
+        assert f"#{AMER}: 30 not sent: the webhook is dead (HTTP {status})" in _notice(house)
+        await desk.run(source)
+        assert _notice(house), "of the same support is not notified again"
+        house.slack.reset()
+        assert (await desk.run(source)).counts.alerts_sent == 30
+
+
+async def test_a_lane_of_three_alerts_is_given_up_with_its_last(house: House) -> None:
+    """Nothing is left that could be untried, and support hears of it all the same."""
+    house.slack.script(AMER, Step(status=404, times=3))
+    async with house.open() as desk:
+        assert warning_codes(await desk.run(house.source(accounts(3))))["destination_failed"] == 3
+    assert f"#{AMER}: 3 not sent" in _notice(house)
+
+
+async def test_what_one_message_is_rejected_for_gives_no_webhook_up(house: House) -> None:
+    """A 400 between, or a message that is taken, shows that the webhook lives."""
+    for step in (Step(status=404, times=2), Step(status=400), Step(status=404, times=2), Step(times=1)):
+        house.slack.script(AMER, step)
+    house.slack.script(AMER, Step(status=410, times=2))
+    async with house.open(slack_concurrency=1) as desk:
+        record = await desk.run(house.source(accounts(12)))
+    assert (record.counts.failed_deliveries, record.counts.alerts_sent) == (7, 5)
+    assert "destination_failed" not in warning_codes(record)
 
 
 async def test_one_lanes_outage_is_no_other_lanes(house: House) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.delivery.outage import OUTAGE_AFTER, UNREACHABLE_PATIENCE_S, UNREADABLE_AFTER, Outage
-from service.delivery.slack.send_result import InDoubt, Retry
+from service.delivery.slack.send_result import InDoubt, Rejected, Retry
 from service.domain.delivery_status import Reason
 from service.domain.pace import BACKOFF_CAP_S, backoff_s
 
@@ -114,6 +114,41 @@ def test_answers_that_cannot_be_read_end_the_lane() -> None:
     """Three in a row are enough: each of these messages is most likely in Slack."""
     assert outage_after(*[UNREADABLE] * (UNREADABLE_AFTER - 1)).given_up is None
     assert outage_after(*[UNREADABLE] * UNREADABLE_AFTER).given_up is Reason.ANSWERS_UNREADABLE
+
+
+def rejected(status: int) -> Rejected:
+    """Return an answer that no retry would change."""
+    return Rejected(reason=Reason.NOT_FOUND, message=f"HTTP {status}", http_status=status)
+
+
+def after_rejections(*statuses: int | None) -> Outage:
+    """Return what is known after answers of these statuses; None is a server error."""
+    outage = Outage()
+    for place, status in enumerate(statuses):
+        if status is None:
+            outage.note(SERVER_ERROR, place, now=100, jitter=0)
+        else:
+            outage.note_rejected(rejected(status))
+    return outage
+
+
+def test_a_dead_webhook_ends_the_lane() -> None:
+    """Three times in a row 403, 404 or 410, mixed or not."""
+    assert after_rejections(404, 404).given_up is None
+    assert after_rejections(403, 410, 404).given_up is Reason.NOT_FOUND
+
+
+@pytest.mark.parametrize("between", [400, 401, 413, 500, None])
+def test_any_other_answer_between_shows_that_it_lives(between: int | None) -> None:
+    """The count begins anew."""
+    assert after_rejections(404, 404, between, 404, 404).given_up is None
+
+
+def test_a_rejection_ends_an_outage() -> None:
+    """Somebody has answered."""
+    outage = outage_after(*[SERVER_ERROR] * OUTAGE_AFTER)
+    outage.note_rejected(rejected(404))
+    assert not outage.is_on
 
 
 @given(st.lists(troubles, max_size=12))
