@@ -34,7 +34,7 @@ def test_one_wrong_character_is_no_key(place: int, character: str) -> None:
     assert (KeySecret.parse(text) is None) == (text != KEY.text)
 
 
-@pytest.mark.parametrize("text", ["", "ra_", KEY.text[:-1], KEY.text + "0", f" {KEY.text}", KEY.text + "\n"])
+@pytest.mark.parametrize("text", ["", "ra_", "{:.50}", "{}0", " {}", "{}\n"])
 def test_half_a_key_is_no_key(text: str) -> None:
     """Nothing before it and nothing after it."""
-    assert KeySecret.parse(text) is None
+    assert KeySecret.parse(text.format(KEY.text)) is None

@@ -96,7 +96,7 @@ def test_nobody_grants_a_level_at_or_above_their_own() -> None:
     }
 
 
-@pytest.mark.parametrize("permission", OF_PEOPLE)
+@pytest.mark.parametrize("permission", sorted(OF_PEOPLE))
 def test_no_machine_and_nobody_anonymous_reaches_people(permission: Permission) -> None:
     """Tenants, organisations, users, keys and audit are for roles alone, whatever scopes somebody has."""
     assert Principal.anonymous(DEFAULT_TENANT).reach(permission) is None
