@@ -16,7 +16,7 @@ from benchmarks import report
 from benchmarks.data_shape import cache_directory
 from benchmarks.report import Section, Target
 
-BENCHMARKS: Final = ("evaluate", "memory", "storage", "deliver", "start")
+BENCHMARKS: Final = ("evaluate", "logs", "memory", "storage", "deliver", "start")
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 

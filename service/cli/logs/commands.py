@@ -1,11 +1,41 @@
-"""The group of commands `rules`; each imports its own part when it is called."""
+"""The groups of commands `rules` and `logs`; each command imports its own part when it is called."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+logs = typer.Typer(help="Event logs.", rich_markup_mode=None, no_args_is_help=True)
 rules = typer.Typer(help="Rules over event logs.", rich_markup_mode=None, no_args_is_help=True)
+
+Log = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="A log (CSV, also gzip or zstd, or Parquet): file, folder or glob, also URIs."
+    ),
+]
+RulesFile = Annotated[Path, typer.Option("--rules", help="The file of rules.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@logs.callback()
+def logs_group() -> None:
+    """Event logs."""
+
+
+@logs.command()
+def plan(
+    source: Log,
+    rules_file: RulesFile = Path("log_rules.toml"),
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Show what an evaluation of a log would read, and how much memory it would take at most.
+
+    From listings, first records and footers alone; columns that are missing are named.
+    """
+    from service.cli.logs.planning import print_log_plan  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(print_log_plan(source=source, rules=rules_file, as_json=json))
 
 
 @rules.command("check")
@@ -36,17 +66,11 @@ def test_rules(
 
 @rules.command()
 def backtest(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A log (CSV, also gzip or zstd, or Parquet): file, folder or glob, also URIs.",
-        ),
-    ],
-    rules_file: Annotated[Path, typer.Option("--rules", help="The file of rules.")] = Path("log_rules.toml"),
+    source: Log,
+    rules_file: RulesFile = Path("log_rules.toml"),
     since: Annotated[str | None, typer.Option("--from", help="First instant, ISO 8601; UTC.")] = None,
     until: Annotated[str | None, typer.Option(help="First instant after the period, ISO 8601; UTC.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002  # how typer spells a flag
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show what rules would have said of a log, also at half and twice their thresholds and windows.
 

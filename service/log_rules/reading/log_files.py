@@ -34,6 +34,8 @@ from service.sources.source import Source, SourceFile, SourceReader
 LOG_FILES: Final = FileKind(
     suffixes=(".csv", ".csv.gz", ".csv.zst", *PARQUET.suffixes), tables=PARQUET.tables
 )
+_LOOK: Final = 1 << 16
+"""Bytes in which the first record of a file must end, for a plan."""
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 
 
@@ -105,6 +107,22 @@ class LogFiles:
             raise
         self._check_unchanged()
 
+    def looked_at(self, file: SourceFile, matcher: Matcher) -> tuple[str, ParquetLog | None]:
+        """Return the kind of a file by its first bytes (`csv`, `csv.gz` …), and the footer of a Parquet file.
+
+        Raises SourceError, also where the first record of a CSV file or the footer lacks columns.
+        """
+        needed = _needed(matcher)
+        with _translated(file), self._source.open(file) as reader:
+            magic = reader.file.read(4)
+            reader.file.seek(0)
+            if magic == _PARQUET:
+                return "parquet", ParquetLog(reader, file.name, file.size, self._meaning, needed)
+            stream = _stream(reader.file, magic)
+            if file.size:
+                layout_of(file.name, first_record(stream.read(_LOOK)), self._meaning, needed)
+            return {_GZIP: "csv.gz", _ZSTD[:2]: "csv.zst"}.get(magic[:2], "csv"), None
+
     def parts(self, matcher: Matcher) -> Iterator[Task]:
         """Yield what reads the files part by part, in their order; raises SourceError."""
         for file in self.files:
@@ -115,11 +133,14 @@ class LogFiles:
         if not file.size:
             return
         with self._source.open(file) as reader:
-            magic = reader.file.read(4)
-            if magic != _PARQUET:
+            if not PARQUET.takes(file.name):
+                # What is remote is asked for once, not for its first bytes and then again.
+                reader.prefetch([(0, 2 * BLOCK)])
+                magic = reader.file.read(4)
                 reader.file.seek(0)
-                yield from self._csv(file, reader, _stream(reader.file, magic), matcher)
-                return
+                if magic != _PARQUET:
+                    yield from self._csv(file, reader, _stream(reader.file, magic), matcher)
+                    return
             log = ParquetLog(reader, file.name, file.size, self._meaning, _needed(matcher))
         for group in range(log.metadata.num_row_groups):
             yield partial(self._row_group, file, log, group, matcher)

@@ -67,14 +67,15 @@ class Matcher:
             )
             for name, (codes, known) in encoded.items()
         }
-        masks = []
-        for rule in self._rules:
-            mask = np.ones(rows, np.bool_)
-            for name, wanted in rule.where:
+        # Rules that want the same rows share one mask.
+        of_where = {rule.where: np.ones(rows, np.bool_) for rule in self._rules}
+        for where in of_where:
+            for name, wanted in where:
                 codes, known = encoded[name]
-                mask &= np.array([value in wanted for value in known], np.bool_)[codes]
-            masks.append(mask)
-        union = masks[0] if len(masks) == 1 else np.logical_or.reduce(masks)
+                of_where[where] &= np.array([value in wanted for value in known], np.bool_)[codes]
+        distinct = list(of_where.values())
+        union = distinct[0] if len(distinct) == 1 else np.logical_or.reduce(distinct)
+        masks = [of_where[rule.where] for rule in self._rules]
         return masks, union, values
 
     def matches(
@@ -89,7 +90,7 @@ class Matcher:
         groups = {rule.group_by: _groups(columns, rule.group_by, us.size) for rule in self._rules}
         found = []
         for rule, mask in zip(self._rules, masks, strict=True):
-            is_mine = mask[union]
+            is_mine = np.ones(us.size, np.bool_) if mask is union else mask[union]
             wanted = is_mine & in_time
             group_of, keys = groups[rule.group_by]
             everything = bool(wanted.all())

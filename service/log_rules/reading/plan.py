@@ -1,0 +1,121 @@
+"""The plan of a log: what an evaluation would read, and how much memory that takes at most."""
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+from service.log_rules.reading.csv_blocks import BLOCK
+from service.log_rules.reading.log_files import LogFiles
+from service.log_rules.reading.matching import Matcher
+from service.log_rules.rule import Period, RuleFile
+from service.log_rules.threshold import ROW_BYTES
+from service.sources.source import Source
+
+_MEGABYTE: Final = 1 << 20
+_PROCESS: Final = 100 * _MEGABYTE
+"""Python, Arrow and this service, before anything is read: measured as 90 MB."""
+_BLOCK_BYTES: Final = 5 * BLOCK
+"""A block of CSV while it is read, parsed and matched: measured as 35 MB."""
+_KEPT_BYTES: Final = 12
+"""Of a matched row that waits, or that windows still reach, for one rule: its time and its group."""
+_MATCHED_BYTES: Final = 40
+"""Of a row of a row group while it is matched: its columns, masks, time and group."""
+
+_PARTS: Final = ("process", "reading", "counting")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPlan:
+    """What would be read; bytes of Parquet are those of the column chunks, compressed."""
+
+    files: Counter[str]
+    """How many of each kind: csv, csv.gz, csv.zst, parquet."""
+    csv_bytes: int
+    rows: int | None
+    """Of all files; None where CSV is among them."""
+    row_groups: int
+    filter_columns: tuple[str, ...]
+    filter_bytes: int
+    other_columns: tuple[str, ...]
+    """Of Parquet they are decoded only in row groups with a matching row."""
+    other_bytes: int
+    reading_bytes: int
+    counting_bytes: int
+
+    @property
+    def memory_bytes(self) -> dict[str, int]:
+        """The most that an evaluation takes, in bytes, and what comes on top by row."""
+        return {
+            "process": _PROCESS,
+            "reading": self.reading_bytes,
+            "counting": self.counting_bytes,
+            "each_row_within_reach": _KEPT_BYTES,
+            "each_row_collected": ROW_BYTES,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {
+            "files": dict(self.files),
+            "csv_bytes": self.csv_bytes,
+            "rows": self.rows,
+            "row_groups": self.row_groups,
+            "filter_columns": list(self.filter_columns),
+            "filter_bytes": self.filter_bytes,
+            "other_columns": list(self.other_columns),
+            "other_bytes": self.other_bytes,
+            "memory_bytes": self.memory_bytes,
+        }
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.files.items()))
+        memory = self.memory_bytes
+        first = ", ".join(self.filter_columns) or "nothing"
+        parquet = f"first {first} ({self.filter_bytes:,} bytes), and where rows match "
+        parquet += f"{', '.join(self.other_columns)} ({self.other_bytes:,} bytes)"
+        parts = ", ".join(f"{memory[part] // _MEGABYTE:,} {part}" for part in _PARTS)
+        most = sum(memory[part] for part in _PARTS) // _MEGABYTE
+        lines = [f"files: {kinds}"]
+        lines += [f"csv: all of {self.csv_bytes:,} bytes"] if self.csv_bytes else []
+        lines += [f"parquet: {self.row_groups:,} row groups; {parquet}"] if self.row_groups else []
+        lines += [
+            f"memory: at most {most:,} MB ({parts}), and {_KEPT_BYTES} bytes a rule and row within reach",
+            f"in disorder: {ROW_BYTES} bytes a rule and matched row of the period",
+        ]
+        return "\n".join(lines)
+
+
+def plan_log(
+    source: Source, rules: RuleFile, *, threads: int, settle_rows: int, stop: threading.Event
+) -> LogPlan:
+    """List the files and read their first bytes or footers; raises SourceError."""
+    files = LogFiles(source, rules.source, stop)
+    matcher = Matcher(rules.source, rules.rules, Period())
+    kinds: Counter[str] = Counter()
+    csv_bytes = rows = groups = filter_bytes = other_bytes = largest = 0
+    for file in files.list():
+        kind, log = files.looked_at(file, matcher)
+        kinds[kind] += 1
+        if log is None:
+            csv_bytes += file.size
+            continue
+        for group in range(log.metadata.num_row_groups):
+            size = log.metadata.row_group(group).num_rows
+            rows, largest, groups = rows + size, max(largest, size), groups + 1
+            filter_bytes += sum(length for _, length in log.ranges(group, matcher.filters))
+            other_bytes += sum(length for _, length in log.ranges(group, matcher.others))
+    parts = threads + 1
+    count = len(rules.rules)
+    return LogPlan(
+        files=kinds,
+        csv_bytes=csv_bytes,
+        rows=None if csv_bytes else rows,
+        row_groups=groups,
+        filter_columns=matcher.filters,
+        filter_bytes=filter_bytes,
+        other_columns=matcher.others,
+        other_bytes=other_bytes,
+        reading_bytes=parts * max(_BLOCK_BYTES if csv_bytes else 0, largest * (_MATCHED_BYTES + count)),
+        counting_bytes=settle_rows * (_KEPT_BYTES * count + ROW_BYTES),
+    )
