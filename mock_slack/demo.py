@@ -137,11 +137,13 @@ def _print_alerts(alerts: list[dict[str, Any]]) -> None:
             escape(" ".join(alert["account_name"].split())),
             f"${alert['arr']:,}" if alert["arr"] is not None else "Unknown",
             "1 month" if months == 1 else f"{months} months",
-            alert["channel"] or "none: support notified",
+            alert["channel"] or "none",
             outcome,
             str(alert["attempts"]),
         )
     console.print(table)
+    nowhere = sum(alert["channel"] is None for alert in alerts)
+    console.print(f"   {nowhere} alerts have a region without a channel: support was notified of them.")
 
 
 def _shown(text: str) -> str:
