@@ -18,6 +18,7 @@ from service.settings.settings import Settings
 ENV_FILE: Final = ".env"
 ENVIRONMENT: Final = "environment"
 
+_MALFORMED: Final = "must be written NAME=value, with every quote closed"
 _NAMES: Final = frozenset(name.upper() for name in Settings.model_fields)
 SPELLED_BY_PEOPLE: Final = frozenset(
     name.upper()
@@ -71,17 +72,20 @@ class _EnvFile:
             return cls(problems=(unread,), is_readable=False)
         lines: dict[str, str] = {}
         problems: list[SettingProblem] = []
+        is_readable = True
         for binding in parse_stream(io.StringIO(text)):
             begins = binding.original.string
             line = binding.original.line + begins[: len(begins) - len(begins.lstrip())].count("\n")
             where = f"{path.name} line {line}"
-            if binding.error:
-                problems.append(SettingProblem(file=where, key=None, reason="must be written NAME=value"))
+            if binding.error or (binding.key is not None and binding.value is None):
+                # What follows it may have been read as a part of it, so that no value is relied on.
+                is_readable = False
+                problems.append(SettingProblem(file=where, key=binding.key, reason=_MALFORMED))
             elif binding.key is not None and binding.key.upper() not in _NAMES:
                 problems.append(SettingProblem(file=where, key=binding.key, reason=_unknown(binding.key)))
             elif binding.key is not None:
                 lines[binding.key.upper()] = where
-        return cls(lines=lines, problems=tuple(problems))
+        return cls(lines=lines, problems=tuple(problems), is_readable=is_readable)
 
 
 def _misspelled(given: set[str]) -> Iterator[SettingProblem]:

@@ -18,6 +18,7 @@ _SMTP_URL = re.compile(r"smtps?://(?:[^\s/]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]
 
 _HOST = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 _CHANNEL = re.compile(r"#?[^\s/?#.][^\s/?#]{0,79}")
+_BACKENDS = {"sqlite", "postgresql", "postgres"}
 _SCHEDULER = re.compile(r"(?:tcp|tls)://\S+")
 
 
@@ -104,7 +105,7 @@ def _base_url(secret: SecretStr) -> SecretStr:
 def _smtp_url(secret: SecretStr) -> SecretStr:
     # Without a host the mail library would turn to whatever listens on this machine.
     url = _single_line(secret.get_secret_value()).rstrip("/")
-    if not _SMTP_URL.fullmatch(url):
+    if not _SMTP_URL.fullmatch(url) or not _has_an_address(url):
         raise ValueError("must be an smtp:// or smtps:// URL with a host, user and password percent-encoded")
     return SecretStr(url)
 
@@ -122,7 +123,10 @@ def _database_url(text: str) -> str:
     try:
         urlsplit(url)
     except ValueError:
-        raise ValueError("must be a database URL, user and password percent-encoded") from None
+        url = ""
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in _BACKENDS:
+        raise ValueError("must be a sqlite:/// or postgresql:// URL, user and password percent-encoded")
     return url
 
 

@@ -13,7 +13,7 @@ from service.settings.reading import read_settings
 
 HOOK: Final = "https://hooks.slack.com/services/T0/B0/c4nary"
 _ANY_TEXT: Final = """
-    aws_lambda_function_name cloud_run_job database_url ecs_container_metadata_uri_v4 gcs_token
+    aws_lambda_function_name cloud_run_job ecs_container_metadata_uri_v4 gcs_token
     google_cloud_project k_service kubernetes_service_host slack_auth_token
 """
 TAKES_ANY_TEXT: Final = frozenset(_ANY_TEXT.split())
@@ -45,14 +45,26 @@ def test_a_close_miss_in_the_environment_is_refused_with_the_right_name(
 def test_every_name_in_the_file_is_a_setting_or_refused(tmp_path: Path) -> None:
     """The file is this service's alone; each line is named, and so is one that cannot be read at all."""
     (tmp_path / ".env").write_text(
-        "# Slack\nARR_TRESHOLD=5\n\n\nexport AWS_REGION=eu\nLEASE_S 40\narr_threshold=7\nLOG_LEVEL=loud\n"
+        "# Slack\nARR_TRESHOLD=5\n\n\nexport AWS_REGION=eu\narr_threshold=7\nLOG_LEVEL=loud\n"
     )
     assert lines() == [
         ".env line 2: ARR_TRESHOLD: there is no such setting; did you mean ARR_THRESHOLD?",
         ".env line 5: AWS_REGION: there is no such setting; other programs do not see what stands here",
-        ".env line 6: must be written NAME=value",
-        ".env line 8: LOG_LEVEL: must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
+        ".env line 7: LOG_LEVEL: must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [("LEASE_S 40", ""), ("LEASE_S", "LEASE_S: "), ("LOG_FORMAT='json", ""), ("=x", "")],
+)
+def test_a_line_of_the_file_that_is_none_is_refused(
+    tmp_path: Path, line: str, named: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It could mean anything; nobody but the one line says so."""
+    (tmp_path / ".env").write_text(f"ARR_THRESHOLD=5\n{line}\n")
+    assert lines() == [f".env line 2: {named}must be written NAME=value, with every quote closed"]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_is_in_the_file_counts(tmp_path: Path) -> None:

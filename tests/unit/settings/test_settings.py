@@ -437,6 +437,8 @@ def test_a_config_file_that_cannot_be_read_is_refused(load: Load, tmp_path: Path
         ("SCAN_THREADS", "0"),
         ("MEMORY_LIMIT_MB", "0"),
         ("LOG_LEVEL", "c4nary"),
+        ("SMTP_URL", "smtp://c4nary:99999"),
+        *(("DATABASE_URL", text) for text in ("c4nary", "mysql://u:c4nary@h/x", "sqlite:c4nary.db")),
         ("LOG_FORMAT", "c4nary"),
     ],
 )
