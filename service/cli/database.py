@@ -12,6 +12,7 @@ import typer
 from service.cli.command import operator, print_json, report, with_flow
 from service.cli.exit_codes import OK, RUN_FAILED
 from service.settings import Settings
+from service.store.schema.roles import role_sql
 from service.store.schema.tables import NEWEST_REVISION
 from service.store.schema.upgrade import upgrade_database
 from service.telemetry.terminal import harmless
@@ -30,6 +31,9 @@ def upgrade_schema(*, as_json: bool) -> int:
         else:
             done = {None: "created", NEWEST_REVISION: "up to date"}.get(before, f"upgraded from {before}")
             sys.stdout.write(f"{harmless(settings.database_shown())}: schema {NEWEST_REVISION}, {done}\n")
+            if settings.sqlite_path() is None:
+                sys.stdout.write("\n-- For the role that serves, which is not the owner:\n")
+                sys.stdout.writelines(f"{statement}\n" for statement in role_sql())
         return OK
 
     return with_flow(flow, as_json=as_json)

@@ -11,7 +11,7 @@ class Part:
     """Verbs over the rows of a scope, which is in every question; there is no part without one."""
 
     def __init__(self, database: Database, scope: Scope, actor: Actor) -> None:
-        self._database = database
+        self._database = database.within(scope)
         self._scope = scope
         self._actor = actor
 

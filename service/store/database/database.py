@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from service.domain.identity.scope import Scope
+
 BUSY_TIMEOUT_S: Final = 10.0
 """How long a transaction waits for another process's before it gives up."""
 
@@ -33,6 +35,9 @@ class Database(Protocol):
         DatabaseUnavailableError is raised whether it was made or not. Raises DatabaseBusyError,
         DatabaseUnusableError, and whatever `work` raises.
         """
+
+    def within(self, scope: Scope) -> "Database":
+        """Return the same database for the rows of a scope: where it can, it shows no others."""
 
     async def open(self) -> None:
         """Connect for the first time; raises DatabaseUnusableError."""

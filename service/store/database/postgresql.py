@@ -8,9 +8,10 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from copy import copy
 from functools import partial
 from itertools import count
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
@@ -21,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service.domain.errors import DatabaseUnusableError
+from service.domain.identity.scope import Scope
 from service.store.database import database
 from service.store.database.database import DatabaseClock, Work, execute
 from service.store.database.failures import translated
@@ -38,14 +40,19 @@ _COPY_TIMEOUT_S: Final = 600.0
 COMMIT_PATIENCE_S: Final = 30.0
 """Longer than the server itself keeps a transaction in which nothing happens."""
 _COMMIT_POLL_S: Final = 0.2
+_EVERYBODY: Final = "*"
+"""In the place of a tenant's id: the policies of the tables let it see all rows."""
+_SEEN: Final = sa.func.set_config("app.tenant_id", sa.bindparam("tenant", type_=sa.String), sa.true())
+"""Until the transaction's end, the rows of a tenant are seen, and no others."""
+_SEE_TENANT: Final = sa.select(_SEEN)
 _LOCKED: Final = sa.func.pg_advisory_xact_lock(_WRITER_LOCK)
-_LOCK: Final = sa.select(_LOCKED)
+_LOCK: Final = sa.select(_LOCKED, _SEEN)
 _NUMBER: Final = insert(last_commits).from_select(
     ["process", "number", "made_at"],
-    # In one statement with the lock, so that it costs no round trip of its own.
+    # In one statement with the lock and the tenant, so that neither costs a round trip of its own.
     sa.select(
         sa.bindparam("process", type_=sa.String), sa.bindparam("number", type_=sa.BigInteger), DatabaseClock()
-    ).select_from(_LOCKED.alias()),
+    ).select_from(_LOCKED.alias().join(_SEEN.alias(), sa.true())),
 )
 _LOCK_AND_NUMBER: Final = _NUMBER.on_conflict_do_update(
     index_elements=["process"],
@@ -67,6 +74,9 @@ T = TypeVar("T")
 class PostgresqlDatabase:
     """A database of a PostgreSQL server."""
 
+    tenant: str = ""
+    """Whose rows its transactions see: nobody's, unless it is `within` a scope."""
+
     def __init__(self, url: str) -> None:
         self._writing = asyncio.Lock()
         self._process = uuid.uuid4().hex
@@ -79,6 +89,12 @@ class PostgresqlDatabase:
         )
         self._writer = _engine(connect, 1, "READ COMMITTED")
 
+    def within(self, scope: Scope) -> Self:
+        """Return the same database, whose transactions see the rows of a scope's tenant only."""
+        view = copy(self)
+        view.tenant = scope.tenant_id or _EVERYBODY
+        return view
+
     async def open(self) -> None:
         """Find out whether the server can be reached; raises DatabaseUnusableError."""
         await self.read(lambda connection: connection.execute(sa.select(1)).scalar())
@@ -88,6 +104,8 @@ class PostgresqlDatabase:
 
         async def transaction() -> T:
             async with self._readers.connect() as connection:
+                if self.tenant:
+                    await connection.execute(_SEE_TENANT, {"tenant": self.tenant})
                 return await connection.run_sync(work)
 
         return await _result(transaction())
@@ -116,9 +134,10 @@ class PostgresqlDatabase:
     async def _begin_writing(self, connection: AsyncConnection, number: int | None) -> None:
         """Take the writer's lock, and leave the transaction's number in it."""
         if number is None:
-            await connection.execute(_LOCK)
+            await connection.execute(_LOCK, {"tenant": self.tenant})
             return
-        await connection.execute(_LOCK_AND_NUMBER, {"process": self._process, "number": number})
+        numbered = {"process": self._process, "number": number, "tenant": self.tenant}
+        await connection.execute(_LOCK_AND_NUMBER, numbered)
         if number == 1:
             # Each process adds one row: as they come, the rows of those that are gone go.
             await connection.execute(_FORGET_THE_DEAD)
@@ -135,7 +154,7 @@ class PostgresqlDatabase:
             try:
                 async with self._writer.connect() as connection:
                     # The transaction held this lock: once it is free, nothing of it is under way any more.
-                    await connection.execute(_LOCK)
+                    await connection.execute(_LOCK, {"tenant": self.tenant})
                     last = await connection.scalar(_LAST_COMMIT, {"process": self._process})
                     return bool(last == number)
             except FAILURES:
@@ -175,8 +194,8 @@ async def lone_transaction(url: str, *, writes: bool) -> AsyncIterator[AsyncConn
     engine = _engine(connect, 1, "READ COMMITTED" if writes else "REPEATABLE READ")
     try:
         async with engine.execution_options(postgresql_readonly=not writes).begin() as connection:
-            if writes:
-                await connection.execute(_LOCK)
+            # A whole ledger is copied, whosever rows are in it.
+            await connection.execute(_LOCK if writes else _SEE_TENANT, {"tenant": _EVERYBODY})
             yield connection
     finally:
         await engine.dispose()

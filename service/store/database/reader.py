@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from service.domain.errors import DatabaseUnusableError
+from service.domain.identity.scope import Scope
 from service.store.database.database import Work
 from service.store.database.sqlite import in_thread, path_of, reading_engine
 
@@ -53,6 +54,10 @@ class SqliteReader:
         )
         metadata.create_all(engine, checkfirst=False)
         return cls(engine)
+
+    def within(self, scope: Scope) -> Self:  # noqa: ARG002  # it knows no rows of somebody's
+        """Return the same database; see `Database.within`."""
+        return self
 
     async def open(self) -> None:
         """Connect; raises DatabaseUnusableError."""

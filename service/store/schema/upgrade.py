@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.domain.errors import DatabaseOutdatedError, DatabaseSchemaNewerError, DatabaseUnusableError
+from service.domain.identity.scope import Scope
 from service.store.database.database import Database
 from service.store.database.reader import SqliteReader
 from service.store.database.sqlite import SqliteDatabase
@@ -41,7 +42,8 @@ async def _upgraded(url: str) -> tuple[Database, str | None]:
         await database.open()
         before = await database.read(schema_version)
         if before != schema.NEWEST_REVISION:
-            await database.write(upgrade_schema, repeatable=True)
+            await database.read(_check_owner)
+            await database.within(Scope.of_all()).write(upgrade_schema, repeatable=True)
     except BaseException:
         await database.close()
         raise
@@ -116,10 +118,30 @@ def _readable_version(connection: sa.Connection) -> str | None:
     version = schema_version(connection)
     if version in {None, schema.NEWEST_REVISION}:
         return version
-    raise DatabaseOutdatedError(
+    raise _outdated(version)
+
+
+def _outdated(version: str | None) -> DatabaseOutdatedError:
+    return DatabaseOutdatedError(
         f"the database's schema is version {version}, and this version of the service reads "
-        f"{schema.NEWEST_REVISION}: run `risk-alerts db upgrade`"
+        f"{schema.NEWEST_REVISION}: run `risk-alerts db upgrade`, on PostgreSQL as the owner of the tables"
     )
+
+
+def _check_owner(connection: sa.Connection) -> None:
+    """Raise DatabaseOutdatedError unless this user may change the schema: PostgreSQL asks for its owner."""
+    if connection.dialect.name != "postgresql":
+        return
+    version = schema_version(connection)
+    from sqlalchemy.dialects.postgresql import REGCLASS  # noqa: PLC0415  # slow, and rarely needed
+
+    owned = (
+        sa.select(sa.func.pg_has_role(sa.column("relowner"), "USAGE"))
+        .select_from(sa.table("pg_class"))
+        .where(sa.column("oid") == sa.cast("alembic_version", REGCLASS))
+    )
+    if version is not None and not connection.scalar(owned):
+        raise _outdated(version)
 
 
 def schema_version(connection: sa.Connection) -> str | None:
