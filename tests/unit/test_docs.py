@@ -45,6 +45,12 @@ def test_the_readme_is_read_in_five_minutes() -> None:
     assert pages - set(re.findall(r"\]\(docs/([a-z-]+\.md)\)", README)) == set()
 
 
+def test_no_page_is_a_dead_end() -> None:
+    """Each leads on to others, but for the one that a benchmark writes."""
+    pages = [page for page in (ROOT / "docs").glob("*.md") if page.name != "benchmarks.md"]
+    assert [page.name for page in pages if not re.search(r"\]\([./a-z-]+\.md", page.read_text("utf-8"))] == []
+
+
 def test_the_page_of_the_api_names_every_endpoint() -> None:
     """Each route of the API stands there with its method."""
     routes = [route for route in create_app(Settings(_env_file=None)).routes if isinstance(route, APIRoute)]
