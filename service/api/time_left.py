@@ -48,8 +48,13 @@ class TimeLeft:
 
 def work(progress: Progress | ProgressOut) -> tuple[int, int]:
     """Return what is done and what there is to do in the present phase; (0, 0) where it cannot be counted."""
-    if progress.phase is Phase.SCANNING:
+    return work_in(progress.phase, progress)
+
+
+def work_in(phase: Phase, progress: Progress | ProgressOut) -> tuple[int, int]:
+    """Return what is done and what there is to do in a phase; (0, 0) where it cannot be counted."""
+    if phase is Phase.SCANNING:
         return progress.rows_done, progress.rows_total
-    if progress.phase is Phase.DELIVERING:
+    if phase is Phase.DELIVERING:
         return progress.alerts_settled, progress.alerts_queued
     return 0, 0

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-from service.api.time_left import TimeLeft, work
+from service.api.time_left import TimeLeft, work, work_in
 from service.domain.progress import Phase, Progress
 from service.telemetry.terminal import harmless
 
@@ -26,26 +26,45 @@ async def drawn(progress: Progress) -> AsyncIterator[None]:
         TextColumn("{task.fields[note]}", markup=False),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        drawing = asyncio.create_task(_draw(bars, progress))
+        drawing = _Drawing(bars, progress)
+        watching = asyncio.create_task(drawing.watch())
         try:
             yield
         finally:
-            drawing.cancel()
-            await asyncio.gather(drawing, return_exceptions=True)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            drawing.draw()
 
 
-async def _draw(bars: Bars, progress: Progress) -> None:
-    tasks: dict[Phase, TaskID] = {}
-    time_left = TimeLeft()
-    loop = asyncio.get_running_loop()
-    while True:
-        done, total = work(progress)
-        task = tasks.get(progress.phase)
-        if task is None:
-            task = tasks[progress.phase] = bars.add_task(progress.phase, total=None, note="")
-        seconds = time_left.seconds("", progress, now=loop.time())
-        bars.update(task, completed=done, total=total or None, note=_note(progress, seconds))
-        await asyncio.sleep(_REFRESH_S)
+class _Drawing:
+    """A bar for each phase that a run has come to."""
+
+    def __init__(self, bars: Bars, progress: Progress) -> None:
+        self._bars = bars
+        self._progress = progress
+        self._tasks: dict[Phase, TaskID] = {}
+        self._time_left = TimeLeft()
+
+    async def watch(self) -> None:
+        """Draw again and again."""
+        while True:
+            self.draw()
+            await asyncio.sleep(_REFRESH_S)
+
+    def draw(self) -> None:
+        """Draw the present phase, and fill the bars of those that it has left behind."""
+        phase = self._progress.phase
+        for left, task in self._tasks.items():
+            if left is not phase:
+                _, total = work_in(left, self._progress)
+                self._bars.update(task, completed=total or 1, total=total or 1, note="")
+        if phase not in self._tasks:
+            self._tasks[phase] = self._bars.add_task(phase, total=None, note="")
+        done, total = work(self._progress)
+        now = asyncio.get_running_loop().time()
+        seconds = self._time_left.seconds("", self._progress, now=now)
+        note = _note(self._progress, seconds)
+        self._bars.update(self._tasks[phase], completed=done, total=total or None, note=note)
 
 
 def _note(progress: Progress, seconds: float | None) -> str:

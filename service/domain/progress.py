@@ -32,7 +32,7 @@ class Progress:
     rows_done: int = 0
     """Rows read so far, over all phases of the scan."""
     rows_total: int = 0
-    """Rows that the plan will read, as far as it is known."""
+    """Rows that the plan will read, as far as it is known; at the end those that the ledger calls scanned."""
     alerts_queued: int = 0
     """Alerts that this run has to deliver."""
     alerts_settled: int = 0
