@@ -7,7 +7,8 @@ read once more, and the matched rows are collected and counted at the end: the s
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from service.domain.errors import (
@@ -78,25 +79,37 @@ class _Evaluation:
             self._progress.phase = Phase.WAITING
             with turn.taken(self._stop):
                 self._progress.phase = Phase.SCANNING
-                try:
-                    return self._count(collect=False)
-                except DisorderedError:
-                    return self._count(collect=True)
+                # Once that has returned, nothing of the first reading is held any more.
+                return self._count_in_order() or self._count(collect=True)
+
+    def _count_in_order(self) -> LogFindings | None:
+        """Count rows as they come; returns None where they come in too much disorder for that."""
+        try:
+            return self._count(collect=False)
+        except DisorderedError:
+            return None
 
     def _count(self, *, collect: bool) -> LogFindings:
         question = self._question
         self._progress.rows_done = 0
         matcher = Matcher(question.rules.source, question.rules.rules, question.period)
         counting = Tally(question, self._options, collect=collect)
-        for part in self._read(self._files.parts(matcher)):
-            counting.take(part)
-            self._progress.rows_done += part.rows
+        with self._read(matcher) as parts:
+            for part in parts:
+                counting.take(part)
+                self._progress.rows_done += part.rows
         counting.check_memory()
         if counting.span is None:
             self._check_period()
         return counting.findings(self._files.files)
 
-    def _read(self, tasks: Iterator[Task]) -> Iterator[Part]:
+    @contextmanager
+    def _read(self, matcher: Matcher) -> Iterator[Iterator[Part]]:
+        """Read the parts; whatever ends the block, threads have ended and files are closed after it."""
+        with closing(self._files.parts(matcher)) as tasks, closing(self._ahead(tasks)) as parts:
+            yield parts
+
+    def _ahead(self, tasks: Iterator[Task]) -> Generator[Part]:
         """Yield the parts in their order; as many as there are threads are read ahead."""
         ahead: deque[Future[Part]] = deque()
         try:
@@ -119,15 +132,16 @@ class _Evaluation:
         every = Rule(id="", title="", where=(), group_by=(), more_than=0, window_us=1, quiet_us=1)
         matcher = Matcher(question.rules.source, (every,), Period())
         first = last = None
-        for part in self._read(self._files.parts(matcher)):
-            for (found,) in part.matches:
-                times = found.matched.times
-                if not times.size:
-                    continue
-                if ((times >= question.period.since_us) & (times < question.period.until_us)).any():
-                    return
-                first = min(int(times.min()), int(times.min()) if first is None else first)
-                last = max(int(times.max()), int(times.max()) if last is None else last)
+        with self._read(matcher) as parts:
+            for part in parts:
+                for (found,) in part.matches:
+                    times = found.matched.times
+                    if not times.size:
+                        continue
+                    if ((times >= question.period.since_us) & (times < question.period.until_us)).any():
+                        return
+                    first = min(int(times.min()), int(times.min()) if first is None else first)
+                    last = max(int(times.max()), int(times.max()) if last is None else last)
         asked = f"{instant_of(question.period.since_us):%Y-%m-%dT%H:%M:%SZ}"
         if first is None or last is None:
             raise PeriodNotInSourceError(f"no row since {asked}: the source has no row with a usable time")

@@ -1,7 +1,7 @@
 """What is asked of a log, and all that is found in it. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +14,10 @@ from service.sources.source import SourceFile
 
 SETTLE_ROWS: Final = 1 << 21
 """Rows of a rule that wait before they are counted: so many can come in any order."""
+
+
+MOST_VALUES: Final = 1_000
+"""A column with more values is no kind of anything: not all are remembered, nor are new ones reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +37,7 @@ class Before:
     """By rule; those that are missing begin without."""
     files: frozenset[str] = frozenset()
     """Paths that were read already: their rows before the period were counted by the run that read them."""
-    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    values: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The values that columns had, as far as it is known."""
 
 
@@ -71,3 +75,17 @@ class LogQuestion:
     period: Period
     before: Before = Before()
     make: Callable[[Rule, Period, Memory | None], LogRule] = ThresholdRule
+
+
+def folded(value: str) -> str:
+    """Return a value without what makes it a near miss: case and surrounding spaces."""
+    return value.strip().casefold()
+
+
+def wanted_values(rules: Sequence[Rule]) -> dict[str, set[str]]:
+    """Return the values that rules look for, folded, by column."""
+    wanted: dict[str, set[str]] = {}
+    for rule in rules:
+        for column, values in rule.where:
+            wanted.setdefault(column, set()).update(map(folded, values))
+    return wanted

@@ -8,7 +8,15 @@ import numpy as np
 
 from service.domain.errors import MemoryLimitExceededError
 from service.log_rules.episode import Mask
-from service.log_rules.findings import LogFindings, LogOptions, LogQuestion, RuleFindings
+from service.log_rules.findings import (
+    MOST_VALUES,
+    LogFindings,
+    LogOptions,
+    LogQuestion,
+    RuleFindings,
+    folded,
+    wanted_values,
+)
 from service.log_rules.ledger import LogRows, RuleRows
 from service.log_rules.reading.log_files import Part
 from service.log_rules.reading.matching import RuleMatches
@@ -37,6 +45,7 @@ class Tally:
         self._newest = FIRST_US
         self._is_full = False
         self._needed_rows = 0
+        self._wanted = wanted_values(question.rules.rules)
         self.span: tuple[int, int] | None = None
 
     def take(self, part: Part) -> None:
@@ -47,7 +56,7 @@ class Tally:
         rows.matched += part.matched
         rows.unmatched += part.rows - part.matched
         for name, counts in part.values.items():
-            self._values.setdefault(name, Counter()).update(counts)
+            self._see(name, counts)
         is_known = part.file.path in self._question.before.files
         for matches in part.matches:
             for place, found in enumerate(matches):
@@ -55,6 +64,13 @@ class Tally:
         if part.newest is not None:
             self._newest = max(self._newest, part.newest)
         self._settle()
+
+    def _see(self, name: str, counts: Counter[str]) -> None:
+        """Count the values of a column: of one that has too many, those that were seen and near misses."""
+        seen = self._values.setdefault(name, Counter())
+        for value, count in counts.items():
+            if len(seen) <= MOST_VALUES or value in seen or folded(value) in self._wanted[name]:
+                seen[value] += count
 
     def _feed(self, place: int, found: RuleMatches, *, is_known: bool) -> None:
         counter, rule = self._counters[place], self._question.rules.rules[place]

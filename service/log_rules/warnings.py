@@ -5,11 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 
 from service.domain.evaluation import RunWarning
-from service.log_rules.findings import Before, LogFindings
-from service.log_rules.rule import Rule
+from service.log_rules.findings import MOST_VALUES, Before, LogFindings, folded, wanted_values
 
-MOST_VALUES = 1_000
-"""A column with more values than these is no kind of anything: new ones are not reported."""
 _SHOWN = 5
 
 
@@ -58,13 +55,14 @@ def _rows(findings: LogFindings) -> Iterator[RunWarning]:
 
 
 def _near_misses(findings: LogFindings) -> Iterator[RunWarning]:
-    for column, wanted in _wanted(found.rule for found in findings.rules).items():
-        folded = {value.strip().casefold() for value in wanted}
+    rules = [found.rule for found in findings.rules]
+    exact = {(column, value) for rule in rules for column, values in rule.where for value in values}
+    for column, nearly in wanted_values(rules).items():
         near = Counter(
             {
                 value: count
                 for value, count in findings.values.get(column, Counter()).items()
-                if value not in wanted and value.strip().casefold() in folded
+                if (column, value) not in exact and folded(value) in nearly
             }
         )
         if near:
@@ -83,14 +81,6 @@ def _new_values(
         if new:
             detail = f"{column}: {_listed(new)} was in no earlier run's rows"
             yield RunWarning(code="new_value", count=new.total(), detail=detail)
-
-
-def _wanted(rules: Iterator[Rule]) -> dict[str, set[str]]:
-    wanted: dict[str, set[str]] = {}
-    for rule in rules:
-        for column, values in rule.where:
-            wanted.setdefault(column, set()).update(values)
-    return wanted
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -3,7 +3,7 @@
 import threading
 from codecs import getincrementaldecoder
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -123,7 +123,7 @@ class LogFiles:
                 layout_of(file.name, first_record(stream.read(_LOOK)), self._meaning, needed)
             return {_GZIP: "csv.gz", _ZSTD[:2]: "csv.zst"}.get(magic[:2], "csv"), None
 
-    def parts(self, matcher: Matcher) -> Iterator[Task]:
+    def parts(self, matcher: Matcher) -> Generator[Task]:
         """Yield what reads the files part by part, in their order; raises SourceError."""
         for file in self.files:
             with _translated(file):

@@ -19,6 +19,7 @@ from service.domain.progress import Progress
 from service.domain.source_uri import SourceUri
 from service.log_rules.evaluate import evaluate_log
 from service.log_rules.findings import Before, LogFindings, LogOptions
+from service.log_rules.memory import Memory
 from service.log_rules.reading import log_files
 from service.log_rules.rule import LOG_COLUMNS, Period, microseconds
 from service.log_rules.warnings import log_warnings
@@ -318,6 +319,52 @@ async def test_near_misses_and_values_never_seen(tmp_path: Path) -> None:
     _, near, new = log_warnings(found, before)
     assert (near.code, near.count) == ("near_miss_value", 2)
     assert (new.code, new.count, "'panic' (1 rows)" in new.detail) == ("new_value", 1, True)
+
+
+async def test_a_column_of_many_values_takes_no_memory_for_them(tmp_path: Path) -> None:
+    """Near misses are counted all the same; values that were never seen are no news there."""
+    rows = [log_row(0, f"severity {place}") for place in range(3_000)] + [log_row(1), log_row(2, "FATAL")]
+    found = await find(write_csv(tmp_path / "log.csv", rows))
+    assert len(found.values["severity"]) <= 1_003
+    (warning,) = log_warnings(found, Before(memories={"burst": Memory(), "bundle": Memory()}))
+    assert (warning.code, warning.count) == ("near_miss_value", 1)
+    known = Before(
+        memories={"burst": Memory(), "bundle": Memory()}, values={"severity": frozenset({"fatal"})}
+    )
+    assert len(log_warnings(found, known)) == 1
+
+
+@pytest.mark.parametrize("problem", ["disorder", "damage", "nothing"])
+async def test_whatever_ends_an_evaluation_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: str
+) -> None:
+    """Not one that is read ahead of its turn either."""
+    rows = rows_of(400)
+    for place in range(4):
+        step = rows[::-1] if problem == "disorder" else rows[place * 100 : place * 100 + 100]
+        write_csv(tmp_path / f"{place}.csv", step)
+    if problem == "damage":
+        (tmp_path / "2.csv").write_text("date\n1\n")
+    open_now: list[SourceReader] = []
+    with open_source(SourceUri.parse(tmp_path.as_uri()), StorageAccess()) as source:
+        opened = source.open
+
+        def counted(file: SourceFile) -> SourceReader:
+            # One after the other, also where all is read a second time.
+            assert all(reader.file.closed for reader in open_now)
+            open_now.append(opened(file))
+            return open_now[-1]
+
+        monkeypatch.setattr(source, "open", counted)
+        options = LogOptions(threads=3, settle_rows=1)
+        evaluating = evaluate_log(source, question_of(), options=options, progress=Progress())
+        if problem == "damage":
+            with pytest.raises(SchemaMismatchError):
+                await evaluating
+        else:
+            assert (await evaluating).collected == (problem == "disorder")
+    assert open_now
+    assert all(reader.file.closed for reader in open_now)
 
 
 async def test_many_groups(tmp_path: Path) -> None:
