@@ -41,3 +41,15 @@ def test_a_second_folder_sends_nothing_again(tmp_path: Path, source: str, slack:
     assert refused.returncode == 64
     assert "two_ledgers" in refused.stderr
     assert slack.stats().total.accepted == 3
+
+
+def test_a_pod_whose_ledger_may_die_with_it_is_warned(tmp_path: Path, source: str) -> None:
+    """Nobody can see from inside whether a volume outlives a pod: a warning, and no refusal."""
+    lines = []
+    for allowed in ("false", "true"):
+        variables = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "ALLOW_EPHEMERAL_DATABASE": allowed}
+        done = command(tmp_path, "run", source, "--month", MONTH, "--dry-run", **variables)
+        assert done.returncode == 0
+        logged = [json.loads(line) for line in done.stderr.splitlines()]
+        lines.append([line["severity"] for line in logged if line["message"] == "ledger_may_be_lost"])
+    assert lines == [["WARNING"], []]
