@@ -13,7 +13,7 @@ import typer
 
 from service.cli.database_commands import db
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
-from service.cli.identities.commands import keys
+from service.cli.identities.commands import audit, keys
 from service.cli.logs.commands import logs, rules
 from service.domain.delivery_status import Outcome, SettleAs
 from service.domain.run import RunStatus
@@ -40,6 +40,7 @@ _routes = typer.Typer(help="Check the routes to Slack.", rich_markup_mode=None)
 commands.add_typer(_routes, name="routes")
 commands.add_typer(db, name="db")
 commands.add_typer(keys, name="keys")
+commands.command()(audit)
 commands.add_typer(rules, name="rules")
 commands.add_typer(logs, name="logs")
 

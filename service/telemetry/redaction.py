@@ -20,9 +20,10 @@ class Redactor:
         r"(?P<before>hooks\.slack(?:-gov)?\.com/)[^\s\"'\\<>),]+",
         r"(?<=://)[^/\s\"'\\@<>]+(?=@)",
         r"\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{6,}",
+        r"\b(?P<key>ra_[0-9A-Za-z]{12}_)[0-9A-Za-z]+",
         r"\b(?P<scheme>[Bb]earer )[A-Za-z0-9._~+/=-]{6,}",
     )
-    _TELLING: Final = ("hooks.slack", "://", "xox", "xapp", "earer ")
+    _TELLING: Final = ("hooks.slack", "://", "xox", "xapp", "ra_", "earer ")
     """Whatever one of the patterns finds has one of these in it."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -47,4 +48,4 @@ class Redactor:
 
 
 def _redacted(match: re.Match[str]) -> str:
-    return f"{match['before'] or match['scheme'] or ''}[redacted]"
+    return f"{match['before'] or match['key'] or match['scheme'] or ''}[redacted]"

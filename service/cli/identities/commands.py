@@ -55,3 +55,18 @@ def revoke(
     from service.cli.identities.keys import revoke_key  # noqa: PLC0415  # cold start
 
     raise typer.Exit(revoke_key(key_id, as_json=json))
+
+
+def audit(
+    limit: Annotated[int, typer.Option(help="How many entries to show.", min=1, max=1_000)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the previous page.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this action, such as run.begin.")] = None,
+    principal: Annotated[str | None, typer.Option(help="Only what this one did, such as cli:ann.")] = None,
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Show who did what: every change, and every change that was refused, newest first."""
+    from service.cli.identities.audit import print_audit  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(
+        print_audit(limit=limit, cursor=cursor, action=action, principal=principal, as_json=json)
+    )

@@ -14,6 +14,8 @@ WEBHOOK = "https://hooks.slack.com/services/T00CANARY/B00CANARY/canarysecret"
     ("text", "left"),
     [
         (f"POST {WEBHOOK} failed", "POST https://hooks.slack.com/[redacted] failed"),
+        (f"key ra_{'a' * 12}_{'b' * 49}!", f"key ra_{'a' * 12}_[redacted]!"),
+        ("para_graph ra_b", "para_graph ra_b"),
         (f'{{"url":"{WEBHOOK}"}}', '{"url":"https://hooks.slack.com/[redacted]"}'),
         ("https://hooks.slack-gov.com/services/T/B/x", "https://hooks.slack-gov.com/[redacted]"),
         ("postgresql://user:pa%40ss@db:5432/x", "postgresql://[redacted]@db:5432/x"),
