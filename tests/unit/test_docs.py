@@ -196,6 +196,21 @@ def test_links_between_documents_lead_somewhere() -> None:
             assert not heading or heading in anchors(led_to), f"{document.name}: {target}#{heading}"
 
 
+def test_pictures_are_there_and_small() -> None:
+    """Whoever opens a page sees its pictures, without waiting for them, or reads what they show."""
+    pictures = [
+        (document.parent / source, described)
+        for document in DOCUMENTS
+        for source, described in re.findall(
+            r'<img src="([^"]+)"[^>]*?alt="([^"]*)"', document.read_text(encoding="utf-8")
+        )
+    ]
+    assert pictures
+    for picture, described in pictures:
+        assert 0 < picture.stat().st_size < 150_000, picture
+        assert described, picture
+
+
 def anchors(document: Path) -> set[str]:
     """Return what a link to a heading of the document may have after `#`."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
