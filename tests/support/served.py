@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
@@ -26,6 +25,7 @@ from service.settings import Settings
 from service.store.store import Store, open_store
 from service.telemetry.logs import configure_logging
 from service.wiring import App, open_app
+from tests.support.logs import logging_put_back
 from tests.support.rows import MONTH
 from tests.support.waiting import wait_until
 
@@ -40,21 +40,9 @@ CANARY_SMTP_PASSWORD: Final = "canarysmtppassword"
 def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Configure the logs of this process, and return a function that returns their lines so far."""
     stream = io.StringIO()
-    with _logs(format="json", stream=stream):
+    with logging_put_back():
+        configure_logging(format="json", stream=stream)
         yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-
-
-@contextmanager
-def _logs(**how: Any) -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    configure_logging(**how)
-    try:
-        yield
-    finally:
-        structlog.reset_defaults()
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +118,8 @@ def running_service(
     with ExitStack() as stack:
         if not structlog.is_configured():
             # As every door does; pytest shows it with a test that fails.
-            stack.enter_context(_logs(format="console", stream="stderr"))
+            stack.enter_context(logging_put_back())
+            configure_logging(format="console", stream="stderr")
         thread.start()
         stack.callback(thread.join, DEADLINE_S)
         stack.callback(setattr, server, "should_exit", True)  # noqa: FBT003  # setattr takes no keywords

@@ -34,6 +34,7 @@ from service.telemetry.redaction import Redactor
 from service.telemetry.run_events import RunFailed, RunFinished, RunRescued, RunStarted, RunWaiting
 from tests.support.alerts import MONTH, an_alert
 from tests.support.given import an_evaluation
+from tests.support.logs import logging_put_back
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -43,12 +44,8 @@ SPAN = "b7ad6b7169203331"
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logging_put_back():
+        yield
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from service.cli.command import print_json, report
 from service.cli.tables import print_tables
 from service.telemetry.logs import configure_logging
 from service.telemetry.terminal import harmless, harmless_json
+from tests.support.logs import logging_put_back
 
 BIDI: Final = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 MARKS: Final = {"\N{LEFT-TO-RIGHT MARK}", "\N{RIGHT-TO-LEFT MARK}", "\N{ARABIC LETTER MARK}"}
@@ -43,12 +44,8 @@ def dangers_in(text: str) -> set[str]:
 
 @pytest.fixture
 def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logging_put_back():
+        yield
 
 
 def test_every_control_character_is_shown_and_not_obeyed() -> None:
