@@ -114,19 +114,22 @@ def test_a_request_that_does_not_arrive_is_answered_with_that(hasty: RunningServ
         assert error_in(read_all(connection)) == (408, "request_timeout")
 
 
+def answer_to_drops(connection: socket.socket, drop: bytes) -> tuple[int, str]:
+    """Send a drop now and then until an error is answered, and return that."""
+    connection.settimeout(0.05)
+    for _ in range(200):
+        try:
+            return error_in(read_all(connection))
+        except TimeoutError:
+            connection.sendall(drop)
+    pytest.fail("it went on for ever")
+
+
 def test_a_byte_now_and_then_puts_nothing_off(hasty: RunningService) -> None:
     """The time counts from the first byte of a request to its last."""
     with connected(hasty) as connection:
         connection.sendall(HALF)
-        connection.settimeout(0.05)
-        for _ in range(200):
-            try:
-                assert error_in(read_all(connection)) == (408, "request_timeout")
-                break
-            except TimeoutError:
-                connection.sendall(b"x")
-        else:
-            pytest.fail("it went on for ever")
+        assert answer_to_drops(connection, b"x") == (408, "request_timeout")
 
 
 def test_a_connection_that_says_nothing_is_closed(hasty: RunningService) -> None:
@@ -153,15 +156,7 @@ def test_line_ends_alone_keep_nothing_open(hasty: RunningService) -> None:
     with connected(hasty) as connection:
         connection.sendall(WHOLE)
         assert read_one(connection).startswith(b"HTTP/1.1 200")
-        connection.settimeout(0.05)
-        for _ in range(200):
-            try:
-                assert error_in(read_all(connection)) == (408, "request_timeout")
-                break
-            except TimeoutError:
-                connection.sendall(b"\r\n")
-        else:
-            pytest.fail("it went on for ever")
+        assert answer_to_drops(connection, b"\r\n") == (408, "request_timeout")
 
 
 @pytest.mark.parametrize(
