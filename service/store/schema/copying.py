@@ -4,14 +4,12 @@ One snapshot of the source, one transaction on the target: it holds all of the l
 Rows go through in batches, so that memory does not grow with the ledger.
 """
 
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import zip_longest
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.domain.errors import DatabaseUnusableError
 from service.store.database import sqlite
@@ -20,6 +18,11 @@ from service.store.database.failures import translated
 from service.store.schema.access_tables import tenants
 from service.store.schema.tables import last_commits, metadata, runs
 from service.store.schema.upgrade import is_outdated, parsed_url, postgresql_backend, upgrade_schema
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy.ext.asyncio import AsyncConnection  # comes with the extra `postgres`
 
 _BATCH: Final = 500
 LEDGER: Final = tuple(table for table in metadata.sorted_tables if table is not last_commits)
@@ -37,7 +40,7 @@ async def copy_ledger(source_url: str, target_url: str) -> dict[str, int]:
         _transaction(source_url, "FROM", writes=False) as source,
         _transaction(target_url, "TO", writes=True) as target,
     ):
-        waiting = [one for one in (source, target) if isinstance(one, AsyncConnection)]
+        waiting = [one for one in (source, target) if not isinstance(one, sa.Connection)]
         if not waiting:
             return _copy(_plain(source), _plain(target))
         # The network's waiting is done by this one greenlet, in which both are used like plain connections.
@@ -113,7 +116,7 @@ def _rows(connection: sa.Connection, table: sa.Table) -> sa.CursorResult[Any]:
     return connection.execute(query)
 
 
-def _plain(connection: sa.Connection | AsyncConnection) -> sa.Connection:
+def _plain(connection: "sa.Connection | AsyncConnection") -> sa.Connection:
     if isinstance(connection, sa.Connection):
         return connection
     if connection.sync_connection is None:
@@ -124,7 +127,7 @@ def _plain(connection: sa.Connection | AsyncConnection) -> sa.Connection:
 @asynccontextmanager
 async def _transaction(
     url: str, name: str, *, writes: bool
-) -> AsyncIterator[sa.Connection | AsyncConnection]:
+) -> "AsyncIterator[sa.Connection | AsyncConnection]":
     """Begin a transaction, and commit it if the block ends well; errors name the URL by `name`."""
     parsed = parsed_url(url, name=name)
     connection: sa.Connection | AsyncConnection

@@ -107,8 +107,10 @@ def test_a_list_of_runs_needs_no_reader_of_files(tmp_path: Path) -> None:
     assert not {"aiohttp", "alembic", "rich", "numpy", "pyarrow"} & loaded
 
 
+# Without greenlet, as an installation without the extra `postgres` is.
 _COMMAND_AND_MODULES = """
 import sys
+sys.modules["greenlet"] = None
 from service.cli.main import main
 try:
     main()
