@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from service.account_risk.fold import Fold
+from service.account_risk.folding.fold import Fold
 from service.account_risk.scan_plan import LARGE_GROUP, ScanPlan
 from service.account_risk.schema import ACCOUNT_ROWS
 from service.sources.parquet.footer import RowGroup

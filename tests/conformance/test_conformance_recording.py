@@ -8,8 +8,8 @@ from datetime import date
 import pytest
 
 from service.account_risk.account_at_risk import AccountAtRisk
-from service.account_risk.candidates import TEXT_BYTES
-from service.account_risk.row_validation import ID_BYTES
+from service.account_risk.folding.candidates import TEXT_BYTES
+from service.account_risk.folding.row_validation import ID_BYTES
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
 from service.domain.errors import DatabaseUnusableError
 from service.domain.month import Month

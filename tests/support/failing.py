@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.account_risk.fold import Fold
+from service.account_risk.folding.fold import Fold
 from service.cli.main import main
 from service.delivery.slack.sender import SlackSender
 from service.delivery.support_notice import SupportNotice

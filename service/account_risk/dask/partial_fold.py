@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.account_risk.account_index import AccountIndex
-from service.account_risk.window import MonthWindow
+from service.account_risk.folding.account_index import AccountIndex
+from service.account_risk.folding.window import MonthWindow
 from service.sources.parquet.columns import Ints, Mask, Packed
 
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 from service.account_risk.dask.partial_fold import Partial
 from service.account_risk.engine import fold_target as fold_groups
 from service.account_risk.engine import read_attributes
-from service.account_risk.fold import Fold
-from service.account_risk.row_validation import RowTally
+from service.account_risk.folding.fold import Fold
+from service.account_risk.folding.row_validation import RowTally
 from service.account_risk.scan_plan import ScanPlan
 from service.account_risk.schema import ACCOUNT_ROWS
 from service.sources.parquet.columns import Packed

@@ -11,8 +11,8 @@ import pytest
 
 from service.account_risk.account_at_risk import Criteria
 from service.account_risk.alerting import Selection, is_at_risk, is_nearly_at_risk, near_miss_warnings, select
-from service.account_risk.candidate_rows import CandidateRows
-from service.account_risk.candidates import Candidates
+from service.account_risk.folding.candidate_rows import CandidateRows
+from service.account_risk.folding.candidates import Candidates
 from service.domain.month import Month
 
 CRITERIA = Criteria(month=Month.parse("2026-01-01"))

@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.account_risk.account_index import AccountIndex
+from service.account_risk.folding.account_index import AccountIndex
 
 IDS = st.lists(st.binary(min_size=1, max_size=40) | st.sampled_from([b"a", b"a\0", b"\0", b"\0\0", b"b" * 9]))
 

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.account_risk.arr import arr_columns
-from service.account_risk.candidate_rows import CandidateRows
+from service.account_risk.folding.arr import arr_columns
+from service.account_risk.folding.candidate_rows import CandidateRows
 from service.account_risk.schema import ARR, NAME, OWNER, REGION, RENEWAL
 from service.sources.parquet.columns import Ints, Packed, known_days
 from service.sources.parquet.text import shortened, texts

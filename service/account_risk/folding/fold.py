@@ -7,15 +7,15 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from service.account_risk.account_index import AccountIndex
 from service.account_risk.alerting import Selection, is_at_risk, is_nearly_at_risk
-from service.account_risk.candidate_rows import CandidateRows
-from service.account_risk.candidates import Candidates
+from service.account_risk.folding.account_index import AccountIndex
+from service.account_risk.folding.candidate_rows import CandidateRows
+from service.account_risk.folding.candidates import Candidates
+from service.account_risk.folding.row_validation import RowValidator, UsableRows
+from service.account_risk.folding.window import TARGET, MonthWindow
 from service.account_risk.row_ledger import InvalidRow, MonthlyRows
-from service.account_risk.row_validation import RowValidator, UsableRows
 from service.account_risk.scan_plan import PROCESS_BYTES, ScanPlan
 from service.account_risk.schema import ACCOUNT_ID, NAME, STATUS, UPDATED_AT
-from service.account_risk.window import TARGET, MonthWindow
 from service.domain.errors import MemoryLimitExceededError
 from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.account_risk.window import TARGET, MonthWindow
+from service.account_risk.folding.window import TARGET, MonthWindow
 from service.domain.errors import SourceNotParquetError
 from service.sources.parquet.instants import widened
 
