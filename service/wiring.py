@@ -29,9 +29,11 @@ from service.runtime.clock import Clock, SystemClock
 from service.settings import Settings
 from service.sources.opening import open_source
 from service.sources.source import StorageAccess
-from service.store.store import open_store, open_store_to_read
+from service.store.store import Store, open_store, open_store_to_read
 
 if TYPE_CHECKING:
+    from service.access.bearer import JwtDoor
+    from service.access.people import People
     from service.delivery.support_notice import SupportNotice
     from service.telemetry.events import Events
 
@@ -66,8 +68,18 @@ async def open_app(
         store = await stack.enter_async_context(
             open_store(settings.ledger_url(), tenant_id=settings.tenant_id)
         )
-        authenticator = Authenticator(store, auth=settings.auth, tenant_id=settings.tenant_id, clock=clock)
+        people = people_of(settings, clock)
+        authenticator = Authenticator(
+            store,
+            auth=settings.auth,
+            tenant_id=settings.tenant_id,
+            clock=clock,
+            tokens=_token_door(settings, people, store, clock),
+        )
         stack.push_async_callback(authenticator.close)
+        if operator is None and settings.oidc_issuers:
+            # An issuer is an identity, too, and the only one that the database would not know of.
+            await store.access.door.close(now=clock.now())
         if operator is not None:
             person = Actor(principal=Principal.command_line(operator, settings.tenant_id))
             store = store.seen_by(person, Scope.of_tenant(settings.tenant_id))
@@ -83,6 +95,7 @@ async def open_app(
             store=store,
             tenant_id=settings.tenant_id,
             authenticator=authenticator,
+            people=people,
             sender=sender,
             notice=support_notice(settings),
             storage=storage_access(settings),
@@ -134,6 +147,45 @@ def _say_what_was_opened(settings: Settings, app: App) -> None:
         app.events.emit(LedgerNotNamed(database=database, detail=warning))
     if settings.kubernetes_service_host and settings.sqlite_path() and not settings.allow_ephemeral_database:
         app.events.emit(LedgerMayBeLost(database=database))
+
+
+def people_of(settings: Settings, clock: Clock) -> "People":
+    """Return how people log in; the keys are read when they are first needed."""
+    # Loaded where somebody can come, as what sends is.
+    from service.access.access_tokens import AccessTokens  # noqa: PLC0415
+    from service.access.passwords import Passwords  # noqa: PLC0415
+    from service.access.people import People  # noqa: PLC0415
+    from service.access.signing_keys import SigningKeys  # noqa: PLC0415
+    from service.access.throttle import Throttle  # noqa: PLC0415
+
+    path = settings.jwt_keys_file
+    return People(
+        tokens=AccessTokens(SigningKeys(path, clock), settings.jwt_issuer, clock) if path else None,
+        passwords=Passwords(),
+        throttle=Throttle(
+            changes=settings.limit_changes, failed_logins=settings.limit_failed_logins, clock=clock
+        ),
+    )
+
+
+def _token_door(settings: Settings, people: "People", store: Store, clock: Clock) -> "JwtDoor":
+    """Return what reads tokens that are no API keys."""
+    from service.access.bearer import JwtDoor  # noqa: PLC0415  # as above
+    from service.access.oidc import Guest, Issuer, Oidc  # noqa: PLC0415  # as above
+
+    issuers = tuple(
+        Issuer(
+            url=each.issuer,
+            audience=each.audience,
+            guests={
+                email: Guest(guest.tenant_id or settings.tenant_id, guest.scopes)
+                for email, guest in each.emails.items()
+            },
+        )
+        for each in settings.oidc_issuers or ()
+    )
+    every = store.seen_by(Actor.system(settings.tenant_id), Scope.of_all())
+    return JwtDoor(people, Oidc(issuers, clock), every.access.sessions)
 
 
 def channels_of(settings: Settings) -> Channels:

@@ -34,7 +34,7 @@ OPEN_TO_ALL: Final = (
 )
 """The warning about an address that more than this machine can reach."""
 
-_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]*)(?::(?P<port>\d{0,5}))?", re.IGNORECASE)
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
@@ -63,7 +63,7 @@ class AccessMiddleware:
             try:
                 self._check(scope, Headers(scope=scope))
             except RefusedError as refusal:
-                app = error_response(type(refusal), refusal.detail)
+                app = error_response(scope, type(refusal), refusal.detail)
         await app(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
@@ -75,9 +75,9 @@ class AccessMiddleware:
             raise MalformedRequestError(MalformedRequestError.example)
         if scope["path"] not in PROBES and not self._is_allowed(host["name"].lower().removesuffix(".")):
             raise HostNotAllowedError(f"the host {host['name'][:60]!r} is not among ALLOWED_HOSTS")
-        if scope["method"] not in _READING and _is_from_another_site(headers, hosts[0]):
+        if scope["method"] not in READING and _is_from_another_site(headers, hosts[0]):
             raise CrossSiteRequestError(CrossSiteRequestError.example)
-        if scope["method"] not in _READING and _has_body(headers) and not _is_json(headers):
+        if scope["method"] not in READING and _has_body(headers) and not _is_json(headers):
             raise UnsupportedMediaTypeError(UnsupportedMediaTypeError.example)
 
     def _is_allowed(self, name: str) -> bool:

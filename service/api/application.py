@@ -12,9 +12,11 @@ from service.api.answer_headers import AnswerHeadersMiddleware
 from service.api.context import Context
 from service.api.errors import install_error_handlers
 from service.api.identity.authentication import AuthenticationMiddleware
+from service.api.identity.rate_limits import RateLimitMiddleware
 from service.api.middleware import TracingMiddleware
 from service.api.openapi import fill_in_examples
 from service.api.routes import alerts, health, preview, runs
+from service.api.v1 import auth, organizations, tenants, users
 from service.settings import Settings
 from service.telemetry.redaction import Redactor
 from service.wiring import App, open_app
@@ -41,12 +43,14 @@ def create_app(
         # A path is right or wrong; redirecting a POST hides the mistake.
         redirect_slashes=False,
     )
+    # The last one added comes first: who asks is known before they are counted.
+    api.add_middleware(RateLimitMiddleware)
     api.add_middleware(AuthenticationMiddleware)
     api.add_middleware(AccessMiddleware, allowed_hosts=settings.allowed_hosts or ())
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     api.add_middleware(AnswerHeadersMiddleware)
     routes = [*api.routes]
-    for each in (runs, preview, alerts, health):
+    for each in (runs, preview, alerts, health, auth, tenants, organizations, users):
         api.include_router(each.router)
         routes += each.router.routes
     install_error_handlers(api, routes, Redactor(settings.secrets()))

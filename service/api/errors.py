@@ -13,9 +13,12 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from service.api.schemas.error import ErrorOut
+from service.api.v1 import envelope
 from service.domain.errors import BadMonthError, RefusedError, RiskAlertsError, UsageError
+from service.domain.identity.login_errors import TooManyRequestsError
 from service.telemetry.redaction import Redactor
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -129,21 +132,40 @@ _CLIENT_CLOSED_REQUEST: Final = 499
 
 
 def error_response(
+    scope: Scope,
     error: type[RiskAlertsError],
     detail: str,
     *,
     run_id: str | None = None,
     headers: Mapping[str, str] | None = None,
+    details: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """Return the answer for an error of the table."""
-    body = ErrorOut(error=error.code, detail=detail, run_id=run_id)
+    """Return the answer for an error of the table: in the envelope where the request's path is under it.
+
+    `details` are of a request that is not as OpenAPI says: the first field that is wrong, and why.
+    """
+    if envelope.wraps(scope):
+        body = envelope.failure(scope, error, detail, details)
+    else:
+        body = ErrorOut(error=error.code, detail=detail, run_id=run_id).model_dump()
     headers = {**error_headers(error), **(headers or {})}
-    return JSONResponse(body.model_dump(), status_code=error.http_status, headers=headers)
+    return JSONResponse(body, status_code=error.http_status, headers=headers)
+
+
+def refusal(scope: Scope, problem: RiskAlertsError, *, redact: Redactor | None = None) -> JSONResponse:
+    """Return the answer for an error that was raised."""
+    # How long a caller has to wait is known where the counting is done.
+    headers = {"Retry-After": str(problem.wait_s)} if isinstance(problem, TooManyRequestsError) else None
+    detail = redact(problem.detail) if redact is not None else problem.detail
+    return error_response(scope, type(problem), detail, run_id=problem.run_id, headers=headers)
 
 
 def error_headers(error: type[RiskAlertsError]) -> dict[str, str]:
-    """Return what is answered beside the body: when it is worth while to come again."""
-    return {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    """Return what is answered beside the body: when to come again, or with what."""
+    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    if error.http_status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
 
 
 def install_error_handlers(api: FastAPI, routes: Sequence[BaseRoute], redact: Redactor) -> None:
@@ -152,18 +174,21 @@ def install_error_handlers(api: FastAPI, routes: Sequence[BaseRoute], redact: Re
     What nobody foresaw is left to the middleware.
     """
 
-    async def declared(_: Request, error: Exception) -> JSONResponse:
+    async def declared(request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, RiskAlertsError):
             raise error
-        return error_response(type(error), redact(error.detail), run_id=error.run_id)
+        return refusal(request.scope, error, redact=redact)
 
-    async def invalid(_: Request, error: Exception) -> JSONResponse:
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, RequestValidationError):
             raise error
         problems = error.errors()
         about_month = all("month" in problem["loc"] for problem in problems)
         return error_response(
-            BadMonthError if about_month else InvalidRequestError, redact(_sentence(problems))
+            request.scope,
+            BadMonthError if about_month else InvalidRequestError,
+            redact(_sentence(problems)),
+            details={"field": _field(problems[0]), "reason": redact(problems[0]["msg"])},
         )
 
     async def framework(request: Request, error: Exception) -> JSONResponse:
@@ -176,7 +201,8 @@ def install_error_handlers(api: FastAPI, routes: Sequence[BaseRoute], redact: Re
         # Whatever else the framework refuses is the request's fault.
         is_ours = error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         default = RiskAlertsError if is_ours else InvalidRequestError
-        return error_response(_BY_STATUS.get(error.status_code, default), str(error.detail), headers=headers)
+        known = _BY_STATUS.get(error.status_code, default)
+        return error_response(request.scope, known, str(error.detail), headers=headers)
 
     async def unheard(_: Request, __: Exception) -> Response:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
@@ -193,11 +219,13 @@ def _methods(routes: Iterable[BaseRoute], request: Request) -> set[str]:
     return {method for route in found if isinstance(route, Route) for method in route.methods or ()}
 
 
+def _field(problem: Mapping[str, Any]) -> str:
+    """Return which part of a request is wrong, such as `body.month`."""
+    return ".".join(str(part)[:60] for part in problem["loc"])
+
+
 def _sentence(problems: Sequence[Mapping[str, Any]]) -> str:
     """Say what is wrong with a request without repeating its values, which may hold secrets."""
-    shown = [
-        f"{'.'.join(str(part)[:60] for part in problem['loc'])}: {problem['msg']}"
-        for problem in problems[:_MOST_PROBLEMS_SHOWN]
-    ]
+    shown = [f"{_field(problem)}: {problem['msg']}" for problem in problems[:_MOST_PROBLEMS_SHOWN]]
     more = len(problems) - len(shown)
     return "; ".join(shown) + (f"; and {more} more" if more else "")

@@ -34,7 +34,9 @@ class TracingMiddleware:
                 # The framework's limit on bodies answers in plain text, past every error handler.
                 replaced = message["status"] == BodyTooLargeError.http_status and not _is_json(message)
                 if replaced:
-                    await error_response(BodyTooLargeError, BodyTooLargeError.example)(scope, receive, send)
+                    await error_response(scope, BodyTooLargeError, BodyTooLargeError.example)(
+                        scope, receive, send
+                    )
             if not replaced:
                 await send(message)
 
@@ -48,7 +50,7 @@ class TracingMiddleware:
                 if started:
                     # Only a broken connection can still tell the client.
                     raise
-                await error_response(RiskAlertsError, RiskAlertsError.example)(scope, receive, send)
+                await error_response(scope, RiskAlertsError, RiskAlertsError.example)(scope, receive, send)
 
 
 def _is_json(start: Message) -> bool:

@@ -7,16 +7,26 @@ from typing import Any, Final
 
 from service.api.errors import UnhealthyError, error_headers
 from service.api.examples import examples
+from service.api.schemas.answer import Out
 from service.api.schemas.error import ErrorOut
 from service.api.schemas.health import UnhealthyOut
+from service.api.v1.envelope import Failure, code_of
 from service.domain.errors import Kind, RiskAlertsError, errors_by_code
 
 EVERYWHERE: Final = ("malformed_request", "host_not_allowed", "internal_error")
 """What any request can be answered, and so for those below."""
-READING: Final = (*EVERYWHERE, "invalid_request", "database_unusable", "unauthenticated", "forbidden")
+READING: Final = (
+    *EVERYWHERE,
+    "invalid_request",
+    "database_unusable",
+    "unauthenticated",
+    "forbidden",
+    "issuer_unreachable",
+)
 CHANGING: Final = (
     *READING,
     *("cross_site_request", "unsupported_media_type", "body_too_large", "not_served_here"),
+    "too_many_requests",
 )
 SOURCE: Final = (
     *("bad_month", "bad_source_uri", "source_not_allowed"),
@@ -26,15 +36,20 @@ SOURCE: Final = (
 
 
 def answers(
-    *codes: str, examples: Sequence[str] = (), media_type: str = "application/json", csv: str | None = None
+    *codes: str,
+    examples: Sequence[str] = (),
+    media_type: str = "application/json",
+    csv: str | None = None,
+    success: HTTPStatus = HTTPStatus.OK,
+    failure: type[Out] = ErrorOut,
 ) -> dict[int | str, dict[str, Any]]:
-    """Return a route's `responses`: its 200 in `media_type`, and each error code that it can give.
+    """Return a route's `responses`: its success in `media_type`, and each error code that it can give.
 
     They name their examples, which `fill_in_examples` knows; `csv` is the name of one in CSV, for a route
-    that gives it to those who would rather have it.
+    that gives it to those who would rather have it. `failure` is the shape of its errors.
     """
     responses: dict[int | str, dict[str, Any]] = {
-        HTTPStatus.OK: {"content": {media_type: {"examples": {name: {} for name in examples}}}}
+        success: {"content": {media_type: {"examples": {name: {} for name in examples}}}}
     }
     if csv is not None:
         responses[HTTPStatus.OK]["content"]["text/csv"] = {
@@ -46,21 +61,29 @@ def answers(
         answer = responses.setdefault(
             error.http_status,
             {
-                "model": ErrorOut,
+                "model": failure,
                 "description": HTTPStatus(error.http_status).phrase,
                 # Spelled out for the route whose success is not JSON; elsewhere FastAPI says the same.
                 "content": {
                     "application/json": {
-                        "schema": {"$ref": f"#/components/schemas/{ErrorOut.__name__}"},
+                        "schema": {"$ref": f"#/components/schemas/{failure.__name__}"},
                         "examples": {},
                     }
                 },
             },
         )
-        answer["content"]["application/json"]["examples"][error.code] = {}
+        name_of = code_of(error) if failure is Failure else error.code
+        answer["content"]["application/json"]["examples"][name_of] = {}
         for name, value in error_headers(error).items():
             answer["headers"] = {name: {"schema": {"type": "string"}, "example": value}}
     return responses
+
+
+def v1_answers(
+    *codes: str, examples: Sequence[str], success: HTTPStatus = HTTPStatus.OK
+) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route whose answers are in the envelope."""
+    return answers(*codes, examples=[f"v1_{name}" for name in examples], success=success, failure=Failure)
 
 
 def fill_in_examples(document: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +92,9 @@ def fill_in_examples(document: dict[str, Any]) -> dict[str, Any]:
     Here and not where routes are declared: FastAPI leaves out what is null, so that an example would lack
     fields which its schema requires.
     """
-    values = examples() | {code: _example(error) for code, error in errors_by_code().items()}
+    table = errors_by_code()
+    values = examples() | {code: _example(error) for code, error in table.items()}
+    values |= {code_of(error): _wrapped_example(error) for error in table.values()}
     for operation in (each for item in document["paths"].values() for each in item.values()):
         for response in operation["responses"].values():
             if len(response["content"]) > 1 and "application/json" in response["content"]:
@@ -86,3 +111,11 @@ def _example(error: type[RiskAlertsError]) -> dict[str, Any]:
     if error is UnhealthyError:
         return UnhealthyOut(detail=error.example, run_id=run_id).model_dump()
     return ErrorOut(error=error.code, detail=error.example, run_id=run_id).model_dump()
+
+
+def _wrapped_example(error: type[RiskAlertsError]) -> dict[str, Any]:
+    details = None
+    if error.code == "invalid_request":
+        details = {"field": "body.email", "reason": "Value error, must be an e-mail address"}
+    problem = {"code": code_of(error), "message": error.example, "details": details}
+    return {"success": False, "error": problem, "meta": examples()["v1_nothing"]["meta"]}

@@ -13,7 +13,7 @@ import typer
 
 from service.cli.database_commands import db
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
-from service.cli.identities.commands import audit, keys
+from service.cli.identities.commands import audit, keys, users
 from service.cli.logs.commands import logs, rules
 from service.domain.delivery_status import Outcome, SettleAs
 from service.domain.run import RunStatus
@@ -43,6 +43,7 @@ commands.add_typer(keys, name="keys")
 commands.command()(audit)
 commands.add_typer(rules, name="rules")
 commands.add_typer(logs, name="logs")
+commands.add_typer(users, name="users")
 
 Source = Annotated[
     str,

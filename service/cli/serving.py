@@ -50,6 +50,7 @@ async def _serve(settings: Settings, *, host: str, port: int) -> int:
     # plainly and at once.
     async with open_app(settings, resumes=True) as app:
         await app.authenticator.check_somebody_could_come()
+        app.people.check()
         if not is_loopback(host) and await app.authenticator.is_open():
             structlog.get_logger().warning("open_to_all", host=host, detail=OPEN_TO_ALL)
 

@@ -20,6 +20,7 @@ from service.store.store import Store
 
 if TYPE_CHECKING:
     from service.access.authentication import Authenticator
+    from service.access.people import People
     from service.delivery.slack.sender import SlackSender
     from service.delivery.support_notice import SupportNotice
     from service.telemetry.events import Events
@@ -65,6 +66,7 @@ class App(Reading):
     tenant_id: str
     """For whom this process works: its channels, sources and settings are that tenant's."""
     authenticator: "Authenticator"
+    people: "People"
     sender: "SlackSender"
     notice: "SupportNotice"
     events: "Events"

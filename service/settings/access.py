@@ -1,14 +1,98 @@
-"""The settings of access: who is asked for an identity."""
+"""The settings of access: who is asked for an identity, who may log in or be vouched for, and how often."""
 
-from pydantic import BaseModel, Field
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.domain.identity.auth import Auth
+from service.domain.identity.permission import KeyScope
+from service.settings.value_types import SingleLine, TenantId
+
+_LIMIT = re.compile(r"[1-9]\d{0,8} ?(/|per) ?([1-9]\d{0,3} )?(second|minute|hour|day)s?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}")
+
+
+def _limit(text: str) -> str:
+    if not _LIMIT.fullmatch(text):
+        raise ValueError("must be a number and a time, such as 100/minute or 10/15 minutes")
+    return text
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError("must be one word, such as risk-alerts or https://alerts.example.com")
+    return text
+
+
+RateLimit = Annotated[SingleLine, AfterValidator(_limit)]
+"""How often in which time, as the library `limits` spells it."""
+
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+def _issuer(text: str) -> str:
+    # As it stands: whether it ends with a slash is a part of its name.
+    url = urlsplit(text)
+    is_safe = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
+    if not is_safe or not url.hostname or url.query or url.fragment:
+        raise ValueError("must be an https:// URL, exactly as the issuer's tokens have it in `iss`")
+    return text
+
+
+def _mail(text: str) -> str:
+    text = text.strip().lower()
+    if text.count("@") != 1 or not text.isprintable() or " " in text:
+        raise ValueError("must be an e-mail address")
+    return text
+
+
+class GuestSettings(BaseModel):
+    """What somebody may do whom an issuer vouches for."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+
+    scopes: frozenset[KeyScope] = Field(min_length=1)
+    tenant_id: TenantId | None = None
+    """Unset: the tenant of the process."""
+
+
+class IssuerSettings(BaseModel):
+    """An issuer of ID tokens, and whom it may vouch for."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+
+    issuer: Annotated[SingleLine, AfterValidator(_issuer)]
+    audience: SingleLine = Field(min_length=1)
+    emails: dict[Annotated[str, AfterValidator(_mail)], GuestSettings] = Field(min_length=1)
 
 
 class AccessSettings(BaseModel):
-    """Who is let in."""
+    """Who is let in, and how often."""
 
     auth: Auth = Field(
         Auth.AUTO,
         description="Who is asked for an identity: `auto`: everybody, once there is one; `required`; `none`.",
+    )
+    jwt_keys_file: Path | None = Field(
+        None,
+        description="Keys that sign access tokens, made by `risk-alerts keys jwt`; unset: nobody can log in.",
+    )
+    jwt_issuer: Annotated[SingleLine, AfterValidator(_name)] = Field(
+        "risk-alerts", description="Names this deployment in its access tokens; those of others are refused."
+    )
+    oidc_issuers: tuple[IssuerSettings, ...] | None = Field(
+        None,
+        description="JSON list of issuers whose ID tokens are believed, and for whom; see docs/access.md.",
+    )
+    limit_changes: RateLimit = Field(
+        "1000/minute",
+        description="Most requests of one caller that change something; more are answered 429.",
+    )
+    limit_failed_logins: RateLimit = Field(
+        "10/15 minutes",
+        description="Most failed log-ins of one account from one address; then 429 until the time is over.",
     )

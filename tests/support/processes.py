@@ -91,12 +91,15 @@ def unpaced(folder: Path, **settings: str) -> dict[str, str]:
     }
 
 
-def command(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run `risk-alerts` to its end, in `folder` and with its ledger there."""
+def command(
+    folder: Path, *arguments: str, stdin: str | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `risk-alerts` to its end, in `folder` and with its ledger there; `stdin` is what it may read."""
     return subprocess.run(
         [sys.executable, "-m", "service", *arguments],
         cwd=folder,
         env=environment(**unpaced(folder, **settings)),
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from service.access import people
 from service.api import access, answer_headers
 from service.delivery.slack import sender as slack
 from service.domain import month, source_uri
@@ -18,6 +19,7 @@ from service.domain.identity import api_key
 from service.domain.source_uri import SourceUri
 from service.log_rules import rules_file
 from service.log_rules.reading import csv_blocks
+from service.settings import access as settings_access
 from service.settings import value_types
 from service.sources.parquet import text as parquet_text
 from service.sources.parquet import zones
@@ -67,6 +69,7 @@ def _walked(text: str) -> None:
 
 
 REGISTERED: Final = {
+    "access.people:_REFRESH_TOKEN": Attack(people._REFRESH_TOKEN.fullmatch, ("a", "-", "rr_"), ("", "rr_")),
     "api.access:_HOST": Attack(access._HOST.fullmatch, ("a", ".", ":", "[", "1"), ("", "[")),
     "api.answer_headers:_SANE": Attack(answer_headers._SANE.fullmatch, ("a", "-", "/", " ")),
     "delivery.slack.sender:_SECONDS": Attack(slack._SECONDS.fullmatch, ("1", ".", "x"), ("", "1", ".")),
@@ -85,6 +88,8 @@ REGISTERED: Final = {
     "settings.value_types:_HOST": Attack(value_types._HOST.fullmatch, ("a", ".", "a.", "*", ":"), ("", "[")),
     "settings.value_types:_CHANNEL": Attack(value_types._CHANNEL.fullmatch, ("a", "#", "."), ("", "#")),
     "settings.value_types:_SCHEDULER": Attack(value_types._SCHEDULER.fullmatch, ("a", ":", "/"), ("tcp://",)),
+    "settings.access:_LIMIT": Attack(settings_access._LIMIT.fullmatch, ("1", "/", " ", "per", "day")),
+    "settings.access:_NAME": Attack(settings_access._NAME.fullmatch, ("a", "/", ":", " ")),
     "settings.value_types:_HTTP_URL": Attack(
         value_types._HTTP_URL.fullmatch, ("a", "/", "@", " "), ("https://", "http://a")
     ),

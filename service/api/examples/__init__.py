@@ -42,7 +42,21 @@ def examples() -> dict[str, Any]:
         "settle_in": {name: alert["settled"][0][name] for name in ("as", "note", "by")},
         # The file has all of them, which is more than anybody scrolls through.
         "preview": preview | {"alerts": preview["alerts"][:2]},
+        **_v1(),
     }
+
+
+def _v1() -> dict[str, Any]:
+    """Return the examples of /api/v1, which are made up: bodies, ids, and answers in their envelope."""
+    made_up = orjson.loads((_HERE / "v1.json").read_bytes())
+    data = made_up["data"]
+    for one in ("tenant", "organization", "user"):
+        data[f"{one}s"] = {f"{one}s": [data[one]], "next_cursor": None}
+    wrapped = {
+        f"v1_{name}": {"success": True, "data": value, "meta": made_up["meta"]}
+        for name, value in data.items()
+    }
+    return {**wrapped, **made_up["ids"], **made_up["bodies"]}
 
 
 def with_example(name: str) -> Callable[[dict[str, Any]], None]:

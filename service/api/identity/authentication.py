@@ -7,13 +7,15 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.context import Context
-from service.api.errors import error_response
+from service.api.errors import refusal
 from service.domain.errors import RiskAlertsError
 from service.domain.identity.errors import UnauthenticatedError
 from service.domain.identity.principal import Principal, PrincipalKind
 
-FREE: Final = frozenset({"/", "/live", "/health", "/docs", "/openapi.json"})
-"""What is answered to everybody, whoever they are: it says nothing that is anybody's."""
+FREE: Final = frozenset(
+    {*("/", "/live", "/health", "/docs", "/openapi.json"), "/api/v1/auth/login", "/api/v1/auth/refresh"}
+)
+"""What is answered to everybody, whoever they are: it says nothing that is anybody's, or asks by itself."""
 _FREE_FILES: Final = "/static-offline-docs/"
 """What the page under /docs is made of."""
 _BEARER: Final = "bearer "
@@ -36,7 +38,7 @@ class AuthenticationMiddleware:
         try:
             principal = await context.app.authenticator.principal(credential_of(Headers(scope=scope)))
         except RiskAlertsError as problem:
-            await error_response(type(problem), problem.detail)(scope, receive, send)
+            await refusal(scope, problem)(scope, receive, send)
             return
         scope.setdefault("state", {})["principal"] = principal
         with structlog.contextvars.bound_contextvars(**_named(principal)):

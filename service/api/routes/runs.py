@@ -79,7 +79,7 @@ async def start_run(
     if error is not None:
         # A newer instance may have written a code that this one does not know.
         failure = errors_by_code().get(error.code, RiskAlertsError)
-        return error_response(failure, error.detail, run_id=run_id)
+        return error_response(http.scope, failure, error.detail, run_id=run_id)
     return RunStartedOut(run_id=run_id)
 
 

@@ -1,16 +1,24 @@
 """The groups of commands about identities; each command imports its own part when it is called."""
 
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from service.domain.identity.permission import KeyScope
+from service.domain.identity.permission import KeyScope, Role
 
 keys = typer.Typer(
     help="Make, list and revoke the API keys of TENANT_ID.", rich_markup_mode=None, no_args_is_help=True
 )
+users = typer.Typer(
+    help="Make the users of TENANT_ID, and give them passwords.", rich_markup_mode=None, no_args_is_help=True
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of columns.")]
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's e-mail address.")]
+FromStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from stdin instead of asking for it.")
+]
 _EVERY_SCOPE: Final = ", ".join(KeyScope)
 
 
@@ -70,3 +78,93 @@ def audit(
     raise typer.Exit(
         print_audit(limit=limit, cursor=cursor, action=action, principal=principal, as_json=json)
     )
+
+
+@keys.command()
+def jwt(
+    file: Annotated[
+        Path | None, typer.Option(help="The file of the keys; by default JWT_KEYS_FILE.", metavar="PATH")
+    ] = None,
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Make a key that signs access tokens, in a file that only its owner can read.
+
+    The key that was there before still verifies; an older one ends. A service that is running notices within
+    a second. Without such a file nobody can log in.
+    """
+    from service.cli.identities.signing import new_signing_key  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(new_signing_key(file, as_json=json))
+
+
+@users.command(name="new")
+def new_user(
+    email: Email,
+    role: Annotated[Role, typer.Option(help="What the person is; super_admins are made here only.")],
+    name: Annotated[str | None, typer.Option(help="By default what stands before the @.")] = None,
+    organization: Annotated[
+        str | None, typer.Option(metavar="ID", help="The organisation; org_admin and org_member need one.")
+    ] = None,
+    password_stdin: FromStdin = False,  # noqa: FBT002  # how typer spells a flag
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Make a user, and ask for the password.
+
+    With the first identity the API stops being open: from then on every request has to show one.
+    """
+    from service.cli.identities.users import new_user as make  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(
+        make(
+            email=email,
+            name=name,
+            role=role,
+            organization_id=organization,
+            reads_stdin=password_stdin,
+            as_json=json,
+        )
+    )
+
+
+@users.command(name="list")
+def list_users(
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """List the users by id."""
+    from service.cli.identities.users import list_users as list_all  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(list_all(as_json=json))
+
+
+@users.command()
+def password(
+    email: Email,
+    password_stdin: FromStdin = False,  # noqa: FBT002  # how typer spells a flag
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Give a user another password, which ends all their log-ins."""
+    from service.cli.identities.users import set_password  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(set_password(email, reads_stdin=password_stdin, as_json=json))
+
+
+@users.command()
+def deactivate(
+    email: Email,
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Let a user in no more, from the next request on; a super_admin, too."""
+    from service.cli.identities.users import set_active  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(set_active(email, is_active=False, as_json=json))
+
+
+@users.command()
+def activate(
+    email: Email,
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Let a user in again."""
+    from service.cli.identities.users import set_active  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(set_active(email, is_active=True, as_json=json))

@@ -1,7 +1,8 @@
 """Requests that nobody would think of: none is answered with anything that OpenAPI does not announce."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from service.access.signing_keys import add_key
+from service.domain.identity.permission import Role
+from service.store.store import open_store
+from tests.support.clocks import START
+from tests.support.people import V1, add_person, all_seeing, logged_in
 from tests.support.rows import MONTH, account, write_source
 from tests.support.served import running_service
 from tests.support.served import settings as service_settings
@@ -60,7 +66,15 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / "sources").mkdir()
     source = write_source(folder / "sources" / "a.parquet", [account(1), account(2, account_region="LATAM")])
-    given = service_settings(folder, allowed_sources=((folder / "sources").as_uri(),), slack_max_retries=0)
+    add_key(folder / "jwt.json")
+    given = service_settings(
+        folder,
+        allowed_sources=((folder / "sources").as_uri(),),
+        slack_max_retries=0,
+        jwt_keys_file=folder / "jwt.json",
+        limit_changes="1000000/minute",
+        limit_failed_logins="1000000/minute",
+    )
     with running_service(given) as service:
         run_id = service.run(source)["run_id"]
         yield Known(
@@ -78,8 +92,30 @@ def test_every_answer_is_as_announced(known: Known, mode: GenerationMode) -> Non
 
     Valid requests are, every other time, about a run, an alert and a source that there are.
     """
+
+    def ask(case: Case[Any], is_known: bool, accept: str) -> None:  # noqa: FBT001
+        if is_known and mode is GenerationMode.POSITIVE:
+            known.put_into(case)
+        case.headers["Accept"] = accept
+        case.call_and_validate(checks=CHECKS)
+
+    # Without a name, those of /api/v1 say no to nearly everything.
+    names = every_operation(known.openapi, mode, ask, count=lambda name: 5 if V1 in name else 40)
+    every = {f"{method.upper()} {path}" for path, item in known.document["paths"].items() for method in item}
+    assert names == every
+    assert len(every) > 7
+
+
+def every_operation(
+    openapi: BaseSchema,
+    mode: GenerationMode,
+    ask: Callable[[Case[Any], bool, str], None],
+    *,
+    count: Callable[[str], int],
+) -> set[str]:
+    """Call `ask` with as many cases of each operation as `count` says of it; return the operations."""
     names = set()
-    for found in known.openapi.get_all_operations():
+    for found in openapi.get_all_operations():
         assert isinstance(found, Ok)
         operation = found.ok()
         names.add(operation.label)
@@ -88,16 +124,77 @@ def test_every_answer_is_as_announced(known: Known, mode: GenerationMode) -> Non
         except Unsatisfiable:
             continue  # nothing can be wrong about a request without parameters
 
-        @settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=count(operation.label), derandomize=True, suppress_health_check=list(HealthCheck)
+        )
         @given(case=cases, is_known=st.booleans(), accept=st.sampled_from(["*/*", "text/csv"]))
-        def answered_as_announced(case: Case[Any], is_known: bool, accept: str) -> None:  # noqa: FBT001
-            if is_known and mode is GenerationMode.POSITIVE:
-                known.put_into(case)
-            case.headers["Accept"] = accept
-            case.call_and_validate(checks=CHECKS)
+        def asked(case: Case[Any], is_known: bool, accept: str) -> None:  # noqa: FBT001
+            ask(case, is_known, accept)
 
         with contextlib.suppress(Unsatisfiable):
-            answered_as_announced()
-    every = {f"{method.upper()} {path}" for path, item in known.document["paths"].items() for method in item}
-    assert names == every
-    assert len(every) > 7
+            asked()
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """A service of two tenants, somebody of one of them, and what there is of the other."""
+
+    openapi: BaseSchema
+    token: str
+    foreign: dict[str, str]
+    """Ids of the other tenant by the parameter that they could be."""
+
+    def ask(self, case: Case[Any], is_known: bool, accept: str) -> None:  # noqa: FBT001
+        """Make a made-up request as an administrator of one tenant, now and then about the other's."""
+        if is_known:
+            case.path_parameters.update(
+                {name: self.foreign[name] for name in case.path_parameters if name in self.foreign}
+            )
+        case.headers["Accept"] = accept
+        case.headers["Authorization"] = f"Bearer {self.token}"
+        response = case.call()
+        case.validate_response(response, checks=CHECKS)
+        asked = f"{case.path_parameters} {case.body!r}"
+        for known in self.foreign.values():
+            assert known in asked or known not in response.text
+        assert "stranger@example.com" not in response.text
+
+
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strangers]:
+    """Run a service that asks everybody who they are."""
+    folder = tmp_path_factory.mktemp("strangers")
+    add_key(folder / "jwt.json")
+
+    async def made() -> dict[str, str]:
+        async with open_store(f"sqlite:///{folder}/risk_alerts.db") as store:
+            access = all_seeing(store).access
+            other = await access.tenants.create(name="Other", code="other", now=START)
+            far = await access.organizations.create(other.id, name="Far", code="far", now=START)
+            await add_person(store, "tina", Role.TENANT_ADMIN)
+            user = await add_person(
+                store, "stranger", Role.ORG_MEMBER, tenant_id=other.id, organization_id=far.id
+            )
+            return {"tenant_id": other.id, "organization_id": far.id, "user_id": user.id}
+
+    foreign = asyncio.run(made())
+    given = service_settings(
+        folder,
+        allowed_sources=(folder.as_uri(),),
+        jwt_keys_file=folder / "jwt.json",
+        limit_changes="1000000/minute",
+        limit_failed_logins="1000000/minute",
+    )
+    with running_service(given) as service:
+        token = logged_in(service, "tina").token
+        assert token is not None
+        document = schemathesis.openapi.from_url(f"{service.client.base_url}/openapi.json")
+        yield Strangers(document, token, foreign)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_somebody_with_a_name_is_answered_as_announced(strangers: Strangers, mode: GenerationMode) -> None:
+    """Nothing is a 500, and nothing of another tenant is in any answer that did not stand in the question."""
+    assert len(every_operation(strangers.openapi, mode, strangers.ask, count=lambda _: 25)) > 25

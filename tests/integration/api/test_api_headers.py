@@ -1,5 +1,6 @@
 """Headers of every answer, and the media type of every body."""
 
+import logging
 import re
 import socket
 from collections.abc import Iterator
@@ -92,8 +93,10 @@ def test_what_is_no_request_is_answered_with_an_id_too(service: RunningService) 
     assert "x-content-type-options: nosniff" in answer
 
 
-def test_the_lines_of_a_request_name_it(tmp_path: Path, source: str) -> None:
+def test_the_lines_of_a_request_name_it(tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The access line, and every line of the run that the request started."""
+    # The mock Slack of other tests, in this process as well, has switched the access lines off.
+    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
     with logged() as lines, running_service(settings(tmp_path)) as service:
         body = {"source_uri": source, "month": MONTH, "dry_run": True}
         assert service.client.post("/runs", json=body, headers={"X-Request-Id": "mine"}).status_code == 200

@@ -1,0 +1,33 @@
+"""`keys jwt`: the keys that access tokens are signed with."""
+
+import sys
+from pathlib import Path
+
+from service.access.signing_keys import add_key
+from service.cli.command import print_json, report, with_settings
+from service.cli.exit_codes import OK, RUN_FAILED, USAGE
+from service.settings import Settings
+from service.telemetry.terminal import harmless
+
+
+def new_signing_key(path: Path | None, *, as_json: bool) -> int:
+    """Put a new signing key into a file, print its name, and return the exit code."""
+
+    def command(settings: Settings) -> int:
+        file = path or settings.jwt_keys_file
+        if file is None:
+            report("give --file PATH, or set JWT_KEYS_FILE")
+            return USAGE
+        try:
+            kid, older = add_key(file)
+        except OSError as problem:
+            report(f"{file} cannot be written: {problem.strerror}")
+            return RUN_FAILED
+        if as_json:
+            print_json({"file": str(file), "signs": kid, "verify": [kid, *older]})
+        else:
+            also = f"; {older[0]} still verifies" if older else ""
+            sys.stdout.write(harmless(f"{file}: {kid} signs from now on{also}") + "\n")
+        return OK
+
+    return with_settings(command, as_json=as_json)

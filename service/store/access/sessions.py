@@ -1,0 +1,262 @@
+"""Log-ins: whose a token is, and refresh tokens, each good for one use.
+
+A log-in is a family of refresh tokens, of which one is good at any time. What somebody may do stands in the
+rows of the person, the organisation and the tenant, and is read from there at every request.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from service.domain.identity.actor import Actor
+from service.domain.identity.errors import UnauthenticatedError
+from service.domain.identity.login_errors import RefreshRacedError
+from service.domain.identity.permission import Role
+from service.domain.identity.principal import Principal, PrincipalKind
+from service.store.audit import AuditOutcome, database_time, record_audit
+from service.store.part import Part
+from service.store.schema.access_tables import organizations, refresh_tokens, tenants, users
+
+REFRESH_LIFETIME: Final = timedelta(days=7)
+RACE_WINDOW: Final = timedelta(seconds=10)
+"""So long after its use a refresh token that comes again is taken for a race, not for theft."""
+
+_TOKENS: Final = refresh_tokens.c
+_IS_ACTIVE: Final = sa.and_(
+    users.c.is_active,
+    tenants.c.is_active,
+    sa.or_(users.c.organization_id.is_(None), sa.func.coalesce(organizations.c.is_active, sa.false())),
+)
+_ACCOUNTS: Final = sa.select(
+    users.c.id,
+    users.c.tenant_id,
+    users.c.organization_id,
+    users.c.email,
+    users.c.name,
+    users.c.role,
+    users.c.password_hash,
+    _IS_ACTIVE.label("is_active"),
+).select_from(
+    users.join(tenants, tenants.c.id == users.c.tenant_id).outerjoin(
+        organizations, organizations.c.id == users.c.organization_id
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A person who can log in, as things stand now."""
+
+    id: str
+    tenant_id: str
+    organization_id: str | None
+    email: str
+    name: str
+    role: Role
+    password_hash: str | None
+    is_active: bool
+    """Together with the organisation and the tenant."""
+
+    @property
+    def principal(self) -> Principal:
+        """The person as one who asks."""
+        return Principal(
+            kind=PrincipalKind.USER,
+            id=self.id,
+            tenant_id=self.tenant_id,
+            organization_id=self.organization_id,
+            role=self.role,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """A log-in: whose it is, and the name of its family."""
+
+    account: Account
+    family_id: str
+
+
+class Sessions(Part):
+    """The log-ins of all tenants; who asks for one has nothing to show yet but a token."""
+
+    async def account(self, email: str) -> Account | None:
+        """Return the account with an e-mail address in lower case, active or not."""
+        query = _ACCOUNTS.where(users.c.email == _clean(email))
+        return await self._database.read(lambda connection: _account(connection, query))
+
+    async def holder(self, user_id: str, family_id: str) -> Account | None:
+        """Return whose an access token is: an active account, whose log-in nobody has ended."""
+        goes_on = sa.exists().where(
+            _TOKENS.family_id == _clean(family_id),
+            _TOKENS.user_id == users.c.id,
+            _TOKENS.revoked_at.is_(None),
+        )
+        query = _ACCOUNTS.where(users.c.id == _clean(user_id), _IS_ACTIVE, goes_on)
+        return await self._database.read(lambda connection: _account(connection, query))
+
+    async def open(self, user_id: str, token_hash: str) -> LogIn:
+        """Begin a log-in with its first refresh token; raises UnauthenticatedError for no active account."""
+        family_id = str(uuid.uuid4())
+
+        def work(connection: sa.Connection) -> LogIn | None:
+            account = _account(connection, _ACCOUNTS.where(users.c.id == user_id, _IS_ACTIVE))
+            if account is None:
+                return None
+            now = database_time(connection)
+            long_past = sa.and_(_TOKENS.user_id == user_id, _TOKENS.expires_at < now - REFRESH_LIFETIME)
+            connection.execute(refresh_tokens.delete().where(long_past))
+            _add(connection, account, family_id, token_hash, now)
+            self._record(connection, account, "log_in", AuditOutcome.DONE)
+            return LogIn(account, family_id)
+
+        return _known(await self._database.write(work))
+
+    async def rotate(self, token_hash: str, next_hash: str) -> LogIn:
+        """Use a refresh token up and put the next one in its place.
+
+        Raises RefreshRacedError where it was used a moment ago. Used longer ago, it is in two hands: its
+        log-in ends, for both. That, or any token that is not good, raises UnauthenticatedError.
+        """
+        if not await self._is_known(token_hash):
+            # Without a transaction that writes: whoever makes tokens up must not hold up those who do.
+            raise UnauthenticatedError(UnauthenticatedError.example)
+
+        def work(connection: sa.Connection) -> LogIn | type[RefreshRacedError] | None:
+            now = database_time(connection)
+            family_id = _use_up(connection, token_hash, now)
+            if family_id is None:
+                return self._not_good(connection, token_hash, now)
+            user_id = sa.select(_TOKENS.user_id).where(_TOKENS.token_hash == token_hash).scalar_subquery()
+            account = _account(connection, _ACCOUNTS.where(users.c.id == user_id, _IS_ACTIVE))
+            if account is None:
+                _end(connection, _TOKENS.family_id == family_id, now)
+                return None
+            _add(connection, account, family_id, next_hash, now)
+            return LogIn(account, family_id)
+
+        outcome = await self._database.write(work)
+        if isinstance(outcome, type):
+            raise RefreshRacedError(RefreshRacedError.example)
+        return _known(outcome)
+
+    async def close(self, token_hash: str) -> None:
+        """End the log-in of a refresh token; one that is not known is no error, since it has ended."""
+        if not await self._is_known(token_hash):
+            return
+
+        def work(connection: sa.Connection) -> None:
+            row = _token(connection, token_hash)
+            if row is not None and row.revoked_at is None:
+                _end(connection, _TOKENS.family_id == row.family_id, database_time(connection))
+                account = _account(connection, _ACCOUNTS.where(users.c.id == row.user_id))
+                if account is not None:
+                    self._record(connection, account, "log_out", AuditOutcome.DONE)
+
+        await self._database.write(work)
+
+    async def set_password(self, user_id: str, password_hash: str) -> None:
+        """Give somebody another password, which ends all their log-ins."""
+
+        def work(connection: sa.Connection) -> None:
+            now = database_time(connection)
+            mine = users.c.id == user_id
+            connection.execute(users.update().where(mine).values(password_hash=password_hash, updated_at=now))
+            _end(connection, _TOKENS.user_id == user_id, now)
+            tenant_id = connection.scalar(sa.select(users.c.tenant_id).where(mine))
+            if tenant_id is not None:
+                record_audit(connection, self._actor, "user.password", user_id, tenant_id=tenant_id)
+
+        await self._database.write(work)
+
+    async def end_all(self, user_id: str) -> None:
+        """End all log-ins of somebody."""
+
+        def work(connection: sa.Connection) -> None:
+            _end(connection, _TOKENS.user_id == user_id, database_time(connection))
+
+        await self._database.write(work)
+
+    async def _is_known(self, token_hash: str) -> bool:
+        return await self._database.read(lambda connection: _token(connection, token_hash)) is not None
+
+    def _not_good(
+        self, connection: sa.Connection, token_hash: str, now: datetime
+    ) -> type[RefreshRacedError] | None:
+        """Return why a token was not taken, having ended its log-in where it was used before."""
+        row = _token(connection, token_hash)
+        if row is None or row.rotated_at is None or row.revoked_at is not None:
+            return None
+        if now - row.rotated_at <= RACE_WINDOW:
+            return RefreshRacedError
+        _end(connection, _TOKENS.family_id == row.family_id, now)
+        account = _account(connection, _ACCOUNTS.where(users.c.id == row.user_id))
+        if account is not None:
+            self._record(connection, account, "refresh_reused", AuditOutcome.REFUSED)
+        return None
+
+    def _record(
+        self, connection: sa.Connection, account: Account, action: str, outcome: AuditOutcome
+    ) -> None:
+        actor = Actor(
+            principal=account.principal, address=self._actor.address, request_id=self._actor.request_id
+        )
+        record_audit(connection, actor, action, account.id, tenant_id=account.tenant_id, outcome=outcome)
+
+
+def _use_up(connection: sa.Connection, token_hash: str, now: datetime) -> str | None:
+    """Use a token up, in one statement and so for one of however many who bring it; return its family."""
+    is_good = (_TOKENS.rotated_at.is_(None), _TOKENS.revoked_at.is_(None), _TOKENS.expires_at > now)
+    family_id: str | None = connection.scalar(
+        refresh_tokens.update()
+        .where(_TOKENS.token_hash == token_hash, *is_good)
+        .values(rotated_at=now)
+        .returning(_TOKENS.family_id)
+    )
+    return family_id
+
+
+def _add(connection: sa.Connection, account: Account, family_id: str, token_hash: str, now: datetime) -> None:
+    connection.execute(
+        refresh_tokens.insert().values(
+            token_hash=token_hash,
+            family_id=family_id,
+            user_id=account.id,
+            tenant_id=account.tenant_id,
+            issued_at=now,
+            expires_at=now + REFRESH_LIFETIME,
+        )
+    )
+
+
+def _end(connection: sa.Connection, which: sa.ColumnElement[bool], now: datetime) -> None:
+    connection.execute(
+        refresh_tokens.update().where(which, _TOKENS.revoked_at.is_(None)).values(revoked_at=now)
+    )
+
+
+def _token(connection: sa.Connection, token_hash: str) -> sa.Row[Any] | None:
+    query = sa.select(refresh_tokens).where(_TOKENS.token_hash == token_hash)
+    return connection.execute(query).one_or_none()
+
+
+def _account(connection: sa.Connection, query: sa.Select[Any]) -> Account | None:
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        return None
+    values = dict(row)
+    return Account(**values | {"role": Role(values["role"]), "is_active": bool(values["is_active"])})
+
+
+def _known(found: LogIn | None) -> LogIn:
+    if found is None:
+        raise UnauthenticatedError(UnauthenticatedError.example)
+    return found
+
+
+def _clean(text: str) -> str:
+    # PostgreSQL takes no NUL.
+    return text.replace("\0", "\ufffd")
