@@ -117,8 +117,10 @@ class MonthWindow:
 
     def _fold_dense(self, accounts: Ints, back: Ints, packed: Packed | Halved) -> bool:
         """Fold rows by way of a table of their own, if they fill enough of it."""
-        months, first = int(back.max(initial=0)) + 1, int(accounts.min(initial=0))
-        span = int(accounts.max(initial=0)) + 1 - first
+        if not back.size:
+            return False
+        months, first = int(back.max()) + 1, int(accounts.min())
+        span = int(accounts.max()) + 1 - first
         if months == 1 or months > self.months or months * span > _DENSE * back.size:
             return False
         table = np.zeros((months, span), packed.dtype)

@@ -101,6 +101,16 @@ def test_a_batch_of_neighbours_makes_room_for_its_own_months_alone() -> None:
     assert window.account_months() == 16
 
 
+@pytest.mark.parametrize(("apart", "dense"), [(1, True), (8, False)])
+def test_neighbours_are_folded_in_one_go_wherever_they_are(apart: int, *, dense: bool) -> None:
+    """Also the last accounts of a large source: what counts is how close they are to each other."""
+    accounts = np.repeat(70_000 + apart * np.arange(16), MONTHS)
+    back = np.tile(np.arange(MONTHS), 16)
+    window = MonthWindow(MONTHS)
+    assert window._fold_dense(accounts, back, np.ones(back.size, np.uint32)) is dense
+    assert window.account_months() == (back.size if dense else 0)
+
+
 @given(target_rows=ROWS, earlier_rows=ROWS, known_months=st.integers(1, MONTHS), whole_seconds=st.booleans())
 def test_forgetting_the_others_changes_nothing_for_those_tracked(
     target_rows: list[Row], earlier_rows: list[Row], known_months: int, *, whole_seconds: bool
