@@ -16,6 +16,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.data_shape import Shape
+from benchmarks.report import Target
 
 THREADS: Final = 2
 TIME_LIMIT_S: Final = 1_800
@@ -43,6 +44,12 @@ def median_of(runs: Sequence[Used]) -> Used:
         rss_mb=median(run.rss_mb for run in runs),
         import_s=median(run.import_s for run in runs),
     )
+
+
+def ratio(figure: str, runs: Sequence[Used], others: Sequence[Used]) -> float:
+    """Return the median of the ratios of two contestants' figures, round by round."""
+    pairs = zip(runs, others, strict=True)
+    return median(float(getattr(one, figure)) / float(getattr(other, figure)) for one, other in pairs)
 
 
 def run(command: Sequence[str], *, env: Mapping[str, str] | None = None, ok: Sequence[int] = (0,)) -> Used:
@@ -85,6 +92,14 @@ def preview(source: str, *, month: str, env: Mapping[str, str] | None = None) ->
         database = {"DATABASE_URL": f"sqlite:///{folder}/preview.db"}
         command = [*SERVICE, "preview", source, "--month", month, "--json", "--limit", "1"]
         return run(command, env=database | dict(env or {}))
+
+
+def bound(shape: Shape, runs: Sequence[Used]) -> Target:
+    """Hold previews of a shape to the memory that `plan` states for it."""
+    at_risk = json.loads(runs[0].output)["ledger"]["at_risk"]
+    stated = stated_mb(made(shape).as_uri(), month=shape.month, accounts=shape.accounts, at_risk=at_risk)
+    largest = max(one.rss_mb for one in runs)
+    return Target(f"peak RSS, {shape.layout}, against `plan`'s bound of {stated:.0f} MB", largest / stated, 1)
 
 
 def stated_mb(source: str, *, month: str, accounts: int, at_risk: int) -> float:

@@ -9,6 +9,22 @@ from pathlib import Path
 from typing import Final
 
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
+ORDER: Final = (
+    "Evaluate, ",
+    "Row groups",
+    "Accounts",
+    "Logs",
+    "Memory",
+    "Wide files",
+    "Evaluations at once",
+    "Object storage",
+    "Deliver",
+    "Start",
+)
+"""How the sections of the document begin."""
+_ORIGIN: Final = """\
+Written by `make bench SIZE=full`; nothing here is typed. Trust ratios, not seconds. Each section is what the
+last run of its part found."""
 LIBRARIES: Final = (
     "pyarrow",
     "numpy",
@@ -38,9 +54,14 @@ class Target:
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
     def __str__(self) -> str:
+        what, measured, limit, verdict = self.row()
+        return f"{what}: {measured} ({limit}) {verdict}"
+
+    def row(self) -> Sequence[str]:
+        """Return it as a row of a table."""
         sign = "≥" if self.at_least else "≤"
-        verdict = "met" if self.met else "**not met**"
-        return f"{self.what}: {self.measured:.3g} {self.unit} ({sign} {self.limit:g} {self.unit}) {verdict}"
+        verdict = "met" if self.met else "**missed**"
+        return self.what, f"{self.measured:.3g} {self.unit}", f"{sign} {self.limit:g} {self.unit}", verdict
 
 
 @dataclass(slots=True)
@@ -57,20 +78,24 @@ class Section:
 
     def markdown(self) -> str:
         """Return the section as the document has it."""
-        table = [self.header, ["---"] * len(self.header), *self.rows]
+        targets = _table(("target", "measured", "limit", ""), [target.row() for target in self.targets])
         return "\n".join(
             [
                 f"## {self.title}\n",
                 f"{self.about}\n",
-                *(f"| {' | '.join(row)} |" for row in table),
+                *_table(self.header, self.rows),
                 *(["", *(f"- {note}" for note in self.notes)] if self.notes else []),
-                *(["", "Targets:\n", *(f"- {target}" for target in self.targets)] if self.targets else []),
+                *(["", *targets] if self.targets else []),
                 "",
             ]
         )
 
 
-def document(sections: Iterable[Section], *, size: str) -> str:
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
+
+
+def document(sections: Iterable[str], *, size: str) -> str:
     """Return the whole document, with the machine, the versions and the command."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine = (
@@ -80,18 +105,28 @@ def document(sections: Iterable[Section], *, size: str) -> str:
     return "\n".join(
         [
             "# Benchmarks\n",
-            "Written by `make bench SIZE=full`; nothing here is typed. Trust ratios, not seconds.\n",
+            f"{_ORIGIN}\n",
             f"- Machine: {machine}",
             f"- Versions: Python {platform.python_version()}, {libraries}",
             f"- Command: `make bench SIZE={size}`; one part alone: `make bench SIZE={size} ONLY=evaluate`\n",
-            *(section.markdown() for section in sections),
+            *sections,
         ]
     )
 
 
 def write(sections: Iterable[Section], path: Path, *, size: str) -> None:
-    """Write the document."""
-    path.write_text(document(sections, size=size).rstrip() + "\n")
+    """Write the document; of what was not measured now, it keeps what it says."""
+    pieces = path.read_text().split("\n## ")[1:] if path.exists() else []
+    texts = {piece.partition("\n")[0]: f"## {piece.rstrip()}\n" for piece in pieces}
+    texts |= {section.title: section.markdown() for section in sections}
+    ordered = [texts[title] for title in sorted(texts, key=_place)]
+    path.write_text(document(ordered, size=size).rstrip() + "\n")
+
+
+def _place(title: str) -> int:
+    """Return which place a section has in the document; unknown ones are last."""
+    places = (place for place, start in enumerate(ORDER) if title.startswith(start))
+    return next(places, len(ORDER))
 
 
 def _processor() -> str:
