@@ -132,8 +132,10 @@ class _Evaluation:
         every = Rule(id="", title="", where=(), group_by=(), more_than=0, window_us=1, quiet_us=1)
         matcher = Matcher(question.rules.source, (every,), Period())
         first = last = None
+        rows = malformed = 0
         with self._read(matcher) as parts:
             for part in parts:
+                rows, malformed = rows + part.rows, malformed + part.malformed
                 for (found,) in part.matches:
                     times = found.matched.times
                     if not times.size:
@@ -142,10 +144,13 @@ class _Evaluation:
                         return
                     first = min(int(times.min()), int(times.min()) if first is None else first)
                     last = max(int(times.max()), int(times.max()) if last is None else last)
-        asked = f"{instant_of(question.period.since_us):%Y-%m-%dT%H:%M:%SZ}"
         if first is None or last is None:
-            raise PeriodNotInSourceError(f"no row since {asked}: the source has no row with a usable time")
+            what = f"{malformed:,} malformed and {rows:,} without a usable time"
+            raise PeriodNotInSourceError(
+                f"none of the {rows + malformed:,} rows of the source can be used: {what}"
+            )
+        begins = instant_of(question.period.since_us).isoformat()
         raise PeriodNotInSourceError(
-            f"no row of the period that begins at {asked}: the source has rows from "
+            f"no row of the period that begins at {begins}: the source has rows from "
             f"{instant_of(first).isoformat()} to {instant_of(last).isoformat()}"
         )

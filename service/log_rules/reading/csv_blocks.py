@@ -8,8 +8,9 @@ import numpy as np
 
 BLOCK: Final = 8 << 20
 """Bytes."""
-LONGEST: Final = 4 * BLOCK
+LONGEST: Final = 8 * BLOCK
 """Bytes of the longest record."""
+BOM: Final = b"\xef\xbb\xbf"
 _QUOTE: Final = b'"'
 _LINE_BREAK: Final = re.compile(rb"\r\n|\n|\r")
 
@@ -69,12 +70,18 @@ def _quotes(content: memoryview) -> int:
 
 
 def first_record(content: bytes | memoryview) -> bytes:
-    """Return the first line that closes all its quotes, its line break included; all, if none does."""
+    """Return the first line that closes all its quotes, with its line break and blank lines before it.
+
+    All is returned if no line does.
+    """
     text = bytes(content)
     begin = quotes = 0
+    is_blank = True
     for line_break in _LINE_BREAK.finditer(text):
-        quotes += text.count(_QUOTE, begin, line_break.end())
+        line = text[begin : line_break.end()]
+        quotes += line.count(_QUOTE)
+        is_blank = is_blank and not (line if begin else line.removeprefix(BOM)).strip()
         begin = line_break.end()
-        if quotes % 2 == 0:
+        if quotes % 2 == 0 and not is_blank:
             return text[:begin]
     return text

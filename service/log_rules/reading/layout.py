@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.domain.errors import LogUnreadableError, SchemaMismatchError
+from service.log_rules.reading.csv_blocks import BOM
 from service.log_rules.rule import LOG_COLUMNS, LogSource
 
-_BOM: Final = b"\xef\xbb\xbf"
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +25,10 @@ def layout_of(file: str, first: bytes, source: LogSource, needed: Sequence[str])
 
     Raises SchemaMismatchError, which names every column that is missing.
     """
-    mark = len(_BOM) if first.startswith(_BOM) else 0
-    text = first[mark:].decode("utf-8", "replace")
+    if first.startswith(_UTF_16):
+        raise LogUnreadableError(f"{file} is UTF-16, and only UTF-8 is read: export it again")
+    mark = len(BOM) if first.startswith(BOM) else 0
+    text = first[mark:].decode("utf-8", "replace").lstrip("\r\n")
     try:
         values = next(csv.reader([text]), [])
     except csv.Error as error:

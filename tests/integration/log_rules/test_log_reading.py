@@ -134,14 +134,15 @@ async def test_a_quote_that_closes_nothing(tmp_path: Path, monkeypatch: pytest.M
     check(await find(tmp_path / "log.csv"), rows)
 
 
+@pytest.mark.parametrize("blank", ["", "\n\r\n"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-async def test_headers_by_name_by_number_or_none(tmp_path: Path, end: str) -> None:
-    """A byte order mark before them, any line break behind them."""
+async def test_headers_by_name_by_number_or_none(tmp_path: Path, end: str, blank: str) -> None:
+    """A byte order mark before them, also blank lines, and any line break behind them."""
     rows = rows_of(60)
     numbers = [str(number) for number in range(24)]
     for header in (LOG_COLUMNS, numbers, None):
         text = csv_text(rows, header=header).replace("\n", end)
-        (tmp_path / "log.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+        (tmp_path / "log.csv").write_bytes(b"\xef\xbb\xbf" + blank.encode() + text.encode())
         found = await find(tmp_path / "log.csv")
         assert found.rows.rows_in_source == 60
         check(found, rows)
@@ -225,8 +226,13 @@ async def test_nothing_to_read(tmp_path: Path) -> None:
         await find(tmp_path)
     for content in ("", csv_text([], header=LOG_COLUMNS)):
         (tmp_path / "log.csv").write_text(content)
-        with pytest.raises(PeriodNotInSourceError, match="no row with a usable time"):
+        with pytest.raises(PeriodNotInSourceError, match="none of the 0 rows of the source can be used"):
             await find(tmp_path / "log.csv")
+    write_csv(tmp_path / "log.csv", [log_row(date="x"), log_row(date="")])
+    with (tmp_path / "log.csv").open("a") as log:
+        log.write("short\n")
+    with pytest.raises(PeriodNotInSourceError, match=r"of the 3 rows .* 1 malformed and 2 without a"):
+        await find(tmp_path / "log.csv")
     write_csv(tmp_path / "log.csv", [log_row(0), log_row(5, "error")])
     tomorrow = Period(since_us=START + 86_400_000_000)
     with pytest.raises(
@@ -248,6 +254,8 @@ async def test_a_period_without_a_match_is_a_quiet_one(tmp_path: Path) -> None:
         ("log.csv.gz", b"\x1f\x8b\x08\x00broken"),
         ("log.csv.zst", b"\x28\xb5\x2f\xfdbroken"),
         ("log.parquet", b"PAR1 and nothing more"),
+        ("log.csv", csv_text([log_row(0)]).encode("utf-16")),
+        ("log.csv", b"a" * 200_000 + b"\n"),
     ],
 )
 async def test_damaged_files_are_named(tmp_path: Path, name: str, content: bytes) -> None:
