@@ -48,7 +48,7 @@ class TracingMiddleware:
                     "request_failed", method=scope["method"], path=scope["path"], exc_info=error
                 )
                 if started:
-                    # Only a broken connection can still tell the client.
+                    # Only a broken connection can still show the client.
                     raise
                 await error_response(scope, RiskAlertsError, RiskAlertsError.example)(scope, receive, send)
 

@@ -65,7 +65,7 @@ async def check_routes(channels: Channels, sender: SlackSender, *, timeout_s: fl
 
 
 def all_live(routes: Sequence[CheckedRoute]) -> bool:
-    """Tell whether every route is live."""
+    """Return whether every route is live."""
     return all(route.status is RouteStatus.LIVE for route in routes)
 
 

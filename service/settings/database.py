@@ -1,4 +1,4 @@
-"""The settings of the database, and what tells whether it outlives its container."""
+"""The settings of the database, and what says whether it outlives its container."""
 
 from pathlib import Path
 from typing import Final

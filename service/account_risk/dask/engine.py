@@ -44,7 +44,7 @@ class DaskEngine:
         self, connection: Connection, scan: Scan, plan: ScanPlan, options: EvaluationOptions
     ) -> None:
         if options.reopen is None:
-            raise ValueError("a cluster needs to be told how to open the source")
+            raise ValueError("a cluster needs to know how to open the source")
         self._connection = connection
         self._scan = scan
         self._plan = plan

@@ -126,7 +126,7 @@ class SqliteDatabase:
 
 
 def path_of(url: sa.URL, name: str) -> str:
-    """Return the file that a URL names; raises DatabaseUnusableError, which tells of the URL by `name`."""
+    """Return the file that a URL names; raises DatabaseUnusableError, which calls it `name`."""
     path = url.database or ""
     if path in _MEMORY or url.query.get("mode") == "memory":
         raise DatabaseUnusableError(f"{name} needs a file: the ledger must outlive the process")

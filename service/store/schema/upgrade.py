@@ -110,7 +110,7 @@ def upgrade_schema(connection: sa.Connection) -> None:
 
 
 def is_outdated(connection: sa.Connection) -> bool:
-    """Tell whether the schema has to be created or upgraded; raises DatabaseSchemaNewerError."""
+    """Return whether the schema has to be created or upgraded; raises DatabaseSchemaNewerError."""
     return schema_version(connection) != schema.NEWEST_REVISION
 
 
