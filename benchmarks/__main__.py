@@ -13,7 +13,7 @@ from typing import Final
 
 from benchmarks import report
 
-BENCHMARKS: Final = ("evaluate", "scale", "logs", "memory", "storage", "deliver", "start")
+BENCHMARKS: Final = ("evaluate", "scale", "logs", "memory", "storage", "deliver", "start", "asking")
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 

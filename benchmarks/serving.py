@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +71,13 @@ class Serving:
 
 
 @contextmanager
-def serving() -> Iterator[Serving]:
-    """Start the service with a database of its own, and stop it at the end of the block."""
+def serving(given: Mapping[str, str] | None = None) -> Iterator[Serving]:
+    """Start the service with a database of its own, or the one given, and stop it at the end of the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        env = clean_environment({"DATABASE_URL": f"sqlite:///{folder}/serve.db"})
+        env = clean_environment({"DATABASE_URL": f"sqlite:///{folder}/serve.db"} | dict(given or {}))
         command = [*SERVICE, "serve", "--port", str(port)]
         started = time.perf_counter()
         with subprocess.Popen(

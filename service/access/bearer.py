@@ -1,7 +1,10 @@
 """Bearer tokens that are JWTs: this deployment's own access tokens, and ID tokens of configured issuers."""
 
+import base64
 from dataclasses import dataclass
 from typing import Final
+
+import orjson
 
 from service.access.oidc import Oidc
 from service.access.people import People
@@ -11,6 +14,7 @@ from service.store.access.sessions import Sessions
 
 LONGEST: Final = 8_192
 """More than any issuer's token; it is read before its signature is known to be good."""
+_PARTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,13 @@ class JwtDoor:
 
 def _issuer(token: str) -> str:
     """Return whom a token names as its issuer, which says only who is to verify it."""
-    import jwt  # noqa: PLC0415  # only where tokens come
-
+    # By hand: the library would take the whole token apart twice.
+    parts = token.split(".")
+    if len(token) > LONGEST or len(parts) != _PARTS:
+        raise UnauthenticatedError(UnauthenticatedError.example)
     try:
-        if len(token) > LONGEST:
-            raise UnauthenticatedError(UnauthenticatedError.example)
-        claims = jwt.decode(token, options={"verify_signature": False})
-    except (jwt.PyJWTError, ValueError):
+        claims = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
         raise UnauthenticatedError(UnauthenticatedError.example) from None
-    issuer = claims.get("iss")
+    issuer = claims.get("iss") if isinstance(claims, dict) else None
     return issuer if isinstance(issuer, str) else ""

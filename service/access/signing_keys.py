@@ -35,11 +35,8 @@ class SigningKey:
 
     kid: str
     private: "RSAPrivateKey"
-
-    @property
-    def public(self) -> "RSAPublicKey":
-        """What verifies."""
-        return self.private.public_key()
+    public: "RSAPublicKey"
+    """What verifies; made once, since to derive it takes longer than to verify."""
 
 
 class SigningKeys:
@@ -99,7 +96,7 @@ def read_keys(path: Path) -> Mapping[str, SigningKey]:
         raise SigningKeysError(f"{path} has no key: make one with `risk-alerts keys jwt`")
     if not all(hasattr(key, "private_numbers") and key.key_size >= _BITS for key in keys.values()):
         raise SigningKeysError(f"{path} must hold private RSA keys of {_BITS} bits or more")
-    return {kid: SigningKey(kid, private) for kid, private in keys.items()}
+    return {kid: SigningKey(kid, private, private.public_key()) for kid, private in keys.items()}
 
 
 def add_key(path: Path) -> tuple[str, list[str]]:

@@ -98,6 +98,7 @@ def test_a_preview_loads_what_it_needs(tmp_path: Path, source: str) -> None:
     loaded = _loaded(tmp_path, "preview", source, "--month", MONTH, "--json")
     assert {"pyarrow", "sqlalchemy", "service.runs.preview"} <= loaded
     assert not {"aiohttp", "alembic", "rich", "fastapi", "sqlalchemy.dialects.postgresql"} & loaded
+    assert not {"jwt", "argon2", "limits", "cryptography"} & loaded
 
 
 def test_a_list_of_runs_needs_no_reader_of_files(tmp_path: Path) -> None:
