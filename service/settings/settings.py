@@ -15,6 +15,7 @@ from service.settings.alerts import AlertSettings
 from service.settings.database import DatabaseSettings
 from service.settings.process import ProcessSettings
 from service.settings.runs import RunSettings
+from service.settings.secret_files import SecretFileSettings
 from service.settings.slack import SlackSettings
 from service.settings.sources import SourceSettings
 
@@ -30,6 +31,7 @@ class Settings(
     AccessSettings,
     DatabaseSettings,
     ProcessSettings,
+    SecretFileSettings,
     BaseSettings,
 ):
     """The settings of one process. Raises pydantic.ValidationError (without the values) when one is wrong."""
