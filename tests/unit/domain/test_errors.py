@@ -38,6 +38,7 @@ def test_exit_code_64_is_for_the_words_of_the_caller_and_the_settings() -> None:
         "database_not_durable",
         "two_ledgers",
         "no_identity",
+        "signing_keys_unusable",
     }
     assert {error.exit_code for error in TABLE.values()} == {RUN_FAILED, NOT_THERE_YET, USAGE} == {1, 3, 64}
 
