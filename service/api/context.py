@@ -10,6 +10,7 @@ from service.api.limits import Places
 from service.api.schemas.run import ProgressOut, RunIn, RunOut
 from service.api.time_left import TimeLeft
 from service.domain.month import Month
+from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest
 from service.domain.source_uri import SourceUri
 from service.sources.opening import check_allowed
@@ -37,12 +38,11 @@ class Context:
             return None
         # The heartbeat of a run in another process is some seconds old; a run of this one is seen live.
         at_work = self.app.at_work.runs.get(record.run_id)
-        progress = at_work.progress if at_work else record.progress
-        if progress is None:
+        if at_work is None and record.progress is None:
             return None
-        seen = ProgressOut.of(progress)
-        seconds = self.time_left.seconds(record.run_id, seen, now=self.app.clock.monotonic())
-        return seen.model_copy(update={"seconds_left": seconds})
+        progress = at_work.progress if at_work else Progress.of(record.progress or {})
+        seconds = self.time_left.seconds(record.run_id, progress, now=self.app.clock.now().timestamp())
+        return ProgressOut.of(progress).model_copy(update={"seconds_left": seconds})
 
     def run_out(self, record: RunRecord) -> RunOut:
         """Return a run as the API says it, with its progress as of now."""

@@ -1,6 +1,7 @@
 """Drawing: progress bars on a terminal."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -61,8 +62,7 @@ class _Drawing:
         if phase not in self._tasks:
             self._tasks[phase] = self._bars.add_task(phase, total=None, note="")
         done, total = work(self._progress)
-        now = asyncio.get_running_loop().time()
-        seconds = self._time_left.seconds("", self._progress, now=now)
+        seconds = self._time_left.seconds("", self._progress, now=time.time())
         note = _note(self._progress, seconds)
         self._bars.update(self._tasks[phase], completed=done, total=total or None, note=note)
 

@@ -108,7 +108,11 @@ class DeliveryReport:
     def written(self, answered: Answered) -> None:
         """Report what an answer meant for an alert, now that the ledger has it."""
         settlement, entry = answered.settlement, answered.entry
+        at = settlement.settled_at.timestamp()
+        if self.progress.pause_left_s(at) and settlement.status in _FINAL:
+            self.progress.settled_in_pauses += 1
         if answered.pause_s is not None and settlement.reason is not None:
+            self.progress.pause(at, answered.pause_s)
             self.events.emit(
                 LanePaused(
                     run_id=self.run_id,

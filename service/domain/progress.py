@@ -1,7 +1,8 @@
 """Progress: how far a run has come, for the bars, the API and the log to show the same numbers."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -39,6 +40,33 @@ class Progress:
     alerts_failed: int = 0
     """Of the settled ones, those that failed for good."""
     sent_by_channel: Counter[str] = field(default_factory=Counter)
+    paused_until: float = 0.0
+    """Until when the last of the run's lanes pauses, in seconds since 1970 UTC; none does if that is past."""
+    paused_s: float = 0.0
+    """For how long lanes pause in all, up to `paused_until`; pauses at the same time count once."""
+    settled_in_pauses: int = 0
+    """Of the settled ones, those that other lanes settled meanwhile."""
+
+    @classmethod
+    def of(cls, snapshot: Mapping[str, Any]) -> "Progress":
+        """Return what a heartbeat wrote down, also one of a version that counted other things.
+
+        Raises KeyError or ValueError where it has no phase that there is.
+        """
+        known = {each.name: snapshot[each.name] for each in fields(cls) if each.name in snapshot}
+        sent = Counter(snapshot.get("sent_by_channel", {}))
+        return cls(**known | {"phase": Phase(snapshot["phase"]), "sent_by_channel": sent})
+
+    def pause(self, now: float, seconds: float) -> None:
+        """Note that a lane pauses from `now` on."""
+        until = now + seconds
+        if until > self.paused_until:
+            self.paused_s += until - max(now, self.paused_until)
+            self.paused_until = until
+
+    def pause_left_s(self, now: float) -> float:
+        """Return for how long the last lane will still pause."""
+        return max(0.0, self.paused_until - now)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the counters as they stand, for the heartbeat."""

@@ -65,7 +65,8 @@ class ProgressOut(Out):
     sent_by_channel: dict[str, int] = Field(default_factory=dict)
     seconds_left: float | None = Field(
         default=None,
-        description="Of this phase, at the speed seen so far; null while there is nothing to go by.",
+        description="Of this phase, at the speed seen so far and with what is left of the lanes' pauses; "
+        "null while there is nothing to go by.",
     )
 
 

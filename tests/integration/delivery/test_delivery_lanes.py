@@ -193,6 +193,19 @@ async def test_a_429_does_not_concern_other_lanes(house: House) -> None:
     assert {EMEA, APAC}.isdisjoint(channels[second_of_amer:])
 
 
+async def test_the_progress_of_a_run_knows_its_pause(house: House) -> None:
+    """So that the time left counts it from its beginning."""
+    house.slack.script(AMER, Step(status=429, headers={"Retry-After": "60"}))
+    async with house.open() as desk:
+        running = asyncio.create_task(desk.run(house.source(accounts(1))))
+        await until(house.lanes_paused, what="the lane pauses")
+        (at_work,) = desk.app.at_work.runs.values()
+        await until(lambda: at_work.progress.paused_s, what="the pause is reported")
+        assert 0 < at_work.progress.pause_left_s(house.clock.now().timestamp()) <= 60
+        await running
+    assert at_work.progress.paused_s == 60
+
+
 async def test_a_429_stops_the_runs_of_other_months_too(house: House) -> None:
     """What Slack has asked of one run a run of another month keeps to, from its first message on."""
     house.slack.script(AMER, Step(status=429, headers={"Retry-After": "60"}))

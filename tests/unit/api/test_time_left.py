@@ -6,8 +6,17 @@ from service.api.time_left import TimeLeft
 from service.domain.progress import Phase, Progress
 
 
-def _delivering(settled: int, *, queued: int = 100) -> Progress:
-    return Progress(phase=Phase.DELIVERING, alerts_queued=queued, alerts_settled=settled)
+def _delivering(settled: int, *, queued: int = 100, meanwhile: int = 0) -> Progress:
+    return Progress(
+        phase=Phase.DELIVERING, alerts_queued=queued, alerts_settled=settled, settled_in_pauses=meanwhile
+    )
+
+
+def _paused(settled: int, *, meanwhile: int = 0) -> Progress:
+    """Return a delivery of which a lane was asked at second 5 to pause for a minute."""
+    progress = _delivering(settled, meanwhile=meanwhile)
+    progress.pause(5, 60)
+    return progress
 
 
 SCANNING = [Progress(phase=Phase.SCANNING, rows_total=1000, rows_done=done) for done in (0, 500)]
@@ -21,8 +30,22 @@ WAITING = Progress(phase=Phase.WAITING)
         pytest.param([(0, _delivering(10), None), (10, _delivering(30), 35)], id="twenty in ten seconds"),
         pytest.param([(0, _delivering(0), None), (60, _delivering(0), None)], id="paused from the start"),
         pytest.param(
+            [
+                *[(0, _delivering(0), None), (5, _delivering(50), 5), (5, _paused(50), 65)],
+                *[(20, _paused(50), 50), (65, _paused(50), 5), (66, _paused(60), 4)],
+            ],
+            id="a pause comes on top, once, and then runs out",
+        ),
+        pytest.param(
+            [
+                *[(0, _delivering(0), None), (5, _paused(50), 65), (20, _paused(70, meanwhile=20), 48)],
+                *[(65, _paused(80, meanwhile=30), 2), (67, _paused(100, meanwhile=30), 0)],
+            ],
+            id="what other lanes do in a pause makes nobody faster",
+        ),
+        pytest.param(
             [(0, _delivering(0), None), (5, _delivering(50), 5), (20, _delivering(50), 20)],
-            id="a pause counts, or the estimate would be a promise that nobody keeps",
+            id="silence that nobody asked for counts",
         ),
         pytest.param(
             [(0, SCANNING[0], None), (1, SCANNING[1], 1), (1, _delivering(0), None), (2, _delivering(1), 99)],
