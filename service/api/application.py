@@ -16,7 +16,7 @@ from service.api.identity.rate_limits import RateLimitMiddleware
 from service.api.middleware import TracingMiddleware
 from service.api.openapi import fill_in_examples
 from service.api.routes import alerts, health, preview, runs
-from service.api.v1 import auth, organizations, tenants, users
+from service.api.v1 import audit, auth, organizations, tenants, users
 from service.settings import Settings
 from service.telemetry.redaction import Redactor
 from service.wiring import App, open_app
@@ -50,7 +50,7 @@ def create_app(
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     api.add_middleware(AnswerHeadersMiddleware)
     routes = [*api.routes]
-    for each in (runs, preview, alerts, health, auth, tenants, organizations, users):
+    for each in (runs, preview, alerts, health, auth, tenants, organizations, users, audit):
         api.include_router(each.router)
         routes += each.router.routes
     install_error_handlers(api, routes, Redactor(settings.secrets()))

@@ -75,6 +75,7 @@ def test_every_route_of_the_specification_is_there(openapi: dict[str, Any]) -> N
         "DELETE /api/v1/users/{user_id}",
         "POST /api/v1/users/{user_id}/role",
         "POST /api/v1/users/{user_id}/activate",
+        "GET /api/v1/audit",
         "GET /",
         "GET /live",
         "GET /health",

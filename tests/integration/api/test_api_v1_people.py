@@ -289,3 +289,20 @@ def test_refused_changes_are_in_the_audit(service: RunningService, people: dict[
 
     people["mike"].refused("POST", f"/users/{mike}/role", {"role": "org_admin"})
     assert (f"user:{mike}", "users.write") in asyncio.run(refused())
+
+
+def test_the_audit_has_what_people_did_in_their_tenant(
+    people: dict[str, Client], ids: dict[str, str]
+) -> None:
+    """Who did it, to whom, and in which request; another tenant's admin sees nothing of it."""
+    tina, olga = people["tina"], people["olga"]
+    made = tina.data("POST", "/users", new_user("audited"), status=201)
+    listed = tina.data("GET", f"/audit?action=user.create&principal=user:{ids['tina']}&limit=1")
+    (entry,) = listed["entries"]
+    assert (entry["target"], entry["outcome"], entry["tenant_id"]) == (made["id"], "done", ids["own"])
+    assert entry["request_id"]
+    older = tina.data("GET", f"/audit?cursor={entry['id']}&limit=500")["entries"]
+    assert older
+    assert all(each["id"] < entry["id"] for each in older)
+    assert {each["tenant_id"] for each in older} == {ids["own"]}
+    assert olga.refused("GET", "/audit") == FORBIDDEN
