@@ -17,7 +17,7 @@ serve: $(VENV)/.installed ## run the service on 127.0.0.1:8000 (settings: enviro
 	@$(BIN)/risk-alerts serve
 
 test: $(VENV)/.installed ## the test suite
-	@$(BIN)/pytest -n 2 -m "not fault and not load"
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not fault and not load"
 
 fault: $(VENV)/.installed ## kills, freezes and full disks
 	@$(BIN)/pytest -m fault
