@@ -5,6 +5,8 @@ from copy import deepcopy
 from http import HTTPStatus
 from typing import Any, Final
 
+from pydantic.json_schema import models_json_schema
+
 from service.api.errors import UnhealthyError, error_headers
 from service.api.examples import examples
 from service.api.schemas.answer import Out
@@ -61,9 +63,9 @@ def answers(
         answer = responses.setdefault(
             error.http_status,
             {
-                "model": failure,
                 "description": HTTPStatus(error.http_status).phrase,
-                # Spelled out for the route whose success is not JSON; elsewhere FastAPI says the same.
+                # Not as FastAPI's `model`: that makes four hundred validators of answers nobody validates,
+                # a tenth of a second of every start.
                 "content": {
                     "application/json": {
                         "schema": {"$ref": f"#/components/schemas/{failure.__name__}"},
@@ -87,11 +89,16 @@ def v1_answers(
 
 
 def fill_in_examples(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the OpenAPI `document` with the value of every example that is named in it.
+    """Return the OpenAPI `document` with the value of every example that is named in it, and errors' shapes.
 
     Here and not where routes are declared: FastAPI leaves out what is null, so that an example would lack
     fields which its schema requires.
     """
+    _, shapes = models_json_schema(
+        [(shape, "serialization") for shape in (ErrorOut, Failure)],
+        ref_template="#/components/schemas/{model}",
+    )
+    document["components"]["schemas"] |= shapes["$defs"]
     table = errors_by_code()
     values = examples() | {code: _example(error) for code, error in table.items()}
     values |= {code_of(error): _wrapped_example(error) for error in table.values()}
