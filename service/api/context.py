@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.applications import Starlette
 
 from service.account_risk.kind import month_request
 from service.api.limits import Places
@@ -67,11 +68,16 @@ class Context:
         await check_allowed(request.source, self.app.storage)
 
 
-def _context(request: Request) -> Context:
-    context = request.app.state.context
+def context_of(app: Starlette) -> Context:
+    """Return the process behind an API that has been started."""
+    context = app.state.context
     if not isinstance(context, Context):
         raise TypeError("the API serves requests only inside its lifespan")
     return context
+
+
+def _context(request: Request) -> Context:
+    return context_of(request.app)
 
 
 Opened = Annotated[Context, Depends(_context)]

@@ -6,7 +6,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.context import Context
+from service.api.context import context_of
 from service.api.errors import refusal
 from service.domain.errors import RiskAlertsError
 from service.domain.identity.errors import UnauthenticatedError
@@ -32,11 +32,9 @@ class AuthenticationMiddleware:
         if scope["type"] != "http" or scope["path"] in FREE or scope["path"].startswith(_FREE_FILES):
             await self._app(scope, receive, send)
             return
-        context = scope["app"].state.context
-        if not isinstance(context, Context):
-            raise TypeError("the API serves requests only inside its lifespan")
+        authenticator = context_of(scope["app"]).app.authenticator
         try:
-            principal = await context.app.authenticator.principal(credential_of(Headers(scope=scope)))
+            principal = await authenticator.principal(credential_of(Headers(scope=scope)))
         except RiskAlertsError as problem:
             await refusal(scope, problem)(scope, receive, send)
             return

@@ -1,10 +1,10 @@
 """The caller: who asks, what they may do, and the application as they see it. Routes name what they need."""
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 from fastapi import Request
 
+from service.api.access import READING
 from service.api.context import Opened
 from service.domain.errors import RefusedError
 from service.domain.identity.actor import Actor
@@ -13,8 +13,6 @@ from service.domain.identity.permission import Permission
 from service.domain.identity.principal import Principal, PrincipalKind
 from service.domain.identity.scope import Scope
 from service.runs.context import App
-
-READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +61,18 @@ class Needs:
         return Caller(actor=actor, scope=scope, app=replace(app, store=app.store.seen_by(actor, scope)))
 
 
-def _actor_of(request: Request) -> Actor:
+def principal_of(request: Request) -> Principal:
+    """Return who makes a request, whatever they may do."""
     principal = request.state.principal
     if not isinstance(principal, Principal):
         raise TypeError("every request has a principal before it is routed")
+    return principal
+
+
+def _actor_of(request: Request) -> Actor:
     client = request.client
     return Actor(
-        principal=principal,
+        principal=principal_of(request),
         address=client.host if client else None,
         request_id=getattr(request.state, "request_id", None),
     )

@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api.access import READING
-from service.api.context import Context
+from service.api.context import context_of
 from service.api.errors import refusal
 from service.domain.identity.login_errors import TooManyRequestsError
 from service.domain.identity.principal import Principal, PrincipalKind
@@ -21,11 +21,8 @@ class RateLimitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
         if scope["type"] == "http" and scope["method"] not in READING:
-            context = scope["app"].state.context
-            if not isinstance(context, Context):
-                raise TypeError("the API serves requests only inside its lifespan")
             try:
-                await context.app.people.throttle.change(_caller(scope))
+                await context_of(scope["app"]).app.people.throttle.change(_caller(scope))
             except TooManyRequestsError as problem:
                 await refusal(scope, problem)(scope, receive, send)
                 return

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from service.access.people import People
 from service.api.context import Opened
+from service.api.identity.caller import principal_of
 from service.domain.identity.actor import Actor
 from service.domain.identity.principal import Principal
 from service.domain.identity.scope import Scope
@@ -34,14 +35,7 @@ async def _log_ins(request: Request, context: Opened) -> LogIns:
     return LogIns(app.people, sessions, address)
 
 
-def _principal(request: Request) -> Principal:
-    principal = request.state.principal
-    if not isinstance(principal, Principal):
-        raise TypeError("every request has a principal before it is routed")
-    return principal
-
-
 Doorway = Annotated[LogIns, Depends(_log_ins)]
 """A route's parameter of this type is for who has no token yet, or gives one back."""
-Asking = Annotated[Principal, Depends(_principal)]
+Asking = Annotated[Principal, Depends(principal_of)]
 """A route's parameter of this type is who asks, whatever they may do."""

@@ -10,7 +10,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from service.cli.drawing import drawn
 from service.domain.progress import Phase, Progress
 from tests.support.processes import environment, unpaced
 from tests.support.rows import MONTH, account, accounts, write_source
+from tests.support.waiting import wait_until
 
 
 def _at_a_terminal(folder: Path, *arguments: str, **values: str) -> tuple[str, str, int]:
@@ -55,8 +55,7 @@ def _interrupted(
         os.close(theirs)
         reading = threading.Thread(target=read)
         reading.start()
-        while process.poll() is None and not when():
-            time.sleep(0.01)
+        wait_until(lambda: process.poll() is not None or when(), what="it has ended, or is to be interrupted")
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
