@@ -1,7 +1,7 @@
 """The rules: which of the accounts At Risk are alerted, in which order, and what looks odd."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.account_risk.account_at_risk import AccountAtRisk, Criteria
-from service.domain.evaluation import RunWarning
-from service.sources.parquet.columns import Ints
+from service.domain.evaluation import Condition, RunWarning
+from service.sources.parquet.columns import Ints, Mask
 from service.sources.parquet.text import identifiers, texts
 
 AT_RISK: Final = b"At Risk"
@@ -94,6 +94,30 @@ def _alerts(
             strict=True,
         )
     )
+
+
+def conditions(
+    watched: Sequence[str], seen: Mask, at_risk: pa.Table, selected: Selection
+) -> dict[str, Condition]:
+    """Say what those of the accounts that are `watched` are in the month that do not alert.
+
+    `seen` says of each whether the month has a row of it; `at_risk` are the candidates that are At Risk.
+    """
+    if not watched:
+        return {}
+    names = set(watched)
+    known = at_risk["arr"].is_valid().to_pylist()
+    withheld = {
+        account_id: Condition.BELOW_THRESHOLD if is_known else Condition.UNKNOWN_ARR
+        for account_id, is_known in zip(identifiers(at_risk["id"]), known, strict=True)
+        if account_id in names
+    }
+    alerting = names.intersection(alert.account_id for alert in selected.alerts)
+    return {
+        account_id: withheld.get(account_id) or (Condition.RECOVERED if is_seen else Condition.NOT_SEEN)
+        for account_id, is_seen in zip(watched, seen.tolist(), strict=True)
+        if account_id not in alerting
+    }
 
 
 def _order(arr: Any, ids: list[str]) -> Ints:

@@ -7,14 +7,14 @@ the candidates, and the keys alone of those of earlier months.
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
 
 from service.account_risk.account_at_risk import AccountAtRisk, Criteria
-from service.account_risk.alerting import near_miss_warnings, select
+from service.account_risk.alerting import conditions, near_miss_warnings, select
 from service.account_risk.dask.engine import dask_engine
 from service.account_risk.engine import Engine, EvaluationOptions, LocalEngine
 from service.account_risk.folding.fold import Fold
@@ -44,8 +44,11 @@ async def evaluate(
     options: EvaluationOptions,
     progress: Progress,
     turn: Turn | None = None,
+    watched: Collection[str] = (),
 ) -> MonthEvaluation:
     """Answer which accounts are At Risk in the month, since when, and what became of every row.
+
+    Of the accounts that are `watched` it is answered too what they are in the month where they do not alert.
 
     Reads in daemon threads, so that the event loop goes on, and waits there for its `turn` once it is known
     what is read. When cancelled it returns after its threads have ended: they see it before their next batch.
@@ -55,7 +58,7 @@ async def evaluate(
     scan = Scan(source, ACCOUNT_ROWS, threads=options.threads, stop=stop)
     turn = turn or Turn(Room())
     reading = asyncio.ensure_future(
-        run_in_daemon_thread(_pinned, scan, criteria, options, progress, stop, turn)
+        run_in_daemon_thread(_pinned, scan, criteria, options, progress, stop, turn, tuple(watched))
     )
     try:
         return await asyncio.shield(reading)
@@ -89,13 +92,14 @@ def _pinned(
     progress: Progress,
     stop: threading.Event,
     turn: Turn,
+    watched: Sequence[str],
 ) -> MonthEvaluation:
     with scan.pinned():
         progress.phase = Phase.PLANNING
         plan = _plan(scan, criteria, options)
         progress.phase = Phase.WAITING
         with turn.taken(stop):
-            return _evaluate(scan, plan, criteria, options, progress, stop)
+            return _evaluate(scan, plan, criteria, options, progress, stop, watched)
 
 
 def _evaluate(
@@ -105,6 +109,7 @@ def _evaluate(
     options: EvaluationOptions,
     progress: Progress,
     stop: threading.Event,
+    watched: Sequence[str],
 ) -> MonthEvaluation:
     progress.row_groups_total = len(plan.with_target) + len(plan.before_target)
     progress.rows_total = plan.rows - plan.rows_skipped
@@ -117,7 +122,7 @@ def _evaluate(
                 progress.row_groups_done += 1
                 progress.rows_done += group.rows
 
-    fold = Fold(plan, memory_limit_mb=options.memory_limit_mb)
+    fold = Fold(plan, memory_limit_mb=options.memory_limit_mb, watched=watched)
     with _engine(scan, plan, options, stop) as engine:
         account_months = engine.fold(fold, on_groups)
     if not fold.validator.tally.of_target_month:
@@ -136,6 +141,7 @@ def _evaluate(
         invalid_samples=fold.validator.samples,
         plan=plan.summary(),
         source_versions=scan.versions,
+        conditions=conditions(watched, fold.watched_seen(), at_risk, selected),
     )
 
 

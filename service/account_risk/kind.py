@@ -1,6 +1,6 @@
 """The kind of run `account_risk`: the monthly rows of a source become alerts about accounts At Risk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -37,12 +37,22 @@ class AccountRisk:
 
     name: ClassVar[str] = ACCOUNT_RISK
 
-    async def evaluate(self, request: RunRequest, progress: Progress, turn: Turn) -> MonthEvaluation:
-        """Evaluate one month of a source, when it is its turn; raises SourceError."""
+    async def evaluate(
+        self, request: RunRequest, progress: Progress, turn: Turn, watched: Collection[str] = ()
+    ) -> MonthEvaluation:
+        """Evaluate one month of a source, when it is its turn; raises SourceError.
+
+        The accounts that are `watched` need no columns and no row groups beyond those that are read anyway.
+        """
         question = self.question(request.source, Month.parse(request.period or ""))
         with question.reopen() as source:
             return await evaluate(
-                source, question.criteria, options=question.options, progress=progress, turn=turn
+                source,
+                question.criteria,
+                options=question.options,
+                progress=progress,
+                turn=turn,
+                watched=watched,
             )
 
 

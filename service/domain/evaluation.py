@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from service.domain.alert import Alert, Fact
@@ -10,6 +11,21 @@ from service.domain.ledger import RowLedger
 
 AlertT_co = TypeVar("AlertT_co", bound=Alert, covariant=True)
 RowsT_co = TypeVar("RowsT_co", bound=RowLedger, covariant=True)
+
+
+class Condition(StrEnum):
+    """What an evaluation says of the subject of an alert that is still open."""
+
+    ALERTING = "alerting"
+    """It is one of the evaluation's alerts."""
+    BELOW_THRESHOLD = "below_threshold"
+    """The problem lasts, and is too small to be alerted now."""
+    UNKNOWN_ARR = "unknown_arr"
+    """The problem lasts, and is withheld because nobody knows how large it is."""
+    RECOVERED = "recovered"
+    """The data have the subject, without the problem."""
+    NOT_SEEN = "not_seen"
+    """The data say nothing of the subject."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +77,8 @@ class Evaluation(Generic[AlertT_co, RowsT_co]):
     """What was read and what was not, as plain values for JSON."""
     source_versions: tuple[tuple[str, str], ...] = ()
     """Path and version of every file that was read."""
+    conditions: Mapping[str, Condition] = field(default_factory=dict, repr=False)
+    """Of those subjects that were watched and are not among the alerts."""
 
 
 AnyEvaluation: TypeAlias = Evaluation[Alert, RowLedger]

@@ -1,5 +1,6 @@
 """The kind of run: what a run evaluates, and which type of alerts it makes."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from service.domain.alert_type import AlertType
@@ -20,5 +21,10 @@ class RunKind(Protocol):
     def alert_type(self) -> AlertType:
         """The type of its alerts."""
 
-    async def evaluate(self, request: RunRequest, progress: Progress, turn: Turn) -> AnyEvaluation:
-        """Find the alerts, in the order of sending, when it is their `turn`; raises SourceError."""
+    async def evaluate(
+        self, request: RunRequest, progress: Progress, turn: Turn, watched: Collection[str] = ()
+    ) -> AnyEvaluation:
+        """Find the alerts, in the order of sending, when it is their `turn`; raises SourceError.
+
+        Of the subjects that are `watched` it is said what has become of them where they are no alerts.
+        """

@@ -1,6 +1,7 @@
 """How tests evaluate: a table or a folder in, an evaluation out."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,16 @@ def evaluated(
     *,
     options: EvaluationOptions | None = None,
     progress: Progress | None = None,
+    watched: Sequence[str] = (),
 ) -> MonthEvaluation:
     """Evaluate a file or folder."""
     with open_source(SourceUri.parse(f"file://{path}"), StorageAccess()) as source:
         return asyncio.run(
             evaluate(
-                source, criteria, options=options or EvaluationOptions(), progress=progress or Progress()
+                source,
+                criteria,
+                options=options or EvaluationOptions(),
+                progress=progress or Progress(),
+                watched=watched,
             )
         )

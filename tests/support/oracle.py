@@ -25,6 +25,7 @@ from typing import Any, TypeAlias
 
 from service.account_risk.account_at_risk import AccountAtRisk, Criteria
 from service.account_risk.row_ledger import InvalidRow, MonthlyRows
+from service.domain.evaluation import Condition
 from service.domain.month import Month
 
 Row: TypeAlias = Mapping[str, Any]
@@ -43,6 +44,8 @@ class Expected:
     alerts: tuple[AccountAtRisk, ...]
     rows: MonthlyRows
     """Its `invalid` has the reasons that occurred, in the order of the checks."""
+    conditions: Mapping[str, Condition]
+    """Of every account with a valid row of the target month."""
 
 
 class MonthNotInSourceError(Exception):
@@ -90,7 +93,11 @@ def evaluate(rows: Iterable[Row], criteria: Criteria) -> Expected:
         alerts=len(alerts),
     )
     ledger.check()
-    return Expected(alerts=tuple(alerts), rows=ledger)
+    conditions = {account_id: Condition.RECOVERED for account_id, month in winners if month == criteria.month}
+    conditions |= {row["account_id"]: Condition.BELOW_THRESHOLD for row in at_risk}
+    conditions |= {row["account_id"]: Condition.UNKNOWN_ARR for row in unknown}
+    conditions |= {row["account_id"]: Condition.ALERTING for row in alerting}
+    return Expected(alerts=tuple(alerts), rows=ledger, conditions=conditions)
 
 
 def validated(row: Row, criteria: Criteria) -> InvalidRow | str:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from service.domain.alert import Alert, Fact, alert_id_of
 from service.domain.alert_type import Line, Message, Notice
-from service.domain.evaluation import Evaluation
+from service.domain.evaluation import Condition, Evaluation
 from service.domain.ledger import balance
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
@@ -130,7 +130,7 @@ class Outages:
     name: ClassVar[str] = "outages"
 
     async def evaluate(
-        self, request: RunRequest, progress: Progress, turn: Turn
+        self, request: RunRequest, progress: Progress, turn: Turn, watched: Collection[str] = ()
     ) -> Evaluation[Outage, OutageRows]:
         """Read the file."""
         entries = await asyncio.to_thread(_entries, request.source.base, turn)
@@ -139,7 +139,17 @@ class Outages:
         found = [Outage(day=day, tenant_id=self.tenant_id, **entry) for entry in entries]
         alerts = tuple(sorted((one for one in found if one.minutes >= 5), key=lambda one: -one.minutes))
         rows = OutageRows(entries=len(entries), short=len(entries) - len(alerts), alerts=len(alerts))
-        return Evaluation(criteria={"day": day, "minutes": 5}, alerts=alerts, rows=rows)
+        down, known = {one.service for one in alerts}, {one.service for one in found}
+        return Evaluation(
+            criteria={"day": day, "minutes": 5},
+            alerts=alerts,
+            rows=rows,
+            conditions={
+                service: Condition.RECOVERED if service in known else Condition.NOT_SEEN
+                for service in watched
+                if service not in down
+            },
+        )
 
 
 def _entries(path: str, turn: Turn) -> list[dict[str, Any]]:

@@ -119,10 +119,11 @@ class DaskEngine:
 
 
 def _candidates(fold: Fold, reports: Sequence[ShareReport]) -> CandidateAccounts:
-    """Give all candidates numbers, and note their rows in `fold` under those."""
+    """Give all candidates numbers, note their rows in `fold` under those, and number who is watched."""
     for one in reports:
         fold.candidates.add_table(one.candidates, fold.accounts.numbers_of(one.home, one.check))
         _absorb(fold, one)
+    fold.watched_accounts()  # their cells of the target month are asked for, too
     home, check = fold.accounts.fingerprints()
     return CandidateAccounts(home=home.copy(), check=check.copy())
 

@@ -62,7 +62,10 @@ class ShareReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateAccounts:
-    """Fingerprints of all accounts with an At Risk row of the target month; their place is their number."""
+    """Fingerprints of all accounts with an At Risk row of the target month, and of those that are watched.
+
+    Their place is their number.
+    """
 
     home: Packed
     check: Packed

@@ -1,6 +1,7 @@
 """The fold: what is known of a source so far, to which every batch adds, in any order and from any thread."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from service.sources.parquet.columns import (
 )
 from service.sources.parquet.footer import RowGroup
 from service.sources.parquet.instants import instants, whole_seconds, widened
-from service.sources.parquet.text import as_bytes, encoded
+from service.sources.parquet.text import as_bytes, encoded, identified
 
 _MEGABYTE: Final = 1 << 20
 _ADDED_ROWS: Final = 8_192
@@ -42,6 +43,8 @@ class _Closing:
     newest: Packed
     """The winning number of the target month."""
     durations: Ints
+    watched_seen: Mask
+    """Which of the accounts that are watched have a row of the target month."""
 
     def places(self, accounts: Ints) -> Ints:
         return np.searchsorted(self.accounts, accounts)
@@ -51,12 +54,18 @@ class Fold:
     """Validates rows, numbers their accounts, fills the month window, and remembers who may alert."""
 
     def __init__(
-        self, plan: ScanPlan, *, memory_limit_mb: int | None = None, seed: int | None = None
+        self,
+        plan: ScanPlan,
+        *,
+        memory_limit_mb: int | None = None,
+        seed: int | None = None,
+        watched: Sequence[str] = (),
     ) -> None:
         self.validator = RowValidator(plan.criteria)
         self.window = MonthWindow(plan.months_with_target)
         self.nearly_at_risk = 0
         self._plan = plan
+        self._watched = pa.array([identified(account_id) for account_id in watched], pa.large_binary())
         self.accounts = AccountIndex(seed)
         self.candidates = Candidates()
         self._counting = threading.Lock()
@@ -105,10 +114,23 @@ class Fold:
         if self._closing is None:
             accounts = self.candidates.accounts()
             newest, durations = self.window.newest(accounts, TARGET), self.window.durations(accounts)
-            self._closing = _Closing(accounts=accounts, newest=newest, durations=durations)
             self._accounts_seen = self.accounts.count
+            self._closing = _Closing(
+                accounts=accounts,
+                newest=newest,
+                durations=durations,
+                watched_seen=self.window.seen(self.watched_accounts(), TARGET),
+            )
             self.window, self.accounts = MonthWindow(1), AccountIndex(self.accounts.seed)
         return self._closing
+
+    def watched_accounts(self) -> Ints:
+        """Return the numbers of the accounts that are watched, in their order, whether seen or not."""
+        return self.accounts.numbers(self._watched)
+
+    def watched_seen(self) -> Mask:
+        """Return which of the accounts that are watched have a row of the target month."""
+        return self.close().watched_seen
 
     def at_risk(self) -> tuple[pa.Table, Ints]:
         """Return the candidates that no later row overrules, and for how many months each is At Risk."""

@@ -13,6 +13,7 @@ from service.sources.parquet.columns import Ints, Mask
 _ELLIPSIS: Final = "…".encode()
 _LONGEST_CHARACTER: Final = 4
 _LOOKS_ESCAPED: Final = re.compile(r"\\(?=x[0-9a-f]{2})")
+_ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")
 
 
 def without_views(batch: Any) -> Any:
@@ -111,6 +112,15 @@ def identifiers(column: Any) -> list[str]:
     if clean is not None and not pc.any(pc.match_substring(clean, "\\x")).as_py():
         return list(clean.to_pylist())
     return ["".join(_escaped(value)) for value in column.to_pylist()]
+
+
+def identified(shown: str) -> bytes:
+    """Return the account id that `identifiers` shows so."""
+    parts = _ESCAPE.split(shown)
+    return b"".join(
+        bytes.fromhex(part) if place % 2 else part.encode("utf-8", "surrogatepass")
+        for place, part in enumerate(parts)
+    )
 
 
 def _clean(data: Any) -> Any:

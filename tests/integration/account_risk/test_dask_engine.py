@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -53,10 +53,13 @@ def cluster() -> Iterator[Any]:
         yield running
 
 
-def on(address: str, path: Path, criteria: Criteria = JANUARY) -> MonthEvaluation:
+def on(
+    address: str, path: Path, criteria: Criteria = JANUARY, watched: Sequence[str] = ()
+) -> MonthEvaluation:
     """Evaluate on the cluster."""
     reopen = partial(open_source, SourceUri.parse(f"file://{path}"), StorageAccess())
-    return evaluated(path, criteria, options=EvaluationOptions(cluster=address, reopen=reopen))
+    options = EvaluationOptions(cluster=address, reopen=reopen)
+    return evaluated(path, criteria, options=options, watched=watched)
 
 
 CHANNELS = Channels(by_region={"AMER": "amer", "EMEA": "emea"})
@@ -70,6 +73,7 @@ def answer(evaluation: MonthEvaluation) -> tuple[Any, ...]:
         evaluation.warnings,
         plan_digest(evaluation, CHANNELS, RiskAlert(details_base_url="https://app.example.com")),
         [(one.reason, one.account_id, one.month) for one in evaluation.invalid_samples],
+        evaluation.conditions,
     )
 
 
@@ -77,15 +81,17 @@ def answer(evaluation: MonthEvaluation) -> tuple[Any, ...]:
 @given(data=st.data(), history=histories())
 def test_the_answer_is_that_of_one_process(data: st.DataObject, history: History, cluster: Any) -> None:
     """Whatever the rows and however they lie, the cluster's answer is the local one."""
+    watched = ["nobody", *sorted({row["account_id"] for row in history.rows if row["account_id"]})[::2]]
     with TemporaryDirectory() as folder:
         write(history, data.draw(layouts(history)), Path(folder))
         try:
-            local = answer(evaluated(Path(folder), history.criteria))
+            local = answer(evaluated(Path(folder), history.criteria, watched=watched))
         except MonthNotInSourceError as error:
             with pytest.raises(MonthNotInSourceError, match=re.escape(error.detail)):
                 on(cluster.scheduler_address, Path(folder), history.criteria)
         else:
-            assert answer(on(cluster.scheduler_address, Path(folder), history.criteria)) == local
+            remote = on(cluster.scheduler_address, Path(folder), history.criteria, watched)
+            assert answer(remote) == local
 
 
 def many_rows(path: Path) -> Path:
