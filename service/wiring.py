@@ -63,7 +63,7 @@ async def open_app(
 
     _check_extras(settings)
     clock = clock or SystemClock()
-    token = settings.slack_auth_token
+    token, internal_key = settings.slack_auth_token, settings.internal_service_key
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             open_store(settings.ledger_url(), tenant_id=settings.tenant_id)
@@ -75,6 +75,7 @@ async def open_app(
             tenant_id=settings.tenant_id,
             clock=clock,
             tokens=_token_door(settings, people, store, clock),
+            internal_key=internal_key.get_secret_value() if internal_key else None,
         )
         stack.push_async_callback(authenticator.close)
         if operator is None and settings.oidc_issuers:

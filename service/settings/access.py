@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from service.domain.identity.auth import Auth
 from service.domain.identity.permission import KeyScope
 from service.settings.value_types import SingleLine, TenantId
 
 _LIMIT = re.compile(r"[1-9]\d{0,8} ?(/|per) ?([1-9]\d{0,3} )?(second|minute|hour|day)s?")
+_SHORTEST_KEY, _LONGEST_KEY = 16, 512
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}")
 
 
@@ -50,6 +51,15 @@ def _mail(text: str) -> str:
     return text
 
 
+def _service_key(secret: SecretStr) -> SecretStr:
+    # It comes in a header, and whoever guesses it creates alerts.
+    key = secret.get_secret_value().strip()
+    is_clean = key.isascii() and key.isprintable() and " " not in key
+    if not is_clean or not _SHORTEST_KEY <= len(key) <= _LONGEST_KEY:
+        raise ValueError("must be 16 to 512 characters of ASCII without a space: openssl rand -hex 32")
+    return SecretStr(key)
+
+
 class GuestSettings(BaseModel):
     """What somebody may do whom an issuer vouches for."""
 
@@ -76,6 +86,10 @@ class AccessSettings(BaseModel):
     auth: Auth = Field(
         Auth.AUTO,
         description="Who is asked for an identity: `auto`: everybody, once there is one; `required`; `none`.",
+    )
+    internal_service_key: Annotated[SecretStr, AfterValidator(_service_key)] | None = Field(
+        None,
+        description="What other services show in `X-Service-Key` under `/internal/`; unset: nobody gets in.",
     )
     jwt_keys_file: Path | None = Field(
         None,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 _IN_FILES: Final = (
     *("slack_webhook_base_url", "slack_webhook_url", "slack_auth_token"),
-    *("smtp_url", "gcs_token", "database_url"),
+    *("smtp_url", "gcs_token", "database_url", "internal_service_key"),
 )
 """`SLACK_WEBHOOKS` has had a file of its own, in JSON, from the beginning."""
 
@@ -25,6 +25,7 @@ class SecretFileSettings(BaseModel):
     smtp_url_file: Path | None = _of("SMTP_URL")
     gcs_token_file: Path | None = _of("GCS_TOKEN")
     database_url_file: Path | None = _of("DATABASE_URL")
+    internal_service_key_file: Path | None = _of("INTERNAL_SERVICE_KEY")
 
     @model_validator(mode="before")
     @classmethod

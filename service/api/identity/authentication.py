@@ -18,6 +18,8 @@ FREE: Final = frozenset(
 """What is answered to everybody, whoever they are: it says nothing that is anybody's, or asks by itself."""
 _FREE_FILES: Final = "/static-offline-docs/"
 """What the page under /docs is made of."""
+INTERNAL: Final = "/internal/"
+"""What is under it is for other services of the same operator, whether or not anybody else is asked."""
 _BEARER: Final = "bearer "
 
 
@@ -33,8 +35,12 @@ class AuthenticationMiddleware:
             await self._app(scope, receive, send)
             return
         authenticator = context_of(scope["app"]).app.authenticator
+        headers = Headers(scope=scope)
         try:
-            principal = await authenticator.principal(credential_of(Headers(scope=scope)))
+            if scope["path"].startswith(INTERNAL):
+                principal = authenticator.internal(_service_key_of(headers))
+            else:
+                principal = await authenticator.principal(credential_of(headers))
         except RiskAlertsError as problem:
             await refusal(scope, problem)(scope, receive, send)
             return
@@ -48,14 +54,23 @@ def credential_of(headers: Headers) -> str | None:
 
     `X-Service-Key` goes first: where a cloud's IAM stands before the service, `Authorization` is for that.
     """
-    keys, bearers = headers.getlist("x-service-key"), headers.getlist("authorization")
-    if len(keys) > 1 or len(bearers) > 1:
-        raise UnauthenticatedError(UnauthenticatedError.example)
-    if keys:
-        return keys[0].strip()
-    if bearers and bearers[0][: len(_BEARER)].lower() == _BEARER:
-        return bearers[0][len(_BEARER) :].strip()
+    key, bearer = _service_key_of(headers), _one(headers, "authorization")
+    if key is not None:
+        return key
+    if bearer is not None and bearer[: len(_BEARER)].lower() == _BEARER:
+        return bearer[len(_BEARER) :].strip()
     return None
+
+
+def _service_key_of(headers: Headers) -> str | None:
+    return _one(headers, "x-service-key")
+
+
+def _one(headers: Headers, name: str) -> str | None:
+    values = headers.getlist(name)
+    if len(values) > 1:
+        raise UnauthenticatedError(UnauthenticatedError.example)
+    return values[0].strip() if values else None
 
 
 def _named(principal: Principal) -> dict[str, str]:

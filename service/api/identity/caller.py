@@ -44,7 +44,7 @@ class Needs:
     async def __call__(self, request: Request, context: Opened) -> Caller:
         """Return the caller; raises UnauthenticatedError, ForbiddenError and NotServedHereError."""
         app = context.app
-        actor = _actor_of(request)
+        actor = actor_of(request)
         principal = actor.principal
         try:
             scope = principal.scope(self.permission)
@@ -69,7 +69,8 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
-def _actor_of(request: Request) -> Actor:
+def actor_of(request: Request) -> Actor:
+    """Return who makes a request, from where."""
     client = request.client
     return Actor(
         principal=principal_of(request),

@@ -17,6 +17,8 @@ class PrincipalKind(StrEnum):
     API_KEY = "api_key"
     OIDC = "oidc"
     USER = "user"
+    INTERNAL = "internal"
+    """Another service of the same operator, with `INTERNAL_SERVICE_KEY`; it creates, and sees nothing."""
     COMMAND_LINE = "cli"
     """Whoever can start the command line has the database's address, and so everything."""
     SYSTEM = "system"
@@ -42,6 +44,11 @@ class Principal:
         return cls(
             kind=PrincipalKind.ANONYMOUS, id="anonymous", tenant_id=tenant_id, scopes=frozenset(KeyScope)
         )
+
+    @classmethod
+    def internal(cls, tenant_id: str) -> Self:
+        """Return another service of the same operator: no permission is its, only the routes made for it."""
+        return cls(kind=PrincipalKind.INTERNAL, id="internal", tenant_id=tenant_id)
 
     @classmethod
     def command_line(cls, name: str, tenant_id: str) -> Self:

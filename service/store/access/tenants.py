@@ -49,6 +49,12 @@ class Tenants(Part):
             )
         )
 
+    async def takes(self, tenant_id: str, *, unless_written_down: bool) -> bool:
+        """Return whether a tenant is active; of one that nobody has written down, what is given for that."""
+        query = sa.select(tenants.c.is_active).where(self._seen(), tenants.c.id == tenant_id)
+        found = await self._database.read(lambda connection: connection.scalar(query))
+        return unless_written_down if found is None else bool(found)
+
     async def list(self, *, limit: int, cursor: str | None = None) -> Page[Tenant]:
         """Return tenants by id; `cursor` is the id of the last one seen."""
         return await self._database.read(

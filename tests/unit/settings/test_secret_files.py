@@ -16,6 +16,7 @@ SECRETS: Final = {
     "SMTP_URL": "smtp://user:c4nary-password@mail.example.com",
     "GCS_TOKEN": "c4nary-gcs",
     "DATABASE_URL": "postgresql://user:c4nary-password@db.example.com/alerts",
+    "INTERNAL_SERVICE_KEY": "c4nary-of-a-service",
 }
 
 

@@ -58,6 +58,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "smtp_url_file": None,
     "gcs_token_file": None,
     "database_url_file": None,
+    "internal_service_key": None,
+    "internal_service_key_file": None,
     "allowed_hosts": None,
     "jwt_keys_file": None,
     "jwt_issuer": "risk-alerts",
@@ -85,6 +87,7 @@ SECRETS: Final = {
     "SMTP_URL": "smtp://user:c4nary-password@mail.example.com",
     "GCS_TOKEN": "c4nary-gcs",
     "DATABASE_URL": "postgresql://user:c4nary-password@db.example.com/alerts",
+    "INTERNAL_SERVICE_KEY": "c4nary-of-services",
 }
 REGIONS: Final = {"AMER": "amer-risk-alerts", "EMEA": "emea-risk-alerts", "APAC": "apac-risk-alerts"}
 
@@ -198,6 +201,7 @@ def test_what_is_no_http_url_is_refused(load: Load, name: str, url: str) -> None
     ("name", "value"),
     [
         ("SLACK_AUTH_TOKEN", "t0ken"),
+        ("INTERNAL_SERVICE_KEY", "0123456789abcdef"),
         ("DATABASE_URL", "sqlite:///x.db"),
         ("GCS_TOKEN", "anon"),
         ("GCS_ENDPOINT_URL", "http://127.0.0.1:9023"),
@@ -223,6 +227,14 @@ def test_a_token_is_what_a_header_can_carry(load: Load, value: str) -> None:
     """Anything else would end each message before it left."""
     with pytest.raises(InvalidSettingsError, match="SLACK_AUTH_TOKEN"):
         load(SLACK_AUTH_TOKEN=value)
+
+
+@pytest.mark.parametrize("value", ["0123456789abcde", "x" * 513, "0123456789abcde\u00f6"])
+def test_a_service_key_is_long_enough_and_no_longer(load: Load, value: str) -> None:
+    """Whoever guesses it may create alerts."""
+    with pytest.raises(InvalidSettingsError, match="INTERNAL_SERVICE_KEY: must be 16 to 512") as error:
+        load(INTERNAL_SERVICE_KEY=value)
+    assert value not in f"{error.value} {error.value!r}"
 
 
 @pytest.mark.parametrize("name", ["DETAILS_BASE_URL", "GCS_ENDPOINT_URL", "S3_ENDPOINT_URL"])

@@ -15,8 +15,9 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from service.api.application import create_app
-from service.api.identity.authentication import FREE
+from service.api.identity.authentication import FREE, INTERNAL
 from service.api.identity.caller import Needs
+from service.api.identity.internal import internal_service
 from service.domain.identity.permission import MATRIX, Reach, Role
 from service.domain.run import Page
 from service.settings import Settings
@@ -65,7 +66,10 @@ def endpoints() -> list[Endpoint]:
     """Return what there is besides what is free."""
     found = []
     for route in _routes(create_app(Settings(_env_file=None)).routes):
-        if route.path not in NOBODYS:
+        if route.path.startswith(INTERNAL):
+            assert internal_service in _calls(route.dependant), f"{route.path} is for other services only"
+            assert route.methods == {"POST"}, f"{route.path}: other services only create"
+        elif route.path not in NOBODYS:
             needs = {each for each in _calls(route.dependant) if isinstance(each, Needs)}
             assert len(needs) == 1, f"{route.path} does not name what it needs"
             found += [Endpoint(method, route.path, *needs) for method in route.methods or ()]
