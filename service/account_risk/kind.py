@@ -36,6 +36,7 @@ class AccountRisk:
     question: Callable[[SourceUri, Month], Question]
 
     name: ClassVar[str] = ACCOUNT_RISK
+    needs_regions: ClassVar[bool] = True
 
     async def evaluate(
         self, request: RunRequest, progress: Progress, turn: Turn, watched: Collection[str] = ()

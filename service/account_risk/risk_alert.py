@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from service.account_risk.account_at_risk import RISK_ALERT, AccountAtRisk
 from service.domain.alert import Alert, Fact
-from service.domain.alert_type import Line, Message, Notice
+from service.domain.alert_type import Line, Message, Notice, Routes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,10 @@ class RiskAlert:
             facts["renewal_date"],
             facts["account_owner"],
         )
+
+    def channel(self, alert: Alert, routes: Routes) -> str | None:
+        """Return the channel of the account's region."""
+        return routes.of(alert.route)
 
     def why_unrouted(self, route: str | None) -> str:
         """Say why an account has no channel."""

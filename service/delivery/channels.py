@@ -21,7 +21,7 @@ class Destination(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channels:
-    """Where alerts go. There is no default channel: what matches no region goes nowhere."""
+    """Where alerts go. There is no default channel: what matches no region, and names none, goes nowhere."""
 
     by_region: Mapping[str, str]
     webhook_base_url: str | None = None
@@ -37,6 +37,11 @@ class Channels:
     def of(self, region: str | None) -> str | None:
         """Return the channel of a region, matched exactly; None for null, blank and unmapped ones."""
         return None if region is None or not region.strip() else self.by_region.get(region)
+
+    def named(self, channel: str) -> str | None:
+        """Return a channel that is named itself, whatever the regions; None where no webhook leads there."""
+        is_per_channel = self.destination is Destination.PER_CHANNEL
+        return None if is_per_channel and channel not in self.webhooks else channel
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ class Dispatch:
         outbox: Outbox,
         sender: SlackSender,
         channels: Channels,
+        reached: Sequence[str] = (),
         lease: Lease,
         policy: DeliveryPolicy,
         clock: Clock,
@@ -70,7 +71,7 @@ class Dispatch:
         self._given_up: list[GivenUpLane] = []
         self._background: set[asyncio.Task[object]] = set()
         self._sends: set[asyncio.Task[None]] = set()
-        self._lanes = outgoing_lanes(channels, messages_per_second=policy.messages_per_second)
+        self._lanes = outgoing_lanes(channels, reached, messages_per_second=policy.messages_per_second)
         self._shared_lanes = {
             channel: lane.shared for lane in self._lanes.values() for channel in lane.channels
         }

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -105,10 +105,16 @@ async def feed(
     lane.fed = True
 
 
-def outgoing_lanes(channels: Channels, *, messages_per_second: float) -> Mapping[str, OutgoingLane]:
-    """Return a lane for every destination, by name; channels that share a webhook share its lane."""
+def outgoing_lanes(
+    channels: Channels, reached: Sequence[str] = (), *, messages_per_second: float
+) -> Mapping[str, OutgoingLane]:
+    """Return a lane for every destination, by name; channels that share a webhook share its lane.
+
+    `reached` are channels besides those that regions lead to; one without a webhook gets no lane.
+    """
     channels_of: dict[str, list[str]] = {}
-    for channel in channels.names:
+    named = (channel for channel in reached if channels.named(channel) is not None)
+    for channel in dict.fromkeys((*channels.names, *named)):
         channels_of.setdefault(channels.lane_of(channel), []).append(channel)
     interval = 1 / messages_per_second if messages_per_second else 0.0
     return {

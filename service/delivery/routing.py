@@ -15,7 +15,7 @@ from service.domain.replay import RoutedAlert
 def route(alerts: Iterable[Alert], channels: Channels, alert_type: AlertType) -> Iterator[RoutedAlert]:
     """Yield each alert with its channel (None where its route has none) and the message for it."""
     for alert in alerts:
-        channel = channels.of(alert.route)
+        channel = alert_type.channel(alert, channels)
         named_channel = channel if channels.is_single_lane else None
         payload = render(alert, alert_type.message(alert), named_channel=named_channel)
         yield RoutedAlert(

@@ -47,6 +47,16 @@ class Notice:
     """The period, labelled as the type calls it."""
 
 
+class Routes(Protocol):
+    """The ways to channels that there are."""
+
+    def of(self, region: str | None) -> str | None:
+        """Return the channel that a route leads to, matched exactly; None: to none."""
+
+    def named(self, channel: str) -> str | None:
+        """Return a channel that is named itself; None where it cannot be reached."""
+
+
 class AlertType(Protocol):
     """What is particular to one type of alert: its message, its order, what counts as restated."""
 
@@ -67,6 +77,9 @@ class AlertType(Protocol):
 
     def digest_line(self, alert: Alert) -> Sequence[Fact]:
         """Return all that a message can depend on, in an order that never changes."""
+
+    def channel(self, alert: Alert, routes: Routes) -> str | None:
+        """Return where an alert goes: where its route leads, or a channel that it names; None: nowhere."""
 
     def why_unrouted(self, route: str | None) -> str:
         """Say why an alert with this route has no channel."""

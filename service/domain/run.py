@@ -44,10 +44,12 @@ class RunRequest:
     kind: str
     """The name of the kind of run, such as `account_risk`."""
     scope: str
-    """What only one run at a time may send, such as `risk_alert:2026-01-01`."""
+    """Whose alerts it evaluates, all of them, such as `risk_alert:2026-01-01`."""
     source: SourceUri
     period: str | None
     """What it is about, such as a month's first day."""
+    lease: str | None = None
+    """What only one run at a time may work on, where that is more than the scope; None: the scope."""
     dry_run: bool = False
     plan_digest: str | None = None
     """The plan that the caller has seen: the run refuses to do any other."""

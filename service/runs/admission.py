@@ -21,7 +21,7 @@ def check_request(app: Reading, request: RunRequest) -> None:
     Its source was checked by the door. Raises RoutingNotConfiguredError, and for real runs
     SlackNotConfiguredError and DatabaseNotDurableError.
     """
-    if not app.channels.by_region:
+    if app.kinds[request.kind].needs_regions and not app.channels.by_region:
         raise RoutingNotConfiguredError("the map from region to channel is empty: set REGION_CHANNELS")
     if request.dry_run:
         return

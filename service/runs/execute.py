@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final, TypeVar
 
 from service.delivery.dispatch import Dispatch
@@ -245,10 +246,12 @@ class _Run:
         """Send what is in the outbox, and notify support of what has no channel."""
         app = self._app
         self._progress.phase = Phase.DELIVERING
+        reached = await self._retry_while_unavailable(lambda: app.store.outbox.channels(lease))
         dispatch = Dispatch(
             outbox=app.store.outbox,
             sender=app.sender,
             channels=app.channels,
+            reached=reached,
             lease=lease,
             policy=app.delivery,
             clock=app.clock,
@@ -270,11 +273,10 @@ class _Run:
         app = self._app
         self._progress.phase = Phase.WAITING
         is_reported = False
+        acquire = partial(app.store.runs.acquire_lease, self._run_id, request.scope, lease=request.lease)
         while True:
             lease = await self._retry_while_unavailable(
-                lambda: app.store.runs.acquire_lease(
-                    self._run_id, request.scope, now=app.clock.now(), at_work=app.at_work.runs
-                )
+                lambda: acquire(now=app.clock.now(), at_work=app.at_work.runs)
             )
             if isinstance(lease, Lease):
                 return lease

@@ -21,6 +21,10 @@ class RunKind(Protocol):
     def alert_type(self) -> AlertType:
         """The type of its alerts."""
 
+    @property
+    def needs_regions(self) -> bool:
+        """Whether its alerts reach nobody where no region has a channel."""
+
     async def evaluate(
         self, request: RunRequest, progress: Progress, turn: Turn, watched: Collection[str] = ()
     ) -> AnyEvaluation:

@@ -37,4 +37,4 @@ def _lines(evaluation: AnyEvaluation, channels: Channels, alert_type: AlertType)
         "messages_name_their_channel": channels.is_single_lane,
     }
     for alert in evaluation.alerts:
-        yield [channels.of(alert.route), *alert_type.digest_line(alert)]
+        yield [alert_type.channel(alert, channels), *alert_type.digest_line(alert)]

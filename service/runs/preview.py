@@ -35,10 +35,12 @@ async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Pr
     with rare_collections(), app.room.turn() as turn:
         evaluation = await app.at_work.unless_stopped(kind.evaluate(request, progress, turn))
         recording = app.store.recording
+        elsewhere = () if request.lease is None else [alert.alert_id for alert in evaluation.alerts]
         standings = await retry_while_unavailable(
-            app.clock, lambda: recording.standings(request.scope, request.source_uri)
+            app.clock, lambda: recording.standings(request.scope, request.source_uri, elsewhere)
         )
-        routed = ((alert, app.channels.of(alert.route)) for alert in evaluation.alerts)
+        channel_of, channels = kind.alert_type.channel, app.channels
+        routed = ((alert, channel_of(alert, channels)) for alert in evaluation.alerts)
         # Tens of thousands of alerts are looked at here: not on the event loop.
         replay = await run_in_daemon_thread(
             partial(decide_replay, restatable=kind.alert_type.restatable),
@@ -118,6 +120,5 @@ def _counts(ledger: Ledger, replay: Replay) -> RunCounts:
 def _seconds_by_channel(app: Reading, sends: Mapping[str, int]) -> dict[str, float]:
     """Say how long the sends need at the configured pace; channels that share one lane share its pace."""
     rate = app.delivery.messages_per_second
-    return {
-        channel: round(sends.get(channel, 0) / rate, 1) if rate else 0.0 for channel in app.channels.names
-    }
+    channels = dict.fromkeys((*app.channels.names, *sends))
+    return {channel: round(sends.get(channel, 0) / rate, 1) if rate else 0.0 for channel in channels}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from service.domain.alert import Alert, Fact, alert_id_of
-from service.domain.alert_type import Line, Message, Notice
+from service.domain.alert_type import Line, Message, Notice, Routes
 from service.domain.evaluation import Condition, Evaluation
 from service.domain.ledger import balance
 from service.domain.progress import Progress
@@ -88,6 +88,12 @@ class OutageType:
         """Return everything about it."""
         return (alert.subject, alert.period, alert.route, alert.facts["minutes"], alert.facts["cause"])
 
+    def channel(self, alert: Alert, routes: Routes) -> str | None:
+        """Return the team's channel; a team that begins with `#` names its own."""
+        if alert.route is not None and alert.route.startswith("#"):
+            return routes.named(alert.route[1:])
+        return routes.of(alert.route)
+
     def why_unrouted(self, route: str | None) -> str:
         """Say that the team has no channel."""
         return f"team {route} has no channel"
@@ -128,6 +134,7 @@ class Outages:
     alert_type: OutageType = field(default_factory=OutageType)
 
     name: ClassVar[str] = "outages"
+    needs_regions: ClassVar[bool] = False
 
     async def evaluate(
         self, request: RunRequest, progress: Progress, turn: Turn, watched: Collection[str] = ()
@@ -158,11 +165,11 @@ def _entries(path: str, turn: Turn) -> list[dict[str, Any]]:
         return entries
 
 
-def outages_request(path: Path, day: str, **details: Any) -> RunRequest:
+def outages_request(path: Path, day: str, *, scope: str | None = None, **details: Any) -> RunRequest:
     """Ask for the outages of a day."""
     return RunRequest(
         kind=Outages.name,
-        scope=f"{OUTAGE}:{day}",
+        scope=scope or f"{OUTAGE}:{day}",
         source=SourceUri.parse(path.as_uri()),
         period=day,
         **details,

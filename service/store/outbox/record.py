@@ -35,10 +35,15 @@ _AS_FOUND: Final = (*ALERT, "channel", "status")
 class Recording(Part):
     """The way of evaluated alerts into the outbox."""
 
-    async def standings(self, scope: str, source_uri: str) -> dict[str, Standing]:
-        """Return what has become of every alert of a scope, by alert id, as seen by a run over a source."""
+    async def standings(
+        self, scope: str, source_uri: str, elsewhere: Sequence[str] = ()
+    ) -> dict[str, Standing]:
+        """Return what has become of every alert of a scope, by alert id, as seen by a run over a source.
+
+        Those with the ids `elsewhere` are among them in whichever scope they are.
+        """
         return await self._database.read(
-            lambda connection: _standings(connection, self._tenant_id, scope, source_uri)
+            lambda connection: _standings(connection, self._tenant_id, scope, source_uri, elsewhere)
         )
 
     async def withdrawable(self, alert_ids: Sequence[str]) -> list[WithdrawnAlert]:
@@ -76,8 +81,7 @@ class Recording(Part):
         def work(connection: sa.Connection) -> list[ReplayAction]:
             began = time.monotonic()
             check_holds(connection, tenant_id, lease)
-            source_uri = _source_uri(connection, tenant_id, lease.run_id)
-            standings = _standings(connection, tenant_id, lease.scope, source_uri)
+            standings = _standings_of_run(connection, tenant_id, lease.run_id, lease.scope, routed)
             replay = _replay(standings, routed, ambiguous, restatable)
             of_outbox = {"tenant_id": tenant_id, "scope": lease.scope, "updated_at": now}
             _write(connection, {"run_id": lease.run_id}, of_outbox, routed, replay, standings)
@@ -108,8 +112,7 @@ class Recording(Part):
 
         def work(connection: sa.Connection) -> list[ReplayAction]:
             check_running(connection, tenant_id, run_id)
-            source_uri = _source_uri(connection, tenant_id, run_id)
-            standings = _standings(connection, tenant_id, scope, source_uri)
+            standings = _standings_of_run(connection, tenant_id, run_id, scope, routed)
             replay = _replay(standings, routed, ambiguous, restatable)
             _write(connection, {"run_id": run_id}, None, routed, replay, standings)
             _write_withdrawals(connection, tenant_id, run_id, replay)
@@ -118,13 +121,19 @@ class Recording(Part):
         return await self._database.write(work)
 
 
-def _source_uri(connection: sa.Connection, tenant_id: str, run_id: str) -> str:
+def _standings_of_run(
+    connection: sa.Connection, tenant_id: str, run_id: str, scope: str, routed: Sequence[RoutedAlert]
+) -> dict[str, Standing]:
     of_run = runs.c.run_id == run_id, runs.c.tenant_id == tenant_id
-    found: str = connection.execute(sa.select(runs.c.source_uri).where(*of_run)).scalar_one()
-    return found
+    run = connection.execute(sa.select(runs.c.source_uri, runs.c.lease).where(*of_run)).one()
+    # Under a lease of more than a scope, another scope may have the same alert.
+    elsewhere = () if run.lease is None else [item.alert.alert_id for item in routed]
+    return _standings(connection, tenant_id, scope, run.source_uri, elsewhere)
 
 
-def _standings(connection: sa.Connection, tenant_id: str, scope: str, source_uri: str) -> dict[str, Standing]:
+def _standings(
+    connection: sa.Connection, tenant_id: str, scope: str, source_uri: str, elsewhere: Sequence[str]
+) -> dict[str, Standing]:
     table = outbox.c
     query = (
         sa.select(
@@ -136,8 +145,9 @@ def _standings(connection: sa.Connection, tenant_id: str, scope: str, source_uri
             runs.c.source_uri == source_uri,
         )
         .outerjoin_from(outbox, runs, runs.c.run_id == table.run_id)
-        .where(table.tenant_id == tenant_id, table.scope == scope)
+        .where(table.tenant_id == tenant_id)
     )
+    of_ids = (query.where(table.id.in_(batch)) for batch in _batches(iter(elsewhere)))
     return {
         alert_id: Standing(
             status=status_of(status),
@@ -146,7 +156,8 @@ def _standings(connection: sa.Connection, tenant_id: str, scope: str, source_uri
             facts=orjson.loads(facts),
             same_source=bool(same_source),
         )
-        for alert_id, status, error, channel, facts, same_source in connection.execute(query)
+        for part in (query.where(table.scope == scope), *of_ids)
+        for alert_id, status, error, channel, facts, same_source in connection.execute(part)
     }
 
 

@@ -96,6 +96,22 @@ class UntriedAlert:
 class Outbox(Part):
     """The alerts that are to be sent, and what becomes of each."""
 
+    async def channels(self, lease: Lease) -> list[str]:
+        """Return the channels that a run's alerts are still to go to."""
+        query = (
+            sa.select(outbox.c.channel)
+            .distinct()
+            .where(
+                outbox.c.tenant_id == self._tenant_id,
+                outbox.c.run_id == lease.run_id,
+                outbox.c.status == DeliveryStatus.PENDING,
+            )
+            .order_by(outbox.c.channel)
+        )
+        return await self._database.read(
+            lambda connection: [channel for channel in connection.scalars(query) if channel is not None]
+        )
+
     async def pending(
         self, lease: Lease, channels: Sequence[str], *, after: int, limit: int
     ) -> list[OutboxEntry]:

@@ -54,6 +54,7 @@ class Runs(Part):
                     tenant_id=self._tenant_id,
                     kind=request.kind,
                     scope=request.scope,
+                    lease=request.lease,
                     source_uri=request.source_uri,
                     period=request.period,
                     dry_run=request.dry_run,
@@ -87,37 +88,44 @@ class Runs(Part):
         return await self._database.read(lambda connection: is_cancelled(connection, self._tenant_id, run_id))
 
     async def acquire_lease(
-        self, run_id: str, scope: str, *, now: datetime, at_work: Collection[str] = ()
+        self,
+        run_id: str,
+        scope: str,
+        *,
+        now: datetime,
+        lease: str | None = None,
+        at_work: Collection[str] = (),
     ) -> Lease | str:
-        """Take the scope for a run, closing a holder that has died; else return the id of the living holder.
+        """Take a run's lease, closing a holder that has died; else return the id of the living holder.
 
-        A holder that the asking process has `at_work` itself has not died. Asked again by the holder it is
-        the same lease. Raises OvertakenError when the run itself was closed meanwhile, and CancelledRunError
-        when it was cancelled.
+        It is that of the scope, unless `lease` names one that covers more. A holder that the asking process
+        has `at_work` itself has not died. Asked again by the holder it is the same lease. Raises
+        OvertakenError when the run itself was closed meanwhile, and CancelledRunError when it was cancelled.
         """
         tenant_id = self._tenant_id
-        of_scope = sa.and_(leases.c.tenant_id == tenant_id, leases.c.scope == scope)
+        name = lease or scope
+        of_name = sa.and_(leases.c.tenant_id == tenant_id, leases.c.scope == name)
         holder = (
             sa.select(leases.c.run_id, leases.c.epoch, runs.c.status)
             .outerjoin(runs, runs.c.run_id == leases.c.run_id)
-            .where(of_scope)
+            .where(of_name)
         )
 
         def work(connection: sa.Connection) -> Lease | str:
             check_running(connection, tenant_id, run_id)
             if is_cancelled(connection, tenant_id, run_id):
                 raise cancelled(run_id)
-            lease = connection.execute(holder).one_or_none()
-            if lease is not None and lease.run_id == run_id:
-                return Lease(run_id=run_id, scope=scope, epoch=lease.epoch)
-            if lease is not None and lease.status == RunStatus.RUNNING:
-                if lease.run_id not in expired(connection, tenant_id, at_work):
-                    return str(lease.run_id)
-                close_dead(connection, tenant_id, lease.run_id, now)
-            if lease is None:
-                new = {"tenant_id": tenant_id, "scope": scope, "epoch": 0, "run_id": run_id}
+            held = connection.execute(holder).one_or_none()
+            if held is not None and held.run_id == run_id:
+                return Lease(run_id=run_id, scope=scope, epoch=held.epoch, name=name)
+            if held is not None and held.status == RunStatus.RUNNING:
+                if held.run_id not in expired(connection, tenant_id, at_work):
+                    return str(held.run_id)
+                close_dead(connection, tenant_id, held.run_id, now)
+            if held is None:
+                new = {"tenant_id": tenant_id, "scope": name, "epoch": 0, "run_id": run_id}
                 connection.execute(leases.insert().values(new))
-            return take_lease(connection, tenant_id, run_id, scope)
+            return take_lease(connection, tenant_id, run_id, scope, name)
 
         return await self._database.write(work)
 

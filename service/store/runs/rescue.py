@@ -111,7 +111,7 @@ class Rescue(Part):
             row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).one()
             tenant_id = self._tenant_id
             in_doubt = lose_what_is_on_its_way(connection, tenant_id, run_id, now)
-            lease = take_lease(connection, tenant_id, run_id, row.scope)
+            lease = take_lease(connection, tenant_id, run_id, row.scope, row.lease or row.scope)
             update_running(connection, tenant_id, run_id, {"expires_at": DatabaseClock() + lease_s})
             to_send = sa.select(sa.func.count()).where(
                 outbox.c.tenant_id == tenant_id,

@@ -40,6 +40,8 @@ class Lease:
     run_id: str
     scope: str
     epoch: int
+    name: str
+    """What is held: the scope, or something that it is part of."""
 
 
 def check_running(connection: sa.Connection, tenant_id: str, run_id: str, epoch: int | None = None) -> None:
@@ -89,14 +91,14 @@ def is_cancelled(connection: sa.Connection, tenant_id: str, run_id: str) -> bool
     return connection.scalar(sa.select(runs.c.cancelled_at).where(of_run)) is not None
 
 
-def take_lease(connection: sa.Connection, tenant_id: str, run_id: str, scope: str) -> Lease:
-    """Make the run the holder of its scope, under an epoch that no holder had before."""
-    of_scope = leases.update().where(leases.c.tenant_id == tenant_id, leases.c.scope == scope)
+def take_lease(connection: sa.Connection, tenant_id: str, run_id: str, scope: str, name: str) -> Lease:
+    """Make the run the holder of the lease `name`, under an epoch that no holder had before."""
+    of_name = leases.update().where(leases.c.tenant_id == tenant_id, leases.c.scope == name)
     epoch = connection.scalar(
-        of_scope.values(epoch=leases.c.epoch + 1, run_id=run_id).returning(leases.c.epoch)
+        of_name.values(epoch=leases.c.epoch + 1, run_id=run_id).returning(leases.c.epoch)
     )
     update_running(connection, tenant_id, run_id, {"epoch": epoch})
-    return Lease(run_id=run_id, scope=scope, epoch=epoch)
+    return Lease(run_id=run_id, scope=scope, epoch=epoch, name=name)
 
 
 IS_RELEASED = sa.and_(

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0010"
+NEWEST_REVISION = "0011"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -88,6 +88,8 @@ runs = sa.Table(
     tenant_id_column(),
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("scope", sa.Text, nullable=False),
+    # What only one run at a time may work on, where that is more than the scope.
+    sa.Column("lease", sa.Text),
     sa.Column("source_uri", sa.Text, nullable=False),
     sa.Column("period", sa.String(40)),
     sa.Column("dry_run", sa.Boolean, nullable=False),
@@ -127,9 +129,9 @@ leases = sa.Table(
     "leases",
     metadata,
     tenant_id_column(primary_key=True),
-    # What only one run at a time may send, such as `risk_alert:2026-01-01`.
+    # What only one run at a time may work on, most often a scope such as `risk_alert:2026-01-01`.
     sa.Column("scope", sa.Text, primary_key=True),
-    # Counts the holders of the scope, so that none can act under another's claim.
+    # Counts its holders, so that none can act under another's claim.
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("run_id", sa.String(40), nullable=False),
 )

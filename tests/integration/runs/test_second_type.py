@@ -150,6 +150,44 @@ async def test_a_run_that_died_is_resumed_and_its_doubt_is_settled(
     }
 
 
+async def test_an_alert_may_name_its_own_channel(app: App, slack: RunningMock, tmp_path: Path) -> None:
+    """No region leads there: the preview, the run and a replay know the channel all the same."""
+    path = _written(tmp_path, WEB | {"team": "#on-call"})
+    app = replace(app, channels=replace(app.channels, by_region={}))
+    shown = await _previewed(app, path)
+    assert [item.channel for item in shown.alerts] == ["on-call"]
+    assert shown.seconds_by_channel == {"on-call": 0.0}
+    record = await _run(app, path, plan_digest=shown.plan_digest)
+    assert record.counts.alerts_sent == 1
+    assert [each.channel for each in slack.records()] == ["on-call"]
+    assert (await _run(app, path)).counts.skipped_replay == 1
+
+
+async def test_a_lease_may_cover_more_than_the_scope(app: App, slack: RunningMock, tmp_path: Path) -> None:
+    """Runs of two scopes wait for each other; what one sent the other does not send, nor withdraw."""
+    path = _written(tmp_path, WEB, MAIL)
+    await _run(app, path, scope="outage:morning", lease="outage")
+    held = outages_request(path, DAY, scope="outage:noon", lease="outage")
+    await app.store.runs.begin("r1", held, started_at=app.clock.now(), lease_s=30)
+    assert not isinstance(
+        await app.store.runs.acquire_lease("r1", held.scope, now=app.clock.now(), lease=held.lease), str
+    )
+    other = outages_request(path, DAY, scope="outage:evening", lease="outage")
+    await app.store.runs.begin("r2", other, started_at=app.clock.now(), lease_s=30)
+    waits = await app.store.runs.acquire_lease("r2", other.scope, now=app.clock.now(), lease=other.lease)
+    assert waits == "r1"
+    for run_id in ("r1", "r2"):
+        await app.store.runs.finish(run_id, now=app.clock.now(), error=None)
+    path = _written(tmp_path, WEB)
+    shown = await preview(app, replace(other, source=held.source), limit=10, progress=Progress())
+    assert [str(item.action) for item in shown.alerts] == ["skip_replay"]
+    record = await _run(app, path, scope="outage:evening", lease="outage")
+    assert (record.counts.skipped_replay, record.counts.withdrawn) == (1, 0)
+    again = await _run(app, path, scope="outage:morning", lease="outage")
+    assert (again.counts.skipped_replay, again.counts.withdrawn) == (1, 1)
+    assert len(slack.records()) == 2
+
+
 async def test_the_view_of_accounts_has_no_outages(app: App, tmp_path: Path) -> None:
     """`alert_outcomes` speaks of accounts and months only."""
     await _run(app, _written(tmp_path, WEB))

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.delivery.channels import SINGLE_LANE, Channels, Destination
+from service.delivery.lane_queue import outgoing_lanes
 from tests.support.alerts import any_text
 
 MAP = {"AMER": "amer-risk-alerts", "EMEA": "emea-risk-alerts", "APAC": "apac-risk-alerts"}
@@ -51,6 +52,18 @@ def test_every_channel_is_named_once() -> None:
     """Regions may share a channel; its lane must not be doubled."""
     channels = Channels(by_region={"A": "one", "B": "two", "C": "one"})
     assert channels.names == ("one", "two")
+
+
+def test_a_channel_that_is_named_itself_is_reached_where_a_webhook_leads_there() -> None:
+    """With one webhook a channel the channel needs its own; one without gets no lane."""
+    one_each = Channels(by_region=MAP, webhooks=dict.fromkeys([*MAP.values(), "on-call"], BASE))
+    assert (one_each.named("on-call"), one_each.named("elsewhere")) == ("on-call", None)
+    lanes = outgoing_lanes(one_each, ["on-call", "elsewhere"], messages_per_second=1)
+    assert list(lanes) == [*MAP.values(), "on-call"]
+    for anywhere in (Channels(by_region={}, webhook_base_url=BASE), Channels(by_region={}, webhook_url=BASE)):
+        assert anywhere.named("elsewhere") == "elsewhere"
+        (lane,) = outgoing_lanes(anywhere, ["elsewhere"], messages_per_second=1).values()
+        assert lane.channels == ("elsewhere",)
 
 
 def test_a_base_url_gives_every_channel_a_lane() -> None:
