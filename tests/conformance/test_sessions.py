@@ -151,6 +151,9 @@ async def test_whoever_is_deactivated_is_out_at_once(
     assert ann.organization_id is not None
     if part == "user":
         await access.users.update(ann.id, "user.deactivate", now=START, is_active=False)
+        await access.users.update(ann.id, "user.activate", now=START, is_active=True)
+        assert await sessions.holder(ann.id, opened.family_id) is None
+        await access.users.update(ann.id, "user.deactivate", now=START, is_active=False)
     elif part == "organization":
         await access.organizations.update(ann.organization_id, now=START, is_active=False)
     else:
@@ -174,6 +177,16 @@ async def test_a_role_is_what_it_is_now(sessions: Sessions, store: Store, ann: U
     assert (await sessions.rotate(digest("1"), digest("2"))).account.role is Role.USER
 
 
+async def test_a_role_of_a_newer_version_may_least(sessions: Sessions, store: Store, ann: User) -> None:
+    """While two versions are at work on one database; nobody gets more by it, and nothing fails."""
+    opened = await sessions.open(ann.id, digest("1"))
+    await Given(store).sql("UPDATE users SET role = 'auditor'")
+    holder, account = await sessions.holder(ann.id, opened.family_id), await sessions.account(ann.email)
+    assert holder is not None
+    assert account is not None
+    assert {holder.role, account.role, (await store.access.users.get(ann.id)).role} == {Role.USER}
+
+
 async def test_a_log_out_ends_one_log_in(sessions: Sessions, store: Store, ann: User) -> None:
     """With all that follow from its tokens; to repeat it does no harm."""
     opened = await sessions.open(ann.id, digest("1"))
@@ -190,7 +203,7 @@ async def test_a_log_out_ends_one_log_in(sessions: Sessions, store: Store, ann: 
 async def test_another_password_ends_all_log_ins(sessions: Sessions, store: Store, ann: User) -> None:
     """Whoever took it over is out, too."""
     opened = [await sessions.open(ann.id, digest(f"{n}")) for n in range(3)]
-    await sessions.set_password(ann.id, "another hash")
+    await store.access.users.update(ann.id, "user.password", now=START, password_hash="another hash")
     for log_in in opened:
         assert await sessions.holder(ann.id, log_in.family_id) is None
     found = await sessions.account("ann@example.com")

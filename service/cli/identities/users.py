@@ -57,8 +57,8 @@ def set_password(email: str, *, reads_stdin: bool, as_json: bool) -> int:
     async def changed(app: App) -> User:
         user = await _user(app, email)
         hashed = await app.people.passwords.hashed(password)
-        await app.store.access.sessions.set_password(user.id, hashed)
-        return user
+        now = app.clock.now()
+        return await app.store.access.users.update(user.id, "user.password", now=now, password_hash=hashed)
 
     return _with_user(changed, as_json=as_json)
 
@@ -68,8 +68,6 @@ def set_active(email: str, *, is_active: bool, as_json: bool) -> int:
 
     async def changed(app: App) -> User:
         user = await _user(app, email)
-        if not is_active:
-            await app.store.access.sessions.end_all(user.id)
         action = "user.activate" if is_active else "user.deactivate"
         return await app.store.access.users.update(user.id, action, now=app.clock.now(), is_active=is_active)
 

@@ -19,6 +19,11 @@ class Role(StrEnum):
     ORG_MEMBER = "org_member"
     USER = "user"
 
+    @classmethod
+    def known(cls, text: str) -> "Role":
+        """Return the role as it is written down; one that only a newer version knows may least here."""
+        return cls(text) if text in set(cls) else cls.USER
+
 
 class KeyScope(StrEnum):
     """What an API key, or a token of an issuer, may do."""

@@ -158,28 +158,6 @@ class Sessions(Part):
 
         await self._database.write(work)
 
-    async def set_password(self, user_id: str, password_hash: str) -> None:
-        """Give somebody another password, which ends all their log-ins."""
-
-        def work(connection: sa.Connection) -> None:
-            now = database_time(connection)
-            mine = users.c.id == user_id
-            connection.execute(users.update().where(mine).values(password_hash=password_hash, updated_at=now))
-            _end(connection, _TOKENS.user_id == user_id, now)
-            tenant_id = connection.scalar(sa.select(users.c.tenant_id).where(mine))
-            if tenant_id is not None:
-                record_audit(connection, self._actor, "user.password", user_id, tenant_id=tenant_id)
-
-        await self._database.write(work)
-
-    async def end_all(self, user_id: str) -> None:
-        """End all log-ins of somebody."""
-
-        def work(connection: sa.Connection) -> None:
-            _end(connection, _TOKENS.user_id == user_id, database_time(connection))
-
-        await self._database.write(work)
-
     async def _is_known(self, token_hash: str) -> bool:
         return await self._database.read(lambda connection: _token(connection, token_hash)) is not None
 
@@ -232,6 +210,11 @@ def _add(connection: sa.Connection, account: Account, family_id: str, token_hash
     )
 
 
+def end_log_ins(connection: sa.Connection, user_id: str) -> None:
+    """End all log-ins of somebody, in the transaction that changes them."""
+    _end(connection, _TOKENS.user_id == user_id, database_time(connection))
+
+
 def _end(connection: sa.Connection, which: sa.ColumnElement[bool], now: datetime) -> None:
     connection.execute(
         refresh_tokens.update().where(which, _TOKENS.revoked_at.is_(None)).values(revoked_at=now)
@@ -248,7 +231,7 @@ def _account(connection: sa.Connection, query: sa.Select[Any]) -> Account | None
     if row is None:
         return None
     values = dict(row)
-    return Account(**values | {"role": Role(values["role"]), "is_active": bool(values["is_active"])})
+    return Account(**values | {"role": Role.known(values["role"]), "is_active": bool(values["is_active"])})
 
 
 def _known(found: LogIn | None) -> LogIn:

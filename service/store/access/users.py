@@ -1,26 +1,34 @@
 """Users, as they are written down."""
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from service.domain.identity.errors import (
     AlreadyExistsError,
+    ForbiddenError,
     OrganizationNotFoundError,
     TenantNotFoundError,
     UserNotFoundError,
 )
 from service.domain.identity.people import User
-from service.domain.identity.permission import Role
+from service.domain.identity.permission import Role, may_grant
+from service.domain.identity.principal import PrincipalKind
 from service.domain.run import Page
 from service.store.access.door import close_for_good
 from service.store.access.rows import cleaned, page_of, row_of, update_row
+from service.store.access.sessions import end_log_ins
 from service.store.access.tenants import ensure_tenant
-from service.store.audit import record_audit
+from service.store.audit import Audit, record_audit
 from service.store.part import Part
 from service.store.schema.access_tables import organizations, tenants, users
+
+_OF_ONESELF: Final = frozenset({"name", "password_hash"})
+"""What everybody may change of themselves, whatever they are."""
+_UNRANKED: Final = frozenset({PrincipalKind.COMMAND_LINE, PrincipalKind.SYSTEM})
 
 
 class Users(Part):
@@ -43,7 +51,8 @@ class Users(Part):
         """Write a person down; from now on everybody is asked who they are.
 
         Raises TenantNotFoundError and OrganizationNotFoundError where there is none such, or none in the
-        scope, and AlreadyExistsError where the address is another's.
+        scope, ForbiddenError where the role is not below that of who asks, and AlreadyExistsError where the
+        address is another's.
         """
         row: dict[str, Any] = {
             "id": str(uuid.uuid4()),
@@ -61,6 +70,7 @@ class Users(Part):
             if tenant_id == self._actor.principal.tenant_id:
                 ensure_tenant(connection, tenant_id, now)
             self._check_place(connection, tenant_id, organization_id)
+            self._check_rank(connection, role)
             if connection.scalar(sa.select(users.c.id).where(users.c.email == row["email"])) is not None:
                 raise AlreadyExistsError(AlreadyExistsError.example)
             connection.execute(users.insert().values(**row, password_hash=password_hash))
@@ -68,7 +78,7 @@ class Users(Part):
             record_audit(connection, self._actor, "user.create", row["id"], tenant_id=tenant_id)
             return _user(row)
 
-        return await self._database.write(work)
+        return await self._write(work, "user.create", row["email"])
 
     async def get(self, user_id: str) -> User:
         """Return a person; raises UserNotFoundError."""
@@ -83,19 +93,48 @@ class Users(Part):
     async def update(self, user_id: str, action: str, *, now: datetime, **changes: Any) -> User:
         """Change `name`, `role`, `organization_id`, `is_active` or `password_hash`.
 
-        `action` is the audit's word for it, such as `user.role`. Raises UserNotFoundError, and
-        OrganizationNotFoundError where the new organisation is not one of the tenant's.
+        A new password, and an end, end all log-ins. `action` is the audit's word for it, such as `user.role`.
+        Raises UserNotFoundError, ForbiddenError where the person's role, as it is now or is to be, is not
+        below that of who asks, and OrganizationNotFoundError where the new organisation is not one of the
+        tenant's.
         """
 
         def work(connection: sa.Connection) -> User:
             row = self._row(connection, user_id)
+            if not (changes.keys() <= _OF_ONESELF and user_id == self._actor.principal.id):
+                # In here: whoever was a member when this was asked may have been promoted since.
+                self._check_rank(connection, Role.known(row["role"]), changes.get("role"))
             if "organization_id" in changes:
                 self._check_place(connection, row["tenant_id"], changes["organization_id"])
             changed = _user(update_row(connection, users, row, changes, now))
+            if not changed.is_active or "password_hash" in changes:
+                end_log_ins(connection, user_id)
             record_audit(connection, self._actor, action, row["id"], tenant_id=row["tenant_id"])
             return changed
 
-        return await self._database.write(work)
+        return await self._write(work, action, user_id)
+
+    async def _write(self, work: Callable[[sa.Connection], User], action: str, target: str) -> User:
+        """Change something; that it was refused is in the audit as well."""
+        try:
+            return await self._database.write(work)
+        except ForbiddenError:
+            await Audit(self._database, self._scope, self._actor).note(action, target)
+            raise
+
+    def _check_rank(self, connection: sa.Connection, *roles: Role | None) -> None:
+        """Raise ForbiddenError unless who asks may grant, and take away, each of these roles.
+
+        Who works at the command line may. A person may by the role that they have in this transaction: it may
+        have been lowered since they were let in.
+        """
+        principal = self._actor.principal
+        if principal.kind in _UNRANKED:
+            return
+        query = sa.select(users.c.role).where(users.c.id == principal.id, users.c.is_active)
+        own = connection.scalar(query)
+        if own is None or not all(role is None or may_grant(Role.known(own), role) for role in roles):
+            raise ForbiddenError("only who has a higher role may do this")
 
     def _row(self, connection: sa.Connection, user_id: str) -> dict[str, Any]:
         return row_of(connection, users, self._seen(), user_id, UserNotFoundError)
@@ -120,5 +159,4 @@ class Users(Part):
 
 def _user(row: dict[str, Any]) -> User:
     row = {name: value for name, value in row.items() if name != "password_hash"}
-    # A newer version may know other roles: here they may least.
-    return User(**row | {"role": Role(row["role"]) if row["role"] in set(Role) else Role.USER})
+    return User(**row | {"role": Role.known(row["role"])})
