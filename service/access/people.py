@@ -89,10 +89,10 @@ class People:
         if self.tokens is None:
             raise UnauthenticatedError(UnauthenticatedError.example)
         found = self.tokens.verified(token)
-        account = await sessions.holder(found.user_id, found.family_id)
-        if account is None:
+        principal = await sessions.holder(found.user_id, found.family_id)
+        if principal is None:
             raise UnauthenticatedError(UnauthenticatedError.example)
-        return account.principal
+        return principal
 
     def _tokens(self) -> AccessTokens:
         if self.tokens is None:

@@ -80,7 +80,7 @@ async def test_a_log_in_gives_one_good_token_at_a_time(sessions: Sessions, store
         assert following == LogIn(opened.account, opened.family_id)
     holder = await sessions.holder(ann.id, opened.family_id)
     assert holder is not None
-    assert holder.principal.role is Role.ORG_ADMIN
+    assert holder.role is Role.ORG_ADMIN
     assert await audited(store) == [("log_in", "done")]
 
 

@@ -19,11 +19,13 @@ from service.domain.identity.principal import Principal, PrincipalKind
 from service.store.audit import AuditOutcome, database_time, record_audit
 from service.store.part import Part
 from service.store.schema.access_tables import organizations, refresh_tokens, tenants, users
+from service.store.sql import NamedSql
 
 REFRESH_LIFETIME: Final = timedelta(days=7)
 RACE_WINDOW: Final = timedelta(seconds=10)
 """So long after its use a refresh token that comes again is taken for a race, not for theft."""
 
+_SQL: Final = NamedSql(__name__)
 _TOKENS: Final = refresh_tokens.c
 _IS_ACTIVE: Final = sa.and_(
     users.c.is_active,
@@ -88,15 +90,23 @@ class Sessions(Part):
         query = _ACCOUNTS.where(users.c.email == _clean(email))
         return await self._database.read(lambda connection: _account(connection, query))
 
-    async def holder(self, user_id: str, family_id: str) -> Account | None:
+    async def holder(self, user_id: str, family_id: str) -> Principal | None:
         """Return whose an access token is: an active account, whose log-in nobody has ended."""
-        goes_on = sa.exists().where(
-            _TOKENS.family_id == _clean(family_id),
-            _TOKENS.user_id == users.c.id,
-            _TOKENS.revoked_at.is_(None),
-        )
-        query = _ACCOUNTS.where(users.c.id == _clean(user_id), _IS_ACTIVE, goes_on)
-        return await self._database.read(lambda connection: _account(connection, query))
+        asked = {"user_id": _clean(user_id), "family_id": _clean(family_id)}
+
+        def work(connection: sa.Connection) -> Principal | None:
+            found = _SQL.execute(connection, "holder", asked).one_or_none()
+            if found is None:
+                return None
+            return Principal(
+                kind=PrincipalKind.USER,
+                id=found.id,
+                tenant_id=found.tenant_id,
+                organization_id=found.organization_id,
+                role=Role.known(found.role),
+            )
+
+        return await self._database.read(work)
 
     async def open(self, user_id: str, token_hash: str) -> LogIn:
         """Begin a log-in with its first refresh token; raises UnauthenticatedError for no active account."""

@@ -90,6 +90,19 @@ def test_a_retired_key_verifies_nothing(tmp_path: Path, clock: ManualClock) -> N
     assert refused(tokens, token)
 
 
+def test_a_token_seen_before_is_looked_at_again(folder: Path, clock: ManualClock) -> None:
+    """Its times are, each time, and every other text than its own; and only so many are remembered."""
+    tokens = AccessTokens(SigningKeys(folder / "jwt.json", clock), "here", clock, remembered=2)
+    seen = [tokens.issue(USER, f"{n}") for n in range(4)]
+    for token in (*seen, *reversed(seen)):
+        assert tokens.verified(token) == tokens.verified(token)
+        assert refused(tokens, token[:-6] + "AAAAAA")
+    assert [tokens.verified(token).family_id for token in seen] == ["0", "1", "2", "3"]
+    assert len(tokens._signed) == 2
+    clock.advance(15 * 60)
+    assert all(refused(tokens, token) for token in seen)
+
+
 def test_a_token_of_another_deployment_is_refused(
     tokens: AccessTokens, folder: Path, tmp_path: Path, clock: ManualClock
 ) -> None:
