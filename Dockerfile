@@ -25,6 +25,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PORT=8080 \
+    AUTH=required \
     ALLOWED_SOURCES='["file:///data"]' \
     DATABASE_URL=sqlite:////var/lib/risk-alerts/risk_alerts.db
 # A number, so that Kubernetes can see for itself that this is not root.
@@ -34,7 +35,8 @@ VOLUME /var/lib/risk-alerts
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
   CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/live', timeout=4)"]
-# It listens to all, since only so can a port be published; what may be asked for by other names than localhost is
-# for ALLOWED_HOSTS to say, and who can reach the port for the one who publishes it.
+# It listens to all, since only so can a port be published. So it asks everybody who they are, and does not start
+# before there is somebody to be: `docker run IMAGE risk-alerts keys new …`. By which names it may be asked for other
+# than localhost is for ALLOWED_HOSTS to say.
 # A batch job names its own command: `docker run IMAGE risk-alerts run SOURCE --month current`.
 CMD ["sh", "-c", "exec risk-alerts serve --host 0.0.0.0 --port \"$PORT\""]

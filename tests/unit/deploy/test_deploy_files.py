@@ -96,6 +96,34 @@ def test_the_policy_is_of_the_form_that_iam_reads() -> None:
         assert re.fullmatch(r"arn:aws:s3:::BUCKET(/monthly_account_status/\*)?", one["Resource"])
 
 
+def test_who_is_asked_for_an_identity() -> None:
+    """Everybody, in the image and in every file; but where Cloud Run's IAM has asked before."""
+    asked = {}
+    for file in ("gcp/job.yaml", "gcp/service.yaml", "aws/task-definition.json"):
+        (container,) = _containers(loaded(file))
+        environment = container.get("env") or container["environment"]
+        (asked[file],) = [one["value"] for one in environment if one["name"] == "AUTH"]
+    image = re.findall(
+        r"^\s+AUTH=(\w+)", (DEPLOY.parent / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert image == ["required"]
+    assert asked == {
+        "gcp/job.yaml": "required",
+        "gcp/service.yaml": "none",
+        "aws/task-definition.json": "required",
+    }
+    # IAM is the door only where it cannot be walked around.
+    assert loaded("gcp/service.yaml")["metadata"]["annotations"]["run.googleapis.com/ingress"] == "internal"
+
+
+def _containers(file: Any) -> Any:
+    """Return the containers of a deploy file."""
+    if "containerDefinitions" in file:
+        return file["containerDefinitions"]
+    spec = file["spec"]["template"]["spec"]
+    return (spec["template"]["spec"] if "template" in spec else spec)["containers"]
+
+
 def test_no_scheduler_starts_a_job_again_by_itself() -> None:
     """Exit 2 says that a person must look: a job runner's retries would repeat a finished month."""
     assert loaded("gcp/job.yaml")["spec"]["template"]["spec"]["template"]["spec"]["maxRetries"] == 0
@@ -108,8 +136,7 @@ def test_evaluations_are_given_less_than_the_container_has() -> None:
     """A source that is too large fails its own run and not the whole instance."""
     limits = {}
     for file in ("gcp/job.yaml", "gcp/service.yaml"):
-        spec = loaded(file)["spec"]["template"]["spec"]
-        (container,) = (spec["template"]["spec"] if "template" in spec else spec)["containers"]
+        (container,) = _containers(loaded(file))
         memory = container["resources"]["limits"]["memory"]
         limits[file] = int(memory.removesuffix("Gi")) * 1024, container["env"]
     task = loaded("aws/task-definition.json")
