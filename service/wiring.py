@@ -217,7 +217,9 @@ def support_notice(settings: Settings) -> "SupportNotice":
 def kinds_of(settings: Settings) -> Mapping[str, RunKind]:
     """Return the kinds of runs that this process knows, by name."""
     account_risk = AccountRisk(
-        alert_type=RiskAlert(details_base_url=settings.details_base_url),
+        alert_type=RiskAlert(
+            details_base_url=settings.details_base_url, severity_rules=settings.severities()
+        ),
         question=partial(configured, settings),
     )
     return MappingProxyType({account_risk.name: account_risk})

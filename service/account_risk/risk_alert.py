@@ -3,12 +3,17 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, Final
 from urllib.parse import quote
 
 from service.account_risk.account_at_risk import RISK_ALERT, AccountAtRisk
+from service.account_risk.severity import SEVERITY_RULES, SeverityRule, severity_of
 from service.domain.alert import Alert, Fact
 from service.domain.alert_type import Line, Message, Notice, Routes
+from service.domain.lifecycle.problem import Problem
+
+RULE_NAME: Final = "account_at_risk"
+_HEADLINE: Final = "🚩 At Risk:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +22,7 @@ class RiskAlert:
 
     details_base_url: str
     """The page of an account is this and its id."""
+    severity_rules: Sequence[SeverityRule] = SEVERITY_RULES
 
     name: ClassVar[str] = RISK_ALERT
     restatable: ClassVar[Collection[str]] = ("arr", "duration_months")
@@ -30,7 +36,7 @@ class RiskAlert:
         """Return what a customer-success team reads."""
         account = AccountAtRisk.of(alert)
         return Message(
-            headline="🚩 At Risk:",
+            headline=_HEADLINE,
             name=account.account_name,
             key=account.account_id,
             lines=(
@@ -43,6 +49,16 @@ class RiskAlert:
             url=details_url(account.account_id, self.details_base_url),
             link_text="Account details",
             without_link="the account id is too long for a link",
+        )
+
+    def problem(self, alert: Alert) -> Problem:
+        """Return what the account's team works on: one streak At Risk is one alert."""
+        account = AccountAtRisk.of(alert)
+        return Problem(
+            rule_name=RULE_NAME,
+            message=f"{_HEADLINE} {account.account_name} ({account.account_id})",
+            severity=severity_of(self.severity_rules, account.arr, account.duration_months),
+            began=str(account.risk_start_month),
         )
 
     def digest_line(self, alert: Alert) -> Sequence[Fact]:

@@ -22,6 +22,7 @@ def route(alerts: Iterable[Alert], channels: Channels, alert_type: AlertType) ->
             alert=RecordedAlert.of(alert),
             channel=channel,
             payload=orjson.dumps(payload).decode(),
+            problem=alert_type.problem(alert),
             why_unrouted=alert_type.why_unrouted(alert.route) if channel is None else None,
         )
 

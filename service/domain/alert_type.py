@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.domain.alert import Alert, Fact
+from service.domain.lifecycle.problem import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,9 @@ class AlertType(Protocol):
 
     def message(self, alert: Alert) -> Message:
         """Return what a person reads about an alert."""
+
+    def problem(self, alert: Alert) -> Problem:
+        """Return what makes an occurrence part of an alert that people work on."""
 
     def digest_line(self, alert: Alert) -> Sequence[Fact]:
         """Return all that a message can depend on, in an order that never changes."""

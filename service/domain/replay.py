@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from service.domain.alert import Alert, Fact, RecordedAlert
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Outcome, Reason
+from service.domain.lifecycle.problem import Problem
 from service.domain.run import Action, Restatement
 
 _OUTCOME_UNSENT: Final = {
@@ -39,6 +40,7 @@ class RoutedAlert:
     channel: str | None
     payload: str
     """The body of the POST: JSON text."""
+    problem: Problem
     why_unrouted: str | None = None
     """Why there is no channel."""
 

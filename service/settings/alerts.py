@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service.account_risk.severity import SEVERITY_RULES, SeverityRule
+from service.domain.lifecycle.alert_status import Severity
 from service.settings.problems import in_one_line
 from service.settings.value_types import Channel, HttpUrl, Json, Lower, MailAddresses, SmtpUrl
 
@@ -24,6 +26,16 @@ class _ConfigFile(BaseModel):
     regions: dict[str, Channel]
 
 
+class SeveritySettings(BaseModel):
+    """What an account must have, all of it, to be of a severity."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+
+    severity: Severity
+    min_arr: int | None = None
+    min_months: int | None = None
+
+
 class AlertSettings(BaseModel):
     """What is an alert, and whom it reaches."""
 
@@ -34,6 +46,10 @@ class AlertSettings(BaseModel):
         ge=1,
         le=120_000,
         description="How many months back At Risk is counted, the target month included.",
+    )
+    severity_rules: Annotated[tuple[SeveritySettings, ...] | None, *Json] = Field(
+        None,
+        description="Severities by ARR and months, as JSON; the first that is met; unset: see docs/rules.md.",
     )
     region_channels: Annotated[dict[str, Channel] | None, *Json] = Field(
         None,
@@ -61,6 +77,12 @@ class AlertSettings(BaseModel):
         None,
         description="`smtp://user:password@host:587` or `smtps://…`; unset: files beside the database.",
     )
+
+    def severities(self) -> tuple[SeverityRule, ...]:
+        """Return the rules that say how severe an alert about an account is."""
+        if self.severity_rules is None:
+            return SEVERITY_RULES
+        return tuple(SeverityRule(**rule.model_dump()) for rule in self.severity_rules)
 
     def channels_by_region(self) -> dict[str, str]:
         """Return the channel of each region; empty when an empty map was configured on purpose.

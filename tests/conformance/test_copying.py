@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from service.domain.errors import DatabaseSchemaNewerError, DatabaseUnusableError
 from service.domain.tenant import DEFAULT_TENANT
 from service.store.schema import access_tables as access
-from service.store.schema import copying
+from service.store.schema import alert_tables, copying
 from service.store.schema import tables as schema
 from service.store.schema.copying import copy_ledger
 from service.store.store import open_store
@@ -156,6 +156,33 @@ def _awkward_rows() -> dict[sa.Table, list[dict[str, Any]]]:
                 "position": 1,
             }
             for _, fact, one in keyed
+        ],
+        alert_tables.alerts: [
+            {
+                "id": one["alert_id"],
+                "tenant_id": DEFAULT_TENANT,
+                "alert_type": "created",
+                **dict.fromkeys(("rule_name", "message", "route", "resolution_note"), text),
+                "severity": "low",
+                "status": "resolved",
+                "version": 1,
+                "created_at": FIRST_MOMENT,
+                "updated_at": LAST_MOMENT,
+                "reopened": 2**31 - 1,
+            }
+            for text, _, one in keyed
+        ],
+        alert_tables.alert_events: [
+            {
+                **one,
+                "number": 1,
+                "tenant_id": DEFAULT_TENANT,
+                "at": FIRST_MOMENT,
+                "event": "resolved",
+                "to_status": "resolved",
+                "note": text,
+            }
+            for text, _, one in keyed
         ],
         # More than goes through at once.
         schema.run_outcomes: [

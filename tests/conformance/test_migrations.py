@@ -245,6 +245,33 @@ async def _tables(given: Given) -> list[str]:
     return await given.store._database.read(work)
 
 
+async def test_each_account_and_streak_becomes_an_alert(old_url: str) -> None:
+    """It is triggered, since the newest month of its source has it; what was withdrawn is over."""
+    async with open_store(old_url) as store:
+        given = Given(store)
+        alerts = await _contents(given, "alerts", "subject")
+        events = await _contents(given, "alert_events", "alert_id")
+        occurrences = await _contents(given, "outbox", "subject")
+    assert [row["alert_id"] for row in occurrences] == [row["id"] for row in alerts]
+    assert {
+        row["subject"]: (row["id"], row["status"], row["resolution_reason"], row["resolved_by"])
+        for row in alerts
+    } == {
+        account: (IDS[account], "triggered", None, None)
+        if status != "withdrawn"
+        else (IDS[account], "resolved", "withdrawn", "system")
+        for account, status in BY_STATUS.items()
+        if account in {row["subject"] for row in occurrences}
+    }
+    first = alerts[0]
+    assert first["message"] == f"🚩 At Risk: {FACTS['account_name']} (a)"
+    assert (first["severity"], first["rule_name"], first["route"]) == ("critical", "account_at_risk", "AMER")
+    assert (first["began"], first["last_period"]) == (FACTS["risk_start_month"], str(MONTH))
+    assert {event["alert_id"]: (event["number"], event["to_status"]) for event in events} == {
+        row["id"]: (row["version"], row["status"]) for row in alerts
+    }
+
+
 async def test_the_view_reads_as_the_table_did(old_url: str) -> None:
     """`alert_outcomes` has the ledger in the words of accounts and months, value by value."""
     async with open_store(old_url) as store:

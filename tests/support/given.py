@@ -46,6 +46,7 @@ def routed(*alerts: AccountAtRisk | str, channel: str | None = "amer") -> list[R
             alert=RecordedAlert.of(item),
             channel=channel,
             payload=f'{{"text":"{item.arr}"}}',
+            problem=RISK.problem(item),
             why_unrouted=None if channel else RISK.why_unrouted(item.route),
         )
         for item in made

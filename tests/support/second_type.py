@@ -15,6 +15,8 @@ from service.domain.alert import Alert, Fact, alert_id_of
 from service.domain.alert_type import Line, Message, Notice, Routes
 from service.domain.evaluation import Condition, Evaluation
 from service.domain.ledger import balance
+from service.domain.lifecycle.alert_status import Severity
+from service.domain.lifecycle.problem import Problem
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
@@ -82,6 +84,12 @@ class OutageType:
             url=f"https://status.example.com/{alert.subject}",
             link_text="Status page",
             without_link="the name is too long for a link",
+        )
+
+    def problem(self, alert: Alert) -> Problem:
+        """Each day is a problem of its own."""
+        return Problem(
+            rule_name=OUTAGE, message=f"Down: {alert.subject}", severity=Severity.HIGH, began=alert.period
         )
 
     def digest_line(self, alert: Alert) -> Sequence[Fact]:

@@ -14,9 +14,9 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 
 _PURE: Final = """
-    domain.* domain.identity.* runs.plan_digest
+    domain.* domain.identity.* domain.lifecycle.* runs.plan_digest
     account_risk.alerting account_risk.dask.partial_fold account_risk.folding.* account_risk.scan_plan
-    account_risk.schema
+    account_risk.schema account_risk.severity
     log_rules.counting log_rules.episode log_rules.findings log_rules.ledger log_rules.reading.matching
     log_rules.memory log_rules.reading.csv_blocks
     log_rules.reading.layout log_rules.rule log_rules.threshold log_rules.reading.times log_rules.warnings

@@ -19,6 +19,8 @@ from service.domain.delivery_status import (
 )
 from service.domain.replay import Replay, ReplayAction, RoutedAlert, Standing, decide_replay
 from service.domain.run import Action, WithdrawnAlert
+from service.store.alerts.joining import RecordedRun, join_again, join_occurrences, leave_alerts
+from service.store.audit import database_time
 from service.store.part import Part
 from service.store.rows import alert_columns, reason_of, restated_text, status_of, withdrawn_alert
 from service.store.runs.state import Lease, check_holds, check_running, update_running
@@ -83,10 +85,14 @@ class Recording(Part):
             check_holds(connection, tenant_id, lease)
             standings = _standings_of_run(connection, tenant_id, lease.run_id, lease.scope, routed)
             replay = _replay(standings, routed, ambiguous, restatable)
+            run = _recorded(connection, tenant_id, lease)
+            join_again(connection, run, standings.keys() & set(replay.alert_ids))
+            new = [item for item in routed if item.alert.alert_id not in standings]
+            joined = join_occurrences(connection, run, new)
             of_outbox = {"tenant_id": tenant_id, "scope": lease.scope, "updated_at": now}
-            _write(connection, {"run_id": lease.run_id}, of_outbox, routed, replay, standings)
+            _write(connection, {"run_id": lease.run_id}, of_outbox, routed, replay, standings, joined)
             _write_withdrawals(connection, tenant_id, lease.run_id, replay)
-            _withdraw(connection, tenant_id, replay, now)
+            leave_alerts(connection, run, _withdraw(connection, tenant_id, replay, now))
             # No heartbeat can come in between: what this took must not count as silence.
             took = time.monotonic() - began
             recorded = {"expires_at": runs.c.expires_at + took, "recorded_at": now}
@@ -114,11 +120,22 @@ class Recording(Part):
             check_running(connection, tenant_id, run_id)
             standings = _standings_of_run(connection, tenant_id, run_id, scope, routed)
             replay = _replay(standings, routed, ambiguous, restatable)
-            _write(connection, {"run_id": run_id}, None, routed, replay, standings)
+            _write(connection, {"run_id": run_id}, None, routed, replay, standings, {})
             _write_withdrawals(connection, tenant_id, run_id, replay)
             return replay.actions
 
         return await self._database.write(work)
+
+
+def _recorded(connection: sa.Connection, tenant_id: str, lease: Lease) -> RecordedRun:
+    of_run = runs.c.run_id == lease.run_id, runs.c.tenant_id == tenant_id
+    return RecordedRun(
+        tenant_id=tenant_id,
+        run_id=lease.run_id,
+        scope=lease.scope,
+        source_uri=connection.execute(sa.select(runs.c.source_uri).where(*of_run)).scalar_one(),
+        at=database_time(connection),
+    )
 
 
 def _standings_of_run(
@@ -178,10 +195,11 @@ def _write(
     routed: Sequence[RoutedAlert],
     replay: Replay,
     standings: Mapping[str, Standing],
+    joined: Mapping[str, str],
 ) -> None:
     """Write down what a run does about each of its alerts, and with `of_outbox` what is sent or fails.
 
-    Of the outbox the other alerts keep the row that they have.
+    `joined` is the alert of each new occurrence. Of the outbox the other alerts keep the row that they have.
     """
     sends = Outcome.WOULD_SEND if of_outbox is None else Outcome.PENDING
     renew = outbox.update().where(outbox.c.id == sa.bindparam("b_id"))
@@ -200,7 +218,9 @@ def _write(
                 check_transition(Step.RECORD, standings[alert_id].status, row["status"])
                 known.append(row | {"b_id": alert_id})
             else:
-                new.append(row | {"id": alert_id, "created_at": row["updated_at"]})
+                new.append(
+                    row | {"id": alert_id, "created_at": row["updated_at"], "alert_id": joined[alert_id]}
+                )
         for statement, rows in ((run_outcomes.insert(), outcomes), (outbox.insert(), new), (renew, known)):
             if rows:
                 connection.execute(statement, rows)
@@ -238,15 +258,24 @@ def _outgoing(
     }
 
 
-def _withdraw(connection: sa.Connection, tenant_id: str, replay: Replay, now: datetime) -> None:
-    """Take back what never left and is no alert any more; of what did, or may have, it can only be said."""
+def _withdraw(
+    connection: sa.Connection, tenant_id: str, replay: Replay, now: datetime
+) -> dict[str, sa.Row[Any]]:
+    """Take back what never left and is no alert any more; of what did, or may have, it can only be said.
+
+    Returns the rows that were taken back, by the alert that each is an occurrence of.
+    """
     takes_back = (
         outbox.update()
         .where(outbox.c.tenant_id == tenant_id, outbox.c.status.in_(starts_of(Step.WITHDRAW)))
         .values(status=DeliveryStatus.WITHDRAWN, error=None, error_message=None, updated_at=now)
+        .returning(outbox.c.id, outbox.c.alert_id, outbox.c.period)
     )
-    for batch in _batches(iter(replay.withdrawn)):
-        connection.execute(takes_back.where(outbox.c.id.in_(batch)))
+    return {
+        row.alert_id: row
+        for batch in _batches(iter(replay.withdrawn))
+        for row in connection.execute(takes_back.where(outbox.c.id.in_(batch)))
+    }
 
 
 def _write_withdrawals(connection: sa.Connection, tenant_id: str, run_id: str, replay: Replay) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from service.store.schema.access_tables import access_state, audit
+from service.store.schema.alert_tables import alert_events
 from service.store.schema.tables import metadata
 
 APPLICATION: Final = "risk_alerts_app"
-_APPEND_ONLY: Final = frozenset({audit.name, access_state.name})
+_APPEND_ONLY: Final = frozenset({audit.name, access_state.name, alert_events.name})
 _ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0011"
+NEWEST_REVISION = "0012"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -144,6 +144,8 @@ outbox = sa.Table(
     # The run whose evaluation this row holds, and the lease under which it may be changed.
     sa.Column("run_id", sa.String(40), nullable=False),
     sa.Column("scope", sa.Text, nullable=False),
+    # The alert that people work on, of which this row is one occurrence.
+    sa.Column("alert_id", sa.String(32)),
     *_alert(),
     sa.Column("channel", sa.Text),
     sa.Column("status", sa.String(16), nullable=False),
@@ -165,6 +167,7 @@ outbox = sa.Table(
     sa.UniqueConstraint("tenant_id", "alert_type", "subject", "period"),
     sa.Index("outbox_by_scope", "tenant_id", "scope"),
     sa.Index("outbox_by_run", "run_id", "position"),
+    sa.Index("outbox_by_alert", "alert_id"),
 )
 IS_OPEN = "status IN ('pending', 'sending', 'failed', 'unknown')"
 """SQLite uses the index below only for queries that say its condition in the same words.

@@ -8,12 +8,15 @@ from typing import Any, Final
 import pytest
 from pydantic import ValidationError
 
+from service.account_risk.severity import SEVERITY_RULES, SeverityRule
 from service.domain.delivery_status import AmbiguousSends
+from service.domain.lifecycle.alert_status import Severity
 from service.settings import Settings
 from service.settings.problems import InvalidSettingsError
 from service.settings.reading import read_settings
 
 Load = Callable[..., Settings]
+ROOT: Final = Path(__file__).parents[3]
 
 DEFAULTS: Final[dict[str, Any]] = {
     "slack_webhook_base_url": None,
@@ -29,6 +32,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "arr_threshold": 10_000,
     "alert_on_unknown_arr": False,
     "history_months": 120,
+    "severity_rules": None,
     "shutdown_grace_s": 8.0,
     "resume_within_h": 24.0,
     "slack_webhooks": None,
@@ -355,6 +359,29 @@ def test_what_is_no_mail_server_is_refused(load: Load, url: str) -> None:
     with pytest.raises(InvalidSettingsError, match="SMTP_URL") as error:
         load(SMTP_URL=url)
     assert "c4" not in f"{error.value} {error.value!r}"
+
+
+# Severities
+
+
+def test_the_severity_of_accounts_can_be_set(load: Load) -> None:
+    """SEVERITY_RULES replaces the rules; what is set as docs/rules.md has them is what holds without it."""
+    assert load().severities() == SEVERITY_RULES
+    page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    text = " ".join(page.partition("SEVERITY_RULES='")[2].partition("'")[0].split())
+    assert load(SEVERITY_RULES=text).severities() == SEVERITY_RULES
+    low = SeverityRule(severity=Severity.LOW)
+    assert load(SEVERITY_RULES='[{"severity": "low"}]').severities() == (low,)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '[{"severity": "c4nary"}]', '[{"min_arr": 1}]', '[{"severity": "low", "x": 1}]']
+)
+def test_rules_of_severity_that_are_none_are_refused(load: Load, text: str) -> None:
+    """A word or a condition that is not known is an error that names the setting, and not the value."""
+    with pytest.raises(InvalidSettingsError, match="SEVERITY_RULES") as error:
+        load(SEVERITY_RULES=text)
+    assert "c4nary" not in str(error.value)
 
 
 # Channels by region
