@@ -49,11 +49,10 @@ def create_app(
     api.add_middleware(AccessMiddleware, allowed_hosts=settings.allowed_hosts or ())
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     api.add_middleware(AnswerHeadersMiddleware)
-    routes = [*api.routes]
     for each in (runs, preview, alerts, health, auth, tenants, organizations, users, audit):
-        api.include_router(each.router)
-        routes += each.router.routes
-    install_error_handlers(api, routes, Redactor(settings.secrets()))
+        # As they are: `include_router` would build each of them a second time, while the first request waits.
+        api.router.routes += each.router.routes
+    install_error_handlers(api, Redactor(settings.secrets()))
     document = api.openapi
     # FastAPI's documented way to extend the document is to replace this method; it is computed once.
     api.openapi = lambda: fill_in_examples(document())  # type: ignore[method-assign]

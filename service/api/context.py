@@ -76,7 +76,7 @@ def context_of(app: Starlette) -> Context:
     return context
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:
     return context_of(request.app)
 
 

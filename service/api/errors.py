@@ -168,8 +168,8 @@ def error_headers(error: type[RiskAlertsError]) -> dict[str, str]:
     return headers
 
 
-def install_error_handlers(api: FastAPI, routes: Sequence[BaseRoute], redact: Redactor) -> None:
-    """Make every error of `api`, which has these `routes`, leave in the one shape.
+def install_error_handlers(api: FastAPI, redact: Redactor) -> None:
+    """Make every error of `api` leave in the one shape.
 
     What nobody foresaw is left to the middleware.
     """
@@ -197,7 +197,7 @@ def install_error_handlers(api: FastAPI, routes: Sequence[BaseRoute], redact: Re
         headers = dict(error.headers or {})
         if error.status_code == MethodNotAllowedError.http_status:
             # The framework names the methods of the first route with this path alone.
-            headers["Allow"] = ", ".join(sorted(_methods(routes, request)))
+            headers["Allow"] = ", ".join(sorted(_methods(api.routes, request)))
         # Whatever else the framework refuses is the request's fault.
         is_ours = error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         default = RiskAlertsError if is_ours else InvalidRequestError

@@ -37,5 +37,11 @@ async def _log_ins(request: Request, context: Opened) -> LogIns:
 
 Doorway = Annotated[LogIns, Depends(_log_ins)]
 """A route's parameter of this type is for who has no token yet, or gives one back."""
-Asking = Annotated[Principal, Depends(principal_of)]
+
+
+async def _asking(request: Request) -> Principal:
+    return principal_of(request)
+
+
+Asking = Annotated[Principal, Depends(_asking)]
 """A route's parameter of this type is who asks, whatever they may do."""

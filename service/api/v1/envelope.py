@@ -87,7 +87,7 @@ def failure(
     return Failure(error=problem, meta=meta_of(scope)).model_dump(mode="json")
 
 
-def _meta(request: Request) -> Meta:
+async def _meta(request: Request) -> Meta:
     return meta_of(request.scope)
 
 
