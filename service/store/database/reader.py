@@ -12,6 +12,7 @@ from service.domain.errors import DatabaseUnusableError
 from service.domain.identity.scope import Scope
 from service.store.database.database import Work
 from service.store.database.sqlite import in_thread, path_of, reading_engine
+from service.store.schema.creation import create_newest
 
 T = TypeVar("T")
 
@@ -47,12 +48,13 @@ class SqliteReader:
         return cls(reading_engine(url.set(database=uri, query=options), 1))
 
     @classmethod
-    def empty(cls, metadata: sa.MetaData) -> Self:
-        """Return a database in memory with the tables and nothing in them: one that is missing reads so."""
+    def empty(cls) -> Self:
+        """Return a new database in memory: one that is missing reads so."""
         engine = sa.create_engine(
             "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
         )
-        metadata.create_all(engine, checkfirst=False)
+        with engine.begin() as connection:
+            create_newest(connection)
         return cls(engine)
 
     def within(self, scope: Scope) -> Self:  # noqa: ARG002  # it knows no rows of somebody's

@@ -11,6 +11,7 @@ from service.store.database.database import Database
 from service.store.database.reader import SqliteReader
 from service.store.database.sqlite import SqliteDatabase
 from service.store.schema import tables as schema
+from service.store.schema.creation import create_newest
 
 
 async def open_database(url: str) -> Database:
@@ -62,7 +63,7 @@ async def open_database_to_read(url: str) -> Database:
     else:
         database = postgresql_backend().PostgresqlDatabase(url)
     if database is None:
-        return SqliteReader.empty(schema.metadata)
+        return SqliteReader.empty()
     try:
         await database.open()
         version = await database.read(_readable_version)
@@ -71,7 +72,7 @@ async def open_database_to_read(url: str) -> Database:
         raise
     if version is None:
         await database.close()
-        return SqliteReader.empty(schema.metadata)
+        return SqliteReader.empty()
     return database
 
 
@@ -103,7 +104,11 @@ def parsed_url(url: str, *, name: str = "DATABASE_URL") -> sa.URL:
 def upgrade_schema(connection: sa.Connection) -> None:
     """Create or upgrade the schema in the caller's transaction; raises DatabaseSchemaNewerError."""
     # Asked again inside the write transaction: of several processes that start at once, one does it.
-    if is_outdated(connection):
+    version = schema_version(connection)
+    if version is None and connection.dialect.name == "sqlite":
+        create_newest(connection)
+        version = schema_version(connection)
+    if version != schema.NEWEST_REVISION:
         from service.store.schema.migrations import upgrade_to_newest  # noqa: PLC0415  # slow, and rarely needed
 
         upgrade_to_newest(connection)

@@ -1,4 +1,7 @@
-"""Migrations: every version of the schema, in order; `versions/` holds a step each."""
+"""Migrations: every version of the schema, in order; `versions/` holds a step each.
+
+After a new step, `python -m tests.support.newest_schema` writes down what new SQLite databases are made of.
+"""
 
 from pathlib import Path
 
