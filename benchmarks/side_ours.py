@@ -15,8 +15,8 @@ def load(formulation: str) -> Work:
     import asyncio  # noqa: PLC0415 - importing is what is timed
 
     from service.account_risk.account_at_risk import Criteria  # noqa: PLC0415
-    from service.account_risk.engine import EvaluationOptions  # noqa: PLC0415
     from service.account_risk.evaluate import MonthEvaluation, evaluate  # noqa: PLC0415
+    from service.account_risk.options import EvaluationOptions  # noqa: PLC0415
     from service.domain.month import Month  # noqa: PLC0415
     from service.domain.progress import Progress  # noqa: PLC0415
     from service.domain.source_uri import SourceUri  # noqa: PLC0415

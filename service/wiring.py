@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from service.account_risk.account_at_risk import Criteria
-from service.account_risk.engine import EvaluationOptions
 from service.account_risk.kind import AccountRisk, Question
+from service.account_risk.options import EvaluationOptions
 from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
 from service.delivery.policy import DeliveryPolicy
@@ -26,6 +26,7 @@ from service.domain.source_uri import SourceUri
 from service.runs.context import App, Reading, RunPolicy
 from service.runs.kind import RunKind
 from service.runtime.clock import Clock, SystemClock
+from service.runtime.on_demand import on_demand
 from service.settings import Settings
 from service.sources.opening import open_source
 from service.sources.source import StorageAccess
@@ -34,6 +35,7 @@ from service.store.store import Store, open_store, open_store_to_read
 if TYPE_CHECKING:
     from service.access.bearer import JwtDoor
     from service.access.people import People
+    from service.delivery.slack.sender import SlackSender
     from service.delivery.support_notice import SupportNotice
     from service.telemetry.events import Events
 
@@ -55,15 +57,14 @@ async def open_app(
     time; else both are left to whoever does. `operator` is the person at the command line, under whose name
     everything is done.
     """
-    # What sends is loaded here: a preview, which a person waits for, needs none of it.
+    # What runs is loaded here: a preview, which a person waits for, needs none of it.
     from service.access.authentication import Authenticator  # noqa: PLC0415
-    from service.delivery.slack.sender import open_slack  # noqa: PLC0415
     from service.runs.sweep import keep_pruning, keep_sweeping  # noqa: PLC0415
     from service.telemetry.events import Events  # noqa: PLC0415
 
     _check_extras(settings)
     clock = clock or SystemClock()
-    token, internal_key = settings.slack_auth_token, settings.internal_service_key
+    internal_key = settings.internal_service_key
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             open_store(settings.ledger_url(), tenant_id=settings.tenant_id)
@@ -84,13 +85,7 @@ async def open_app(
         if operator is not None:
             person = Actor(principal=Principal.command_line(operator, settings.tenant_id))
             store = store.seen_by(person, Scope.of_tenant(settings.tenant_id))
-        sender = await stack.enter_async_context(
-            open_slack(
-                concurrency=settings.slack_concurrency,
-                auth_token=token.get_secret_value() if token else None,
-                clock=clock,
-            )
-        )
+        sender = await stack.enter_async_context(on_demand(partial(_open_slack, settings, clock)))
         app = App(
             channels=channels_of(settings),
             store=store,
@@ -148,6 +143,18 @@ def _say_what_was_opened(settings: Settings, app: App) -> None:
         app.events.emit(LedgerNotNamed(database=database, detail=warning))
     if settings.kubernetes_service_host and settings.sqlite_path() and not settings.allow_ephemeral_database:
         app.events.emit(LedgerMayBeLost(database=database))
+
+
+def _open_slack(settings: Settings, clock: Clock) -> AbstractAsyncContextManager["SlackSender"]:
+    # aiohttp is a tenth of a service's start: nothing needs it before the first message.
+    from service.delivery.slack.sender import open_slack  # noqa: PLC0415
+
+    token = settings.slack_auth_token
+    return open_slack(
+        concurrency=settings.slack_concurrency,
+        auth_token=token.get_secret_value() if token else None,
+        clock=clock,
+    )
 
 
 def people_of(settings: Settings, clock: Clock) -> "People":

@@ -1,7 +1,6 @@
 """The engine of an evaluation: what reads and folds its row groups, this process or a cluster."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -10,21 +9,6 @@ from service.account_risk.scan_plan import LARGE_GROUP, ScanPlan
 from service.account_risk.schema import ACCOUNT_ROWS
 from service.sources.parquet.footer import RowGroup
 from service.sources.parquet.scan import Scan
-from service.sources.source import Source
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationOptions:
-    """What an evaluation may use of the machine, and of others."""
-
-    threads: int = 2
-    memory_limit_mb: int | None = None
-    cluster: str | None = None
-    """Address of a Dask scheduler that evaluates, such as tcp://scheduler:8786; None: this process."""
-    cluster_timeout_s: float = 15
-    """How long the scheduler may not answer, or have no workers."""
-    reopen: Callable[[], Source] | None = None
-    """How the workers of a cluster open the same source; must be picklable, and holds its credentials."""
 
 
 class Engine(Protocol):

@@ -16,8 +16,9 @@ import numpy as np
 from service.account_risk.account_at_risk import AccountAtRisk, Criteria
 from service.account_risk.alerting import conditions, near_miss_warnings, select
 from service.account_risk.dask.engine import dask_engine
-from service.account_risk.engine import Engine, EvaluationOptions, LocalEngine
+from service.account_risk.engine import Engine, LocalEngine
 from service.account_risk.folding.fold import Fold
+from service.account_risk.options import EvaluationOptions
 from service.account_risk.row_ledger import InvalidRow, MonthlyRows
 from service.account_risk.scan_plan import ScanPlan, plan_scan
 from service.account_risk.schema import ACCOUNT_ROWS, MONTH

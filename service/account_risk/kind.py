@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from service.account_risk.account_at_risk import RISK_ALERT, Criteria
-from service.account_risk.engine import EvaluationOptions
-from service.account_risk.evaluate import MonthEvaluation, evaluate
+from service.account_risk.options import EvaluationOptions
 from service.account_risk.risk_alert import RiskAlert
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
+from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.room import Turn
 from service.sources.source import Source
+
+if TYPE_CHECKING:
+    from service.account_risk.evaluate import MonthEvaluation
 
 ACCOUNT_RISK: Final = "account_risk"
 
@@ -38,13 +42,20 @@ class AccountRisk:
     name: ClassVar[str] = ACCOUNT_RISK
     needs_regions: ClassVar[bool] = True
 
+    async def load(self) -> None:
+        """Load what evaluates, away from the event loop: NumPy and PyArrow were a fifth of a start."""
+        await run_in_daemon_thread(import_module, "service.account_risk.evaluate")
+
     async def evaluate(
         self, request: RunRequest, progress: Progress, turn: Turn, watched: Collection[str] = ()
-    ) -> MonthEvaluation:
+    ) -> "MonthEvaluation":
         """Evaluate one month of a source, when it is its turn; raises SourceError.
 
         The accounts that are `watched` need no columns and no row groups beyond those that are read anyway.
         """
+        await self.load()
+        from service.account_risk.evaluate import evaluate  # noqa: PLC0415  # loaded by now
+
         question = self.question(request.source, Month.parse(request.period or ""))
         with question.reopen() as source:
             return await evaluate(

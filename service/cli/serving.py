@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Final
@@ -60,7 +60,7 @@ async def _serve(settings: Settings, *, host: str, port: int) -> int:
         api = create_app(settings, opened=opened)
         config = server_config(api, host=host, port=port, grace_s=settings.shutdown_grace_s)
         try:
-            await DrainingServer(config, stop=app.at_work.stop).serve()
+            await DrainingServer(config, app).serve()
         except SystemExit:
             # How uvicorn says that the port is taken; it has logged so.
             return RUN_FAILED
@@ -73,13 +73,20 @@ class DrainingServer(uvicorn.Server):
     Runs hold their requests open: waiting for the requests first would let every run finish.
     """
 
-    def __init__(self, config: uvicorn.Config, *, stop: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
         super().__init__(config)
-        self._stop = stop
+        self._app = app
+        self._loading: asyncio.Task[None] | None = None
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once somebody has been answered, load what the first run needs: the start did not wait for it."""
+        if self._loading is None and self.server_state.total_requests:
+            self._loading = self._app.at_work.spawn(self._app.load())
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain."""
-        self._stop()
+        self._app.at_work.stop()
         super().handle_exit(sig, frame)
 
     @contextmanager

@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from service.delivery.channels import Channels
 from service.delivery.lane import Send, Stop, Wait, follow_up
@@ -17,7 +17,6 @@ from service.delivery.lane_queue import Delivery, OutgoingLane, feed, outgoing_l
 from service.delivery.policy import DeliveryPolicy
 from service.delivery.reporting import Answered, DeliveryReport, GivenUpLane, answered, given_up_lane
 from service.delivery.slack.send_result import NotPosted
-from service.delivery.slack.sender import SlackSender
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
 from service.domain.progress import Progress
@@ -28,6 +27,9 @@ from service.store.outbox.send import Claimed, Outbox
 from service.store.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, TRANSIENT, retry_while_unavailable
 from service.store.runs.state import Lease
 from service.telemetry.events import Events
+
+if TYPE_CHECKING:
+    from service.delivery.slack.sender import SlackSender  # loads aiohttp, which a start does not need
 
 FREEZE_MARGIN_S: Final = 1.0
 SETTLING_S: Final = 1.0
@@ -43,7 +45,7 @@ class Dispatch:
         self,
         *,
         outbox: Outbox,
-        sender: SlackSender,
+        sender: "SlackSender",
         channels: Channels,
         reached: Sequence[str] = (),
         lease: Lease,
@@ -72,17 +74,14 @@ class Dispatch:
         self._background: set[asyncio.Task[object]] = set()
         self._sends: set[asyncio.Task[None]] = set()
         self._lanes = outgoing_lanes(channels, reached, messages_per_second=policy.messages_per_second)
-        self._shared_lanes = {
-            channel: lane.shared for lane in self._lanes.values() for channel in lane.channels
-        }
+        self._shared_lanes = {name: lane.shared for lane in self._lanes.values() for name in lane.channels}
 
     async def until_drained(self) -> tuple[GivenUpLane, ...]:
         """Send everything that may be sent; returns when nothing is on its way any more.
 
         Returns the lanes whose destination failed until they were given up. Raises OvertakenError when the
         run was closed, cancelled or resumed elsewhere, InterruptedRunError when it has to halt, and
-        DatabaseUnusableError. What is on its way then is still awaited and written down: a late `ok` is worth
-        more than a doubt.
+        DatabaseUnusableError. What is on its way then is awaited and written down: a late `ok` beats a doubt.
         """
         for lane in self._lanes.values():
             self._sender.senders.join(lane.shared.key)

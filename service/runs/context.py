@@ -3,7 +3,7 @@
 What sends is named here and not imported: a preview needs none of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -67,6 +67,13 @@ class App(Reading):
     """For whom this process works: its channels, sources and settings are that tenant's."""
     authenticator: "Authenticator"
     people: "People"
-    sender: "SlackSender"
+    sender: "Callable[[], Awaitable[SlackSender]]"
+    """Returns what posts to Slack, opened by whoever first asks for it."""
     notice: "SupportNotice"
     events: "Events"
+
+    async def load(self) -> None:
+        """Load and open what the first run needs; whoever runs before does so by themselves."""
+        for kind in self.kinds.values():
+            await kind.load()
+        await self.sender()

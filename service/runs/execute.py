@@ -249,7 +249,7 @@ class _Run:
         reached = await self._retry_while_unavailable(lambda: app.store.outbox.channels(lease))
         dispatch = Dispatch(
             outbox=app.store.outbox,
-            sender=app.sender,
+            sender=await app.sender(),
             channels=app.channels,
             reached=reached,
             lease=lease,

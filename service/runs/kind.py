@@ -25,6 +25,9 @@ class RunKind(Protocol):
     def needs_regions(self) -> bool:
         """Whether its alerts reach nobody where no region has a channel."""
 
+    async def load(self) -> None:
+        """Load what the first evaluation would have to load."""
+
     async def evaluate(
         self, request: RunRequest, progress: Progress, turn: Turn, watched: Collection[str] = ()
     ) -> AnyEvaluation:

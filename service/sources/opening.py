@@ -6,7 +6,6 @@ from service.domain.errors import StorageUnreachableError
 from service.domain.source_uri import SourceUri
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.sources.allowed import AllowedSources
-from service.sources.local import LocalSource
 from service.sources.source import Source, StorageAccess
 
 if TYPE_CHECKING:
@@ -36,9 +35,11 @@ def open_source(uri: SourceUri, access: StorageAccess) -> Source:
 
     Close it, or use it as a context manager.
     """
+    # Whoever reads from a storage loads its client: those of the clouds take most of a second.
     if uri.scheme == "file":
+        from service.sources.local import LocalSource  # noqa: PLC0415 - see above
+
         return LocalSource(uri, access)
-    # The clients of the clouds take most of a second to import: only those pay who read from there.
     from service.sources.buckets.object_source import ObjectSource  # noqa: PLC0415 - see above
 
     def bucket() -> "Bucket":

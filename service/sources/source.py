@@ -5,12 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Self
 
 from service.domain.source_uri import SourceUri
 from service.sources.pattern import FileKind
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # what opens a file loads it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class SourceFile:
 class SourceReader(ABC):
     """One open file, a context manager; for one thread at a time, though Arrow may read from several."""
 
-    file: pa.NativeFile
+    file: "pa.NativeFile"
     """For Arrow's readers; have them buffer nothing ahead (`pre_buffer=False`): `prefetch` knows better."""
 
     @abstractmethod

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from service.account_risk.account_at_risk import Criteria
-from service.account_risk.engine import EvaluationOptions
 from service.account_risk.evaluate import MonthEvaluation, evaluate
+from service.account_risk.options import EvaluationOptions
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.source_uri import SourceUri

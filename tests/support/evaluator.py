@@ -70,8 +70,8 @@ def _serve() -> None:
     import traceback  # noqa: PLC0415 - as above
 
     sys.path.insert(0, str(Path(__file__).parents[2]))
-    from service.account_risk.engine import EvaluationOptions  # noqa: PLC0415 - as above
     from service.account_risk.evaluate import evaluate  # noqa: PLC0415 - as above
+    from service.account_risk.options import EvaluationOptions  # noqa: PLC0415 - as above
     from service.account_risk.risk_alert import RiskAlert  # noqa: PLC0415 - as above
     from service.delivery.channels import Channels  # noqa: PLC0415 - after the line above
     from service.delivery.routing import route  # noqa: PLC0415 - as above

@@ -144,6 +144,9 @@ class Outages:
     name: ClassVar[str] = "outages"
     needs_regions: ClassVar[bool] = False
 
+    async def load(self) -> None:
+        """Nothing has to be loaded."""
+
     async def evaluate(
         self, request: RunRequest, progress: Progress, turn: Turn, watched: Collection[str] = ()
     ) -> Evaluation[Outage, OutageRows]:

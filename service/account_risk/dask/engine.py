@@ -25,9 +25,9 @@ from service.account_risk.dask.tasks import (
     item,
     narrowed,
 )
-from service.account_risk.engine import EvaluationOptions
 from service.account_risk.folding.fold import Fold
 from service.account_risk.folding.window import MonthWindow
+from service.account_risk.options import EvaluationOptions
 from service.account_risk.scan_plan import ScanPlan
 from service.sources.parquet.footer import RowGroup
 from service.sources.parquet.scan import Scan

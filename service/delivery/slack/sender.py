@@ -31,6 +31,7 @@ from service.delivery.slack.send_result import (
 )
 from service.domain.delivery_status import Reason
 from service.runtime.clock import Clock
+from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.shortage import lacks_resources
 
 IDLE_CONNECTION_S: Final = 1.0
@@ -138,9 +139,9 @@ async def open_slack(*, concurrency: int, auth_token: str | None, clock: Clock) 
     headers = {"Content-Type": "application/json; charset=utf-8"}
     if auth_token is not None:
         headers["X-Mock-Slack-Token"] = auth_token
-    connector = aiohttp.TCPConnector(
-        limit=concurrency, keepalive_timeout=IDLE_CONNECTION_S, ssl=ssl.create_default_context()
-    )
+    # Reading the system's certificates takes its time.
+    trusted = await run_in_daemon_thread(ssl.create_default_context)
+    connector = aiohttp.TCPConnector(limit=concurrency, keepalive_timeout=IDLE_CONNECTION_S, ssl=trusted)
     async with aiohttp.ClientSession(
         connector=connector,
         headers=headers,

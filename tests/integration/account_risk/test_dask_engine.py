@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from service.account_risk.account_at_risk import Criteria
-from service.account_risk.engine import EvaluationOptions
 from service.account_risk.evaluate import MonthEvaluation
 from service.account_risk.kind import month_request
+from service.account_risk.options import EvaluationOptions
 from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
 from service.domain.errors import ClusterUnreachableError, MonthNotInSourceError, SchemaMismatchError

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from service.account_risk.engine import EvaluationOptions
 from service.account_risk.evaluate import evaluate
+from service.account_risk.options import EvaluationOptions
 from service.account_risk.row_ledger import InvalidRow
 from service.domain.errors import (
     MemoryLimitExceededError,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.account_risk.engine import EvaluationOptions
 from service.account_risk.evaluate import MonthEvaluation, evaluate
+from service.account_risk.options import EvaluationOptions
 from service.domain.errors import MonthNotInSourceError
 from service.domain.evaluation import Condition
 from service.domain.progress import Progress

@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from service.account_risk.engine import EvaluationOptions
 from service.account_risk.evaluate import MonthEvaluation, evaluate
+from service.account_risk.options import EvaluationOptions
 from service.domain.errors import SourceChangedError
 from service.domain.progress import Progress
 from service.domain.source_uri import SourceUri

@@ -1,0 +1,39 @@
+"""`serve` answers before it has loaded what only a run needs, and loads that aside."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.processes import Running, listening, started, unpaced
+from tests.support.waiting import wait_until
+
+RUNS_NEED: Final = {"numpy", "pyarrow", "aiohttp"}
+SELDOM_NEEDED: Final = {
+    "alembic",
+    "asyncpg",
+    "rich",
+    "jwt",
+    "argon2",
+    "cryptography",
+    "distributed",
+    "aiosmtplib",
+}
+
+
+def _reported(running: Running, key: str) -> dict[str, Any]:
+    def found() -> dict[str, Any] | None:
+        return next((event for event in running.events() if key in event), None)
+
+    return wait_until(found, what=f"it reports what is {key}") or {}
+
+
+def test_a_start_loads_nothing_that_only_a_run_needs(tmp_path: Path) -> None:
+    """Until /health has answered, neither what evaluates nor what posts; then both, off the event loop."""
+    command = ("-m", "tests.support.starting", "serve", "--port", "0")
+    with started(command, folder=tmp_path, env=unpaced(tmp_path)) as running:
+        listening(running)
+        answered = set(_reported(running, "answered")["answered"])
+        later = _reported(running, "loaded")
+    assert {"fastapi", "sqlalchemy"} <= answered
+    assert (RUNS_NEED | SELDOM_NEEDED) & answered == set()
+    assert set(later["loaded"]) >= RUNS_NEED
+    assert not {name for name in later["by_the_loop"] if name.split(".")[0] in RUNS_NEED}

@@ -1,0 +1,40 @@
+"""`serve`, which reports what it has loaded: `python -m tests.support.starting serve …`.
+
+Two lines of JSON on stdout: the modules at the first look after a request was answered, and once the service
+has loaded what it put off, the names that the event loop's own thread imported since.
+"""
+
+import json
+import sys
+import threading
+
+from service.cli.main import main
+from service.cli.serving import DrainingServer
+
+_works = DrainingServer.on_tick
+_imported_by_the_loop: list[str] = []
+
+
+async def _on_tick(self: DrainingServer, counter: int) -> bool:
+    # On the event loop itself, so that nothing can be loaded between the answer and this look.
+    if self.server_state.total_requests and self._loading is None:
+        _report(answered=sorted(sys.modules))
+        sys.addaudithook(_note)
+    elif self._loading is not None and self._loading.done():
+        _report(loaded=sorted(sys.modules), by_the_loop=_imported_by_the_loop)
+    return await _works(self, counter)
+
+
+def _report(**names: list[str]) -> None:
+    sys.stdout.write(json.dumps(names) + "\n")
+    sys.stdout.flush()
+
+
+def _note(event: str, args: tuple[object, ...]) -> None:
+    if event == "import" and threading.current_thread() is threading.main_thread():
+        _imported_by_the_loop.append(str(args[0]))
+
+
+if __name__ == "__main__":
+    DrainingServer.on_tick = _on_tick  # type: ignore[method-assign]  # observed from outside, as it works
+    main()
