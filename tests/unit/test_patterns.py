@@ -96,6 +96,7 @@ REGISTERED: Final = {
     "settings.value_types:_SMTP_URL": Attack(
         value_types._SMTP_URL.fullmatch, ("a", "@", ":", "[", "1"), ("smtp://", "smtps://[")
     ),
+    "sources.parquet.text:_ESCAPE": Attack(parquet_text._ESCAPE.split, ("\\", "x", "0")),
     "sources.parquet.text:_LOOKS_ESCAPED": Attack(parquet_text._LOOKS_ESCAPED.search, ("\\", "x", "0")),
     "sources.parquet.zones:_OFFSET": Attack(zones._OFFSET.fullmatch, ("+", "0", ":", "UTC")),
     "sources.pattern:fnmatchcase": Attack(_walked, ("a", "b", "c", "\n"), ends=("", "!", "b")),
