@@ -21,9 +21,13 @@ class Redactor:
         r"(?<=://)[^/\s\"'\\@<>]+(?=@)",
         r"\bx(?:ox[a-z]|app)-[A-Za-z0-9-]{6,}",
         r"\b(?P<key>ra_[0-9A-Za-z]{12}_)[0-9A-Za-z]+",
+        r"\b(?P<refresh>rr_)[0-9A-Za-z_-]{20,}",
+        # A JWT's header and claims can be read by everybody; what it opens things with is the signature.
+        r"(?<![0-9A-Za-z_-])eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*",
+        r"\$argon2[a-z]*\$[^\s\"'\\]+",
         r"\b(?P<scheme>[Bb]earer )[A-Za-z0-9._~+/=-]{6,}",
     )
-    _TELLING: Final = ("hooks.slack", "://", "xox", "xapp", "ra_", "earer ")
+    _TELLING: Final = ("hooks.slack", "://", "xox", "xapp", "ra_", "rr_", "eyJ", "$argon2", "earer ")
     """Whatever one of the patterns finds has one of these in it."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -48,4 +52,5 @@ class Redactor:
 
 
 def _redacted(match: re.Match[str]) -> str:
-    return f"{match['before'] or match['key'] or match['scheme'] or ''}[redacted]"
+    kept = match["before"] or match["key"] or match["refresh"] or match["scheme"] or ""
+    return f"{kept}[redacted]"

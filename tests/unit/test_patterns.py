@@ -112,7 +112,7 @@ REGISTERED: Final = {
     "telemetry.terminal:_UNSAFE_BUT_LINES": Attack(terminal.harmless_json, ("\x9b", "\u202e", "a", "\n")),
     "telemetry.redaction:_pattern": Attack(
         Redactor(["a secret of many words"]),
-        ("a", "://", "@", "xoxb-", "x", "bearer ", "hooks.slack.com/", "."),
+        ("a", "://", "@", "xoxb-", "x", "bearer ", "hooks.slack.com/", ".", "rr_", "eyJ", "$argon2$"),
     ),
 }
 PARSER: Final = Attack(

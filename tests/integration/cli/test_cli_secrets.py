@@ -1,7 +1,7 @@
 """Secrets: a canary is put into every setting that holds one, and is looked for wherever text comes out."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import httpx2
@@ -14,6 +14,8 @@ from tests.support.rows import MONTH, account, write_source
 from tests.support.served import CANARY_PATH, CANARY_SMTP_PASSWORD, CANARY_TOKEN
 
 CANARIES = ("canarywebhooksecret", "T0CANARY", CANARY_TOKEN, CANARY_SMTP_PASSWORD)
+PASSWORD = "canary correct horse"
+INTERNAL_KEY = "canary-of-other-services"
 
 
 @pytest.fixture
@@ -40,13 +42,14 @@ def _settings(slack: RunningMock, **values: str) -> dict[str, str]:
     }
 
 
-def _check(folder: Path, *texts: str) -> None:
-    """Find no canary in the texts, nor in any file that was written."""
-    files = [path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file()]
+def _check(folder: Path, *texts: str, canaries: Iterable[str] = CANARIES) -> None:
+    """Find no canary in the texts, nor in any file that was written; the signing keys' own is named so."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != "jwt.json"]
+    files = [path.read_bytes().decode("latin-1") for path in paths]
     assert any("CREATE TABLE" in text for text in files)
     for text in (*texts, *files):
-        for canary in CANARIES:
-            assert canary not in text
+        for canary in canaries:
+            assert canary not in text, canary[:12]
 
 
 def test_a_command_gives_no_secret_away(tmp_path: Path, source: str, slack: RunningMock) -> None:
@@ -89,3 +92,74 @@ def test_the_service_gives_no_secret_away(tmp_path: Path, source: str, slack: Ru
     of_run = [line for line in running.events() if line.get("run_id") == run_id]
     assert {"run_started", "alert_settled", "run_finished"} <= {line["message"] for line in of_run}
     assert {line["logging.googleapis.com/trace"] for line in of_run} == {f"projects/p1/traces/{trace}"}
+
+
+def test_identities_give_no_secret_away(tmp_path: Path, slack: RunningMock) -> None:
+    """Passwords, API keys, access and refresh tokens, signing keys and the key of other services.
+
+    Each is handed out once, to whom it belongs, and after that is in no answer, no line, no file and no row:
+    also where a client puts it in the wrong place.
+    """
+    values = _settings(slack, INTERNAL_SERVICE_KEY=INTERNAL_KEY, JWT_KEYS_FILE=str(tmp_path / "jwt.json"))
+    made = [
+        command(tmp_path, "keys", "jwt", **values),
+        command(
+            tmp_path,
+            *("users", "new", "root@example.com", "--role", "super_admin", "--password-stdin"),
+            stdin=PASSWORD,
+            **values,
+        ),
+        command(tmp_path, "keys", "new", "--name", "ci", "--scope", "read", **values),
+    ]
+    assert [done.returncode for done in made] == [0, 0, 0], [done.stderr for done in made]
+    key = made[2].stdout.strip()
+    signing = [each["d"] for each in json.loads((tmp_path / "jwt.json").read_text())["keys"]]
+    answers = []
+    with service(tmp_path, unpaced(tmp_path, **values)) as running:
+        with httpx2.Client(base_url=running.url, timeout=20, trust_env=False) as client:
+            log_in = {"email": "root@example.com", "password": PASSWORD}
+            first = client.post("/api/v1/auth/login", json=log_in).json()["data"]
+            refresh = {"refresh_token": first["refresh_token"]}
+            second = client.post("/api/v1/auth/refresh", json=refresh).json()["data"]
+            tokens = [pair["access_token"] for pair in (first, second)]
+            secrets = {key, PASSWORD, INTERNAL_KEY, *signing, *tokens}
+            secrets |= {first["refresh_token"], second["refresh_token"]}
+            secrets |= {each.split(".")[2] for each in tokens}
+            bearer = {"Authorization": f"Bearer {second['access_token']}"}
+            answers = [
+                client.post("/api/v1/auth/refresh", json=refresh),
+                client.post("/api/v1/auth/login", json=log_in | {"password": f"{PASSWORD}!"}),
+                client.get("/api/v1/auth/me", headers=bearer),
+                client.get("/api/v1/users", headers=bearer),
+                client.get("/api/v1/audit", headers=bearer),
+                client.post("/internal/none", json={}, headers={"X-Service-Key": INTERNAL_KEY}),
+            ]
+            for secret in sorted(secrets):
+                answers += [
+                    client.post("/runs", json={"source_uri": secret, "month": secret}, headers=bearer),
+                    client.post("/api/v1/users", json={"email": secret, "name": secret}, headers=bearer),
+                    client.post("/api/v1/auth/login", json={"email": secret, "password": secret}),
+                    client.post("/api/v1/auth/refresh", json={"refresh_token": f"{secret}x"}),
+                    client.get("/api/v1/auth/me", headers={"Authorization": f"Bearer {secret}x"}),
+                    client.get("/runs", headers={"X-Service-Key": f"{secret}x"}),
+                ]
+            # What nobody could tell from a word is not looked for in an address, which the log repeats.
+            for secret in sorted(secrets - {PASSWORD, *signing, *(each.split(".")[2] for each in tokens)}):
+                answers += [
+                    client.get("/runs", params={"month": secret}, headers=bearer),
+                    client.get(f"/runs/{secret}", headers=bearer),
+                    client.get("/api/v1/audit", params={"cursor": secret}, headers=bearer),
+                    client.post("/api/v1/users", json={secret: secret}, headers=bearer),
+                ]
+        running.terminate()
+        assert running.exit_code() == 0
+    assert {answer.status_code for answer in answers} >= {200, 401, 404, 409, 422}
+    said = [f"{answer.text} {answer.headers}" for answer in answers]
+    _check(
+        tmp_path,
+        *said,
+        *(done.stderr for done in made),
+        made[0].stdout,
+        made[1].stdout,
+        canaries=sorted(secrets),
+    )
