@@ -7,9 +7,10 @@ import pytest
 
 from service.domain.errors import DatabaseUnusableError
 from service.store.store import open_store
+from tests.support.authority import Authority
 from tests.support.databases import PostgresqlServer
 from tests.support.given import Given
-from tests.support.postgresql_tls import Authority, tls_before
+from tests.support.postgresql_tls import tls_before
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import parse_qs, quote, urlsplit
 
-_SOCKET: Final = ".s.PGSQL.5432"
+SOCKET: Final = ".s.PGSQL.5432"
+"""The name of a server's socket in its folder."""
 _COMMIT: Final = b"COMMIT;"
 
 
@@ -34,7 +35,7 @@ class Proxy:
         if not (self.then_is_gone and self.lost):
             self._clients.add(answer)
             server, request = await asyncio.open_unix_connection(self._server)
-            back = asyncio.create_task(_hand_on(server, answer))
+            back = asyncio.create_task(hand_on(server, answer))
             with suppress(OSError):
                 while data := await client.read(65536):
                     if self.loses is not None and _COMMIT in data:
@@ -69,15 +70,16 @@ async def proxy_before(url: str) -> AsyncIterator[Proxy]:
     # Not in pytest's own folder: a socket's path may have 107 bytes.
     with tempfile.TemporaryDirectory() as folder:
         through = parts._replace(query=f"host={quote(folder, safe='')}").geturl()
-        proxy = Proxy(Path(host, _SOCKET), through)
-        server = await asyncio.start_unix_server(proxy.serve, Path(folder, _SOCKET))
+        proxy = Proxy(Path(host, SOCKET), through)
+        server = await asyncio.start_unix_server(proxy.serve, Path(folder, SOCKET))
         try:
             yield proxy
         finally:
             server.close()
 
 
-async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on all that comes, and hang up."""
     with suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)

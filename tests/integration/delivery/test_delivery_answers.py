@@ -83,15 +83,6 @@ async def test_other_refusals_are_final_each_with_its_reason(
     assert house.slack.stats().total.accepted == 2
 
 
-async def test_a_redirect_is_never_followed(house: House) -> None:
-    """Where a redirect points to hears nothing."""
-    target = f"{house.slack.webhook_base_url}/elsewhere"
-    house.slack.script(AMER, Step(status=307, headers={"Location": target}))
-    async with house.open() as desk:
-        await desk.run(house.source(accounts(1)))
-    assert "elsewhere" not in house.slack.stats().channels
-
-
 async def test_the_tenth_429_is_the_last(house: House) -> None:
     """Retry-After spends no retry, but an alert that was put off ten times has failed."""
     house.slack.script(AMER, Step(status=429, headers={"Retry-After": "0.5"}, times=10))

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -225,25 +224,22 @@ def test_to_ask_for_the_next_move_changes_nothing(ask: Question, lane: LaneState
     assert lane == before
 
 
-def test_a_drained_lane_ends_once_its_last_answer_is_in() -> None:
-    """With nothing left and nothing on its way the lane is done; while a POST is out it may come back."""
-    lane = LaneState(interval=1, in_flight=1)
-    assert next_move(lane, 0, ready_at=None, drained=True, last_claim_at=600) == Wait(None)
-    lane.in_flight = 0
-    assert next_move(lane, 0, ready_at=None, drained=True, last_claim_at=600) == Stop(None)
-
-
-def test_a_drained_lane_awaits_its_last_answer_past_the_deadline() -> None:
-    """An answer that is still out at the deadline is waited for; there is nothing else to give up."""
-    lane = LaneState(interval=1, in_flight=1)
-    assert next_move(lane, 601, ready_at=None, drained=True, last_claim_at=600) == Wait(None)
-
-
-def test_a_hungry_lane_waits_for_its_queue_until_the_deadline() -> None:
-    """While the outbox still feeds the queue an empty queue is no end; after the deadline it is."""
-    lane = LaneState(interval=1)
-    assert next_move(lane, 599, ready_at=None, drained=False, last_claim_at=600) == Wait(None)
-    assert next_move(lane, 601, ready_at=None, drained=False, last_claim_at=600) == Stop(Reason.DEADLINE)
+@pytest.mark.parametrize(
+    ("drained", "in_flight", "now", "move"),
+    [
+        (True, 1, 0, Wait(None)),  # the last answer may bring its alert back
+        (True, 0, 0, Stop(None)),
+        (True, 1, 601, Wait(None)),  # there is nothing else to give up
+        (False, 0, 599, Wait(None)),  # the outbox still feeds the queue
+        (False, 0, 601, Stop(Reason.DEADLINE)),
+    ],
+)
+def test_an_empty_queue_ends_a_lane_once_nothing_more_can_come(
+    *, drained: bool, in_flight: int, now: float, move: Wait | Stop
+) -> None:
+    """Neither from Slack, which is waited for past the deadline, nor from the outbox, which is not."""
+    lane = LaneState(interval=1, in_flight=in_flight)
+    assert next_move(lane, now, ready_at=None, drained=drained, last_claim_at=600) == move
 
 
 @pytest.mark.parametrize(
@@ -404,11 +400,3 @@ def test_only_pending_alerts_come_back(results: list[SendResult]) -> None:
     for result in results:
         after = followed_up(result, tries=tries, lane=lane)
         assert (after.again_at is not None) == (after.status is DeliveryStatus.PENDING)
-
-
-def test_the_curve_and_the_pace_agree() -> None:
-    """The default four tries of an alert take 7 s, and never more than 8.75 s, beside the pace."""
-    waits = [backoff_s(retry, jitter=0) for retry in (1, 2, 3)]
-    assert sum(waits) == 7
-    assert all(later == 2 * earlier for earlier, later in pairwise(waits))
-    assert sum(backoff_s(retry, jitter=1) for retry in (1, 2, 3)) == 8.75

@@ -333,8 +333,7 @@ def test_broken_answers_end_the_lane_at_once() -> None:
 
 def test_an_hour_of_pause_ends_the_lane_at_once() -> None:
     """A Retry-After beyond the deadline is not waited for."""
-    hour = Answer(result=RateLimited(retry_after_s=3600.0), claim_s=0.0, latency_s=0.1)
-    course = play(ORDINARY, [hour])
+    course = play(ORDINARY, [replace(WELL, result=RateLimited(retry_after_s=3600.0))])
     assert course.end == Stop(Reason.DEADLINE)
     assert course.ended_at < 1
     assert len(course.posts) == 1
@@ -342,7 +341,7 @@ def test_an_hour_of_pause_ends_the_lane_at_once() -> None:
 
 def test_a_willing_slack_hears_everything_in_order_at_the_pace() -> None:
     """Twenty alerts at one a second take nineteen seconds and arrive in the order of sending."""
-    course = play(ORDINARY, [Answer(result=Sent(http_status=200), claim_s=0.0, latency_s=0.1)])
+    course = play(ORDINARY, [WELL])
     assert [alert for _, alert in course.posts] == list(range(20))
     assert 19 - LATENESS_MADE_UP_S <= course.posts[-1][0] <= 19.001
     assert course.end == Stop(None)
@@ -350,13 +349,8 @@ def test_a_willing_slack_hears_everything_in_order_at_the_pace() -> None:
 
 def test_a_retry_never_holds_its_lane_up() -> None:
     """While one alert waits for its retry the others go on in their turns."""
-    stumble = Answer(
-        result=Retry(reason=Reason.SERVER_ERROR, message="HTTP 500", http_status=500),
-        claim_s=0.0,
-        latency_s=0.0,
-    )
-    sent = Answer(result=Sent(http_status=200), claim_s=0.0, latency_s=0.0)
-    setting = Setting(alerts=4, interval=0.25, concurrency=2, max_retries=3, deadline_s=600)
+    stumble, sent = (replace(answer, latency_s=0.0) for answer in (SERVER_ERROR, WELL))
+    setting = replace(ORDINARY, alerts=4, interval=0.25, concurrency=2)
     course = play(setting, [stumble, sent, sent, sent, sent])
     assert [alert for _, alert in course.posts] == [0, 1, 2, 3, 0]
     assert 1.0 <= course.posts[-1][0] < 1.5

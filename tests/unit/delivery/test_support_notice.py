@@ -39,13 +39,19 @@ def notice_in(folder: Path, **changes: Any) -> SupportNotice:
     return SupportNotice(**given | changes)
 
 
-async def notify(notice: SupportNotice, alerts: list[AccountAtRisk], **undelivered: int) -> bool:
+async def notify(
+    notice: SupportNotice,
+    alerts: list[AccountAtRisk],
+    *given_up: GivenUpLane,
+    **undelivered: int,
+) -> bool:
     """Notify support of the alerts of one run."""
     return await notice.send(
         run_id=RUN_ID,
         period=str(MONTH),
         alerts=alerts,
         alert_type=RISK,
+        given_up=given_up,
         undelivered=undelivered,
         clock=ManualClock(),
         events=Events(),
@@ -83,16 +89,8 @@ async def test_headers_say_what_and_whose(tmp_path: Path) -> None:
     assert message["Date"].datetime == START
 
 
-async def test_the_body_says_run_month_and_count(tmp_path: Path) -> None:
-    """The run to look up, the month it was for and how many accounts stand first."""
-    lines = await body_about(tmp_path, [an_alert(account_region="LATAM")])
-    assert f"Run:   {RUN_ID}" in lines
-    assert "Month: 2026-01-01" in lines
-    assert "Count: 1" in lines
-
-
-async def test_each_account_has_its_line(tmp_path: Path) -> None:
-    """Id, name, raw region, ARR and owner of every account."""
+async def test_the_body_says_run_month_count_and_each_account(tmp_path: Path) -> None:
+    """Id, name, raw region, ARR and owner of every account; and nothing of what is not there."""
     lines = await body_about(
         tmp_path,
         [
@@ -101,6 +99,8 @@ async def test_each_account_has_its_line(tmp_path: Path) -> None:
             an_alert(account_id="c", account_region=" amer ", arr=-5),
         ],
     )
+    assert lines[3:6] == [f"Run:   {RUN_ID}", "Month: 2026-01-01", "Count: 3"]
+    assert not any("not gone out" in line for line in lines)
     assert [line for line in lines if line.startswith("- ")] == [
         "- a00636  Amber Analytics | region 'LATAM' | ARR $10,211 | owner owner@example.com",
         "- b  Amber Analytics | region null | ARR Unknown | owner unknown",
@@ -143,16 +143,7 @@ async def test_channels_that_were_given_up_are_named(tmp_path: Path) -> None:
         ([], "Alerts: 27 could not be delivered (Month: 2026-01-01)"),
         ([an_alert()], "Risk alerts 2026-01-01: 1 account without a Slack channel"),
     ):
-        assert await notice_in(tmp_path).send(
-            run_id=RUN_ID,
-            period=str(MONTH),
-            alerts=alerts,
-            alert_type=RISK,
-            given_up=[lane],
-            undelivered={"pending": 27},
-            clock=ManualClock(),
-            events=Events(),
-        )
+        assert await notify(notice_in(tmp_path), alerts, lane, pending=27)
         message = written(tmp_path)
         assert message["Subject"] == subject
         lines = str(message.get_content()).splitlines()
@@ -160,12 +151,6 @@ async def test_channels_that_were_given_up_are_named(tmp_path: Path) -> None:
         assert f"- #west, #east: 27 not sent: {why}" in lines
         assert ("Count: 1" in lines) == bool(alerts)
         assert lines[-1].endswith("27 pending.")
-
-
-async def test_nothing_is_said_of_what_is_not_there(tmp_path: Path) -> None:
-    """Without undelivered alerts there is no line about them."""
-    lines = await body_about(tmp_path, [an_alert()])
-    assert not any("not gone out" in line for line in lines)
 
 
 @given(st.lists(any_alert(), min_size=1, max_size=4))
@@ -207,13 +192,6 @@ async def test_without_a_mail_server_it_is_a_file_and_a_log_line(tmp_path: Path)
         "path": str(tmp_path / "new" / "folder" / f"{RUN_ID}.eml"),
     }
     assert "C4nary" in written(tmp_path / "new" / "folder").get_content()
-
-
-async def test_the_same_run_writes_one_notice(tmp_path: Path) -> None:
-    """A notice that is sent twice is one file with one Message-ID."""
-    await notify(notice_in(tmp_path), [an_alert()])
-    await notify(notice_in(tmp_path), [an_alert()])
-    assert written(tmp_path)["Message-ID"] == f"<{RUN_ID}.unknown-region@risk-alerts>"
 
 
 async def test_notices_are_their_owners(tmp_path: Path) -> None:

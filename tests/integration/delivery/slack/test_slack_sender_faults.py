@@ -2,26 +2,20 @@
 
 import asyncio
 import base64
-import datetime as dt
-import ipaddress
 import resource
 import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from service.delivery.slack import sender as slack
 from service.delivery.slack.send_result import InDoubt, NotPosted, Rejected, Retry, SendResult, Sent
 from service.delivery.slack.sender import SlackSender
 from service.domain.delivery_status import Reason
+from tests.support.authority import Authority
 from tests.support.sending import new_sender
 
 PATH = "/services/T0CANARY/B0CANARY/s3cr3tPath"
@@ -471,61 +465,31 @@ async def test_a_tunnel_that_never_opens_never_left(monkeypatch: pytest.MonkeyPa
 # Certificates
 
 
-@pytest.fixture(scope="module", name="certificate")
-def a_certificate_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a certificate for 127.0.0.1 that no authority has signed, with its key, in one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Return a CA that nobody trusts yet."""
+    return Authority(tmp_path_factory.mktemp("tls"))
 
 
-def tls_of(certificate: Path) -> ssl.SSLContext:
-    """Return a server's side of TLS with this certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
-
-
-async def test_an_unknown_certificate_never_left(sender: SlackSender, certificate: Path) -> None:
+async def test_an_unknown_certificate_never_left(sender: SlackSender, authority: Authority) -> None:
     """A server that cannot prove who it is never sees the message."""
     received: list[bytes] = []
 
     async def converse(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         received.append(await reader.read(1))
 
-    async with server(converse, tls=tls_of(certificate)) as port:
+    async with server(converse, tls=authority.server_context("127.0.0.1")) as port:
         assert_never_left(await post(sender, port, scheme="https"))
     assert b"P" not in received
 
 
 async def test_the_certificate_variables_are_honoured(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With SSL_CERT_FILE set, what it vouches for is trusted."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    async with server(answering(OK), tls=tls_of(certificate)) as port, new_sender() as sender:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    async with (
+        server(answering(OK), tls=authority.server_context("127.0.0.1")) as port,
+        new_sender() as sender,
+    ):
         assert await post(sender, port, scheme="https") == Sent(http_status=200)
