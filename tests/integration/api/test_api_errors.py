@@ -108,31 +108,20 @@ def test_a_body_that_is_not_as_declared_is_refused(
     assert "xxxx" not in answer["detail"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"nonsense", b'{"source_uri": "\xff"}'])
-def test_malformed_json_is_refused_in_the_same_shape(service: RunningService, content: bytes) -> None:
-    """A body that is no JSON gets the same answer as one that is wrong."""
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        *((content, 422, "invalid_request") for content in (b"", b"{", b"no", b'{"source_uri": "\xff"}')),
+        (b" " * 100_000, 413, "body_too_large"),
+        ([b" " * 10_000] * 10, 413, "body_too_large"),  # of a length that is not said beforehand
+    ],
+)
+def test_malformed_json_and_huge_bodies_are_refused_in_the_same_shape(
+    service: RunningService, content: bytes | list[bytes], status: int, code: str
+) -> None:
+    """A body that is no JSON is answered as one that is wrong; of one that is too large no more is read."""
     response = service.client.post("/runs", content=content, headers={"Content-Type": "application/json"})
-    _rejected(response, 422, "invalid_request")
-
-
-def test_a_huge_body_is_refused(service: RunningService) -> None:
-    """A request is a URI and a month; more is not even read."""
-    response = service.client.post("/runs", json={"source_uri": "x" * 100_000, "month": MONTH})
-    _rejected(response, 413, "body_too_large")
-
-
-def test_a_huge_body_of_unknown_length_is_refused(service: RunningService) -> None:
-    """Also when the client does not say beforehand how much is to come."""
-    chunks = (b" " * 10_000 for _ in range(10))
-    response = service.client.post("/runs", content=chunks, headers={"Content-Type": "application/json"})
-    _rejected(response, 413, "body_too_large")
-
-
-def test_an_unknown_path_is_an_error_of_the_same_shape(service: RunningService) -> None:
-    """404 and 405 are no exceptions."""
-    _rejected(service.client.get("/nothing"), 404, "not_found")
-    _rejected(service.client.post("/runs/", json={}), 404, "not_found")
-    _rejected(service.client.delete("/runs"), 405, "method_not_allowed")
+    _rejected(response, status, code)
 
 
 @pytest.mark.parametrize(
@@ -156,43 +145,36 @@ def test_a_method_that_is_not_there_is_answered_with_those_that_are(
     assert response.headers["allow"] == allowed
 
 
-@pytest.mark.parametrize("path", ["/runs/none", "/runs/none/alerts", "/runs/none/events"])
-def test_an_unknown_run_is_not_found(service: RunningService, path: str) -> None:
-    """Also where the answer would have been a stream."""
-    assert _rejected(service.client.get(path), 404, "run_not_found")["run_id"] is None
-
-
 @pytest.mark.parametrize(
-    "question",
-    ["/runs?limit=0", "/runs?limit=501", "/runs?limit=x", "/runs?status=done", "/runs?mouth=2026-01-01"],
-)
-def test_a_wrong_question_is_refused(service: RunningService, question: str) -> None:
-    """Limits have bounds, choices are closed, and a misspelled filter does not list everything."""
-    _rejected(service.client.get(question), 422, "invalid_request")
-
-
-@pytest.mark.parametrize("cursor", ["x", "e30", "%00", "A" * 400])
-def test_a_foreign_cursor_is_refused(service: RunningService, cursor: str) -> None:
-    """Only cursors that this service made are taken."""
-    _rejected(service.client.get(f"/runs?cursor={cursor}"), 422, "bad_cursor")
-
-
-@pytest.mark.parametrize(
-    "uri",
+    ("path", "status", "code"),
     [
-        "ftp://host/file.parquet",
-        "/absolute/path.parquet",
-        "file://relative.parquet",
-        "s3://key:secret@bucket/file.parquet",
-        "https://example.com/a.parquet?X-Amz-Signature=canarysecret",
-        "",
+        *(("/nothing", 404, "not_found"), ("/runs/", 404, "not_found")),
+        *((f"/runs/none{rest}", 404, "run_not_found") for rest in ("", "/alerts", "/events")),
+        *((f"/runs?limit={limit}", 422, "invalid_request") for limit in ("0", "501", "x")),
+        *((f"/runs?{query}", 422, "invalid_request") for query in ("status=done", "mouth=2026-01-01")),
+        *((f"/runs?cursor={cursor}", 422, "bad_cursor") for cursor in ("x", "e30", "%00", "A" * 400)),
     ],
 )
-def test_a_source_uri_that_cannot_be_read_is_refused(service: RunningService, uri: str) -> None:
-    """Nothing is recorded, and no credential is repeated."""
-    answer = _rejected(
-        service.client.post("/runs", json={"source_uri": uri, "month": MONTH}), 422, "bad_source_uri"
-    )
+def test_a_wrong_question_is_refused(service: RunningService, path: str, status: int, code: str) -> None:
+    """What is not there, also where it would have been a stream; a misspelled filter does not list all."""
+    assert _rejected(service.client.get(path), status, code)["run_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "status", "code"),
+    [
+        *((uri, 422, "bad_source_uri") for uri in ("ftp://h/x.parquet", "/absolute/path", "file://x", "")),
+        ("s3://key:secret@bucket/file.parquet", 422, "bad_source_uri"),
+        ("https://example.com/a.parquet?X-Amz-Signature=canarysecret", 422, "bad_source_uri"),
+        *((uri, 403, "source_not_allowed") for uri in ("file:///etc/passwd", "s3://other/file.parquet")),
+    ],
+)
+def test_a_source_that_cannot_or_may_not_be_read_is_refused(
+    service: RunningService, uri: str, status: int, code: str
+) -> None:
+    """`ALLOWED_SOURCES` is a fence; nothing is recorded, and no credential is repeated."""
+    response = service.client.post("/runs", json={"source_uri": uri, "month": MONTH})
+    answer = _rejected(response, status, code)
     assert answer["run_id"] is None
     assert "secret" not in answer["detail"].replace("credentials", "")
 
@@ -212,13 +194,6 @@ def test_a_file_with_an_odd_name_is_reported_harmlessly(
     )
     assert answer["detail"].isprintable()
     assert ".parquet" in answer["detail"]
-
-
-@pytest.mark.parametrize("uri", ["file:///etc/passwd", "s3://other/file.parquet"])
-def test_a_source_outside_the_allowed_ones_is_refused(service: RunningService, uri: str) -> None:
-    """`ALLOWED_SOURCES` is a fence, and nothing is recorded."""
-    response = service.client.post("/runs", json={"source_uri": uri, "month": MONTH})
-    assert _rejected(response, 403, "source_not_allowed")["run_id"] is None
 
 
 def _truncated(path: Path) -> None:
@@ -318,11 +293,22 @@ def test_what_nobody_foresaw_reveals_nothing(tmp_path: Path) -> None:
 
 
 def test_probes_tell_a_living_process_from_one_that_can_work(tmp_path: Path) -> None:
-    """Liveness asks nothing of the database: waiting for it gets nobody restarted. HEAD is answered too."""
+    """Liveness asks nothing of the database: waiting for it gets nobody restarted. HEAD is answered too.
+
+    A database that cannot be written is 503, so that nothing is sent here; its answer has both shapes.
+    """
     with running_service(settings(tmp_path), opened=_with_a_broken_store) as service:
         assert service.get("/live") == {"status": "alive", "ok": True}
         assert [service.client.head(path).status_code for path in ("/live", "/health")] == [200, 503]
         assert service.client.head("/health").content == b""
+        assert service.client.get("/health").json() == {
+            "status": "unhealthy",
+            "ok": False,
+            "database": "unusable",
+            "error": "unhealthy",
+            "detail": "the database cannot be written: it is read-only",
+            "run_id": None,
+        }
 
 
 def test_the_root_says_where_to_go(service: RunningService) -> None:
@@ -342,21 +328,6 @@ def test_the_documentation_needs_no_internet(service: RunningService) -> None:
         assert address.startswith("/"), address
         assert service.client.get(address).status_code == 200
     assert service.client.get("/redoc").status_code == 404
-
-
-def test_a_database_that_cannot_be_written_is_unhealthy(tmp_path: Path) -> None:
-    """503, so that nothing is sent here; the answer has both its own shape and that of every error."""
-    with running_service(settings(tmp_path), opened=_with_a_broken_store) as service:
-        response = service.client.get("/health")
-        assert response.status_code == 503
-        assert response.json() == {
-            "status": "unhealthy",
-            "ok": False,
-            "database": "unusable",
-            "error": "unhealthy",
-            "detail": "the database cannot be written: it is read-only",
-            "run_id": None,
-        }
 
 
 def test_a_database_that_works_is_healthy(service: RunningService) -> None:

@@ -13,7 +13,7 @@ from tests.support.alerts import an_alert
 from tests.support.given import RESTATABLE
 
 CHANNEL: Final = "amer-risk-alerts"
-HOLD, RESEND = AmbiguousSends.HOLD, AmbiguousSends.RESEND
+HOLD: Final = AmbiguousSends.HOLD
 EARLIER: Final = "where-it-went"
 SEND: Final = ReplayAction(action=Action.SEND, channel=CHANNEL)
 NOWHERE: Final = ReplayAction(action=Action.FAIL, channel=None, reason=Reason.UNKNOWN_REGION)
@@ -75,38 +75,6 @@ def test_what_was_sent_is_never_sent_again(channel: str | None, policy: Ambiguou
     """No policy and no change of routing makes a second message of one that Slack took."""
     sent = standing(DeliveryStatus.SENT, arr=1, duration_months=1)
     assert decided(sent, ALERT, channel, policy).action is Action.SKIP_REPLAY
-
-
-@pytest.mark.parametrize("reason", [Reason.UNKNOWN_REGION, Reason.SLACK_UNREACHABLE, Reason.NOT_FOUND])
-def test_what_failed_is_tried_again_once_it_is_routable(reason: Reason) -> None:
-    """A failure, an unknown region among them, is retried by the next run that has a channel for it."""
-    failed = standing(DeliveryStatus.FAILED, reason)
-    assert decided(failed, ALERT, None, HOLD) == NOWHERE
-    assert decided(failed, ALERT, CHANNEL, HOLD) == SEND
-
-
-def test_a_doubt_without_a_channel_stays_a_doubt() -> None:
-    """A held alert is not turned into a failure because its region has lost its channel meanwhile."""
-    in_doubt = standing(DeliveryStatus.UNKNOWN, Reason.RESPONSE_LOST)
-    held = ReplayAction(action=Action.HOLD, channel=EARLIER, reason=Reason.RESPONSE_LOST)
-    assert decided(in_doubt, ALERT, None, HOLD) == held
-
-
-def test_every_alert_that_is_not_sent_says_why() -> None:
-    """A hold and a failure carry a reason; what is sent, or was, needs none."""
-    for past, channel, policy in product(PASTS, (CHANNEL, None), AmbiguousSends):
-        taken = decided(past, ALERT, channel, policy)
-        assert (taken.reason is not None) == (taken.action in {Action.HOLD, Action.FAIL})
-
-
-def test_only_the_policy_decides_about_doubts() -> None:
-    """The two policies differ about alerts in doubt and about nothing else."""
-    differing = {
-        past.status
-        for past in PASTS
-        if past and decided(past, ALERT, CHANNEL, HOLD) != decided(past, ALERT, CHANNEL, RESEND)
-    }
-    assert differing == {DeliveryStatus.UNKNOWN, DeliveryStatus.SENDING}
 
 
 @pytest.mark.parametrize(
