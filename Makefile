@@ -17,7 +17,8 @@ serve: $(VENV)/.installed ## run the service on 127.0.0.1:8000 (settings: enviro
 	@$(BIN)/risk-alerts serve
 
 test: $(VENV)/.installed ## the test suite
-	@$(BIN)/pytest -n 2 --dist worksteal -m "not fault and not load"
+# More workers than cores: a test waits for a server or a process most of its time.
+	@$(BIN)/pytest -n 4 --dist worksteal -m "not fault and not load"
 
 fault: $(VENV)/.installed ## kills, freezes and full disks
 	@$(BIN)/pytest -m fault

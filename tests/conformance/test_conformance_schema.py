@@ -1,7 +1,5 @@
 """The schema: created, upgraded, compared, and refused when it is newer."""
 
-import asyncio
-import multiprocessing
 import shutil
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from service.domain.errors import DatabaseSchemaNewerError
 from service.store.schema import migrations
 from service.store.schema import tables as schema
 from service.store.store import open_store, open_store_to_read
-from tests.support.databases import Backend
+from tests.support.databases import Backend, open_at_once
 from tests.support.given import Given
 
 NEXT = f"{int(schema.NEWEST_REVISION) + 1:04}"
@@ -37,14 +35,6 @@ def upgrade() -> None:
 
 def _is_file(url: str) -> bool:
     return Path(url.removeprefix("sqlite:///")).exists()
-
-
-def _open_and_close(url: str) -> None:
-    async def come_and_go() -> None:
-        async with open_store(url) as store:
-            assert await store.health() in {"ok", "busy"}
-
-    asyncio.run(come_and_go())
 
 
 async def test_the_migrations_lead_to_the_schema_that_the_verbs_know(given: Given) -> None:
@@ -137,11 +127,4 @@ async def test_an_older_schema_is_upgraded_with_its_data(
 
 def test_processes_that_open_a_fresh_database_at_once_all_succeed(backend: Backend) -> None:
     """Of several processes that start together one creates the schema and none fails."""
-    url = backend.new(empty=True)
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_open_and_close, args=(url,)) for _ in range(4)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert [process.exitcode for process in processes] == [0] * 4
+    open_at_once(backend.new(empty=True))

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import multiprocessing
 import shutil
 import time
 from collections.abc import Callable
@@ -26,12 +25,11 @@ from service.store.schema import tables as schema
 from service.store.schema.upgrade import upgrade_database
 from service.store.store import open_store, open_store_to_read
 from tests.support.alerts import MONTH, an_alert
-from tests.support.databases import Backend
+from tests.support.databases import Backend, open_at_once
 from tests.support.given import NOW, Given, routed, scope_of
 
 Rows = dict[str, list[dict[str, Any]]]
 
-STARTING: Final = 4
 SOURCE: Final = "file:///x.parquet"
 FACTS: Final = {
     "account_name": "Ünïcode 🚩 \"quoted\" \\ 'x'",
@@ -375,20 +373,6 @@ async def test_support_is_not_notified_again_after_the_upgrade(old_url: str) -> 
 
 async def test_processes_that_upgrade_at_once_all_succeed(old_url: str) -> None:
     """Of several processes of the new version that start together one upgrades, and no row is lost."""
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_start, args=(old_url,)) for _ in range(STARTING)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        await asyncio.to_thread(process.join, 60)
-    assert [process.exitcode for process in processes] == [0] * STARTING
+    await asyncio.to_thread(open_at_once, old_url)
     async with open_store(old_url) as store:
         assert len(await _contents(Given(store), "run_outcomes", "position")) == 4
-
-
-def _start(url: str) -> None:
-    async def come_and_go() -> None:
-        async with open_store(url) as store:
-            assert (await store.history.get_run("r1")).run_id == "r1"
-
-    asyncio.run(come_and_go())

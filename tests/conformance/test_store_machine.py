@@ -285,7 +285,8 @@ class StoreMachine(RunLives, Doubts):
 
 
 @pytest.mark.timeout(400)  # success takes seconds, but telling a failure in the fewest steps takes minutes
-def test_any_history_of_runs_keeps_what_it_promises(tmp_path: Path) -> None:
+@pytest.mark.parametrize("histories", [20, pytest.param(100, marks=pytest.mark.fault)])
+def test_any_history_of_runs_keeps_what_it_promises(tmp_path: Path, histories: int) -> None:
     """No history of runs loses an alert, sends one twice unasked, or changes what was reported."""
 
     async def migrate() -> None:
@@ -296,7 +297,7 @@ def test_any_history_of_runs_keeps_what_it_promises(tmp_path: Path) -> None:
     StoreMachine.template = tmp_path / "x.db"
     machine: Any = StoreMachine.TestCase
     machine.settings = settings(
-        max_examples=50,
+        max_examples=histories,
         stateful_step_count=30,
         suppress_health_check=list(HealthCheck),
     )

@@ -5,6 +5,7 @@ They are copied from one that was migrated once.
 
 import asyncio
 import fcntl
+import multiprocessing
 import shutil
 import subprocess
 import tempfile
@@ -14,12 +15,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from service.store.store import open_store
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 _numbers = count(1)
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # for folders whose names nobody can guess
+_ROOM_BYTES: Final = 2 << 30
+"""For the servers of several test processes: each has the databases of one test, and a log of 256 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class PostgresqlServer:
             self._server = get_server(folder, cleanup_mode="stop", start=False)
             self._start()
         # Nothing here outlives the test run: it need not survive a power cut, only a kill.
-        self.configure(fsync="off", autovacuum="off")
+        self.configure(fsync="off", autovacuum="off", max_wal_size="256MB")
         self._made: list[str] = []
         migrate(self._create("migrated", template="template0"))
 
@@ -122,10 +126,16 @@ def running_postgresql() -> Iterator[PostgresqlServer]:
     """Run a PostgreSQL server until the block is left."""
     with ExitStack() as stack:
         # Not in pytest's own folder: as root the server is another user, who could not get in there.
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="risk-alerts-pg-"))
+        place = tempfile.TemporaryDirectory(prefix="risk-alerts-pg-", dir=_in_memory())
+        folder = stack.enter_context(place)
         server = PostgresqlServer(Path(folder))
         stack.callback(server.stop)
         yield server
+
+
+def _in_memory() -> Path | None:
+    """Return where files are kept in memory, if there is room: a copy takes a fifth of the CPU there."""
+    return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES else None
 
 
 @contextmanager
@@ -134,6 +144,28 @@ def _one_process_at_a_time() -> Iterator[None]:
     with Path(tempfile.gettempdir(), "risk-alerts-pg.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def open_at_once(url: str, *, processes: int = 4) -> None:
+    """Open a database in several processes at the same moment; AssertionError unless all can use it."""
+    context = multiprocessing.get_context("forkserver")
+    # Imported once and not by each, so that none comes later than the others.
+    context.set_forkserver_preload([__name__, "alembic", "asyncpg"])
+    started = [context.Process(target=_open_and_read, args=(url,)) for _ in range(processes)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(PATIENCE_S)
+    assert [process.exitcode for process in started] == [0] * processes
+
+
+def _open_and_read(url: str) -> None:
+    async def come_and_go() -> None:
+        async with open_store(url) as store:
+            await store.history.list_runs(limit=1)
+            assert await store.health() in {"ok", "busy"}
+
+    asyncio.run(come_and_go())
 
 
 def migrate(url: str) -> None:

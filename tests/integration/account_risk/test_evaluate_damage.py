@@ -121,7 +121,7 @@ def tried(examples: int) -> settings:
     return settings(max_examples=examples, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
-@tried(600)
+@tried(250)
 @given(place=st.integers(0, len(whole_files()) - 1), damage=damages())
 def test_a_damaged_file_is_an_answer_or_an_error(
     evaluator: Evaluator, tmp_path: Path, place: int, damage: Damage
