@@ -60,6 +60,8 @@ async def open_app(
     # What runs is loaded here: a preview, which a person waits for, needs none of it.
     from service.access.authentication import Authenticator  # noqa: PLC0415
     from service.runs.sweep import keep_pruning, keep_sweeping  # noqa: PLC0415
+    from service.runs.waiting.keep_sending import keep_sending  # noqa: PLC0415
+    from service.runs.waiting.kind import with_outbox  # noqa: PLC0415
     from service.telemetry.events import Events  # noqa: PLC0415
 
     _check_extras(settings)
@@ -95,7 +97,7 @@ async def open_app(
             sender=sender,
             notice=support_notice(settings),
             storage=storage_access(settings),
-            kinds=kinds_of(settings),
+            kinds=with_outbox(kinds_of(settings), store.waiting, clock, settings.ambiguous_sends),
             clock=clock,
             events=events or Events(),
             policy=_run_policy(settings),
@@ -105,6 +107,7 @@ async def open_app(
         stack.push_async_callback(_finish, app)
         stack.push_async_callback(_end, asyncio.create_task(keep_sweeping(app, resumes=resumes)))
         if resumes:
+            stack.push_async_callback(_end, asyncio.create_task(keep_sending(app)))
             stack.push_async_callback(_end, asyncio.create_task(keep_pruning(app)))
         yield app
 

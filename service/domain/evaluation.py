@@ -77,6 +77,8 @@ class Evaluation(Generic[AlertT_co, RowsT_co]):
     """What was read and what was not, as plain values for JSON."""
     source_versions: tuple[tuple[str, str], ...] = ()
     """Path and version of every file that was read."""
+    withdraws: bool = True
+    """Whether what it no longer has of its scope is withdrawn; it is not where it has only a part of that."""
     conditions: Mapping[str, Condition] = field(default_factory=dict, repr=False)
     """Of those subjects that were watched and are not among the alerts."""
 

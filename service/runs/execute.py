@@ -11,8 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from service.delivery.dispatch import Dispatch
 from service.delivery.reporting import report_actions
@@ -24,14 +23,14 @@ from service.domain.errors import (
     PlanChangedError,
     RiskAlertsError,
 )
-from service.domain.evaluation import RunWarning
+from service.domain.evaluation import AnyEvaluation, RunWarning
 from service.domain.progress import Phase, Progress
 from service.domain.replay import RoutedAlert
 from service.domain.run import Action, RunError, RunRecord, RunRequest
 from service.runs.admission import check_request
 from service.runs.at_work import RunAtWork
 from service.runs.context import App
-from service.runs.heartbeat import Heartbeat, heartbeat
+from service.runs.heartbeat import Heartbeat, heartbeat, take_lease
 from service.runs.notify_support import notify_support
 from service.runs.plan_digest import plan_digest
 from service.runs.warnings import undelivered_alerts, without_channel
@@ -49,11 +48,7 @@ from service.telemetry.run_events import (
     RunReleased,
     RunResumed,
     RunStarted,
-    RunWaiting,
 )
-
-LEASE_POLL_S: Final = 0.5
-"""How often a run that waits for its scope looks again."""
 
 T = TypeVar("T")
 
@@ -203,7 +198,7 @@ class _Run:
     async def _rehearse(self, request: RunRequest) -> None:
         """Say what a run would do."""
         with self._app.room.turn() as turn:
-            routed = await self._evaluate(request, turn)
+            _, routed = await self._evaluate(request, turn)
             actions = await self._retry_while_unavailable(
                 lambda: self._app.store.recording.record_dry_run(
                     self._run_id,
@@ -218,7 +213,8 @@ class _Run:
 
     async def _deliver(self, request: RunRequest) -> None:
         """Evaluate, record, send, and notify support of what has no channel."""
-        lease = await self._take_lease(request)
+        self._progress.phase = Phase.WAITING
+        lease = await take_lease(self._app, self._run_id, request, halt=self._halt)
         self._hold(lease)
         await self._record(request, lease)
         await self._dispatch(lease)
@@ -227,7 +223,7 @@ class _Run:
         """Evaluate, and record what is to be done; afterwards no alert is held in memory any more."""
         app = self._app
         with app.room.turn() as turn:
-            routed = await self._evaluate(request, turn)
+            evaluation, routed = await self._evaluate(request, turn)
             self._progress.phase = Phase.RECORDING
             actions = await self._retry_while_unavailable(
                 lambda: app.store.recording.record(
@@ -235,6 +231,7 @@ class _Run:
                     routed,
                     ambiguous=app.policy.ambiguous_sends,
                     restatable=self._kind.alert_type.restatable,
+                    withdraws=evaluation.withdraws,
                     now=app.clock.now(),
                 )
             )
@@ -268,24 +265,7 @@ class _Run:
             halt=self._halt,
         )
 
-    async def _take_lease(self, request: RunRequest) -> Lease:
-        """Wait until the scope is this run's."""
-        app = self._app
-        self._progress.phase = Phase.WAITING
-        is_reported = False
-        acquire = partial(app.store.runs.acquire_lease, self._run_id, request.scope, lease=request.lease)
-        while True:
-            lease = await self._retry_while_unavailable(
-                lambda: acquire(now=app.clock.now(), at_work=app.at_work.runs)
-            )
-            if isinstance(lease, Lease):
-                return lease
-            if not is_reported:
-                app.events.emit(RunWaiting(run_id=self._run_id, month=request.period, holder_run_id=lease))
-                is_reported = True
-            await app.at_work.unless_stopped(app.clock.sleep(LEASE_POLL_S), halt=self._halt)
-
-    async def _evaluate(self, request: RunRequest, turn: Turn) -> list[RoutedAlert]:
+    async def _evaluate(self, request: RunRequest, turn: Turn) -> tuple[AnyEvaluation, list[RoutedAlert]]:
         app, alert_type = self._app, self._kind.alert_type
         evaluating = self._kind.evaluate(request, self._progress, turn)
         found = await app.at_work.unless_stopped(evaluating, halt=self._halt)
@@ -297,7 +277,8 @@ class _Run:
         )
         if request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
-        return await run_in_daemon_thread(lambda: list(route(evaluation.alerts, app.channels, alert_type)))
+        routed = await run_in_daemon_thread(lambda: list(route(found.alerts, app.channels, alert_type)))
+        return evaluation, routed
 
     async def _finish(self, error: RunError | None) -> RunRecord:
         app = self._app

@@ -1,14 +1,22 @@
-"""The heartbeat: a run at work writes down that it lives, and hears there whether it still may."""
+"""Lease and heartbeat: a run waits for its turn, writes down that it lives, and hears whether it may."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from service.domain.errors import OvertakenError
+from service.domain.run import RunRequest
 from service.runs.at_work import RunAtWork
 from service.runs.context import App
-from service.telemetry.run_events import HeartbeatFailed
+from service.store.patience import retry_while_unavailable
+from service.store.runs.state import Lease
+from service.telemetry.run_events import HeartbeatFailed, RunWaiting
+
+LEASE_POLL_S: Final = 0.5
+"""How often a run that waits for its lease looks again."""
 
 
 @dataclass(slots=True)
@@ -68,3 +76,22 @@ async def _keep_beating(app: App, run_id: str, run: RunAtWork, beat: Heartbeat) 
         except Exception as problem:  # noqa: BLE001  # a run must not die of a missed heartbeat
             app.events.emit(HeartbeatFailed(run_id=run_id, exc_info=problem))
             pause_s = regular_s / 5
+
+
+async def take_lease(app: App, run_id: str, request: RunRequest, *, halt: asyncio.Event) -> Lease:
+    """Wait until the lease of what is asked for is the run's.
+
+    Raises InterruptedRunError when the run has to `halt`, and as `acquire_lease` does.
+    """
+    is_reported = False
+    acquire = partial(app.store.runs.acquire_lease, run_id, request.scope, lease=request.lease)
+    while True:
+        lease = await retry_while_unavailable(
+            app.clock, lambda: acquire(now=app.clock.now(), at_work=app.at_work.runs)
+        )
+        if isinstance(lease, Lease):
+            return lease
+        if not is_reported:
+            app.events.emit(RunWaiting(run_id=run_id, month=request.period, holder_run_id=lease))
+            is_reported = True
+        await app.at_work.unless_stopped(app.clock.sleep(LEASE_POLL_S), halt=halt)

@@ -25,7 +25,7 @@ async def keep_sweeping(app: App, *, resumes: bool) -> None:
         try:
             await rescue_runs(app)
             if resumes:
-                await _resume_runs(app)
+                await resume_runs(app)
         except DatabaseUnusableError as problem:
             app.events.emit(SweepFailed(exc_info=problem))
         await app.clock.sleep(app.policy.lease_s / 2)
@@ -40,7 +40,8 @@ async def rescue_runs(app: App) -> None:
         app.events.emit(RunRescued(run_id=rescued.run_id, in_doubt=rescued.in_doubt))
 
 
-async def _resume_runs(app: App) -> None:
+async def resume_runs(app: App) -> None:
+    """Resume the recorded runs whose process has died or stopped; raises DatabaseUnusableError."""
     if not app.channels.is_configured:
         return  # it could not send; a process that can may yet come
     for run_id in await app.store.rescue.resumable(since=_resumable_since(app), kinds=app.kinds):

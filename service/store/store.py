@@ -18,6 +18,7 @@ from service.store.history import History
 from service.store.outbox.doubts import Doubts
 from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
+from service.store.outbox.waiting import Waiting
 from service.store.retention import Retention
 from service.store.runs.idempotency import Requests
 from service.store.runs.leases import Runs
@@ -43,6 +44,7 @@ class Store:
         self.notices = Notices(*of)
         self.recording = Recording(*of)
         self.outbox = Outbox(*of)
+        self.waiting = Waiting(*of)
         self.doubts = Doubts(*of)
         self.history = History(*of)
         self.retention = Retention(*of)

@@ -70,23 +70,28 @@ class Recording(Part):
         *,
         ambiguous: AmbiguousSends,
         restatable: Collection[str],
+        withdraws: bool = True,
         now: datetime,
     ) -> list[ReplayAction]:
         """Put a run's alerts into the outbox, all or none, and return what is done about each.
 
         `pending` and `failed` alerts of the scope take on this evaluation; those last recorded from the same
-        source that it no longer has are withdrawn; `sent` and (under `hold`) `unknown` ones keep what they
-        were sent with. Raises OvertakenError when the lease is lost.
+        source that it no longer has are withdrawn, if it `withdraws` any; `sent` and (under `hold`) `unknown`
+        ones keep what they were sent with. Raises OvertakenError when the lease is lost.
         """
         tenant_id = self._tenant_id
 
         def work(connection: sa.Connection) -> list[ReplayAction]:
             began = time.monotonic()
             check_holds(connection, tenant_id, lease)
-            standings = _standings_of_run(connection, tenant_id, lease.run_id, lease.scope, routed)
+            scope = lease.scope if withdraws else None
+            standings = _standings_of_run(connection, tenant_id, lease.run_id, scope, routed)
             replay = _replay(standings, routed, ambiguous, restatable)
             run = _recorded(connection, tenant_id, lease)
-            join_again(connection, run, standings.keys() & set(replay.alert_ids))
+            if (
+                withdraws
+            ):  # else nothing of it was ever withdrawn, and it has its alerts since it was put there
+                join_again(connection, run, standings.keys() & set(replay.alert_ids))
             new = [item for item in routed if item.alert.alert_id not in standings]
             joined = join_occurrences(connection, run, new)
             of_outbox = {"tenant_id": tenant_id, "scope": lease.scope, "updated_at": now}
@@ -139,17 +144,23 @@ def _recorded(connection: sa.Connection, tenant_id: str, lease: Lease) -> Record
 
 
 def _standings_of_run(
-    connection: sa.Connection, tenant_id: str, run_id: str, scope: str, routed: Sequence[RoutedAlert]
+    connection: sa.Connection, tenant_id: str, run_id: str, scope: str | None, routed: Sequence[RoutedAlert]
 ) -> dict[str, Standing]:
+    """Return what has become of all alerts of a scope, or of those given alone where there is none."""
     of_run = runs.c.run_id == run_id, runs.c.tenant_id == tenant_id
     run = connection.execute(sa.select(runs.c.source_uri, runs.c.lease).where(*of_run)).one()
     # Under a lease of more than a scope, another scope may have the same alert.
-    elsewhere = () if run.lease is None else [item.alert.alert_id for item in routed]
+    is_whole = run.lease is None and scope is not None
+    elsewhere = () if is_whole else [item.alert.alert_id for item in routed]
     return _standings(connection, tenant_id, scope, run.source_uri, elsewhere)
 
 
 def _standings(
-    connection: sa.Connection, tenant_id: str, scope: str, source_uri: str, elsewhere: Sequence[str]
+    connection: sa.Connection,
+    tenant_id: str,
+    scope: str | None,
+    source_uri: str,
+    elsewhere: Sequence[str],
 ) -> dict[str, Standing]:
     table = outbox.c
     query = (
@@ -164,6 +175,7 @@ def _standings(
         .outerjoin_from(outbox, runs, runs.c.run_id == table.run_id)
         .where(table.tenant_id == tenant_id)
     )
+    of_scope = () if scope is None else (query.where(table.scope == scope),)
     of_ids = (query.where(table.id.in_(batch)) for batch in _batches(iter(elsewhere)))
     return {
         alert_id: Standing(
@@ -173,7 +185,7 @@ def _standings(
             facts=orjson.loads(facts),
             same_source=bool(same_source),
         )
-        for part in (query.where(table.scope == scope), *of_ids)
+        for part in (*of_scope, *of_ids)
         for alert_id, status, error, channel, facts, same_source in connection.execute(part)
     }
 

@@ -1,0 +1,1 @@
+"""Runs of kind `outbox`: what was recorded outside an evaluation leaves like everything else."""
