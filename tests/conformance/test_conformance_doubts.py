@@ -7,12 +7,12 @@ import pytest
 
 from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.alert import AlertRecord
-from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason, SettleAs
+from service.domain.delivery_status import DeliveryStatus, Reason, SettleAs
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.domain.run import Action
 from service.store.outbox.send import OutboxEntry
 from tests.support.alerts import an_alert
-from tests.support.given import LEASE_S, NOW, RESTATABLE, Given, routed, the_answer
+from tests.support.given import LEASE_S, NOW, Given, routed, the_answer
 
 LATER = NOW + timedelta(hours=3)
 A = an_alert("a").alert_id
@@ -210,9 +210,7 @@ async def test_a_late_ok_is_believed_after_it_was_settled_to_be_resent(given: Gi
     assert await given.status_of("a") == "pending"
     await given.settled(lease, the_answer(entry))
     assert await given.status_of("a") == "sent"
-    (taken,) = await given.store.recording.record(
-        lease, routed("a"), ambiguous=AmbiguousSends.HOLD, restatable=RESTATABLE, now=NOW
-    )
+    (taken,) = await given.recorded(lease, routed("a"))
     assert taken.action is Action.SKIP_REPLAY
 
 

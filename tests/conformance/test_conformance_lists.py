@@ -1,27 +1,20 @@
 """What can be asked about runs, a page at a time."""
 
 import base64
+from typing import Any
 
 import pytest
 
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.errors import BadCursorError
 from service.domain.month import Month
-from service.domain.run import RunStatus
-from service.store.store import Store
+from service.domain.run import Page, RunAlert, RunStatus
 from tests.support.alerts import MONTH, an_alert
-from tests.support.given import LEASE_S, NOW, Given, routed, the_answer
+from tests.support.given import LEASE_S, NOW, Given, every, routed, the_answer
 
 
 async def _all_runs(given: Given, *, limit: int) -> list[str]:
-    seen: list[str] = []
-    cursor = None
-    while True:
-        page = await given.store.history.list_runs(limit=limit, cursor=cursor)
-        seen += [run.run_id for run in page.items]
-        cursor = page.next_cursor
-        if cursor is None:
-            return seen
+    return [run.run_id for run in await every(given.store.history.list_runs, limit=limit)]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 6])
@@ -85,35 +78,25 @@ def _encoded(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-GARBAGE = [
-    "",
-    "x",
-    "====",
-    "é",
-    "\0",
-    "a" * 9999,
-    "bnVsbA",
-    _encoded("{}"),
-    _encoded("[1]"),
-    _encoded("true"),
-]
-
-
-@pytest.mark.parametrize("cursor", [*GARBAGE, _encoded("3"), _encoded('"nobody"'), _encoded('"a\\u0000"')])
-async def test_a_cursor_of_another_list_is_refused_for_runs(store: Store, cursor: str) -> None:
-    """A cursor that this list did not hand out is an error of the caller's, never one of the database."""
-    with pytest.raises(BadCursorError):
-        await store.history.list_runs(limit=1, cursor=cursor)
+GARBAGE = ("", "x", "====", "é", "\0", "a" * 9999, "bnVsbA", *map(_encoded, ("{}", "[1]", "true")))
+OF_OTHERS = {
+    "list_runs": ("3", '"nobody"', '"a\\u0000"'),
+    "list_alerts": ('"r1"', "1.5", str(2**64 - 1), "-9"),
+    "list_withdrawn": ("3", '"abc"'),
+}
+"""What each list does not hand out as a cursor, though another one might."""
 
 
 @pytest.mark.parametrize(
-    "cursor", [*GARBAGE, _encoded('"r1"'), _encoded("1.5"), _encoded(str(2**64 - 1)), _encoded("-9")]
+    ("name", "cursor"),
+    [(name, each) for name, others in OF_OTHERS.items() for each in (*GARBAGE, *map(_encoded, others))],
 )
-async def test_a_cursor_of_another_list_is_refused_for_alerts(given: Given, cursor: str) -> None:
+async def test_a_cursor_of_another_list_is_refused(given: Given, name: str, cursor: str) -> None:
     """A cursor that this list did not hand out is an error of the caller's, never one of the database."""
     await given.a_run("r1")
+    of_run = () if name == "list_runs" else ("r1",)
     with pytest.raises(BadCursorError):
-        await given.store.history.list_alerts("r1", limit=1, cursor=cursor)
+        await getattr(given.store.history, name)(*of_run, limit=1, cursor=cursor)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 9])
@@ -122,16 +105,13 @@ async def test_alerts_come_in_the_order_of_sending(given: Given, limit: int) -> 
     lease = await given.a_lease("r1")
     names = [f"a{number}" for number in (3, 1, 4, 0, 5)]
     await given.recorded(lease, routed(*names))
-    seen: list[str] = []
-    cursor = None
-    while True:
-        page = await given.store.history.list_alerts("r1", limit=limit, cursor=cursor)
-        seen += [item.alert.subject for item in page.items]
-        cursor = page.next_cursor
-        if cursor is None:
-            break
+
+    async def page_and_send(**asked: Any) -> Page[RunAlert]:
+        page = await given.store.history.list_alerts("r1", **asked)
         await given.all_sent(lease)
-    assert seen == names
+        return page
+
+    assert [item.alert.subject for item in await every(page_and_send, limit=limit)] == names
 
 
 async def test_alerts_are_filtered_by_outcome_and_region(given: Given) -> None:

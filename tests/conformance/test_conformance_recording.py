@@ -10,12 +10,12 @@ import pytest
 from service.account_risk.account_at_risk import AccountAtRisk
 from service.account_risk.folding.candidates import TEXT_BYTES
 from service.account_risk.folding.row_validation import ID_BYTES
-from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
+from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.errors import DatabaseUnusableError
 from service.domain.month import Month
 from service.domain.run import Action, RunError
 from tests.support.alerts import MONTH, an_alert
-from tests.support.given import NOW, RESTATABLE, SOURCE, Given, an_evaluation, routed, scope_of, the_answer
+from tests.support.given import SOURCE, Given, an_evaluation, routed, scope_of, the_answer
 
 LARGEST = 2**63 - 1
 RANDOM = base64.b85encode(hashlib.shake_256(b"any").digest(TEXT_BYTES * 4 // 5)).decode()
@@ -204,13 +204,7 @@ async def test_all_alerts_are_recorded_or_none(given: Given) -> None:
     lease = await given.a_lease("r1")
     broken = dataclasses.replace(an_alert("z"), arr=2**64)
     with pytest.raises((DatabaseUnusableError, TypeError)):
-        await given.store.recording.record(
-            lease,
-            routed(*(f"a{n}" for n in range(600)), broken),
-            ambiguous=AmbiguousSends.HOLD,
-            restatable=RESTATABLE,
-            now=NOW,
-        )
+        await given.recorded(lease, routed(*(f"a{n}" for n in range(600)), broken))
     assert await given.sql("SELECT id FROM outbox") == []
     assert await given.outcomes("r1") == {}
     await given.recorded(lease, routed("a"))
@@ -224,9 +218,7 @@ async def test_a_dry_run_only_looks(given: Given) -> None:
     await given.a_run("r2", dry_run=True)
     await given.store.runs.note_evaluation("r2", an_evaluation(3))
     items = routed("a", "b") + routed(an_alert("c", account_region="LATAM"), channel=None)
-    actions = await given.store.recording.record_dry_run(
-        "r2", scope_of(MONTH), items, ambiguous=AmbiguousSends.HOLD, restatable=RESTATABLE
-    )
+    actions = await given.rehearsed("r2", items)
     assert [taken.action for taken in actions] == [Action.SKIP_REPLAY, Action.SEND, Action.FAIL]
     await given.finished("r2", alerts=3)
     assert await given.sql("SELECT * FROM outbox") == before
@@ -243,9 +235,7 @@ async def test_a_dry_run_needs_no_month(given: Given) -> None:
     """A dry run goes on while another run holds the month."""
     await given.a_lease("r1")
     await given.a_run("r2", dry_run=True)
-    await given.store.recording.record_dry_run(
-        "r2", scope_of(MONTH), routed("a"), ambiguous=AmbiguousSends.HOLD, restatable=RESTATABLE
-    )
+    await given.rehearsed("r2", routed("a"))
     assert (await given.outcomes("r2"))["a"].outcome == "would_send"
 
 

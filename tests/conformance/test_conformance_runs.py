@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
+from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.errors import (
     LedgerImbalanceError,
     OvertakenError,
@@ -16,7 +16,7 @@ from service.store.runs.rescue import LONGEST_IN_LEASES, RescuedRun
 from service.store.runs.state import Lease
 from service.store.store import Store
 from tests.support.alerts import MONTH
-from tests.support.given import LEASE_S, NOW, RESTATABLE, Given, an_evaluation, routed, scope_of, the_answer
+from tests.support.given import LEASE_S, NOW, Given, an_evaluation, routed, scope_of, the_answer
 
 
 async def test_a_run_that_has_begun_is_running(given: Given) -> None:
@@ -35,6 +35,8 @@ async def test_an_unknown_run_is_not_found(store: Store, run_id: str) -> None:
         await store.history.get_run(run_id)
     with pytest.raises(RunNotFoundError):
         await store.history.list_alerts(run_id, limit=1)
+    with pytest.raises(RunNotFoundError):
+        await store.history.list_withdrawn(run_id, limit=1)
 
 
 async def test_progress_is_seen_while_the_run_runs(given: Given) -> None:
@@ -166,25 +168,16 @@ async def test_an_overtaken_run_can_change_nothing(given: Given) -> None:
     await given.store.rescue.close_dead(now=NOW)
     report = await given.store.history.get_run("r1")
     store = given.store
-    with pytest.raises(OvertakenError):
-        await store.runs.keep_alive("r1", lease_s=LEASE_S, progress={})
-    with pytest.raises(OvertakenError):
-        await store.runs.acquire_lease("r1", scope_of(MONTH), now=NOW)
-    with pytest.raises(OvertakenError):
-        await store.runs.note_evaluation("r1", an_evaluation(9))
-    with pytest.raises(OvertakenError):
-        await given.recorded(lease, routed("b"))
-    with pytest.raises(OvertakenError):
-        await store.outbox.end_lane(
-            lease,
-            ["amer"],
-            status=DeliveryStatus.FAILED,
-            reason=Reason.SLACK_UNREACHABLE,
-            message="",
-            now=NOW,
-        )
-    with pytest.raises(OvertakenError):
-        await given.finished("r1", alerts=1)
+    for verb in (
+        store.runs.keep_alive("r1", lease_s=LEASE_S, progress={}),
+        store.runs.acquire_lease("r1", scope_of(MONTH), now=NOW),
+        store.runs.note_evaluation("r1", an_evaluation(9)),
+        given.recorded(lease, routed("b")),
+        given.ended_lane(lease, DeliveryStatus.FAILED, Reason.SLACK_UNREACHABLE),
+        given.finished("r1", alerts=1),
+    ):
+        with pytest.raises(OvertakenError):
+            await verb
     assert await given.claimed(lease, entries) is None
     assert await store.history.get_run("r1") == report
     assert await given.status_of("a") == "pending"
@@ -196,9 +189,7 @@ async def test_an_overtaken_dry_run_adds_nothing_to_its_report(given: Given) -> 
     await given.expired("r1")
     await given.store.rescue.close_dead(now=NOW)
     with pytest.raises(OvertakenError):
-        await given.store.recording.record_dry_run(
-            "r1", scope_of(MONTH), routed("a"), ambiguous=AmbiguousSends.HOLD, restatable=RESTATABLE
-        )
+        await given.rehearsed("r1", routed("a"))
     assert await given.outcomes("r1") == {}
 
 

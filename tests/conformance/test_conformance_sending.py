@@ -1,6 +1,7 @@
 """Sending: claims, answers, late answers, and lanes that end."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -37,9 +38,7 @@ async def test_an_alert_is_claimed_once(given: Given) -> None:
 async def test_what_was_given_up_is_not_claimed(given: Given) -> None:
     """An alert that failed with its lane is not sent by a claim that was on its way to the database."""
     lease, entries = await given.a_recorded("r1", routed("a"))
-    await given.store.outbox.end_lane(
-        lease, ["amer"], status=DeliveryStatus.FAILED, reason=Reason.DEADLINE, message="", now=NOW
-    )
+    await given.ended_lane(lease, DeliveryStatus.FAILED, Reason.DEADLINE)
     assert await given.claimed(lease, entries) == set()
     assert await given.status_of("a") == "failed"
 
@@ -133,15 +132,7 @@ async def test_a_retry_may_be_settled_and_claimed_in_one_go(given: Given) -> Non
     """One transaction may give an alert back and claim it for its next try."""
     lease, entry = await _one_claimed(given)
     back = the_answer(entry, DeliveryStatus.PENDING, posted=False)
-    again = OutboxEntry(
-        alert_id=entry.alert_id,
-        alert_type=entry.alert_type,
-        subject=entry.subject,
-        channel=entry.channel,
-        position=entry.position,
-        payload=entry.payload,
-        claims=entry.claims + 1,
-    )
+    again = replace(entry, claims=entry.claims + 1)
     claimed = await given.store.outbox.settle_and_claim(lease, [back], [again], now=NOW, lease_s=LEASE_S)
     assert claimed.alert_ids == {entry.alert_id}
     assert (await given.row_of("a"))["claims"] == 2
@@ -211,9 +202,7 @@ async def test_sent_has_no_exit(given: Given, status: DeliveryStatus) -> None:
     await given.settled(lease, the_answer(entry))
     row = await given.row_of("a")
     await given.settled(lease, the_answer(entry, status, reason=Reason.SERVER_ERROR, http_status=500))
-    await given.store.outbox.end_lane(
-        lease, ["amer"], status=DeliveryStatus.FAILED, reason=Reason.DEADLINE, message="late", now=NOW
-    )
+    await given.ended_lane(lease, DeliveryStatus.FAILED, Reason.DEADLINE, "late")
     assert await given.row_of("a") == row
 
 
@@ -230,14 +219,7 @@ async def test_a_lane_that_is_given_up_fails_what_it_did_not_come_to(given: Give
     lease, _ = await given.a_recorded("r1", routed("a", "b", "c") + routed("d", channel="emea"))
     first = (await given.pending(lease))[0]
     await given.claimed(lease, [first])
-    left = await given.store.outbox.end_lane(
-        lease,
-        ["amer"],
-        status=DeliveryStatus.FAILED,
-        reason=Reason.SLACK_UNREACHABLE,
-        message="it refused connections",
-        now=NOW,
-    )
+    left = await given.ended_lane(lease, DeliveryStatus.FAILED, Reason.SLACK_UNREACHABLE, "it refused")
     assert [(alert.subject, alert.channel) for alert in left] == [("b", "amer"), ("c", "amer")]
     outcomes = await given.outcomes("r1")
     assert (outcomes["b"].outcome, outcomes["b"].reason) == ("failed", Reason.SLACK_UNREACHABLE)
@@ -248,9 +230,7 @@ async def test_a_lane_that_is_given_up_fails_what_it_did_not_come_to(given: Give
 async def test_a_lane_that_ran_out_of_time_leaves_its_rest_pending(given: Given) -> None:
     """What only lacked time is `unsent` in this run, with the reason, and goes out with the next."""
     lease, _ = await given.a_recorded("r1", routed("a"))
-    await given.store.outbox.end_lane(
-        lease, ["amer"], status=DeliveryStatus.PENDING, reason=Reason.DEADLINE, message="no time", now=NOW
-    )
+    await given.ended_lane(lease, DeliveryStatus.PENDING, Reason.DEADLINE, "no time")
     await given.finished("r1", alerts=1)
     outcome = (await given.outcomes("r1"))["a"]
     assert (outcome.outcome, outcome.reason) == ("unsent", Reason.DEADLINE)

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,15 +14,9 @@ from service.store.store import Store, open_store
 from tests.support.alerts import MONTH, an_alert
 from tests.support.databases import Backend
 from tests.support.given import LEASE_S, NOW, Given, routed, scope_of
+from tests.support.waiting import until
 
 PROBE = "INSERT INTO health_probe (id, ballast) VALUES (:id, '')"
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so; a test that waits in vain ends in its timeout."""
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # what is waited for happens in another thread
-            await asyncio.sleep(0.002)
 
 
 async def _probes(given: Given) -> list[int]:

@@ -43,9 +43,7 @@ def _settle(status: DeliveryStatus) -> _Try:
 
 
 async def _end_lane(given: Given, lease: Lease, _: Sequence[OutboxEntry]) -> None:
-    end = given.store.outbox.end_lane
-    why = Reason.SLACK_UNREACHABLE
-    await end(lease, ["amer"], status=DeliveryStatus.FAILED, reason=why, message="refused", now=NOW)
+    await given.ended_lane(lease, DeliveryStatus.FAILED, Reason.SLACK_UNREACHABLE, "refused")
 
 
 async def _lose(given: Given, lease: Lease, _: Sequence[OutboxEntry]) -> None:

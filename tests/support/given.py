@@ -1,9 +1,9 @@
 """What the conformance tests say again and again: a run, its alerts, and what became of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -17,9 +17,9 @@ from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reaso
 from service.domain.evaluation import Evaluation, RunWarning
 from service.domain.month import Month
 from service.domain.replay import ReplayAction, RoutedAlert
-from service.domain.run import RunAlert, RunError
+from service.domain.run import Page, RunAlert, RunError
 from service.domain.source_uri import SourceUri
-from service.store.outbox.send import OutboxEntry, Settlement
+from service.store.outbox.send import OutboxEntry, Settlement, UntriedAlert
 from service.store.runs.state import Lease
 from service.store.schema.tables import outbox
 from service.store.store import Store
@@ -31,6 +31,7 @@ CHANNELS = ("amer", "emea")
 LEASE_S = 600.0
 RISK = RiskAlert(details_base_url="https://app.example.com")
 RESTATABLE = RISK.restatable
+T = TypeVar("T")
 
 
 def scope_of(month: Month) -> str:
@@ -113,6 +114,19 @@ class Given:
         record = self.store.recording.record
         return await record(lease, items, ambiguous=ambiguous, restatable=RESTATABLE, now=NOW)
 
+    async def rehearsed(self, run_id: str, items: Sequence[RoutedAlert]) -> list[ReplayAction]:
+        """Record what a dry run would do."""
+        return await self.store.recording.record_dry_run(
+            run_id, scope_of(MONTH), items, ambiguous=AmbiguousSends.HOLD, restatable=RESTATABLE
+        )
+
+    async def ended_lane(
+        self, lease: Lease, status: DeliveryStatus, reason: Reason, message: str = ""
+    ) -> list[UntriedAlert]:
+        """End the lane of one channel, and return the alerts that it did not come to."""
+        end_lane = self.store.outbox.end_lane
+        return await end_lane(lease, ["amer"], status=status, reason=reason, message=message, now=NOW)
+
     async def pending(self, lease: Lease) -> list[OutboxEntry]:
         """Return all that a run still has to send, over all its channels."""
         return await self.store.outbox.pending(lease, CHANNELS, after=-1, limit=1000)
@@ -172,6 +186,18 @@ class Given:
 
         # Repeatable, so that it works on schemas that do not number their transactions yet.
         return await self.store._database.write(work, repeatable=True)
+
+
+async def every(ask: Callable[..., Awaitable[Page[T]]], *, limit: int) -> list[T]:
+    """Return what a list has, asked for page by page."""
+    seen: list[T] = []
+    cursor = None
+    while True:
+        page = await ask(limit=limit, cursor=cursor)
+        seen += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return seen
 
 
 def the_answer(

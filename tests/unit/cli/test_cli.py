@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from service.api.examples import examples
 from service.api.schemas.alert import AlertOut, AlertsOut
@@ -16,6 +17,7 @@ from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import parsed_source
 from service.cli.exit_codes import EXIT_CODES_HELP
+from service.cli.main import commands
 from service.cli.tables import print_alert, print_tables
 
 RUN = examples()["run"]
@@ -36,11 +38,9 @@ HEAVY = (
 )
 
 
-def _help(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "service", *arguments, "--help"], capture_output=True, text=True, check=True
-    )
-    assert done.stderr == ""
+def _said(*arguments: str) -> str:
+    done = CliRunner().invoke(commands, arguments, prog_name="risk-alerts")
+    assert (done.exit_code, done.stderr) == (0, "")
     return done.stdout
 
 
@@ -67,28 +67,24 @@ def _help(*arguments: str) -> str:
 )
 def test_help_names_every_argument(arguments: tuple[str, ...], named: tuple[str, ...]) -> None:
     """A person finds out everything from the command itself."""
-    text = _help(*arguments)
+    text = _said(*arguments, "--help")
     for name in named:
         assert name in text
 
 
 def test_the_usual_short_ways_in_work() -> None:
     """`-h` is help everywhere, and `--version` the version that is installed."""
-    said = []
-    for arguments in (("-h",), ("runs", "-h"), ("--version",)):
-        done = subprocess.run(
-            [sys.executable, "-m", "service", *arguments], capture_output=True, text=True, check=True
-        )
-        assert done.stderr == ""
-        said.append(done.stdout)
-    assert said[0] == _help()
-    assert said[1] == _help("runs")
-    assert said[2] == f"risk-alerts {version('risk-alerts')}\n"
+    assert _said("-h") == _said("--help")
+    assert _said("runs", "-h") == _said("runs", "--help")
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "--version"], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (f"risk-alerts {version('risk-alerts')}\n", "")
 
 
 def test_help_lists_the_exit_codes() -> None:
     """A scheduler's author needs them, and 64 is not what one expects."""
-    assert " ".join(EXIT_CODES_HELP.split()) in " ".join(_help().split())
+    assert " ".join(EXIT_CODES_HELP.split()) in " ".join(_said("--help").split())
 
 
 def test_help_loads_nothing_heavy() -> None:
