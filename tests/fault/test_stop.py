@@ -2,13 +2,12 @@
 
 import time
 
-import httpx2
 import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.processes import run_command, service
-from tests.support.site import AMER, PATIENT, Site, accepted_by, post_run, posting
+from tests.support.processes import service
+from tests.support.site import AMER, PATIENT, Site, accepted_by, posting
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
@@ -35,27 +34,3 @@ def test_a_service_asked_to_stop_answers_first(site: Site, slack: RunningMock) -
         wait_until(lambda: site.runs() == [("succeeded", None)], what="the run is resumed and finished")
     site.assert_sound(accepted_by(slack), doubts=0)
     assert set(site.statuses().values()) == {"sent"}
-
-
-def test_a_command_asked_to_stop_ends_with_the_rest_unsent(site: Site, slack: RunningMock) -> None:
-    """`risk-alerts run` on SIGTERM: exit code 1, and the next run takes over at once and sends the rest."""
-    slack.script(AMER, Step(delay_s=0.2, times=1_000))
-    with run_command(site.source, folder=site.folder, env=site.env(**PATIENT)) as run:
-        wait_until(lambda: slack.stats().total.requests >= 6, what="some have left")
-        run.terminate()
-        assert run.exit_code() == 1
-    finished = site.run(**PATIENT)
-    assert finished["alerts_sent"] > 0
-    assert site.runs() == [("failed", "interrupted"), ("succeeded", None)]
-    site.assert_sound(accepted_by(slack), doubts=0)
-
-
-def test_a_run_whose_client_goes_away_still_finishes(site: Site, slack: RunningMock) -> None:
-    """The connection is closed in mid-run; the run does not care."""
-    slack.script(AMER, Step(delay_s=0.1, times=1_000))
-    with service(site.folder, site.env(**PATIENT)) as running:
-        with pytest.raises(httpx2.ReadTimeout):
-            post_run(running, site.source, timeout_s=0.7)
-        wait_until(lambda: site.runs() == [("succeeded", None)], what="the run has finished")
-    assert slack.stats().total.accepted == site.count
-    site.assert_sound(accepted_by(slack), doubts=0)

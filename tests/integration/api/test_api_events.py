@@ -11,9 +11,7 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.processes import service as serving
-from tests.support.processes import unpaced
-from tests.support.rows import MONTH, accounts, write_source
+from tests.support.rows import accounts, write_source
 from tests.support.served import RunningService, running_service, settings
 from tests.support.waiting import wait_until
 
@@ -81,33 +79,3 @@ def test_a_finished_run_is_reported_at_once(service: RunningService, run: str) -
     wait_until(lambda: service.get(f"/runs/{run}")["status"] == "succeeded")
     [(name, record)] = _events(service.client, run)
     assert (name, record) == ("run", service.get(f"/runs/{run}"))
-
-
-def test_a_signal_stops_deliveries_and_answers_the_caller(tmp_path: Path, slack: RunningMock) -> None:
-    """On SIGTERM what is on its way is settled and the caller told; the next process sends the rest."""
-    slack.script("amer-risk-alerts", Step(delay_s=0.8, times=5))
-    source = write_source(tmp_path / "a.parquet", accounts(20))
-    env = unpaced(tmp_path, SLACK_WEBHOOK_BASE_URL=slack.webhook_base_url, SLACK_CONCURRENCY="1")
-    with serving(tmp_path, env) as process:
-        client = httpx2.Client(base_url=process.url, timeout=20, trust_env=False)
-        answers: list[httpx2.Response] = []
-        body = {"source_uri": source, "month": MONTH}
-        posting = threading.Thread(target=lambda: answers.append(client.post("/runs", json=body)))
-        posting.start()
-        # The mock answers late, but it has the request at once.
-        wait_until(lambda: bool(client.get("/runs", params={"status": "running"}).json()["runs"]))
-        wait_until(lambda: slack.stats().total.requests > 0)
-        process.terminate()
-        assert process.exit_code() == 0
-        posting.join()
-        client.close()
-    [answer] = answers
-    assert answer.status_code == 503, answer.text
-    error = answer.json()
-    assert error["error"] == "interrupted"
-    assert 1 <= slack.stats().total.accepted < 20
-    with serving(tmp_path, env):
-        wait_until(lambda: slack.stats().total.accepted == 20)
-        with running_service(settings(tmp_path)) as after:
-            wait_until(lambda: after.get(f"/runs/{error['run_id']}")["status"] == "succeeded")
-            assert after.get(f"/runs/{error['run_id']}")["counts"]["alerts_sent"] == 20

@@ -67,25 +67,6 @@ def test_a_run_delivers_and_reports_everything(
     assert len(_sent(slack)) == 3
 
 
-def test_a_replay_sends_nothing(service: RunningService, source: str, slack: RunningMock) -> None:
-    """The second run of a month skips what was sent and tries again what had no channel."""
-    service.run(source)
-    counts = service.run(source)["counts"]
-    assert (counts["alerts_sent"], counts["skipped_replay"], counts["failed_deliveries"]) == (0, 3, 1)
-    assert len(_sent(slack)) == 3
-
-
-def test_a_dry_run_is_recorded_and_sends_nothing(
-    service: RunningService, source: str, slack: RunningMock
-) -> None:
-    """A dry run says what it would send, and a run afterwards sends it."""
-    run = service.run(source, dry_run=True)
-    assert run["dry_run"] is True
-    assert (run["counts"]["would_send"], run["counts"]["alerts_sent"]) == (3, 0)
-    assert slack.records() == []
-    assert service.run(source)["counts"]["alerts_sent"] == 3
-
-
 def test_a_preview_shows_what_the_run_then_does(
     service: RunningService, source: str, slack: RunningMock
 ) -> None:

@@ -276,21 +276,6 @@ async def test_a_replay_notifies_support_again_where_that_is_wanted(house: House
     assert [accounts_reported(message) for message in postbox.messages] == [{"a1"}, {"a1"}]
 
 
-async def test_a_run_without_such_accounts_notifies_nobody(house: House, postbox: Postbox) -> None:
-    """Where every region has a channel there is no mail."""
-    async with open_desk(house, postbox) as desk:
-        await desk.run(house.source(rows("AMER", "EMEA")))
-    assert postbox.messages == []
-
-
-async def test_a_dry_run_notifies_nobody(house: House, postbox: Postbox) -> None:
-    """A rehearsal mails as little as it posts."""
-    async with open_desk(house, postbox) as desk:
-        run = await desk.run(house.source(rows("AMER", None)), dry_run=True)
-    assert postbox.messages == []
-    assert run.counts.unknown_region == 1
-
-
 async def test_a_region_that_is_mapped_later_is_reported_no_more(house: House, postbox: Postbox) -> None:
     """Once the region has a channel the alert goes out, and support hears nothing of it any more."""
     source = house.source(rows("LATAM"))
@@ -301,15 +286,6 @@ async def test_a_region_that_is_mapped_later_is_reported_no_more(house: House, p
     assert len(postbox.messages) == 1
     assert run.counts.alerts_sent == 1
     assert arrivals(house.slack) == [("latam-risk-alerts", "a0")]
-
-
-async def test_a_run_outlives_its_mail_server(house: House, postbox: Postbox) -> None:
-    """When support cannot be told the run succeeds all the same, and warns of it."""
-    postbox.refuses = True
-    async with open_desk(house, postbox) as desk:
-        run = await desk.run(house.source(rows("AMER", None)))
-    assert run.counts.alerts_sent == 1
-    assert warning_codes(run)["support_notice_failed"] == 1
 
 
 async def test_without_a_mail_server_the_notice_lies_beside_the_database(house: House) -> None:

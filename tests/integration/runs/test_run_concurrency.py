@@ -1,9 +1,7 @@
 """Runs at the same time: one per month over all tasks and processes, and the later ones replay."""
 
 import asyncio
-import json
 import threading
-from contextlib import ExitStack
 
 import pytest
 
@@ -14,9 +12,8 @@ from service.domain.run import RunStatus
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.room import Turn
 from tests.support.house import AMER, House
-from tests.support.processes import run_command
 from tests.support.rows import account, accounts
-from tests.support.waiting import until, wait_until
+from tests.support.waiting import until
 
 
 async def test_the_second_run_of_a_month_waits_and_then_replays(house: House) -> None:
@@ -98,25 +95,3 @@ async def test_a_waiting_run_ends_when_the_service_stops(house: House) -> None:
         assert record.status is RunStatus.FAILED
         with pytest.raises(InterruptedRunError):
             await first
-
-
-def test_two_processes_run_the_same_month(house: House) -> None:
-    """Started together, one of them sends; both succeed."""
-    source = house.source(accounts(5))
-    house.slack.script(AMER, Step(delay_s=0.2, times=5))
-    env = {
-        "DATABASE_URL": f"sqlite:///{house.database}",
-        "SLACK_WEBHOOK_BASE_URL": house.slack.webhook_base_url,
-        "SLACK_MESSAGES_PER_SECOND": "0",
-        "SLACK_CONCURRENCY": "1",
-    }
-    with ExitStack() as stack:
-        both = [stack.enter_context(run_command(source, folder=house.folder, env=env)) for _ in range(2)]
-        assert [running.exit_code() for running in both] == [0, 0]
-        finished = [
-            event for running in both for event in running.events() if event["message"] == "run_finished"
-        ]
-    wait_until(lambda: len(finished) == 2, what="both have told")
-    assert sorted(event["alerts_sent"] for event in finished) == [0, 5], json.dumps(finished)
-    assert sorted(event["skipped_replay"] for event in finished) == [0, 5]
-    assert house.slack.stats().total.duplicates == {}

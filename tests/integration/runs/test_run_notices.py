@@ -45,15 +45,6 @@ async def test_support_is_notified_once_of_the_same_accounts(house: House) -> No
         assert len(notices(house)) == 4
 
 
-async def test_every_run_notifies_support_where_that_is_wanted(house: House) -> None:
-    """`SUPPORT_NOTICE=always` is what it was: a notice from each real run with something to say."""
-    async with house.open(support_notice="always") as desk:
-        runs = [await desk.run(house.source([LATAM])) for _ in range(2)]
-    assert {run.run_id for run in runs} == {
-        path.stem for path in (house.folder / "support_notices").iterdir()
-    }
-
-
 async def test_a_notice_that_did_not_arrive_is_sent_by_the_next_run(house: House) -> None:
     """What support has not heard of is not taken for known."""
     source = house.source([LATAM])
