@@ -32,8 +32,9 @@ from service.sources.parquet.text import check_dictionaries, without_views
 from service.sources.parquet.zones import zone
 from service.sources.source import Source, SourceFile, SourceReader
 
-# Arrow's own allocator keeps what it has freed: 60 to 100 MB more for the whole process, and no faster.
-pa.set_memory_pool(pa.system_memory_pool())
+# Apart from NumPy's arrays, what is decoded leaves no gaps between them: 60 to 90 MB less than in one heap.
+_POOLS: Final = pa.supported_memory_backends()
+pa.set_memory_pool(pa.jemalloc_memory_pool() if "jemalloc" in _POOLS else pa.system_memory_pool())
 
 _Item = TypeVar("_Item")
 
@@ -146,6 +147,7 @@ class Scan:
             opened.close()
             # What the threads needed for themselves would otherwise stay with the process.
             pa.default_memory_pool().release_unused()
+            pa.system_memory_pool().release_unused()
         return sum(map(len, parts[:begun]))
 
     def open(self, groups: Sequence[RowGroup], columns: Sequence[str]) -> tuple[SourceReader, Prefetch]:
