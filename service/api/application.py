@@ -15,7 +15,7 @@ from service.api.identity.authentication import AuthenticationMiddleware
 from service.api.identity.rate_limits import RateLimitMiddleware
 from service.api.middleware import TracingMiddleware
 from service.api.openapi import fill_in_examples
-from service.api.routes import alerts, health, preview, runs
+from service.api.routes import alerts, doubts, health, preview, runs
 from service.api.v1 import audit, auth, organizations, tenants, users
 from service.settings import Settings
 from service.telemetry.redaction import Redactor
@@ -49,7 +49,7 @@ def create_app(
     api.add_middleware(AccessMiddleware, allowed_hosts=settings.allowed_hosts or ())
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     api.add_middleware(AnswerHeadersMiddleware)
-    for each in (runs, preview, alerts, health, auth, tenants, organizations, users, audit):
+    for each in (runs, preview, alerts, doubts, health, auth, tenants, organizations, users, audit):
         # As they are: `include_router` would build each of them a second time, while the first request waits.
         api.router.routes += each.router.routes
     install_error_handlers(api, Redactor(settings.secrets()))

@@ -15,12 +15,12 @@ FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 
 def csv_header() -> str:
     """Return the line that names the columns."""
-    return _lines([list(RunAlertOut.model_fields)])
+    return csv_lines([RunAlertOut.model_fields])
 
 
 def csv_rows(alerts: Iterable[RunAlertOut]) -> str:
     """Return alerts as lines of RFC 4180, a column for each member of the JSON answer."""
-    return _lines([_cell(value) for value in alert.model_dump(mode="json").values()] for alert in alerts)
+    return csv_lines(alert.model_dump(mode="json").values() for alert in alerts)
 
 
 def _cell(value: Any) -> str | int | float:
@@ -34,7 +34,8 @@ def _cell(value: Any) -> str | int | float:
     return f"'{text}" if text.startswith(FORMULAS) else text
 
 
-def _lines(rows: Iterable[Iterable[object]]) -> str:
+def csv_lines(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as lines of RFC 4180; no cell is a formula."""
     out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\r\n").writerows(rows)
+    csv.writer(out, lineterminator="\r\n").writerows([_cell(value) for value in row] for row in rows)
     return out.getvalue()

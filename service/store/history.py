@@ -1,6 +1,5 @@
 """The history: what can be asked about runs, their alerts, and one alert over all runs."""
 
-import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from service.domain.alert import Alert, AlertRecord
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.errors import BadCursorError, RunNotFoundError
 from service.domain.run import Page, RunAlert, RunRecord, RunStatus, WithdrawnAlert
+from service.store.cursors import FOREIGN, cursor_of, read_cursor
 from service.store.outbox.doubts import alert_record
 from service.store.part import Part
 from service.store.rows import run_alert, run_record, withdrawn_alert
@@ -27,7 +27,6 @@ from service.store.schema.tables import (
 
 SAMPLES: Final = 10
 _MAX_POSITION: Final = 2**31 - 1
-_FOREIGN: Final = "the cursor does not belong to this list"
 _BY_SUBJECT: Final = (run_withdrawals.c.subject, run_withdrawals.c.alert_id)
 _TROUBLES: Final = (Outcome.FAILED, Outcome.UNKNOWN)
 
@@ -136,12 +135,12 @@ class History(Part):
                 )
                 found = (connection.execute(last)).one_or_none()
                 if found is None:
-                    raise BadCursorError(_FOREIGN)
+                    raise BadCursorError(FOREIGN)
                 place = sa.tuple_(sa.literal(found.started_at, UtcTimestamp), sa.literal(found.run_id))
                 page = page.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < place)
             rows = _mappings(connection, page)
             items = [run_record(row, _outcomes(connection, row)) for row in rows[:limit]]
-            more = _cursor(items[-1].run_id) if len(rows) > limit else None
+            more = cursor_of(items[-1].run_id) if len(rows) > limit else None
             return Page(items=tuple(items), next_cursor=more)
 
         return await self._database.read(work)
@@ -175,7 +174,7 @@ class History(Part):
             _run_row(connection, self._sees(runs), run_id)
             rows = _mappings(connection, query)
             items = tuple(run_alert(row) for row in rows[:limit])
-            more = _cursor(rows[limit - 1]["position"]) if len(rows) > limit else None
+            more = cursor_of(rows[limit - 1]["position"]) if len(rows) > limit else None
             return Page(items=items, next_cursor=more)
 
         return await self._database.read(work)
@@ -200,11 +199,11 @@ class History(Part):
                 )
                 subject = connection.scalar(last)
                 if subject is None:
-                    raise BadCursorError(_FOREIGN)
+                    raise BadCursorError(FOREIGN)
                 place = sa.tuple_(sa.literal(subject), sa.literal(last_seen))
                 page = page.where(sa.tuple_(*_BY_SUBJECT) > place)
             items = [withdrawn_alert(row) for row in _mappings(connection, page)]
-            more = _cursor(items[limit - 1].alert.alert_id) if len(items) > limit else None
+            more = cursor_of(items[limit - 1].alert.alert_id) if len(items) > limit else None
             return Page(items=tuple(items[:limit]), next_cursor=more)
 
         return await self._database.read(work)
@@ -256,31 +255,15 @@ def _mappings(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str
     return [dict(row) for row in (connection.execute(query)).mappings()]
 
 
-def _cursor(last_seen: str | int) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(last_seen)).decode().rstrip("=")
-
-
 def _read_id_cursor(cursor: str | None) -> str | None:
-    last_seen = _read_cursor(cursor)
+    last_seen = read_cursor(cursor)
     if last_seen is not None and (not isinstance(last_seen, str) or "\0" in last_seen):
-        raise BadCursorError(_FOREIGN)
+        raise BadCursorError(FOREIGN)
     return last_seen
 
 
 def _read_alert_cursor(cursor: str | None) -> int:
-    last_seen = -1 if cursor is None else _read_cursor(cursor)
+    last_seen = -1 if cursor is None else read_cursor(cursor)
     if type(last_seen) is not int or not -1 <= last_seen <= _MAX_POSITION:
-        raise BadCursorError(_FOREIGN)
-    return last_seen
-
-
-def _read_cursor(cursor: str | None) -> Any:
-    if cursor is None:
-        return None
-    try:
-        last_seen = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except ValueError:
-        last_seen = None
-    if last_seen is None:
-        raise BadCursorError(_FOREIGN)
+        raise BadCursorError(FOREIGN)
     return last_seen

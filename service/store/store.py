@@ -11,6 +11,8 @@ from service.domain.identity.actor import Actor
 from service.domain.identity.scope import Scope
 from service.domain.tenant import DEFAULT_TENANT
 from service.store.access.access import Access
+from service.store.alerts.alerts import Alerts
+from service.store.alerts.work import AlertWork
 from service.store.audit import Audit
 from service.store.database.database import Database
 from service.store.database.failures import DatabaseBusyError
@@ -47,6 +49,8 @@ class Store:
         self.waiting = Waiting(*of)
         self.doubts = Doubts(*of)
         self.history = History(*of)
+        self.alerts = Alerts(*of)
+        self.alert_work = AlertWork(*of)
         self.retention = Retention(*of)
         self.audit = Audit(*of)
         self.access = Access(*of)

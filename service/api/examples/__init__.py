@@ -42,7 +42,30 @@ def examples() -> dict[str, Any]:
         "settle_in": {name: alert["settled"][0][name] for name in ("as", "note", "by")},
         # The file has all of them, which is more than anybody scrolls through.
         "preview": preview | {"alerts": preview["alerts"][:2]},
+        **_work(alert),
         **_v1(),
+    }
+
+
+def _work(alert: dict[str, Any]) -> dict[str, Any]:
+    """Return the examples of the work on alerts, which are made up around the one alert."""
+    made_up: dict[str, Any] = orjson.loads((_HERE / "work.json").read_bytes())
+    shown = made_up["managed_alert"]
+    columns = [name for name in shown if name not in {"occurrences", "delivery"}]
+    cells = ("" if shown[name] is None else str(shown[name]) for name in columns)
+    delivery = {name: alert[name] for name in made_up["delivery"]}
+    occurrence = {
+        "id": alert["alert_id"],
+        "period": alert["month"],
+        "route": alert["account_region"],
+        "facts": {name: alert[name] for name in made_up["facts"]},
+        "delivery": delivery,
+    }
+    shown |= {"occurrences": [occurrence], "delivery": delivery}
+    return made_up | {
+        "managed_alerts": [shown],
+        "managed_alerts_csv": f"{','.join(columns)}\r\n{','.join(cells)}\r\n",
+        "alert_event": made_up["alert_events"][-1],
     }
 
 

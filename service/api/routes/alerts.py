@@ -1,68 +1,257 @@
-"""Alerts: what has become of one over all runs, and how a person settles one in doubt."""
+"""The work on alerts: create, list, show, acknowledge, resolve, note, and count them."""
 
-from typing import Annotated, Final
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
-from service.api.errors import MAX_BODY_BYTES
+from service.api.csv_alerts import prefers_csv
+from service.api.csv_managed_alerts import managed_alerts_csv
+from service.api.errors import MAX_BODY_BYTES, InvalidRequestError
 from service.api.examples import with_example
-from service.api.identity.caller import Caller, Needs, not_here_if_seen
+from service.api.identity.caller import Caller, Needs
+from service.api.identity.internal import Internal
 from service.api.openapi import CHANGING, READING, answers
-from service.api.schemas.alert import AlertOut, SettleIn
-from service.domain.errors import AlertNotFoundError
+from service.api.schemas.managed_alert import (
+    AlertEventOut,
+    AlertIn,
+    BulkIn,
+    BulkOut,
+    EventsQuery,
+    InternalAlertIn,
+    ManagedAlertOut,
+    ManagedAlertsQuery,
+    NoteIn,
+    StatsOut,
+    StepIn,
+)
+from service.domain.identity.errors import NotServedHereError, TenantNotFoundError
 from service.domain.identity.permission import Permission
 from service.domain.identity.principal import PrincipalKind
-from service.runs.interventions import settle_alert
+from service.domain.identity.scope import Scope
+from service.domain.lifecycle.alert_status import AlertStep
+from service.domain.lifecycle.managed_alert import NewAlert
+from service.settings.value_types import TenantId
 
-NOBODY: Final = "api"
-"""Who settled it, where the request does not say."""
+NOBODY = "api"
+"""Who it was, where nobody is asked who they are and the request does not say."""
+_STEP_ERRORS = ("alert_not_found", "already_acknowledged", "already_resolved", "illegal_transition")
 
-router = APIRouter(max_body_size=MAX_BODY_BYTES)
+_CREATED: dict[int | str, dict[str, Any]] = answers(
+    "tenant_not_found", *CHANGING, examples=["managed_alert"], success=HTTPStatus.CREATED
+) | {
+    HTTPStatus.OK: {
+        "model": ManagedAlertOut,
+        "description": "One like it is open: it has an event more.",
+        "content": {"application/json": {"examples": {"managed_alert": {}}}},
+    }
+}
+
+router = APIRouter(max_body_size=MAX_BODY_BYTES, tags=["alerts"])
 
 MayRead = Annotated[Caller, Depends(Needs(Permission.READ_ALERTS))]
-MayRun = Annotated[Caller, Depends(Needs(Permission.WRITE_RUNS, here=True))]
+MayWork = Annotated[Caller, Depends(Needs(Permission.WRITE_ALERTS))]
 AlertId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("alert_id"))]
+
+
+def in_tenant(caller: Caller, tenant_id: str | None, *, is_needed: bool = False) -> Caller:
+    """Return the caller in the tenant that a request names.
+
+    While nobody is asked who they are it is whichever the caller says; what is asked for by its id needs
+    none. With an identity the caller's counts, and any other is not there. Raises InvalidRequestError and
+    TenantNotFoundError.
+    """
+    scope = caller.scope
+    if caller.principal.kind is PrincipalKind.ANONYMOUS:
+        if tenant_id is None and is_needed:
+            raise InvalidRequestError("tenant_id: Field required while nobody is asked who they are")
+        scope = Scope.of_all() if tenant_id is None else Scope.of_tenant(tenant_id)
+    elif tenant_id is not None:
+        if not scope.includes(tenant_id):
+            raise TenantNotFoundError(TenantNotFoundError.example)
+        scope = Scope.of_tenant(tenant_id)
+    app = replace(caller.app, store=caller.app.store.seen_by(caller.actor, scope))
+    return replace(caller, scope=scope, app=app)
+
+
+def _who(caller: Caller, named: str | None) -> dict[str, Any]:
+    """Return who did something: an identity, else whom the request names."""
+    if caller.principal.kind is PrincipalKind.ANONYMOUS:
+        return {"by": named or NOBODY}
+    return {"by": caller.principal.label, "given_by": named}
+
+
+def _link(request: Request, response: Response, cursor: str | None) -> None:
+    if cursor is not None:
+        following = request.url.include_query_params(cursor=cursor)
+        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+
+
+async def _create(caller: Caller, body: AlertIn, response: Response) -> ManagedAlertOut:
+    if (body.route or body.channel) and caller.scope.one_tenant != caller.app.tenant_id:
+        raise NotServedHereError("this service sends nothing for that tenant: leave out route and channel")
+    new = NewAlert(**{name: getattr(body, name) for name in NewAlert.__dataclass_fields__})
+    alert, is_new = await caller.app.store.alert_work.create(new, **_who(caller, body.by))
+    if not is_new:
+        response.status_code = HTTPStatus.OK
+    return ManagedAlertOut.of(alert)
+
+
+@router.post(
+    "/alerts",
+    summary="Create an alert",
+    status_code=HTTPStatus.CREATED,
+    responses=_CREATED,
+)
+async def create_alert(caller: MayWork, body: AlertIn, response: Response) -> ManagedAlertOut:
+    """Create an alert; where one of the same rule and subject, or the same key, is open, it stays that one.
+
+    That one keeps its notes and status, and gets an event.
+    """
+    tenant_id = body.tenant_id
+    if tenant_id is None and caller.scope.tenant_id is None:
+        tenant_id = caller.principal.tenant_id
+    return await _create(in_tenant(caller, tenant_id, is_needed=True), body, response)
+
+
+@router.post(
+    "/internal/alerts",
+    summary="Create an alert, as another service",
+    status_code=HTTPStatus.CREATED,
+    responses=_CREATED,
+)
+async def create_internal_alert(
+    service: Internal, body: InternalAlertIn, response: Response
+) -> ManagedAlertOut:
+    """Create an alert for any tenant, as `POST /alerts` does, with the header `X-Service-Key`."""
+    return await _create(await service.for_tenant(body.tenant_id), body, response)
+
+
+@router.get(
+    "/alerts",
+    summary="List alerts, newest first",
+    responses=answers(
+        "bad_cursor", "tenant_not_found", *READING, examples=["managed_alerts"], csv="managed_alerts_csv"
+    ),
+    response_model=list[ManagedAlertOut],
+)
+async def list_alerts(
+    caller: MayRead, query: Annotated[ManagedAlertsQuery, Query()], request: Request, response: Response
+) -> list[ManagedAlertOut] | StreamingResponse:
+    """List at most 50; the header `Link` leads to those that follow. With `Accept: text/csv` it is all."""
+    store = in_tenant(caller, query.tenant_id, is_needed=True).app.store
+    if prefers_csv(",".join(request.headers.getlist("accept"))):
+        return await managed_alerts_csv(store, query.wanted(), query.cursor)
+    response.headers["Vary"] = "Accept"
+    page = await store.alerts.list(query.wanted(), limit=query.limit, cursor=query.cursor)
+    _link(request, response, page.next_cursor)
+    return [ManagedAlertOut.of(each) for each in page.items]
 
 
 @router.get(
     "/alerts/{alert_id}",
-    summary="Show what has become of an alert over all runs",
-    tags=["alerts"],
-    responses=answers("alert_not_found", *READING, examples=["alert"]),
+    summary="Show an alert",
+    responses=answers("alert_not_found", *READING, examples=["managed_alert"]),
 )
-async def get_alert(caller: MayRead, alert_id: AlertId) -> AlertOut:
-    """Show where an alert stands, and who settled it how and when."""
-    return AlertOut.of(await caller.app.store.history.get_alert(alert_id))
+async def get_alert(caller: MayRead, alert_id: AlertId) -> ManagedAlertOut:
+    """Show where the work on an alert stands, with every occurrence and its delivery."""
+    return ManagedAlertOut.of(await in_tenant(caller, None).app.store.alerts.get(alert_id))
+
+
+@router.get(
+    "/alerts/{alert_id}/events",
+    summary="List what happened to an alert",
+    responses=answers("alert_not_found", "bad_cursor", *READING, examples=["alert_events"]),
+)
+async def list_events(
+    caller: MayRead,
+    alert_id: AlertId,
+    query: Annotated[EventsQuery, Query()],
+    request: Request,
+    response: Response,
+) -> list[AlertEventOut]:
+    """List every event, oldest first, a thousand at a time; the header `Link` leads to those that follow."""
+    store = in_tenant(caller, None).app.store
+    page = await store.alerts.events(alert_id, limit=query.limit, cursor=query.cursor)
+    _link(request, response, page.next_cursor)
+    return [AlertEventOut.of(each) for each in page.items]
+
+
+def _step(step: AlertStep, summary: str, description: str) -> None:
+    async def take(caller: MayWork, alert_id: AlertId, body: StepIn | None = None) -> ManagedAlertOut:
+        body = body or StepIn()
+        work = in_tenant(caller, None).app.store.alert_work
+        alert, _ = await work.take(alert_id, step, note=body.note, **_who(caller, body.by))
+        return ManagedAlertOut.of(alert)
+
+    router.add_api_route(
+        f"/alerts/{{alert_id}}/{step}",
+        take,
+        methods=["PUT"],
+        name=f"{step}_alert",
+        summary=summary,
+        description=description,
+        responses=answers(*_STEP_ERRORS, *CHANGING, examples=["managed_alert"]),
+    )
+
+
+_REPEATED = "The same person again changes nothing; after somebody else it is 409, with who and when."
+_step(AlertStep.ACKNOWLEDGE, "Acknowledge an alert", f"Say that somebody works on it. {_REPEATED}")
+_step(AlertStep.UNACKNOWLEDGE, "Give an alert back", f"It is triggered again. {_REPEATED}")
+_step(AlertStep.RESOLVE, "Resolve an alert", f"Say that it is over. {_REPEATED}")
+_step(
+    AlertStep.REOPEN,
+    "Reopen an alert",
+    f"It is triggered again, unless there is a newer one about the same. {_REPEATED}",
+)
 
 
 @router.post(
-    "/alerts/{alert_id}/settle",
-    summary="Settle whether Slack has an alert in doubt",
-    tags=["alerts"],
-    responses=answers(
-        "alert_not_found",
-        "not_in_doubt",
-        *CHANGING,
-        examples=["alert"],
-    ),
+    "/alerts/{alert_id}/notes",
+    summary="Add a note to an alert",
+    status_code=HTTPStatus.CREATED,
+    responses=answers("alert_not_found", *CHANGING, examples=["alert_event"], success=HTTPStatus.CREATED),
 )
-async def settle(caller: MayRun, alert_id: AlertId, body: SettleIn) -> AlertOut:
-    """Take an `unknown` alert as sent, or put it back to `pending` for the month's next run.
+async def add_note(caller: MayWork, alert_id: AlertId, body: NoteIn) -> AlertEventOut:
+    """Add a note, whatever the status; it is kept for good, and each time it is sent it is another."""
+    work = in_tenant(caller, None).app.store.alert_work
+    return AlertEventOut.of(await work.note(alert_id, body.note, **_who(caller, body.by)))
 
-    Nothing is posted by this request, and to repeat it does no harm.
+
+@router.post(
+    "/alerts/bulk",
+    summary="Change many alerts at once",
+    responses=answers("tenant_not_found", "too_many_alerts", "not_as_expected", *CHANGING, examples=["bulk"]),
+)
+async def change_many(caller: MayWork, body: BulkIn) -> BulkOut:
+    """Take a step for many alerts in one transaction, or for none.
+
+    What cannot take it is in `refused`, and the rest changes; of more than 1,000, or of another number than
+    `expected`, none does.
     """
-    principal = caller.principal
-    is_anonymous = principal.kind is PrincipalKind.ANONYMOUS
-    try:
-        record = await settle_alert(
-            caller.app,
-            alert_id,
-            body.settle_as,
-            by=(body.by or NOBODY) if is_anonymous else principal.label,
-            given_by=None if is_anonymous else body.by,
-            note=body.note,
-        )
-    except AlertNotFoundError as absent:
-        await not_here_if_seen(caller, absent, alert_id=alert_id)
-        raise
-    return AlertOut.of(record)
+    filtered = body.filter
+    named = None if filtered is None else filtered.tenant_id
+    where = in_tenant(caller, named, is_needed=filtered is not None)
+    result = await where.app.store.alert_work.take_many(
+        body.action,
+        of=body.ids or [] if filtered is None else filtered.wanted(),
+        expected=body.expected,
+        note=body.note,
+        **_who(caller, body.by),
+    )
+    return BulkOut.of(result)
+
+
+@router.get(
+    "/stats/{tenant_id}",
+    summary="Count the alerts of a tenant",
+    responses=answers("tenant_not_found", *READING, examples=["alert_stats"]),
+)
+async def get_stats(
+    caller: MayRead, tenant_id: Annotated[TenantId, Path(json_schema_extra=with_example("tenant_id"))]
+) -> StatsOut:
+    """Count them by status and by severity, and say since when the oldest is open."""
+    store = in_tenant(caller, tenant_id).app.store
+    return StatsOut.counted(tenant_id, await store.alerts.stats())

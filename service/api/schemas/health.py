@@ -30,6 +30,7 @@ class HealthOut(Out):
     """The service can do its job."""
 
     status: Literal["healthy"] = "healthy"
+    service: Literal["risk-alerts"] = "risk-alerts"
     ok: Literal[True] = True
     database: Literal["ok", "busy"] = Field(
         description="`busy`: somebody else holds the write lock just now."

@@ -1,5 +1,7 @@
 """Doubts: what a person sees of an alert, and how a person settles whether Slack has it."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -143,16 +145,32 @@ def _stands(connection: sa.Connection, alert_id: str, settle_as: SettleAs) -> bo
 
 def alert_record(connection: sa.Connection, is_seen: sa.ColumnElement[bool], alert_id: str) -> AlertRecord:
     """Return all that is known of an alert over all runs; raises AlertNotFoundError."""
-    query = sa.select(outbox).where(is_seen, outbox.c.id == _clean(alert_id))
-    found = connection.execute(query).mappings().one_or_none()
-    if found is None:
+    found = alert_records(connection, sa.and_(is_seen, outbox.c.id == _clean(alert_id)))
+    if not found:
         raise AlertNotFoundError(f"no alert has the id {alert_id[:60]!r}")
-    row: dict[str, Any] = dict(found)
-    of_alert = (
+    return found[0][1]
+
+
+def alert_records(
+    connection: sa.Connection, condition: sa.ColumnElement[bool]
+) -> list[tuple[str | None, AlertRecord]]:
+    """Return the rows of the outbox that meet a condition, by period, each with the alert that it is of."""
+    query = sa.select(outbox).where(condition).order_by(outbox.c.period, outbox.c.id)
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    settling = (
         sa.select(doubt_settlements)
-        .where(doubt_settlements.c.alert_id == row["id"])
+        .join(outbox, outbox.c.id == doubt_settlements.c.alert_id)
+        .where(condition)
         .order_by(doubt_settlements.c.claim)
     )
+    settled: dict[str, list[SettledDoubt]] = defaultdict(list)
+    for each in connection.execute(settling) if rows else ():
+        if each.settled_as in set(SettleAs):
+            settled[each.alert_id].append(_settled(each))
+    return [(row["alert_id"], _record(row, tuple(settled[row["id"]]))) for row in rows]
+
+
+def _record(row: Mapping[str, Any], settled: tuple[SettledDoubt, ...]) -> AlertRecord:
     return AlertRecord(
         alert=alert_of(row, row["id"]),
         run_id=row["run_id"],
@@ -164,19 +182,19 @@ def alert_record(connection: sa.Connection, is_seen: sa.ColumnElement[bool], ale
         claimed_at=row["claimed_at"],
         sent_at=row["sent_at"],
         updated_at=row["updated_at"],
-        settled=tuple(
-            SettledDoubt(
-                settled_as=SettleAs(settlement.settled_as),
-                by=settlement.settled_by,
-                given_by=settlement.given_by,
-                at=settlement.settled_at,
-                note=settlement.note,
-                run_id=settlement.run_id,
-                claim=settlement.claim,
-            )
-            for settlement in connection.execute(of_alert)
-            if settlement.settled_as in set(SettleAs)
-        ),
+        settled=settled,
+    )
+
+
+def _settled(settlement: sa.Row[Any]) -> SettledDoubt:
+    return SettledDoubt(
+        settled_as=SettleAs(settlement.settled_as),
+        by=settlement.settled_by,
+        given_by=settlement.given_by,
+        at=settlement.settled_at,
+        note=settlement.note,
+        run_id=settlement.run_id,
+        claim=settlement.claim,
     )
 
 

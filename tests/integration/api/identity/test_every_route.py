@@ -18,7 +18,7 @@ from service.api.application import create_app
 from service.api.identity.authentication import FREE, INTERNAL
 from service.api.identity.caller import Needs
 from service.api.identity.internal import internal_service
-from service.domain.identity.permission import MATRIX, Reach, Role
+from service.domain.identity.permission import MATRIX, Permission, Reach, Role
 from service.domain.run import Page
 from service.settings import Settings
 from service.store.audit import AuditEntry
@@ -31,19 +31,30 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "/runs": {"source_uri": "file:///none.parquet", "month": MONTH},
     "/preview": {"source_uri": "file:///none.parquet", "month": MONTH},
     "/alerts/{alert_id}/settle": {"as": "sent"},
+    "/alerts/{alert_id}/notes": {"note": "x"},
+    "/alerts": {"rule_name": "x", "message": "x", "subject": "x"},
+    "/alerts/bulk": {"action": "resolve", "ids": ["absent"]},
     # Of what is absent or known already, so that nothing is made.
     "/api/v1/tenants": {"name": "Default", "code": "default"},
     "/api/v1/tenants/{tenant_id}/organizations": {"name": "x", "code": "x"},
     "/api/v1/users": {"email": "x@example.com", "name": "x", "role": "user", "organization_id": "absent"},
     "/api/v1/users/{user_id}/role": {"role": "user"},
 }
-IDS: Final = {"run_id": RUN_IDS, "alert_id": ALERT_IDS}
+ABSENT: Final = "00000000-0000-4000-8000-000000000000"
+IDS: Final = {"run_id": RUN_IDS, "alert_id": ALERT_IDS, "tenant_id": {**TENANTS, "absent": ABSENT}}
 DONE: Final = {
     "POST /runs": (404, "source_not_found"),
     "POST /preview": (404, "source_not_found"),
     "POST /runs/{run_id}/cancel": (409, "run_finished"),
 }
 """What is answered to who may; elsewhere 200."""
+SECOND: Final = {
+    (201, ""),
+    (409, "already_acknowledged"),
+    (409, "already_resolved"),
+    (409, "illegal_transition"),
+}
+"""What may stand for 200 where somebody was there before, or is the first."""
 NOBODYS: Final = {*FREE, "/docs/oauth2-redirect", "/api/v1/auth/logout", "/api/v1/auth/me"}
 """What needs no permission: what is free, a page that the framework adds, and what is about oneself."""
 
@@ -95,7 +106,6 @@ EVERY_ENDPOINT: Final = endpoints()
 ENDPOINTS: Final = [each for each in EVERY_ENDPOINT if "/api/v1/" not in each.path]
 """Of runs and alerts."""
 OF_PEOPLE: Final = [each for each in EVERY_ENDPOINT if each not in ENDPOINTS]
-ABSENT: Final = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +130,8 @@ def asked(service: RunningService, endpoint: Endpoint, who: str, target: str) ->
     # What the envelope says of the answer itself differs each time.
     text = re.sub(r'"meta":{[^}]*}', "", answer.text.replace(asked_for, "ID"))
     is_json = answer.headers["content-type"] == "application/json"
-    error = (answer.json().get("error") or "") if is_json else ""
+    content = answer.json() if is_json else None
+    error = (content.get("error") or "") if isinstance(content, dict) else ""
     return answer.status_code, error["code"].lower() if isinstance(error, dict) else error, text
 
 
@@ -133,8 +144,11 @@ def expected(endpoint: Endpoint, role: Role, place: str, target: str) -> tuple[i
         return 403, "not_served_here"
     # `own` and `foreign` are said from where the process stands.
     is_seen = target != "absent" if reach is Reach.ALL else target == place
+    if endpoint.path.startswith("/stats/") and reach is Reach.ALL:
+        return 200, ""
     if "{" in endpoint.path and not is_seen:
-        return 404, "run_not_found" if "{run_id}" in endpoint.path else "alert_not_found"
+        (named,) = (name for name in IDS if f"{{{name}}}" in endpoint.path)
+        return 404, named.replace("_id", "_not_found")
     if "{" in endpoint.path and endpoint.needs.here and target == "foreign":
         return 403, "not_served_here"
     return DONE.get(endpoint.name, (200, ""))
@@ -148,6 +162,8 @@ def test_who_may_what(service: RunningService, endpoint: Endpoint, role: Role) -
         answers = {}
         for target in RUN_IDS:
             status, code, text = asked(service, endpoint, f"{role} {place}", target)
+            if endpoint.needs.permission is Permission.WRITE_ALERTS and (status, code) in SECOND:
+                status, code = 200, ""
             assert (status, code) == expected(endpoint, role, place, target), (place, target, text)
             answers[target] = status, text
         if role is not Role.SUPER_ADMIN:
@@ -211,6 +227,6 @@ def test_a_refused_change_is_in_the_audit_and_a_refused_read_is_not(tmp_path: Pa
 
     entries = in_store(tmp_path, of_this_one, tenant_id=TENANTS["foreign"])
     refused = [(entry.action, entry.target, entry.outcome) for entry in entries.items]
-    changes = [each for each in ENDPOINTS if each.method == "POST"]
+    changes = [each for each in ENDPOINTS if each.method in {"POST", "PUT"}]
     assert len(refused) == len(changes)
     assert ("runs.write", "/runs/ours/cancel", "refused") in refused

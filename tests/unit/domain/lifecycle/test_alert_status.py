@@ -1,5 +1,8 @@
 """The life of an alert: the table of its transitions."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from service.domain.lifecycle.alert_status import TRANSITIONS, AlertStatus, AlertStep, end_of
@@ -29,3 +32,10 @@ def test_whatever_is_open_can_be_resolved() -> None:
         assert end_of(AlertStep.RESOLVE, start) is RESOLVED
         assert end_of(AlertStep.RECOVER, start) is RESOLVED
         assert end_of(AlertStep.WITHDRAW, start) is RESOLVED
+
+
+def test_the_page_of_alerts_has_the_table() -> None:
+    """Row for row, as people read it."""
+    page = (Path(__file__).parents[4] / "docs" / "alerts.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)`: (.+) \| `(\w+)` \|$", page, re.MULTILINE)
+    assert rows == [(way.start, way.step, way.when, way.end) for way in TRANSITIONS]
