@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from benchmarks import wall
 from benchmarks.data_shape import Shape
 from benchmarks.measure import SERVICE, clean_environment, made
 from benchmarks.report import Section, Target
@@ -26,7 +27,7 @@ PASSWORD: Final = "correct horse battery staple"  # noqa: S105  # of a database 
 
 
 def bench(size: str) -> list[Section]:
-    """Return the section."""
+    """Return the sections."""
     with _two_services() as (open_one, closed_one, key, token, run_id):
         kinds = {
             "nobody is asked (`AUTH=none`)": (open_one, {}),
@@ -53,7 +54,7 @@ def bench(size: str) -> list[Section]:
         Target(f"`GET /runs/{{id}}` with {name}, against open", found[name] / found[first], 1.5, unit="x")
         for name in others
     ]
-    return [section]
+    return [section, wall.bench(size)]
 
 
 def _ask(connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str]) -> float:

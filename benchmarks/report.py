@@ -20,6 +20,7 @@ ORDER: Final = (
     "Object storage",
     "Deliver",
     "Start",
+    "Asking",
 )
 """How the sections of the document begin."""
 _ORIGIN: Final = """\
