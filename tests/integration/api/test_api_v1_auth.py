@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 
+import jwt
 import pytest
 
 from service.access.access_tokens import AccessTokens
@@ -185,7 +186,7 @@ def test_a_lowered_role_bites_in_mid_session(service: RunningService) -> None:
 
 
 def test_every_bad_token_is_answered_alike(service: RunningService, folder: Path, tmp_path: Path) -> None:
-    """Forged, of another deployment, retired, garbage: one status, one body, whichever it is."""
+    """Forged, of another deployment, of a key that is none (any more), out of its time, garbage: one body."""
     bob = logged_in(service, "bob")
     assert bob.token is not None
     header, claims = parts_of(bob.token)
@@ -193,13 +194,25 @@ def test_every_bad_token_is_answered_alike(service: RunningService, folder: Path
     add_key(tmp_path / "other.json")
     elsewhere = AccessTokens(SigningKeys(tmp_path / "other.json", clock), "risk-alerts", clock)
     namesake = AccessTokens(SigningKeys(folder / "jwt.json", clock), "another-deployment", clock)
-    public = public_pem(SigningKeys(folder / "jwt.json", clock).signing().private)
+    key = SigningKeys(folder / "jwt.json", clock).signing()
+    public = public_pem(key.private)
+    now = int(clock.now().timestamp())
+
+    def signed(kid: str = key.kid, **changed: object) -> str:
+        more = {"kid": kid, "typ": header["typ"]}
+        return jwt.encode(claims | changed, key.private, algorithm="RS256", headers=more)
+
+    assert Client(service.client, signed()).ask("GET", "/runs").status_code == 200
     bad = [
         signed_with_the_public_key(header, claims, public),
         signed_with_the_public_key(header, claims, public_pem(rsa_key("any"))),
         unsigned(header, claims),
         elsewhere.issue(claims["sub"], claims["sid"]),
         namesake.issue(claims["sub"], claims["sid"]),
+        signed(exp=now - 1, nbf=now - 60, iat=now - 60),
+        signed(nbf=now + 300),
+        signed(aud="another"),
+        signed(kid="retired"),
         bob.token[:-8] + "AAAAAAAA",
         "nonsense",
         "a.b.c",

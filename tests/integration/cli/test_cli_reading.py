@@ -8,7 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 from mock_slack.running import RunningMock
+from service.store.schema.roles import role_sql
 from service.store.schema.tables import NEWEST_REVISION
+from tests.support.databases import PostgresqlServer
 from tests.support.processes import command, environment, run_command, unpaced
 from tests.support.rows import MONTH
 from tests.support.waiting import wait_until
@@ -91,6 +93,19 @@ def test_an_older_schema_is_refused_with_the_command_that_upgrades(tmp_path: Pat
         assert "0001" in done.stderr
         assert "risk-alerts db upgrade" in done.stderr
     assert _found(tmp_path) == before
+
+
+def test_the_owner_is_shown_what_to_grant(tmp_path: Path, postgresql_server: PostgresqlServer) -> None:
+    """On PostgreSQL `db upgrade` prints the statements for the role that serves; SQLite has none."""
+    url = postgresql_server.new(empty=True)
+    done = command(tmp_path, "db", "upgrade", DATABASE_URL=url)
+    first, _, granted = done.stdout.partition("\n-- For the role that serves, which is not the owner:\n")
+    assert first.endswith(f"schema {NEWEST_REVISION}, created\n")
+    assert granted.splitlines() == list(role_sql())
+    assert "GRANT SELECT, INSERT ON audit TO risk_alerts_app;" in granted
+    again = command(tmp_path, "db", "upgrade")
+    assert "GRANT" not in again.stdout
+    assert again.returncode == 0
 
 
 def test_a_preview_loads_what_it_needs(tmp_path: Path, source: str) -> None:

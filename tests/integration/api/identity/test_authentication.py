@@ -1,5 +1,6 @@
 """Who is let in: anybody while there is no identity, and from the first one on nobody without."""
 
+import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -133,17 +134,23 @@ def test_an_open_service_looks_at_no_credential(service: RunningService) -> None
         assert ask(service, **headers)[0] == 200
 
 
-def test_the_log_says_who_and_no_secret(tmp_path: Path, source: str) -> None:
-    """Lines of a run carry the principal's name; the key's secret is in none."""
+def test_the_log_says_who_and_no_secret(tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of a run, and of each request, carry the principal's name; the key's secret is in none."""
+    # The mock Slack of other tests, in this process as well, has switched the access lines off.
+    monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
     key = a_key(tmp_path, RUNS)
     with logged() as lines, running_service(settings(tmp_path)) as service:
         headers = {"x-service-key": key.text}
         body = {"source_uri": source, "month": MONTH, "dry_run": True}
         assert service.client.post("/runs", json=body, headers=headers).status_code == 200
-        service.client.get("/runs", headers={"authorization": f"Bearer {key.text}"})
+        service.client.get("/runs/read", headers={"authorization": f"Bearer {key.text}"})
+        service.client.get("/runs/read", headers={"authorization": f"Bearer {key.text}x"})
         written = lines()
     (finished,) = [line for line in written if line["message"] == "run_finished"]
     assert finished["principal"] == f"api_key:{key.id}"
+    reads = [line for line in written if "/runs/read" in line["message"]]
+    assert [line.get("principal") for line in reads] == [f"api_key:{key.id}", None]
+    assert [line["message"].rpartition(" ")[2] for line in reads] == ["403", "401"]
     assert key.secret not in str(written)
 
 

@@ -215,6 +215,19 @@ def test_lists_have_only_what_is_seen(service: RunningService) -> None:
     }
 
 
+def test_who_settled_is_who_asked(tmp_path: Path) -> None:
+    """`by` is the principal, whoever else is named in the request; that name is kept beside it."""
+    two_tenants(tmp_path)
+    with asking_service(tmp_path) as service:
+        answer = service.client.post(
+            f"/alerts/{ALERT_IDS['own']}/settle",
+            json={"as": "sent", "by": "Ann"},
+            headers={"authorization": "Bearer tenant_admin own"},
+        )
+        (settled,) = answer.json()["settled"]
+    assert (settled["by"], settled["given_by"]) == ("user:tenant_admin-own", "Ann")
+
+
 def test_a_refused_change_is_in_the_audit_and_a_refused_read_is_not(tmp_path: Path) -> None:
     """With who it was, what it needed, and where it was asked for."""
     two_tenants(tmp_path)
