@@ -3,8 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
@@ -18,16 +17,12 @@ from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
 from service.sources.parquet.file_kind import PARQUET
 from service.sources.source import Source, StorageAccess
+from tests.support.http_servers import QuietHandler, serving
 from tests.support.listing import listed
 
 
-class _Store(BaseHTTPRequestHandler):
+class _Store(QuietHandler):
     # Both kinds of storage.
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: Any) -> None:
-        """Stay silent."""
 
     def _list(self, keys: list[str], next_token: str) -> None:
         if "list-type" in self.path:
@@ -42,11 +37,7 @@ class _Store(BaseHTTPRequestHandler):
             self._answer(json.dumps({"items": items, "nextPageToken": next_token or None}))
 
     def _answer(self, text: str, status: int = 200) -> None:
-        body = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(status, text.encode())
 
 
 class _Endless(_Store):
@@ -57,7 +48,7 @@ class _Endless(_Store):
     pages: ClassVar[int] = 0
     stop: ClassVar[threading.Event | None] = None
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # the name that http.server calls
         store = type(self)
         store.pages += 1
         if store.stop is not None:
@@ -80,10 +71,8 @@ def store() -> type[_Endless]:
 @pytest.fixture
 def endpoint(store: type[_Store]) -> Iterator[str]:
     """Serve the store."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), store) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(store) as url:
+        yield url
 
 
 def opened(
@@ -157,7 +146,7 @@ class _Exact(_Store):
         "t/a\nb.parquet": b"its own!!",
     }
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # the name that http.server calls
         address = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(address.query).items()}
         if "list-type" in query or address.path.endswith("/o"):

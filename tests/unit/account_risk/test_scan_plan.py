@@ -14,6 +14,7 @@ from service.account_risk.scan_plan import ScanPlan, plan_scan
 from service.account_risk.schema import ACCOUNT_ROWS
 from service.domain.month import Month
 from service.sources.parquet.footer import Footer
+from tests.support.evaluating import row
 from tests.support.histories import table
 
 CRITERIA = Criteria(month=Month.parse("2026-01-01"), history_months=12)
@@ -21,20 +22,7 @@ CRITERIA = Criteria(month=Month.parse("2026-01-01"), history_months=12)
 
 def footer(*months: dt.date | None, kind: pa.DataType | None = None, **options: Any) -> Footer:
     """Return the footer of a file with one row, and one row group, for each month."""
-    rows = [
-        {
-            "account_id": f"a{n}",
-            "account_name": None,
-            "account_region": None,
-            "month": month,
-            "status": "At Risk",
-            "renewal_date": None,
-            "account_owner": None,
-            "arr": 1,
-            "updated_at": 0,
-        }
-        for n, month in enumerate(months)
-    ]
+    rows = [row(f"a{n}") | {"month": month} for n, month in enumerate(months)]
     file = BytesIO()
     made = table(rows, types={"month": kind} if kind else None)
     pq.write_table(made, file, row_group_size=1, **options)

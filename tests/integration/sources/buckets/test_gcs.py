@@ -1,9 +1,7 @@
 """What real Google Cloud Storage does and its emulator does not: listings in pages, and generations."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,22 +11,19 @@ from service.domain.errors import SourceChangedError
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
 from service.sources.source import Source, StorageAccess
+from tests.support.http_servers import QuietHandler, serving
 from tests.support.listing import listed
 
 CONTENT = bytes(1000)
 PAGES = 3
 
 
-class _Store(BaseHTTPRequestHandler):
+class _Store(QuietHandler):
     # Three pages of two objects each; the objects are at generation 7, or at 8 once `replaced` says how.
 
-    protocol_version = "HTTP/1.1"
     replaced: str | None = None
 
-    def log_message(self, *_: Any) -> None:
-        """Stay silent."""
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # the name that http.server calls
         address = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(address.query).items()}
         if query.get("alt") != "media":
@@ -41,20 +36,13 @@ class _Store(BaseHTTPRequestHandler):
             }
             if page + 1 < PAGES:
                 listed["nextPageToken"] = str(page + 1)
-            self._answer(200, json.dumps(listed).encode())
+            self.answer(200, json.dumps(listed).encode())
         elif self.replaced == "heeding" and query["ifGenerationMatch"] != "8":
-            self._answer(412, b"{}")
+            self.answer(412, b"{}")
         else:
             first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
-            self._answer(206, CONTENT[first : last + 1], generation="7" if self.replaced is None else "8")
-
-    def _answer(self, status: int, body: bytes, generation: str = "") -> None:
-        self.send_response(status)
-        if generation:
-            self.send_header("x-goog-generation", generation)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+            generation = "7" if self.replaced is None else "8"
+            self.answer(206, CONTENT[first : last + 1], x_goog_generation=generation)
 
 
 @pytest.fixture
@@ -70,12 +58,10 @@ def store() -> type[_Store]:
 @pytest.fixture
 def source(store: type[_Store]) -> Iterator[Source]:
     """Open a folder on the store."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), store) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        access = StorageAccess(gcs_token="anon", gcs_endpoint_url=f"http://127.0.0.1:{server.server_port}/")
+    with serving(store) as url:
+        access = StorageAccess(gcs_token="anon", gcs_endpoint_url=f"{url}/")
         with open_source(SourceUri.parse("gs://bucket/t/"), access) as opened:
             yield opened
-        server.shutdown()
 
 
 def test_listings_of_several_pages_are_followed(source: Source) -> None:

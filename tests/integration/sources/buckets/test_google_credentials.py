@@ -4,9 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,31 +16,28 @@ from service.domain.errors import StorageAccessRefusedError, StorageUnreachableE
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
 from service.sources.source import StorageAccess
+from tests.support.http_servers import QuietHandler, serving
 from tests.support.listing import listed
 
 CANARY = "canary-SECRET-4711"
 
 
-class _Google(BaseHTTPRequestHandler):
+class _Google(QuietHandler):
     # Hands out tokens, as the token server and as the metadata server, and lists objects for who has one.
 
-    protocol_version = "HTTP/1.1"
     lifetime_s: ClassVar[int] = 3600
     refuses: ClassVar[bool] = False
     issued: ClassVar[list[str]] = []
     seen: ClassVar[list[str]] = []
 
-    def log_message(self, *_: Any) -> None:
-        """Stay silent."""
-
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802  # the name that http.server calls
         self.rfile.read(int(self.headers["Content-Length"]))
         if self.refuses:
             self._answer(400, {"error": "invalid_grant", "error_description": CANARY})
         else:
             self._issue()
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # the name that http.server calls
         if self.path.startswith("/computeMetadata/v1/instance/service-accounts/default/token"):
             self._issue()
         elif self.path.startswith("/computeMetadata/v1/instance/service-accounts/"):
@@ -56,7 +51,7 @@ class _Google(BaseHTTPRequestHandler):
             items = [{"name": "t/a.parquet", "size": "1", "generation": "1"}]
             self._answer(200 if known else 401, {"items": items} if known else {})
 
-    def do_CONNECT(self) -> None:
+    def do_CONNECT(self) -> None:  # noqa: N802  # the name that http.server calls
         self.seen.append(self.path)
         self._answer(503, {})
 
@@ -66,13 +61,8 @@ class _Google(BaseHTTPRequestHandler):
         self._answer(200, {"access_token": self.issued[-1]} | lifetime)
 
     def _answer(self, status: int, content: Any) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Metadata-Flavor", "Google")
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        headers = {"Metadata-Flavor": "Google", "Content-Type": "application/json"}
+        self.answer(status, json.dumps(content).encode(), **headers)
 
 
 @pytest.fixture
@@ -83,10 +73,8 @@ def google() -> Iterator[tuple[type[_Google], str]]:
         issued: ClassVar[list[str]] = []
         seen: ClassVar[list[str]] = []
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Google) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield Google, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(Google) as url:
+        yield Google, url
 
 
 @pytest.fixture(autouse=True)
