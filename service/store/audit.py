@@ -13,7 +13,7 @@ from service.domain.identity.actor import Actor
 from service.domain.identity.principal import PrincipalKind
 from service.domain.run import Page
 from service.store.database.database import DatabaseClock
-from service.store.part import Part
+from service.store.part import Part, reads, writes
 from service.store.schema.access_tables import audit
 
 _LONGEST_TARGET = 200
@@ -51,7 +51,8 @@ class AuditEntry:
 class Audit(Part):
     """What was done, newest first."""
 
-    async def list(
+    @reads
+    def list(
         self,
         *,
         limit: int,
@@ -69,24 +70,17 @@ class Audit(Part):
             query = query.where(audit.c.action == _clean(action))
         if principal is not None:
             query = query.where(audit.c.principal == _clean(principal))
+        found = [AuditEntry(**row) for row in self.connection.execute(query).mappings()]
+        more = found[limit - 1].id if len(found) > limit else None
+        return Page(items=tuple(found[:limit]), next_cursor=more)
 
-        def work(connection: sa.Connection) -> Page[AuditEntry]:
-            found = [AuditEntry(**row) for row in connection.execute(query).mappings()]
-            more = found[limit - 1].id if len(found) > limit else None
-            return Page(items=tuple(found[:limit]), next_cursor=more)
-
-        return await self._database.read(work)
-
-    async def note(
+    @writes
+    def note(
         self, action: str, target: str | None = None, *, outcome: AuditOutcome = AuditOutcome.REFUSED
     ) -> None:
         """Write down what changed nothing: a refused change, a log-in, a failed one."""
         tenant_id = self._actor.principal.tenant_id
-        await self._database.write(
-            lambda connection: record_audit(
-                connection, self._actor, action, target, tenant_id=tenant_id, outcome=outcome
-            )
-        )
+        record_audit(self.connection, self._actor, action, target, tenant_id=tenant_id, outcome=outcome)
 
 
 def record_audit(

@@ -12,7 +12,7 @@ from service.domain.errors import BadCursorError, RunNotFoundError
 from service.domain.run import Page, RunAlert, RunRecord, RunStatus, WithdrawnAlert
 from service.store.cursors import FOREIGN, cursor_of, read_cursor
 from service.store.outbox.doubts import alert_record
-from service.store.part import Part
+from service.store.part import Part, reads
 from service.store.rows import run_alert, run_record, withdrawn_alert
 from service.store.runs.state import IS_RELEASED, count_outcomes
 from service.store.schema.tables import (
@@ -65,51 +65,45 @@ _RUNS = sa.select(*(column for column in runs.c if column.name != "status"), _SH
 class History(Part):
     """Questions; none changes anything."""
 
-    async def get_run(self, run_id: str) -> RunRecord:
+    @reads
+    def get_run(self, run_id: str) -> RunRecord:
         """Return all that is known of a run, with samples of what is listed elsewhere in full.
 
         Raises RunNotFoundError.
         """
-
-        def work(connection: sa.Connection) -> RunRecord:
-            row = _run_row(connection, self._sees(runs), run_id)
-            of_run = _ALERTS.where(run_outcomes.c.run_id == run_id).order_by(run_outcomes.c.position)
-            troubled = of_run.where(_OUTCOME.in_(_TROUBLES))
-            restated = of_run.where(run_outcomes.c.restated.is_not(None))
-            withdrawn = _withdrawn_of(run_id).limit(SAMPLES)
-            outcomes = _outcomes(connection, row)
-            # Looking for the few among very many would take long where there is none.
-            is_troubled = any(outcomes.get(outcome) for outcome in _TROUBLES)
-            return run_record(
-                row,
-                outcomes,
-                sample_alerts=_run_alerts(connection, of_run.limit(SAMPLES)),
-                sample_errors=_run_alerts(connection, troubled.limit(SAMPLES)) if is_troubled else (),
-                sample_withdrawn=tuple(withdrawn_alert(found) for found in _mappings(connection, withdrawn)),
-                sample_restated=_run_alerts(connection, restated.limit(SAMPLES)) if row["restated"] else (),
-            )
-
-        return await self._database.read(work)
-
-    async def get_alert(self, alert_id: str) -> AlertRecord:
-        """Return all that is known of an alert over all runs; raises AlertNotFoundError."""
-        return await self._database.read(
-            lambda connection: alert_record(connection, self._sees(outbox), alert_id)
+        row = _run_row(self.connection, self._sees(runs), run_id)
+        of_run = _ALERTS.where(run_outcomes.c.run_id == run_id).order_by(run_outcomes.c.position)
+        troubled = of_run.where(_OUTCOME.in_(_TROUBLES))
+        restated = of_run.where(run_outcomes.c.restated.is_not(None))
+        withdrawn = _withdrawn_of(run_id).limit(SAMPLES)
+        outcomes = _outcomes(self.connection, row)
+        # Looking for the few among very many would take long where there is none.
+        is_troubled = any(outcomes.get(outcome) for outcome in _TROUBLES)
+        return run_record(
+            row,
+            outcomes,
+            sample_alerts=_run_alerts(self.connection, of_run.limit(SAMPLES)),
+            sample_errors=_run_alerts(self.connection, troubled.limit(SAMPLES)) if is_troubled else (),
+            sample_withdrawn=tuple(withdrawn_alert(found) for found in _mappings(self.connection, withdrawn)),
+            sample_restated=_run_alerts(self.connection, restated.limit(SAMPLES)) if row["restated"] else (),
         )
 
-    async def alerts_without_channel(self, run_id: str) -> list[Alert]:
+    @reads
+    def get_alert(self, alert_id: str) -> AlertRecord:
+        """Return all that is known of an alert over all runs; raises AlertNotFoundError."""
+        return alert_record(self.connection, self._sees(outbox), alert_id)
+
+    @reads
+    def alerts_without_channel(self, run_id: str) -> list[Alert]:
         """Return the alerts of a run whose route leads to no channel, in the order of sending."""
         query = _ALERTS.where(
             run_outcomes.c.run_id == run_id, run_outcomes.c.reason == Reason.UNKNOWN_REGION
         ).order_by(run_outcomes.c.position)
+        _run_row(self.connection, self._sees(runs), run_id)
+        return [row.alert for row in _run_alerts(self.connection, query)]
 
-        def work(connection: sa.Connection) -> list[Alert]:
-            _run_row(connection, self._sees(runs), run_id)
-            return [row.alert for row in _run_alerts(connection, query)]
-
-        return await self._database.read(work)
-
-    async def list_runs(
+    @reads
+    def list_runs(
         self,
         *,
         limit: int,
@@ -126,26 +120,21 @@ class History(Part):
         if status is not None:
             query = query.where(_has_status(status))
         last_seen = _read_id_cursor(cursor)
+        page = query
+        if last_seen is not None:
+            last = sa.select(runs.c.started_at, runs.c.run_id).where(of_tenant, runs.c.run_id == last_seen)
+            found = (self.connection.execute(last)).one_or_none()
+            if found is None:
+                raise BadCursorError(FOREIGN)
+            place = sa.tuple_(sa.literal(found.started_at, UtcTimestamp), sa.literal(found.run_id))
+            page = page.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < place)
+        rows = _mappings(self.connection, page)
+        items = [run_record(row, _outcomes(self.connection, row)) for row in rows[:limit]]
+        more = cursor_of(items[-1].run_id) if len(rows) > limit else None
+        return Page(items=tuple(items), next_cursor=more)
 
-        def work(connection: sa.Connection) -> Page[RunRecord]:
-            page = query
-            if last_seen is not None:
-                last = sa.select(runs.c.started_at, runs.c.run_id).where(
-                    of_tenant, runs.c.run_id == last_seen
-                )
-                found = (connection.execute(last)).one_or_none()
-                if found is None:
-                    raise BadCursorError(FOREIGN)
-                place = sa.tuple_(sa.literal(found.started_at, UtcTimestamp), sa.literal(found.run_id))
-                page = page.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < place)
-            rows = _mappings(connection, page)
-            items = [run_record(row, _outcomes(connection, row)) for row in rows[:limit]]
-            more = cursor_of(items[-1].run_id) if len(rows) > limit else None
-            return Page(items=tuple(items), next_cursor=more)
-
-        return await self._database.read(work)
-
-    async def list_alerts(
+    @reads
+    def list_alerts(
         self,
         run_id: str,
         *,
@@ -169,44 +158,35 @@ class History(Part):
             query = query.where(run_outcomes.c.route == route.replace("\0", "\ufffd"))
         if restated:
             query = query.where(run_outcomes.c.restated.is_not(None))
+        _run_row(self.connection, self._sees(runs), run_id)
+        rows = _mappings(self.connection, query)
+        items = tuple(run_alert(row) for row in rows[:limit])
+        more = cursor_of(rows[limit - 1]["position"]) if len(rows) > limit else None
+        return Page(items=items, next_cursor=more)
 
-        def work(connection: sa.Connection) -> Page[RunAlert]:
-            _run_row(connection, self._sees(runs), run_id)
-            rows = _mappings(connection, query)
-            items = tuple(run_alert(row) for row in rows[:limit])
-            more = cursor_of(rows[limit - 1]["position"]) if len(rows) > limit else None
-            return Page(items=items, next_cursor=more)
-
-        return await self._database.read(work)
-
-    async def list_withdrawn(
-        self, run_id: str, *, limit: int, cursor: str | None = None
-    ) -> Page[WithdrawnAlert]:
+    @reads
+    def list_withdrawn(self, run_id: str, *, limit: int, cursor: str | None = None) -> Page[WithdrawnAlert]:
         """Return what a run withdrew or no longer has, by subject.
 
         Raises RunNotFoundError, BadCursorError.
         """
         query = _withdrawn_of(run_id).limit(limit + 1)
         last_seen = _read_id_cursor(cursor)
-
-        def work(connection: sa.Connection) -> Page[WithdrawnAlert]:
-            _run_row(connection, self._sees(runs), run_id)
-            page = query
-            if last_seen is not None:
-                # The cursor has not the subject itself, which may be of any length.
-                last = sa.select(run_withdrawals.c.subject).where(
-                    run_withdrawals.c.run_id == run_id, run_withdrawals.c.alert_id == last_seen
-                )
-                subject = connection.scalar(last)
-                if subject is None:
-                    raise BadCursorError(FOREIGN)
-                place = sa.tuple_(sa.literal(subject), sa.literal(last_seen))
-                page = page.where(sa.tuple_(*_BY_SUBJECT) > place)
-            items = [withdrawn_alert(row) for row in _mappings(connection, page)]
-            more = cursor_of(items[limit - 1].alert.alert_id) if len(items) > limit else None
-            return Page(items=tuple(items[:limit]), next_cursor=more)
-
-        return await self._database.read(work)
+        _run_row(self.connection, self._sees(runs), run_id)
+        page = query
+        if last_seen is not None:
+            # The cursor has not the subject itself, which may be of any length.
+            last = sa.select(run_withdrawals.c.subject).where(
+                run_withdrawals.c.run_id == run_id, run_withdrawals.c.alert_id == last_seen
+            )
+            subject = self.connection.scalar(last)
+            if subject is None:
+                raise BadCursorError(FOREIGN)
+            place = sa.tuple_(sa.literal(subject), sa.literal(last_seen))
+            page = page.where(sa.tuple_(*_BY_SUBJECT) > place)
+        items = [withdrawn_alert(row) for row in _mappings(self.connection, page)]
+        more = cursor_of(items[limit - 1].alert.alert_id) if len(items) > limit else None
+        return Page(items=tuple(items[:limit]), next_cursor=more)
 
 
 def _withdrawn_of(run_id: str) -> sa.Select[Any]:

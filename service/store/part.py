@@ -1,19 +1,59 @@
 """A part of the store: it sees and writes the rows of one scope, for one actor."""
 
+from collections.abc import Callable, Coroutine
+from copy import copy
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
 import sqlalchemy as sa
 
 from service.domain.identity.actor import Actor
 from service.domain.identity.scope import Scope
 from service.store.database.database import Database
 
+T = TypeVar("T")
+Params = ParamSpec("Params")
+PartT = TypeVar("PartT", bound="Part")
+Work = Callable[Concatenate[PartT, Params], T]
+Verb = Callable[Concatenate[PartT, Params], Coroutine[Any, Any, T]]
+
+
+def reads(work: Work[PartT, Params, T]) -> Verb[PartT, Params, T]:
+    """Make a verb of work over `self.connection`: awaited, it is a transaction, see `Database.read`."""
+
+    @wraps(work)
+    async def verb(part: PartT, /, *args: Params.args, **kwargs: Params.kwargs) -> T:
+        return await part.database.read(lambda connection: work(part.within(connection), *args, **kwargs))
+
+    return verb
+
+
+def writes(work: Work[PartT, Params, T]) -> Verb[PartT, Params, T]:
+    """Make a verb of work over `self.connection`: awaited, it is a transaction, see `Database.write`."""
+
+    @wraps(work)
+    async def verb(part: PartT, /, *args: Params.args, **kwargs: Params.kwargs) -> T:
+        return await part.database.write(lambda connection: work(part.within(connection), *args, **kwargs))
+
+    return verb
+
 
 class Part:
     """Verbs over the rows of a scope, which is in every question; there is no part without one."""
 
+    connection: sa.Connection
+    """Of the transaction that a verb is; outside of one there is none."""
+
     def __init__(self, database: Database, scope: Scope, actor: Actor) -> None:
-        self._database = database.within(scope)
+        self.database = database.within(scope)
         self._scope = scope
         self._actor = actor
+
+    def within(self, connection: sa.Connection) -> Self:
+        """Return the same part inside a transaction."""
+        part = copy(self)
+        part.connection = connection
+        return part
 
     @property
     def _tenant_id(self) -> str:

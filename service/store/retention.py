@@ -55,7 +55,7 @@ class Retention(Part):
             return removed
 
         # A look first: the sweep of an idle service must not stand in line with the writers.
-        return await self._database.write(work) if await self._database.read(is_left) else {}
+        return await self.database.write(work) if await self.database.read(is_left) else {}
 
     def _old(
         self, connection: sa.Connection, before: datetime

@@ -13,7 +13,7 @@ from service.domain.identity.permission import KeyScope
 from service.store.access.door import close_for_good
 from service.store.access.tenants import ensure_tenant
 from service.store.audit import record_audit
-from service.store.part import Part
+from service.store.part import Part, reads, writes
 from service.store.schema.access_tables import api_keys
 from service.store.sql import NamedSql
 
@@ -34,7 +34,8 @@ class KeyHolder:
 class ApiKeys(Part):
     """The keys of a tenant."""
 
-    async def create(
+    @writes
+    def create(
         self,
         secret: KeySecret,
         *,
@@ -53,67 +54,57 @@ class ApiKeys(Part):
             "created_by": self._actor.principal.label,
             "expires_at": expires_at,
         }
+        ensure_tenant(self.connection, self._tenant_id, now)
+        self.connection.execute(api_keys.insert().values(**values, secret_hash=secret.digest))
+        close_for_good(self.connection, now)
+        record_audit(self.connection, self._actor, "key.create", secret.id, tenant_id=self._tenant_id)
+        return _key({**values, "last_used_at": None, "revoked_at": None})
 
-        def work(connection: sa.Connection) -> ApiKey:
-            ensure_tenant(connection, self._tenant_id, now)
-            connection.execute(api_keys.insert().values(**values, secret_hash=secret.digest))
-            close_for_good(connection, now)
-            record_audit(connection, self._actor, "key.create", secret.id, tenant_id=self._tenant_id)
-            return _key({**values, "last_used_at": None, "revoked_at": None})
-
-        return await self._database.write(work)
-
-    async def list(self) -> list[ApiKey]:
+    @reads
+    def list(self) -> list[ApiKey]:
         """Return the keys, newest first; those that are valid no more are among them."""
         query = sa.select(api_keys).where(self._sees(api_keys))
         query = query.order_by(api_keys.c.created_at.desc(), api_keys.c.id)
-        return await self._database.read(
-            lambda connection: [_key(dict(row)) for row in connection.execute(query).mappings()]
-        )
+        return [_key(dict(row)) for row in self.connection.execute(query).mappings()]
 
-    async def revoke(self, key_id: str, *, now: datetime) -> ApiKey:
+    @writes
+    def revoke(self, key_id: str, *, now: datetime) -> ApiKey:
         """Let a key open nothing any more, from the next request on; to repeat it does no harm.
 
         Raises KeyNotFoundError.
         """
         is_it = sa.and_(self._sees(api_keys), api_keys.c.id == key_id.replace("\0", "\ufffd"))
         end = api_keys.update().where(is_it, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
+        changed = self.connection.execute(end).rowcount
+        found = self.connection.execute(sa.select(api_keys).where(is_it)).mappings().one_or_none()
+        if found is None:
+            raise KeyNotFoundError(KeyNotFoundError.example)
+        if changed:
+            record_audit(self.connection, self._actor, "key.revoke", key_id, tenant_id=found["tenant_id"])
+        return _key(dict(found))
 
-        def work(connection: sa.Connection) -> ApiKey:
-            changed = connection.execute(end).rowcount
-            found = connection.execute(sa.select(api_keys).where(is_it)).mappings().one_or_none()
-            if found is None:
-                raise KeyNotFoundError(KeyNotFoundError.example)
-            if changed:
-                record_audit(connection, self._actor, "key.revoke", key_id, tenant_id=found["tenant_id"])
-            return _key(dict(found))
-
-        return await self._database.write(work)
-
-    async def holder(self, secret: KeySecret, *, now: datetime) -> KeyHolder | None:
+    @reads
+    def holder(self, secret: KeySecret, *, now: datetime) -> KeyHolder | None:
         """Return what a key says of its holder; None where it is not valid, whatever the reason.
 
         For the store that sees all: whose the key is, is the answer.
         """
         asked = {"id": secret.id, "now": now, "minute_ago": now - TOUCHED_EVERY}
+        found = _SQL.execute(self.connection, "find", asked).one_or_none()
+        # Compared also where there is none, so that both take the same time.
+        if not secret.matches(found.secret_hash if found else "") or found is None:
+            return None
+        return KeyHolder(
+            tenant_id=found.tenant_id,
+            scopes=_scopes(found.scopes),
+            is_to_be_touched=bool(found.was_not_just_used),
+        )
 
-        def work(connection: sa.Connection) -> KeyHolder | None:
-            found = _SQL.execute(connection, "find", asked).one_or_none()
-            # Compared also where there is none, so that both take the same time.
-            if not secret.matches(found.secret_hash if found else "") or found is None:
-                return None
-            return KeyHolder(
-                tenant_id=found.tenant_id,
-                scopes=_scopes(found.scopes),
-                is_to_be_touched=bool(found.was_not_just_used),
-            )
-
-        return await self._database.read(work)
-
-    async def touch(self, key_id: str, *, now: datetime) -> None:
+    @writes
+    def touch(self, key_id: str, *, now: datetime) -> None:
         """Write down that a key was used, unless that was written within the last minute."""
         used = {"id": key_id, "now": now, "minute_ago": now - TOUCHED_EVERY}
-        await self._database.write(lambda connection: _SQL.execute(connection, "touch", used))
+        _SQL.execute(self.connection, "touch", used)
 
 
 def _key(row: dict[str, Any]) -> ApiKey:

@@ -11,7 +11,7 @@ from service.domain.identity.people import Organization
 from service.domain.run import Page
 from service.store.access.rows import cleaned, page_of, row_of, update_row
 from service.store.audit import record_audit
-from service.store.part import Part
+from service.store.part import Part, reads, writes
 from service.store.schema.access_tables import organizations, tenants
 
 
@@ -21,7 +21,8 @@ class Organizations(Part):
     def _seen(self) -> sa.ColumnElement[bool]:
         return self._sees(organizations, organization=organizations.c.id)
 
-    async def create(self, tenant_id: str, *, name: str, code: str, now: datetime) -> Organization:
+    @writes
+    def create(self, tenant_id: str, *, name: str, code: str, now: datetime) -> Organization:
         """Write an organisation of a tenant down.
 
         Raises TenantNotFoundError, also for a tenant outside the scope, and AlreadyExistsError where the code
@@ -33,62 +34,55 @@ class Organizations(Part):
             "name": cleaned(name),
             "code": cleaned(code),
         }
+        is_seen = sa.true() if self._scope.includes(tenant_id) else sa.false()
+        row_of(self.connection, tenants, is_seen, tenant_id, TenantNotFoundError)
+        _check_code(self.connection, tenant_id, values["code"])
+        row: dict[str, Any] = {**values, "is_active": True, "created_at": now, "updated_at": now}
+        self.connection.execute(organizations.insert().values(row))
+        record_audit(self.connection, self._actor, "organization.create", row["id"], tenant_id=tenant_id)
+        return Organization(**row)
 
-        def work(connection: sa.Connection) -> Organization:
-            is_seen = sa.true() if self._scope.includes(tenant_id) else sa.false()
-            row_of(connection, tenants, is_seen, tenant_id, TenantNotFoundError)
-            _check_code(connection, tenant_id, values["code"])
-            row: dict[str, Any] = {**values, "is_active": True, "created_at": now, "updated_at": now}
-            connection.execute(organizations.insert().values(row))
-            record_audit(connection, self._actor, "organization.create", row["id"], tenant_id=tenant_id)
-            return Organization(**row)
-
-        return await self._database.write(work)
-
-    async def get(self, organization_id: str) -> Organization:
+    @reads
+    def get(self, organization_id: str) -> Organization:
         """Return an organisation; raises OrganizationNotFoundError."""
-        return await self._database.read(
-            lambda connection: Organization(**self._row(connection, organization_id))
-        )
+        return Organization(**self._row(organization_id))
 
-    async def list(
+    @reads
+    def list(
         self, *, limit: int, cursor: str | None = None, tenant_id: str | None = None
     ) -> Page[Organization]:
         """Return organisations by id, of one tenant or of all that are seen."""
         is_seen = self._seen()
         if tenant_id is not None:
             is_seen = sa.and_(is_seen, organizations.c.tenant_id == cleaned(tenant_id))
-        return await self._database.read(
-            lambda connection: page_of(
-                connection,
-                organizations,
-                is_seen,
-                lambda row: Organization(**row),
-                limit=limit,
-                cursor=cursor,
-            )
+        return page_of(
+            self.connection,
+            organizations,
+            is_seen,
+            lambda row: Organization(**row),
+            limit=limit,
+            cursor=cursor,
         )
 
-    async def update(self, organization_id: str, *, now: datetime, **changes: Any) -> Organization:
+    @writes
+    def update(self, /, organization_id: str, *, now: datetime, **changes: Any) -> Organization:
         """Change the `name`, the `code` or `is_active`.
 
         Raises OrganizationNotFoundError, and AlreadyExistsError where the code is another's of the tenant.
         """
+        row = self._row(organization_id)
+        if changes.get("code", row["code"]) != row["code"]:
+            _check_code(self.connection, row["tenant_id"], changes["code"])
+        changed = Organization(**update_row(self.connection, organizations, row, changes, now))
+        record_audit(
+            self.connection, self._actor, "organization.update", row["id"], tenant_id=row["tenant_id"]
+        )
+        return changed
 
-        def work(connection: sa.Connection) -> Organization:
-            row = self._row(connection, organization_id)
-            if changes.get("code", row["code"]) != row["code"]:
-                _check_code(connection, row["tenant_id"], changes["code"])
-            changed = Organization(**update_row(connection, organizations, row, changes, now))
-            record_audit(
-                connection, self._actor, "organization.update", row["id"], tenant_id=row["tenant_id"]
-            )
-            return changed
-
-        return await self._database.write(work)
-
-    def _row(self, connection: sa.Connection, organization_id: str) -> dict[str, Any]:
-        return row_of(connection, organizations, self._seen(), organization_id, OrganizationNotFoundError)
+    def _row(self, organization_id: str) -> dict[str, Any]:
+        return row_of(
+            self.connection, organizations, self._seen(), organization_id, OrganizationNotFoundError
+        )
 
 
 def _check_code(connection: sa.Connection, tenant_id: str, code: str) -> None:

@@ -17,7 +17,7 @@ from service.domain.identity.login_errors import RefreshRacedError
 from service.domain.identity.permission import Role
 from service.domain.identity.principal import Principal, PrincipalKind
 from service.store.audit import AuditOutcome, database_time, record_audit
-from service.store.part import Part
+from service.store.part import Part, reads, writes
 from service.store.schema.access_tables import organizations, refresh_tokens, tenants, users
 from service.store.sql import NamedSql
 
@@ -85,45 +85,40 @@ class LogIn:
 class Sessions(Part):
     """The log-ins of all tenants; who asks for one has nothing to show yet but a token."""
 
-    async def account(self, email: str) -> Account | None:
+    @reads
+    def account(self, email: str) -> Account | None:
         """Return the account with an e-mail address in lower case, active or not."""
         query = _ACCOUNTS.where(users.c.email == _clean(email))
-        return await self._database.read(lambda connection: _account(connection, query))
+        return _account(self.connection, query)
 
-    async def holder(self, user_id: str, family_id: str) -> Principal | None:
+    @reads
+    def holder(self, user_id: str, family_id: str) -> Principal | None:
         """Return whose an access token is: an active account, whose log-in nobody has ended."""
         asked = {"user_id": _clean(user_id), "family_id": _clean(family_id)}
+        found = _SQL.execute(self.connection, "holder", asked).one_or_none()
+        if found is None:
+            return None
+        return Principal(
+            kind=PrincipalKind.USER,
+            id=found.id,
+            tenant_id=found.tenant_id,
+            organization_id=found.organization_id,
+            role=Role.known(found.role),
+        )
 
-        def work(connection: sa.Connection) -> Principal | None:
-            found = _SQL.execute(connection, "holder", asked).one_or_none()
-            if found is None:
-                return None
-            return Principal(
-                kind=PrincipalKind.USER,
-                id=found.id,
-                tenant_id=found.tenant_id,
-                organization_id=found.organization_id,
-                role=Role.known(found.role),
-            )
-
-        return await self._database.read(work)
-
-    async def open(self, user_id: str, token_hash: str) -> LogIn:
+    @writes
+    def open(self, user_id: str, token_hash: str) -> LogIn:
         """Begin a log-in with its first refresh token; raises UnauthenticatedError for no active account."""
+        account = _account(self.connection, _ACCOUNTS.where(users.c.id == user_id, _IS_ACTIVE))
+        if account is None:
+            raise UnauthenticatedError(UnauthenticatedError.example)
         family_id = str(uuid.uuid4())
-
-        def work(connection: sa.Connection) -> LogIn | None:
-            account = _account(connection, _ACCOUNTS.where(users.c.id == user_id, _IS_ACTIVE))
-            if account is None:
-                return None
-            now = database_time(connection)
-            long_past = sa.and_(_TOKENS.user_id == user_id, _TOKENS.expires_at < now - REFRESH_LIFETIME)
-            connection.execute(refresh_tokens.delete().where(long_past))
-            _add(connection, account, family_id, token_hash, now)
-            self._record(connection, account, "log_in", AuditOutcome.DONE)
-            return LogIn(account, family_id)
-
-        return _known(await self._database.write(work))
+        now = database_time(self.connection)
+        long_past = sa.and_(_TOKENS.user_id == user_id, _TOKENS.expires_at < now - REFRESH_LIFETIME)
+        self.connection.execute(refresh_tokens.delete().where(long_past))
+        _add(self.connection, account, family_id, token_hash, now)
+        self._record(account, "log_in", AuditOutcome.DONE)
+        return LogIn(account, family_id)
 
     async def rotate(self, token_hash: str, next_hash: str) -> LogIn:
         """Use a refresh token up and put the next one in its place.
@@ -131,68 +126,64 @@ class Sessions(Part):
         Raises RefreshRacedError where it was used a moment ago. Used longer ago, it is in two hands: its
         log-in ends, for both. That, or any token that is not good, raises UnauthenticatedError.
         """
-        if not await self._is_known(token_hash):
-            # Without a transaction that writes: whoever makes tokens up must not hold up those who do.
-            raise UnauthenticatedError(UnauthenticatedError.example)
+        # Without a transaction that writes: whoever makes tokens up must not hold up those who do.
+        outcome = await self._rotate(token_hash, next_hash) if await self._is_known(token_hash) else None
+        if isinstance(outcome, LogIn):
+            return outcome
+        # Only now, since what that ended stays ended.
+        error = outcome or UnauthenticatedError
+        raise error(error.example)
 
-        def work(connection: sa.Connection) -> LogIn | type[RefreshRacedError] | None:
-            now = database_time(connection)
-            family_id = _use_up(connection, token_hash, now)
-            if family_id is None:
-                return self._not_good(connection, token_hash, now)
-            user_id = sa.select(_TOKENS.user_id).where(_TOKENS.token_hash == token_hash).scalar_subquery()
-            account = _account(connection, _ACCOUNTS.where(users.c.id == user_id, _IS_ACTIVE))
-            if account is None:
-                _end(connection, _TOKENS.family_id == family_id, now)
-                return None
-            _add(connection, account, family_id, next_hash, now)
-            return LogIn(account, family_id)
-
-        outcome = await self._database.write(work)
-        if isinstance(outcome, type):
-            raise RefreshRacedError(RefreshRacedError.example)
-        return _known(outcome)
+    @writes
+    def _rotate(self, token_hash: str, next_hash: str) -> LogIn | type[RefreshRacedError] | None:
+        now = database_time(self.connection)
+        family_id = _use_up(self.connection, token_hash, now)
+        if family_id is None:
+            return self._not_good(token_hash, now)
+        user_id = sa.select(_TOKENS.user_id).where(_TOKENS.token_hash == token_hash).scalar_subquery()
+        account = _account(self.connection, _ACCOUNTS.where(users.c.id == user_id, _IS_ACTIVE))
+        if account is None:
+            _end(self.connection, _TOKENS.family_id == family_id, now)
+            return None
+        _add(self.connection, account, family_id, next_hash, now)
+        return LogIn(account, family_id)
 
     async def close(self, token_hash: str) -> None:
         """End the log-in of a refresh token; one that is not known is no error, since it has ended."""
-        if not await self._is_known(token_hash):
-            return
+        if await self._is_known(token_hash):
+            await self._close(token_hash)
 
-        def work(connection: sa.Connection) -> None:
-            row = _token(connection, token_hash)
-            if row is not None and row.revoked_at is None:
-                _end(connection, _TOKENS.family_id == row.family_id, database_time(connection))
-                account = _account(connection, _ACCOUNTS.where(users.c.id == row.user_id))
-                if account is not None:
-                    self._record(connection, account, "log_out", AuditOutcome.DONE)
+    @writes
+    def _close(self, token_hash: str) -> None:
+        row = _token(self.connection, token_hash)
+        if row is not None and row.revoked_at is None:
+            _end(self.connection, _TOKENS.family_id == row.family_id, database_time(self.connection))
+            account = _account(self.connection, _ACCOUNTS.where(users.c.id == row.user_id))
+            if account is not None:
+                self._record(account, "log_out", AuditOutcome.DONE)
 
-        await self._database.write(work)
+    @reads
+    def _is_known(self, token_hash: str) -> bool:
+        return _token(self.connection, token_hash) is not None
 
-    async def _is_known(self, token_hash: str) -> bool:
-        return await self._database.read(lambda connection: _token(connection, token_hash)) is not None
-
-    def _not_good(
-        self, connection: sa.Connection, token_hash: str, now: datetime
-    ) -> type[RefreshRacedError] | None:
+    def _not_good(self, token_hash: str, now: datetime) -> type[RefreshRacedError] | None:
         """Return why a token was not taken, having ended its log-in where it was used before."""
-        row = _token(connection, token_hash)
+        row = _token(self.connection, token_hash)
         if row is None or row.rotated_at is None or row.revoked_at is not None:
             return None
         if now - row.rotated_at <= RACE_WINDOW:
             return RefreshRacedError
-        _end(connection, _TOKENS.family_id == row.family_id, now)
-        account = _account(connection, _ACCOUNTS.where(users.c.id == row.user_id))
+        _end(self.connection, _TOKENS.family_id == row.family_id, now)
+        account = _account(self.connection, _ACCOUNTS.where(users.c.id == row.user_id))
         if account is not None:
-            self._record(connection, account, "refresh_reused", AuditOutcome.REFUSED)
+            self._record(account, "refresh_reused", AuditOutcome.REFUSED)
         return None
 
-    def _record(
-        self, connection: sa.Connection, account: Account, action: str, outcome: AuditOutcome
-    ) -> None:
+    def _record(self, account: Account, action: str, outcome: AuditOutcome) -> None:
         actor = Actor(
             principal=account.principal, address=self._actor.address, request_id=self._actor.request_id
         )
-        record_audit(connection, actor, action, account.id, tenant_id=account.tenant_id, outcome=outcome)
+        record_audit(self.connection, actor, action, account.id, tenant_id=account.tenant_id, outcome=outcome)
 
 
 def _use_up(connection: sa.Connection, token_hash: str, now: datetime) -> str | None:
@@ -242,12 +233,6 @@ def _account(connection: sa.Connection, query: sa.Select[Any]) -> Account | None
         return None
     values = dict(row)
     return Account(**values | {"role": Role.known(values["role"]), "is_active": bool(values["is_active"])})
-
-
-def _known(found: LogIn | None) -> LogIn:
-    if found is None:
-        raise UnauthenticatedError(UnauthenticatedError.example)
-    return found
 
 
 def _clean(text: str) -> str:

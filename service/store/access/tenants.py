@@ -11,7 +11,7 @@ from service.domain.identity.people import Tenant
 from service.domain.run import Page
 from service.store.access.rows import cleaned, page_of, row_of, update_row
 from service.store.audit import record_audit
-from service.store.part import Part
+from service.store.part import Part, reads, writes
 from service.store.schema.access_tables import tenants
 
 
@@ -22,7 +22,8 @@ class Tenants(Part):
         tenant_id = self._scope.tenant_id
         return sa.true() if tenant_id is None else tenants.c.id == tenant_id
 
-    async def create(self, *, name: str, code: str, now: datetime) -> Tenant:
+    @writes
+    def create(self, *, name: str, code: str, now: datetime) -> Tenant:
         """Write a tenant down; raises AlreadyExistsError where the code is another's."""
         row: dict[str, Any] = {
             "id": str(uuid.uuid4()),
@@ -32,52 +33,42 @@ class Tenants(Part):
             "created_at": now,
             "updated_at": now,
         }
+        _check_code(self.connection, row["code"])
+        self.connection.execute(tenants.insert().values(row))
+        record_audit(self.connection, self._actor, "tenant.create", row["id"], tenant_id=row["id"])
+        return Tenant(**row)
 
-        def work(connection: sa.Connection) -> Tenant:
-            _check_code(connection, row["code"])
-            connection.execute(tenants.insert().values(row))
-            record_audit(connection, self._actor, "tenant.create", row["id"], tenant_id=row["id"])
-            return Tenant(**row)
-
-        return await self._database.write(work)
-
-    async def get(self, tenant_id: str) -> Tenant:
+    @reads
+    def get(self, tenant_id: str) -> Tenant:
         """Return a tenant; raises TenantNotFoundError."""
-        return await self._database.read(
-            lambda connection: Tenant(
-                **row_of(connection, tenants, self._seen(), tenant_id, TenantNotFoundError)
-            )
-        )
+        return Tenant(**row_of(self.connection, tenants, self._seen(), tenant_id, TenantNotFoundError))
 
-    async def takes(self, tenant_id: str, *, unless_written_down: bool) -> bool:
+    @reads
+    def takes(self, tenant_id: str, *, unless_written_down: bool) -> bool:
         """Return whether a tenant is active; of one that nobody has written down, what is given for that."""
         query = sa.select(tenants.c.is_active).where(self._seen(), tenants.c.id == tenant_id)
-        found = await self._database.read(lambda connection: connection.scalar(query))
+        found = self.connection.scalar(query)
         return unless_written_down if found is None else bool(found)
 
-    async def list(self, *, limit: int, cursor: str | None = None) -> Page[Tenant]:
+    @reads
+    def list(self, *, limit: int, cursor: str | None = None) -> Page[Tenant]:
         """Return tenants by id; `cursor` is the id of the last one seen."""
-        return await self._database.read(
-            lambda connection: page_of(
-                connection, tenants, self._seen(), lambda row: Tenant(**row), limit=limit, cursor=cursor
-            )
+        return page_of(
+            self.connection, tenants, self._seen(), lambda row: Tenant(**row), limit=limit, cursor=cursor
         )
 
-    async def update(self, tenant_id: str, *, now: datetime, **changes: Any) -> Tenant:
+    @writes
+    def update(self, /, tenant_id: str, *, now: datetime, **changes: Any) -> Tenant:
         """Change the `name`, the `code` or `is_active`.
 
         Raises TenantNotFoundError, and AlreadyExistsError where the code is another's.
         """
-
-        def work(connection: sa.Connection) -> Tenant:
-            row = row_of(connection, tenants, self._seen(), tenant_id, TenantNotFoundError)
-            if changes.get("code", row["code"]) != row["code"]:
-                _check_code(connection, changes["code"])
-            changed = Tenant(**update_row(connection, tenants, row, changes, now))
-            record_audit(connection, self._actor, "tenant.update", tenant_id, tenant_id=tenant_id)
-            return changed
-
-        return await self._database.write(work)
+        row = row_of(self.connection, tenants, self._seen(), tenant_id, TenantNotFoundError)
+        if changes.get("code", row["code"]) != row["code"]:
+            _check_code(self.connection, changes["code"])
+        changed = Tenant(**update_row(self.connection, tenants, row, changes, now))
+        record_audit(self.connection, self._actor, "tenant.update", tenant_id, tenant_id=tenant_id)
+        return changed
 
 
 def ensure_tenant(connection: sa.Connection, tenant_id: str, now: datetime) -> None:

@@ -23,7 +23,7 @@ from service.store.access.rows import cleaned, page_of, row_of, update_row
 from service.store.access.sessions import end_log_ins
 from service.store.access.tenants import ensure_tenant
 from service.store.audit import Audit, record_audit
-from service.store.part import Part
+from service.store.part import Part, reads
 from service.store.schema.access_tables import organizations, tenants, users
 
 _OF_ONESELF: Final = frozenset({"name", "password_hash"})
@@ -80,15 +80,15 @@ class Users(Part):
 
         return await self._write(work, "user.create", row["email"])
 
-    async def get(self, user_id: str) -> User:
+    @reads
+    def get(self, user_id: str) -> User:
         """Return a person; raises UserNotFoundError."""
-        return await self._database.read(lambda connection: _user(self._row(connection, user_id)))
+        return _user(self._row(self.connection, user_id))
 
-    async def list(self, *, limit: int, cursor: str | None = None) -> Page[User]:
+    @reads
+    def list(self, *, limit: int, cursor: str | None = None) -> Page[User]:
         """Return people by id; `cursor` is the id of the last one seen."""
-        return await self._database.read(
-            lambda connection: page_of(connection, users, self._seen(), _user, limit=limit, cursor=cursor)
-        )
+        return page_of(self.connection, users, self._seen(), _user, limit=limit, cursor=cursor)
 
     async def update(self, user_id: str, action: str, *, now: datetime, **changes: Any) -> User:
         """Change `name`, `role`, `organization_id`, `is_active` or `password_hash`.
@@ -117,9 +117,9 @@ class Users(Part):
     async def _write(self, work: Callable[[sa.Connection], User], action: str, target: str) -> User:
         """Change something; that it was refused is in the audit as well."""
         try:
-            return await self._database.write(work)
+            return await self.database.write(work)
         except ForbiddenError:
-            await Audit(self._database, self._scope, self._actor).note(action, target)
+            await Audit(self.database, self._scope, self._actor).note(action, target)
             raise
 
     def _check_rank(self, connection: sa.Connection, *roles: Role | None) -> None:

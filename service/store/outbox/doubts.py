@@ -11,7 +11,7 @@ from service.domain.alert import AlertRecord, SettledDoubt
 from service.domain.delivery_status import DeliveryStatus, Outcome, SettleAs, Step, starts_of
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.store.audit import record_audit
-from service.store.part import Part
+from service.store.part import Part, writes
 from service.store.rows import alert_of, reason_of, status_of
 from service.store.schema.tables import doubt_settlements, outbox, run_outcomes, runs
 
@@ -21,7 +21,8 @@ _STATUS: Final = {SettleAs.SENT: DeliveryStatus.SENT, SettleAs.RESEND: DeliveryS
 class Doubts(Part):
     """The alerts in doubt, as people settle them."""
 
-    async def settle(
+    @writes
+    def settle(
         self,
         alert_id: str,
         settle_as: SettleAs,
@@ -36,19 +37,14 @@ class Doubts(Part):
         It did not where the same claim of it was settled the same way before: a repeated request is harmless.
         Raises AlertNotFoundError, and NotInDoubtError for any other alert that is not `unknown`.
         """
+        changed = self._settle(alert_id, settle_as, by=by, given_by=given_by, note=note, now=now)
+        record = alert_record(self.connection, self._sees(outbox), alert_id)
+        if not changed and not _stands(self.connection, alert_id, settle_as):
+            raise NotInDoubtError(f"the alert is not in doubt: it is {record.status}")
+        return record, changed
 
-        def work(connection: sa.Connection) -> tuple[AlertRecord, bool]:
-            changed = self._settle(
-                connection, alert_id, settle_as, by=by, given_by=given_by, note=note, now=now
-            )
-            record = alert_record(connection, self._sees(outbox), alert_id)
-            if not changed and not _stands(connection, alert_id, settle_as):
-                raise NotInDoubtError(f"the alert is not in doubt: it is {record.status}")
-            return record, changed
-
-        return await self._database.write(work)
-
-    async def settle_run(
+    @writes
+    def settle_run(
         self, run_id: str, settle_as: SettleAs, *, by: str, note: str | None, now: datetime
     ) -> list[AlertRecord]:
         """Settle all that a run reported as in doubt and that still is, and return it in the run's order.
@@ -69,20 +65,15 @@ class Doubts(Part):
             )
             .order_by(run_outcomes.c.position)
         )
-
-        def work(connection: sa.Connection) -> list[AlertRecord]:
-            if connection.scalar(known_run) is None:
-                raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
-            settled = list(connection.scalars(in_doubt))
-            for alert_id in settled:
-                self._settle(connection, alert_id, settle_as, by=by, given_by=None, note=note, now=now)
-            return [alert_record(connection, self._sees(outbox), alert_id) for alert_id in settled]
-
-        return await self._database.write(work)
+        if self.connection.scalar(known_run) is None:
+            raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
+        settled = list(self.connection.scalars(in_doubt))
+        for alert_id in settled:
+            self._settle(alert_id, settle_as, by=by, given_by=None, note=note, now=now)
+        return [alert_record(self.connection, self._sees(outbox), alert_id) for alert_id in settled]
 
     def _settle(
         self,
-        connection: sa.Connection,
         alert_id: str,
         settle_as: SettleAs,
         *,
@@ -93,7 +84,7 @@ class Doubts(Part):
     ) -> bool:
         """Take an alert out of `unknown` and keep who did; False where it is not in doubt."""
         table = outbox.c
-        settled = connection.execute(
+        settled = self.connection.execute(
             outbox.update()
             .where(
                 table.tenant_id == self._tenant_id,
@@ -112,7 +103,7 @@ class Doubts(Part):
         ).one_or_none()
         if settled is None:
             return False
-        connection.execute(
+        self.connection.execute(
             doubt_settlements.insert().values(
                 alert_id=settled.id,
                 claim=settled.claims,
@@ -124,7 +115,7 @@ class Doubts(Part):
                 note=note and _clean(note),
             )
         )
-        record_audit(connection, self._actor, "alert.settle", settled.id, tenant_id=self._tenant_id)
+        record_audit(self.connection, self._actor, "alert.settle", settled.id, tenant_id=self._tenant_id)
         return True
 
 

@@ -21,7 +21,7 @@ from service.domain.replay import Replay, ReplayAction, RoutedAlert, Standing, d
 from service.domain.run import Action, WithdrawnAlert
 from service.store.alerts.joining import RecordedRun, join_again, join_occurrences, leave_alerts
 from service.store.audit import database_time
-from service.store.part import Part
+from service.store.part import Part, reads, writes
 from service.store.rows import alert_columns, reason_of, restated_text, status_of, withdrawn_alert
 from service.store.runs.state import Lease, check_holds, check_running, update_running
 from service.store.schema.tables import ALERT, outbox, run_outcomes, run_withdrawals, runs
@@ -37,33 +37,28 @@ _AS_FOUND: Final = (*ALERT, "channel", "status")
 class Recording(Part):
     """The way of evaluated alerts into the outbox."""
 
-    async def standings(
-        self, scope: str, source_uri: str, elsewhere: Sequence[str] = ()
-    ) -> dict[str, Standing]:
+    @reads
+    def standings(self, scope: str, source_uri: str, elsewhere: Sequence[str] = ()) -> dict[str, Standing]:
         """Return what has become of every alert of a scope, by alert id, as seen by a run over a source.
 
         Those with the ids `elsewhere` are among them in whichever scope they are.
         """
-        return await self._database.read(
-            lambda connection: _standings(connection, self._tenant_id, scope, source_uri, elsewhere)
-        )
+        return _standings(self.connection, self._tenant_id, scope, source_uri, elsewhere)
 
-    async def withdrawable(self, alert_ids: Sequence[str]) -> list[WithdrawnAlert]:
+    @reads
+    def withdrawable(self, alert_ids: Sequence[str]) -> list[WithdrawnAlert]:
         """Return alerts as a run would withdraw them, by subject; nothing is changed."""
         columns = (outbox.c.id.label("alert_id"), *(outbox.c[name] for name in _AS_FOUND))
         query = sa.select(*columns).where(outbox.c.tenant_id == self._tenant_id)
+        found = [
+            withdrawn_alert(dict(row))
+            for batch in _batches(iter(alert_ids))
+            for row in self.connection.execute(query.where(outbox.c.id.in_(batch))).mappings()
+        ]
+        return sorted(found, key=lambda item: item.alert.subject)
 
-        def work(connection: sa.Connection) -> list[WithdrawnAlert]:
-            found = [
-                withdrawn_alert(dict(row))
-                for batch in _batches(iter(alert_ids))
-                for row in connection.execute(query.where(outbox.c.id.in_(batch))).mappings()
-            ]
-            return sorted(found, key=lambda item: item.alert.subject)
-
-        return await self._database.read(work)
-
-    async def record(
+    @writes
+    def record(
         self,
         lease: Lease,
         routed: Sequence[RoutedAlert],
@@ -80,33 +75,28 @@ class Recording(Part):
         ones keep what they were sent with. Raises OvertakenError when the lease is lost.
         """
         tenant_id = self._tenant_id
+        began = time.monotonic()
+        check_holds(self.connection, tenant_id, lease)
+        scope = lease.scope if withdraws else None
+        standings = _standings_of_run(self.connection, tenant_id, lease.run_id, scope, routed)
+        replay = _replay(standings, routed, ambiguous, restatable)
+        run = _recorded(self.connection, tenant_id, lease)
+        if withdraws:  # else nothing of it was ever withdrawn, and it has its alerts since it was put there
+            join_again(self.connection, run, standings.keys() & set(replay.alert_ids))
+        new = [item for item in routed if item.alert.alert_id not in standings]
+        joined = join_occurrences(self.connection, run, new)
+        of_outbox = {"tenant_id": tenant_id, "scope": lease.scope, "updated_at": now}
+        _write(self.connection, {"run_id": lease.run_id}, of_outbox, routed, replay, standings, joined)
+        _write_withdrawals(self.connection, tenant_id, lease.run_id, replay)
+        leave_alerts(self.connection, run, _withdraw(self.connection, tenant_id, replay, now))
+        # No heartbeat can come in between: what this took must not count as silence.
+        took = time.monotonic() - began
+        recorded = {"expires_at": runs.c.expires_at + took, "recorded_at": now}
+        update_running(self.connection, tenant_id, lease.run_id, recorded)
+        return replay.actions
 
-        def work(connection: sa.Connection) -> list[ReplayAction]:
-            began = time.monotonic()
-            check_holds(connection, tenant_id, lease)
-            scope = lease.scope if withdraws else None
-            standings = _standings_of_run(connection, tenant_id, lease.run_id, scope, routed)
-            replay = _replay(standings, routed, ambiguous, restatable)
-            run = _recorded(connection, tenant_id, lease)
-            if (
-                withdraws
-            ):  # else nothing of it was ever withdrawn, and it has its alerts since it was put there
-                join_again(connection, run, standings.keys() & set(replay.alert_ids))
-            new = [item for item in routed if item.alert.alert_id not in standings]
-            joined = join_occurrences(connection, run, new)
-            of_outbox = {"tenant_id": tenant_id, "scope": lease.scope, "updated_at": now}
-            _write(connection, {"run_id": lease.run_id}, of_outbox, routed, replay, standings, joined)
-            _write_withdrawals(connection, tenant_id, lease.run_id, replay)
-            leave_alerts(connection, run, _withdraw(connection, tenant_id, replay, now))
-            # No heartbeat can come in between: what this took must not count as silence.
-            took = time.monotonic() - began
-            recorded = {"expires_at": runs.c.expires_at + took, "recorded_at": now}
-            update_running(connection, tenant_id, lease.run_id, recorded)
-            return replay.actions
-
-        return await self._database.write(work)
-
-    async def record_dry_run(
+    @writes
+    def record_dry_run(
         self,
         run_id: str,
         scope: str,
@@ -120,16 +110,12 @@ class Recording(Part):
         Raises OvertakenError when the run was closed meanwhile.
         """
         tenant_id = self._tenant_id
-
-        def work(connection: sa.Connection) -> list[ReplayAction]:
-            check_running(connection, tenant_id, run_id)
-            standings = _standings_of_run(connection, tenant_id, run_id, scope, routed)
-            replay = _replay(standings, routed, ambiguous, restatable)
-            _write(connection, {"run_id": run_id}, None, routed, replay, standings, {})
-            _write_withdrawals(connection, tenant_id, run_id, replay)
-            return replay.actions
-
-        return await self._database.write(work)
+        check_running(self.connection, tenant_id, run_id)
+        standings = _standings_of_run(self.connection, tenant_id, run_id, scope, routed)
+        replay = _replay(standings, routed, ambiguous, restatable)
+        _write(self.connection, {"run_id": run_id}, None, routed, replay, standings, {})
+        _write_withdrawals(self.connection, tenant_id, run_id, replay)
+        return replay.actions
 
 
 def _recorded(connection: sa.Connection, tenant_id: str, lease: Lease) -> RecordedRun:

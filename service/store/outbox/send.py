@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from service.domain.delivery_status import DeliveryStatus, Reason, Step, check_transition
 from service.store.outbox.lane_turns import SharedLane, Turns, pause_lanes, take_turns
-from service.store.part import Part
+from service.store.part import Part, reads, writes
 from service.store.runs.state import WAITS_FOR_THE_NEXT_RUN, Lease, check_holds
 from service.store.schema.tables import outbox
 from service.store.sql import NamedSql, json_rows
@@ -96,7 +96,8 @@ class UntriedAlert:
 class Outbox(Part):
     """The alerts that are to be sent, and what becomes of each."""
 
-    async def channels(self, lease: Lease) -> list[str]:
+    @reads
+    def channels(self, lease: Lease) -> list[str]:
         """Return the channels that a run's alerts are still to go to."""
         query = (
             sa.select(outbox.c.channel)
@@ -108,13 +109,10 @@ class Outbox(Part):
             )
             .order_by(outbox.c.channel)
         )
-        return await self._database.read(
-            lambda connection: [channel for channel in connection.scalars(query) if channel is not None]
-        )
+        return [channel for channel in self.connection.scalars(query) if channel is not None]
 
-    async def pending(
-        self, lease: Lease, channels: Sequence[str], *, after: int, limit: int
-    ) -> list[OutboxEntry]:
+    @reads
+    def pending(self, lease: Lease, channels: Sequence[str], *, after: int, limit: int) -> list[OutboxEntry]:
         """Return the next alerts that a lane has to send, in the order of sending."""
         table = outbox.c
         query = (
@@ -141,11 +139,10 @@ class Outbox(Part):
             .order_by(table.position)
             .limit(limit)
         )
-        return await self._database.read(
-            lambda connection: [OutboxEntry(**row) for row in connection.execute(query).mappings()]
-        )
+        return [OutboxEntry(**row) for row in self.connection.execute(query).mappings()]
 
-    async def settle_and_claim(
+    @writes
+    def settle_and_claim(
         self,
         lease: Lease,
         settlements: Sequence[Settlement],
@@ -178,33 +175,30 @@ class Outbox(Part):
             for item in settlements
             if item.lane is not None and item.retry_after_s is not None
         ]
+        written: set[str] = set()
+        if settlements:
+            settled = {**tenant, "rows": json_rows(map(_settled, settlements))}
+            written = set(_SQL.execute(self.connection, "settle", settled).scalars())
+            if len(written) < len(settlements):
+                written.update(_SQL.execute(self.connection, "stands", settled).scalars())
+            _SQL.execute(self.connection, "record_attempts", {**settled, "run_id": lease.run_id})
+        if pauses:
+            pause_lanes(self.connection, pauses)
+        if not claims:
+            return Claimed(settled=written)
+        renewed = _SQL.execute(self.connection, "renew", renewal).one_or_none()
+        if renewed is None:
+            return Claimed(settled=written, is_overtaken=True)
+        turns = take_turns(self.connection, wanted, now=renewed.now, standing=renewed.lanes)
+        due, waits = _sorted_out(claims, lanes, turns)
+        batch = json_rows({"id": item.alert_id, "claims": item.claims} for item in due)
+        claiming = {**tenant, "rows": batch, "run_id": lease.run_id, "now": now}
+        granted = _SQL.execute(self.connection, "claim", claiming).scalars() if due else ()
+        left_s = renewed.delivery_left_s
+        return Claimed(settled=written, alert_ids=set(granted), waits=waits, left_s=left_s)
 
-        def work(connection: sa.Connection) -> Claimed:
-            written: set[str] = set()
-            if settlements:
-                settled = {**tenant, "rows": json_rows(map(_settled, settlements))}
-                written = set(_SQL.execute(connection, "settle", settled).scalars())
-                if len(written) < len(settlements):
-                    written.update(_SQL.execute(connection, "stands", settled).scalars())
-                _SQL.execute(connection, "record_attempts", {**settled, "run_id": lease.run_id})
-            if pauses:
-                pause_lanes(connection, pauses)
-            if not claims:
-                return Claimed(settled=written)
-            renewed = _SQL.execute(connection, "renew", renewal).one_or_none()
-            if renewed is None:
-                return Claimed(settled=written, is_overtaken=True)
-            turns = take_turns(connection, wanted, now=renewed.now, standing=renewed.lanes)
-            due, waits = _sorted_out(claims, lanes, turns)
-            batch = json_rows({"id": item.alert_id, "claims": item.claims} for item in due)
-            claiming = {**tenant, "rows": batch, "run_id": lease.run_id, "now": now}
-            granted = _SQL.execute(connection, "claim", claiming).scalars() if due else ()
-            left_s = renewed.delivery_left_s
-            return Claimed(settled=written, alert_ids=set(granted), waits=waits, left_s=left_s)
-
-        return await self._database.write(work)
-
-    async def end_lane(
+    @writes
+    def end_lane(
         self,
         lease: Lease,
         channels: Sequence[str],
@@ -232,26 +226,19 @@ class Outbox(Part):
             .values(status=status, error=reason, error_message=message, updated_at=now)
             .returning(table.position, table.id, table.alert_type, table.subject, table.channel)
         )
+        check_holds(self.connection, self._tenant_id, lease)
+        return [
+            UntriedAlert(alert_id=alert_id, alert_type=alert_type, subject=subject, channel=channel)
+            for _, alert_id, alert_type, subject, channel in sorted(self.connection.execute(rest))
+        ]
 
-        def work(connection: sa.Connection) -> list[UntriedAlert]:
-            check_holds(connection, self._tenant_id, lease)
-            return [
-                UntriedAlert(alert_id=alert_id, alert_type=alert_type, subject=subject, channel=channel)
-                for _, alert_id, alert_type, subject, channel in sorted(connection.execute(rest))
-            ]
-
-        return await self._database.write(work)
-
-    async def undelivered(self) -> dict[str, int]:
+    @reads
+    def undelivered(self) -> dict[str, int]:
         """Count the tenant's alerts that have not gone out, by status."""
-
-        def work(connection: sa.Connection) -> dict[str, int]:
-            found = _SQL.execute(connection, "undelivered", {"tenant_id": self._tenant_id})
-            counts: dict[str, int] = {row.status: row.alerts for row in found}
-            counts.pop(DeliveryStatus.SENDING, None)  # on its way is neither
-            return counts
-
-        return await self._database.read(work)
+        found = _SQL.execute(self.connection, "undelivered", {"tenant_id": self._tenant_id})
+        counts: dict[str, int] = {row.status: row.alerts for row in found}
+        counts.pop(DeliveryStatus.SENDING, None)  # on its way is neither
+        return counts
 
 
 def _wanted(

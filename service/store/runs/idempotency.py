@@ -15,7 +15,7 @@ from service.domain.errors import (
 )
 from service.domain.run import RunError, RunRequest, RunStatus
 from service.store.database.database import DatabaseClock
-from service.store.part import Part
+from service.store.part import Part, reads
 from service.store.schema.tables import idempotency_keys, runs
 
 KEPT_S: Final = 24 * 3600.0
@@ -45,30 +45,28 @@ class RunEnd:
 class Requests(Part):
     """The requests for runs: which run a request's key names, and how that ended."""
 
-    async def run_of(self, request: RunRequest) -> str | None:
+    @reads
+    def run_of(self, request: RunRequest) -> str | None:
         """Return the id of the run that the request's key names; None where it is free, or there is none.
 
         Where another run took that one over, it is the other's. Raises IdempotencyKeyReusedError.
         """
         if request.idempotency_key is None:
             return None
-        return await self._database.read(lambda connection: _run_of_key(connection, self._tenant_id, request))
+        return _run_of_key(self.connection, self._tenant_id, request)
 
-    async def end_of(self, run_id: str) -> RunEnd | None:
+    @reads
+    def end_of(self, run_id: str) -> RunEnd | None:
         """Return how a run ended, and None while it is running; raises RunNotFoundError."""
         query = sa.select(runs.c.status, runs.c.error, runs.c.error_detail).where(
             runs.c.run_id == run_id, runs.c.tenant_id == self._tenant_id
         )
-
-        def work(connection: sa.Connection) -> RunEnd | None:
-            row = connection.execute(query).one_or_none()
-            if row is None:
-                raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
-            if row.status == RunStatus.RUNNING:
-                return None
-            return RunEnd(error=RunError(code=row.error, detail=row.error_detail) if row.error else None)
-
-        return await self._database.read(work)
+        row = self.connection.execute(query).one_or_none()
+        if row is None:
+            raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
+        if row.status == RunStatus.RUNNING:
+            return None
+        return RunEnd(error=RunError(code=row.error, detail=row.error_detail) if row.error else None)
 
 
 def bind_key(connection: sa.Connection, tenant_id: str, run_id: str, request: RunRequest) -> None:

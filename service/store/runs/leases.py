@@ -18,7 +18,7 @@ from service.domain.evaluation import AnyEvaluation, RunWarning, nothing_deliver
 from service.domain.run import RunError, RunRequest, RunStatus
 from service.store.audit import record_audit
 from service.store.database.database import DatabaseClock
-from service.store.part import Part
+from service.store.part import Part, reads, writes
 from service.store.rows import evaluation_row, run_ledger, run_warnings, warnings_text
 from service.store.runs.idempotency import bind_key
 from service.store.runs.state import (
@@ -40,34 +40,32 @@ from service.store.schema.tables import leases, runs
 class Runs(Part):
     """The runs, as the process that works on one writes them down."""
 
-    async def begin(self, run_id: str, request: RunRequest, *, started_at: datetime, lease_s: float) -> None:
+    @writes
+    def begin(self, run_id: str, request: RunRequest, *, started_at: datetime, lease_s: float) -> None:
         """Record that a run has begun; it counts as alive for `lease_s` seconds.
 
         Raises RequestedBeforeError and IdempotencyKeyReusedError, as `bind_key` does; no run has begun then.
         """
-
-        def work(connection: sa.Connection) -> None:
-            bind_key(connection, self._tenant_id, run_id, request)
-            connection.execute(
-                runs.insert().values(
-                    run_id=run_id,
-                    tenant_id=self._tenant_id,
-                    kind=request.kind,
-                    scope=request.scope,
-                    lease=request.lease,
-                    source_uri=request.source_uri,
-                    period=request.period,
-                    dry_run=request.dry_run,
-                    status=RunStatus.RUNNING,
-                    started_at=started_at,
-                    expires_at=DatabaseClock() + lease_s,
-                )
+        bind_key(self.connection, self._tenant_id, run_id, request)
+        self.connection.execute(
+            runs.insert().values(
+                run_id=run_id,
+                tenant_id=self._tenant_id,
+                kind=request.kind,
+                scope=request.scope,
+                lease=request.lease,
+                source_uri=request.source_uri,
+                period=request.period,
+                dry_run=request.dry_run,
+                status=RunStatus.RUNNING,
+                started_at=started_at,
+                expires_at=DatabaseClock() + lease_s,
             )
-            record_audit(connection, self._actor, "run.begin", run_id, tenant_id=self._tenant_id)
+        )
+        record_audit(self.connection, self._actor, "run.begin", run_id, tenant_id=self._tenant_id)
 
-        await self._database.write(work)
-
-    async def keep_alive(
+    @writes
+    def keep_alive(
         self, run_id: str, *, lease_s: float, progress: dict[str, Any], epoch: int | None = None
     ) -> bool:
         """Say that a run is still at work, and how far it is; returns whether it has been cancelled.
@@ -76,18 +74,16 @@ class Runs(Part):
         elsewhere.
         """
         beat = {"expires_at": DatabaseClock() + lease_s, "progress": orjson.dumps(progress).decode()}
+        update_running(self.connection, self._tenant_id, run_id, beat, epoch=epoch)
+        return is_cancelled(self.connection, self._tenant_id, run_id)
 
-        def work(connection: sa.Connection) -> bool:
-            update_running(connection, self._tenant_id, run_id, beat, epoch=epoch)
-            return is_cancelled(connection, self._tenant_id, run_id)
-
-        return await self._database.write(work)
-
-    async def is_cancelled(self, run_id: str) -> bool:
+    @reads
+    def is_cancelled(self, run_id: str) -> bool:
         """Return whether somebody cancelled the run."""
-        return await self._database.read(lambda connection: is_cancelled(connection, self._tenant_id, run_id))
+        return is_cancelled(self.connection, self._tenant_id, run_id)
 
-    async def acquire_lease(
+    @writes
+    def acquire_lease(
         self,
         run_id: str,
         scope: str,
@@ -110,26 +106,23 @@ class Runs(Part):
             .outerjoin(runs, runs.c.run_id == leases.c.run_id)
             .where(of_name)
         )
+        check_running(self.connection, tenant_id, run_id)
+        if is_cancelled(self.connection, tenant_id, run_id):
+            raise cancelled(run_id)
+        held = self.connection.execute(holder).one_or_none()
+        if held is not None and held.run_id == run_id:
+            return Lease(run_id=run_id, scope=scope, epoch=held.epoch, name=name)
+        if held is not None and held.status == RunStatus.RUNNING:
+            if held.run_id not in expired(self.connection, tenant_id, at_work):
+                return str(held.run_id)
+            close_dead(self.connection, tenant_id, held.run_id, now)
+        if held is None:
+            new = {"tenant_id": tenant_id, "scope": name, "epoch": 0, "run_id": run_id}
+            self.connection.execute(leases.insert().values(new))
+        return take_lease(self.connection, tenant_id, run_id, scope, name)
 
-        def work(connection: sa.Connection) -> Lease | str:
-            check_running(connection, tenant_id, run_id)
-            if is_cancelled(connection, tenant_id, run_id):
-                raise cancelled(run_id)
-            held = connection.execute(holder).one_or_none()
-            if held is not None and held.run_id == run_id:
-                return Lease(run_id=run_id, scope=scope, epoch=held.epoch, name=name)
-            if held is not None and held.status == RunStatus.RUNNING:
-                if held.run_id not in expired(connection, tenant_id, at_work):
-                    return str(held.run_id)
-                close_dead(connection, tenant_id, held.run_id, now)
-            if held is None:
-                new = {"tenant_id": tenant_id, "scope": name, "epoch": 0, "run_id": run_id}
-                connection.execute(leases.insert().values(new))
-            return take_lease(connection, tenant_id, run_id, scope, name)
-
-        return await self._database.write(work)
-
-    async def note_evaluation(
+    @writes
+    def note_evaluation(
         self, run_id: str, evaluation: AnyEvaluation, *, plan_digest: str | None = None
     ) -> None:
         """Store what the evaluation of a run found, before anything is done about it.
@@ -139,56 +132,48 @@ class Runs(Part):
         """
         evaluation.rows.check()
         found = evaluation_row(evaluation) | {"plan_digest": plan_digest}
-        await self._database.write(
-            lambda connection: update_running(connection, self._tenant_id, run_id, found)
-        )
+        update_running(self.connection, self._tenant_id, run_id, found)
 
-    async def note_support_notified(self, run_id: str, *, now: datetime) -> None:
+    @writes
+    def note_support_notified(self, run_id: str, *, now: datetime) -> None:
         """Store that support was notified of what had no channel; raises OvertakenError."""
         done = {"support_notified_at": now}
-        await self._database.write(
-            lambda connection: update_running(connection, self._tenant_id, run_id, done)
-        )
+        update_running(self.connection, self._tenant_id, run_id, done)
 
-    async def release(self, lease: Lease, *, now: datetime) -> None:
+    @writes
+    def release(self, lease: Lease, *, now: datetime) -> None:
         """Give a recorded run up unfinished, for whoever resumes it or takes its scope, at once.
 
         What is still on its way is in doubt from here on. Raises OvertakenError when the lease was lost.
         """
+        check_holds(self.connection, self._tenant_id, lease)
+        lose_what_is_on_its_way(self.connection, self._tenant_id, lease.run_id, now)
+        update_running(self.connection, self._tenant_id, lease.run_id, {"expires_at": 0.0})
 
-        def work(connection: sa.Connection) -> None:
-            check_holds(connection, self._tenant_id, lease)
-            lose_what_is_on_its_way(connection, self._tenant_id, lease.run_id, now)
-            update_running(connection, self._tenant_id, lease.run_id, {"expires_at": 0.0})
-
-        await self._database.write(work)
-
-    async def cancel(self, run_id: str, *, now: datetime, at_work: Collection[str] = ()) -> None:
+    @writes
+    def cancel(self, run_id: str, *, now: datetime, at_work: Collection[str] = ()) -> None:
         """Let nothing more of a run be claimed; a run whose process has died is closed at once.
 
         One that the asking process has `at_work` itself has not died, and closes itself.
         Raises RunNotFoundError and RunFinishedError. To cancel twice is to cancel once.
         """
+        # No id holds NUL, and PostgreSQL does not even take the question.
+        known = sa.select(runs.c.status).where(
+            runs.c.run_id == run_id.replace("\0", "\ufffd"), runs.c.tenant_id == self._tenant_id
+        )
+        status = self.connection.scalar(known)
+        if status is None:
+            raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
+        if status != RunStatus.RUNNING:
+            raise RunFinishedError(f"run {run_id} has finished: it {status}")
+        record_audit(self.connection, self._actor, "run.cancel", run_id, tenant_id=self._tenant_id)
+        asked = {"cancelled_at": sa.func.coalesce(runs.c.cancelled_at, now)}
+        update_running(self.connection, self._tenant_id, run_id, asked)
+        if run_id in expired(self.connection, self._tenant_id, at_work):
+            close_dead(self.connection, self._tenant_id, run_id, now)
 
-        def work(connection: sa.Connection) -> None:
-            # No id holds NUL, and PostgreSQL does not even take the question.
-            known = sa.select(runs.c.status).where(
-                runs.c.run_id == run_id.replace("\0", "\ufffd"), runs.c.tenant_id == self._tenant_id
-            )
-            status = connection.scalar(known)
-            if status is None:
-                raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
-            if status != RunStatus.RUNNING:
-                raise RunFinishedError(f"run {run_id} has finished: it {status}")
-            record_audit(connection, self._actor, "run.cancel", run_id, tenant_id=self._tenant_id)
-            asked = {"cancelled_at": sa.func.coalesce(runs.c.cancelled_at, now)}
-            update_running(connection, self._tenant_id, run_id, asked)
-            if run_id in expired(connection, self._tenant_id, at_work):
-                close_dead(connection, self._tenant_id, run_id, now)
-
-        await self._database.write(work)
-
-    async def finish(
+    @writes
+    def finish(
         self,
         run_id: str,
         *,
@@ -204,27 +189,23 @@ class Runs(Part):
         resumed it first, and LedgerImbalanceError (nothing is written then) when the run succeeded but does
         not add up.
         """
-
-        def work(connection: sa.Connection) -> None:
-            check_running(connection, self._tenant_id, run_id, epoch)
-            found = connection.execute(
-                sa.select(runs.c.row_ledger, runs.c.warnings, runs.c.dry_run).where(runs.c.run_id == run_id)
-            ).one()
-            lose_what_is_on_its_way(connection, self._tenant_id, run_id, now)
-            outcomes = close_outcomes(connection, run_id)
-            ledger = run_ledger(found.row_ledger, outcomes)
-            unsent = unsent_alerts(outcomes.get(Outcome.UNSENT, 0), ledger.rows["alerts"] if ledger else 0)
-            nothing = () if error or found.dry_run else nothing_delivered(outcomes)
-            if error is None and ledger is not None:
-                ledger.check()
-            closing = {
-                "status": RunStatus.FAILED if error else RunStatus.SUCCEEDED,
-                "finished_at": now,
-                "error": error and error.code,
-                "error_detail": error and error.detail,
-                "warnings": warnings_text((*nothing, *unsent, *run_warnings(found.warnings), *warnings)),
-                "outcome_counts": orjson.dumps(outcomes).decode(),
-            }
-            update_running(connection, self._tenant_id, run_id, closing)
-
-        await self._database.write(work)
+        check_running(self.connection, self._tenant_id, run_id, epoch)
+        found = self.connection.execute(
+            sa.select(runs.c.row_ledger, runs.c.warnings, runs.c.dry_run).where(runs.c.run_id == run_id)
+        ).one()
+        lose_what_is_on_its_way(self.connection, self._tenant_id, run_id, now)
+        outcomes = close_outcomes(self.connection, run_id)
+        ledger = run_ledger(found.row_ledger, outcomes)
+        unsent = unsent_alerts(outcomes.get(Outcome.UNSENT, 0), ledger.rows["alerts"] if ledger else 0)
+        nothing = () if error or found.dry_run else nothing_delivered(outcomes)
+        if error is None and ledger is not None:
+            ledger.check()
+        closing = {
+            "status": RunStatus.FAILED if error else RunStatus.SUCCEEDED,
+            "finished_at": now,
+            "error": error and error.code,
+            "error_detail": error and error.detail,
+            "warnings": warnings_text((*nothing, *unsent, *run_warnings(found.warnings), *warnings)),
+            "outcome_counts": orjson.dumps(outcomes).decode(),
+        }
+        update_running(self.connection, self._tenant_id, run_id, closing)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from service.domain.delivery_status import Reason
 from service.domain.evaluation import RunWarning
 from service.domain.run import RunStatus
-from service.store.part import Part
+from service.store.part import Part, reads
 from service.store.rows import run_warnings
 from service.store.schema.tables import run_outcomes, runs
 
@@ -25,7 +25,8 @@ class LastNotice:
 class Notices(Part):
     """Which notices there have been."""
 
-    async def last(self, run_id: str) -> LastNotice | None:
+    @reads
+    def last(self, run_id: str) -> LastNotice | None:
         """Return what support knows since the last run of the same scope; None where it knows of nothing.
 
         What was over by then is not known any more: when it comes back, it is news.
@@ -44,14 +45,10 @@ class Notices(Part):
             .order_by(runs.c.epoch.desc())
             .limit(1)
         )
-
-        def work(connection: sa.Connection) -> LastNotice | None:
-            row = connection.execute(last).one_or_none()
-            if row is None or row.support_notified_at is None:
-                return None
-            nowhere = sa.select(run_outcomes.c.alert_id).where(
-                run_outcomes.c.run_id == row.run_id, run_outcomes.c.reason == Reason.UNKNOWN_REGION
-            )
-            return LastNotice(frozenset(connection.scalars(nowhere)), run_warnings(row.warnings))
-
-        return await self._database.read(work)
+        row = self.connection.execute(last).one_or_none()
+        if row is None or row.support_notified_at is None:
+            return None
+        nowhere = sa.select(run_outcomes.c.alert_id).where(
+            run_outcomes.c.run_id == row.run_id, run_outcomes.c.reason == Reason.UNKNOWN_REGION
+        )
+        return LastNotice(frozenset(self.connection.scalars(nowhere)), run_warnings(row.warnings))

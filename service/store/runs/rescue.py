@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from service.domain.delivery_status import DeliveryStatus
 from service.domain.run import RunStatus
 from service.store.database.database import DatabaseClock
-from service.store.part import Part
+from service.store.part import Part, reads, writes
 from service.store.runs.state import (
     IS_RELEASED,
     WAITS_FOR_THE_NEXT_RUN,
@@ -73,7 +73,7 @@ class Rescue(Part):
             ]
 
         # A look first: the sweep of an idle service must not stand in line with the writers.
-        return await self._database.write(work) if await self._database.read(dead) else []
+        return await self.database.write(work) if await self.database.read(dead) else []
 
     async def shorten_leases(self, *, lease_s: float) -> None:
         """Shorten the leases that end further ahead than they can: the database's clock was put back.
@@ -88,47 +88,43 @@ class Rescue(Part):
         def is_there(connection: sa.Connection) -> bool:
             return connection.scalar(sa.select(runs.c.run_id).where(too_long).limit(1)) is not None
 
-        if await self._database.read(is_there):
+        if await self.database.read(is_there):
             shorten = runs.update().where(too_long).values(expires_at=latest)
-            await self._database.write(lambda connection: connection.execute(shorten))
+            await self.database.write(lambda connection: connection.execute(shorten))
 
-    async def resumable(self, *, since: datetime, kinds: Collection[str]) -> list[str]:
+    @reads
+    def resumable(self, *, since: datetime, kinds: Collection[str]) -> list[str]:
         """Return the runs whose process died after their alerts were recorded, begun `since` then.
 
         Those of another kind than these are left to a process that knows it.
         """
         known = runs.c.kind.in_(list(kinds))
-        return await self._database.read(lambda connection: self._resumable(connection, since, known))
+        return self._resumable(self.connection, since, known)
 
-    async def resume(
-        self, run_id: str, *, since: datetime, now: datetime, lease_s: float
-    ) -> ResumedRun | None:
+    @writes
+    def resume(self, run_id: str, *, since: datetime, now: datetime, lease_s: float) -> ResumedRun | None:
         """Take over a run that `resumable` named; None when somebody else was faster."""
-
-        def work(connection: sa.Connection) -> ResumedRun | None:
-            if run_id not in self._resumable(connection, since):
-                return None
-            row = connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).one()
-            tenant_id = self._tenant_id
-            in_doubt = lose_what_is_on_its_way(connection, tenant_id, run_id, now)
-            lease = take_lease(connection, tenant_id, run_id, row.scope, row.lease or row.scope)
-            update_running(connection, tenant_id, run_id, {"expires_at": DatabaseClock() + lease_s})
-            to_send = sa.select(sa.func.count()).where(
-                outbox.c.tenant_id == tenant_id,
-                outbox.c.run_id == run_id,
-                outbox.c.status == DeliveryStatus.PENDING,
-                ~WAITS_FOR_THE_NEXT_RUN,
-            )
-            return ResumedRun(
-                lease=lease,
-                kind=row.kind,
-                period=row.period,
-                in_doubt=in_doubt,
-                to_send=connection.scalar(to_send) or 0,
-                support_notified=row.support_notified_at is not None,
-            )
-
-        return await self._database.write(work)
+        if run_id not in self._resumable(self.connection, since):
+            return None
+        row = self.connection.execute(sa.select(runs).where(runs.c.run_id == run_id)).one()
+        tenant_id = self._tenant_id
+        in_doubt = lose_what_is_on_its_way(self.connection, tenant_id, run_id, now)
+        lease = take_lease(self.connection, tenant_id, run_id, row.scope, row.lease or row.scope)
+        update_running(self.connection, tenant_id, run_id, {"expires_at": DatabaseClock() + lease_s})
+        to_send = sa.select(sa.func.count()).where(
+            outbox.c.tenant_id == tenant_id,
+            outbox.c.run_id == run_id,
+            outbox.c.status == DeliveryStatus.PENDING,
+            ~WAITS_FOR_THE_NEXT_RUN,
+        )
+        return ResumedRun(
+            lease=lease,
+            kind=row.kind,
+            period=row.period,
+            in_doubt=in_doubt,
+            to_send=self.connection.scalar(to_send) or 0,
+            support_notified=row.support_notified_at is not None,
+        )
 
     def _resumable(
         self, connection: sa.Connection, since: datetime, *conditions: sa.ColumnElement[bool]

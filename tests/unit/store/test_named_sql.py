@@ -17,7 +17,7 @@ def test_every_statement_is_used_and_spelled_in_both_dialects(path: Path) -> Non
     """No statement is left over, none is missing, and none holds a placeholder that nothing fills."""
     module = path.with_suffix(".py")
     name = ".".join(module.with_suffix("").relative_to(ROOT.parent).parts)
-    executed = set(re.findall(r'_SQL\.execute\(\s*connection, "(\w+)"', module.read_text()))
+    executed = set(re.findall(r'_SQL\.execute\(\s*(?:self\.)?connection, "(\w+)"', module.read_text()))
     statements = NamedSql(name)._statements
     for dialect in ("sqlite", "postgresql"):
         assert {name for name, of in statements if of == dialect} == executed
