@@ -5,7 +5,7 @@ import sys
 
 from service.api.csv_lines import csv_header, csv_rows
 from service.api.schemas.alert import AlertOut, AlertsOut, RunAlertOut
-from service.cli.command import open_ledger, print_json, with_flow, with_ledger
+from service.cli.command import async_command, open_ledger, print_json, with_ledger
 from service.cli.exit_codes import OK
 from service.domain.delivery_status import Outcome
 from service.settings import Settings
@@ -26,38 +26,32 @@ def list_alerts(
     return with_ledger(ask, as_json=as_json)
 
 
-def write_alerts(run_id: str, *, outcome: Outcome | None) -> int:
+@async_command
+async def write_alerts(settings: Settings, run_id: str, *, outcome: Outcome | None) -> int:
     """Write all alerts of a run to stdout, as CSV, and return the exit code."""
-
-    async def flow(settings: Settings) -> int:
-        async with open_ledger(settings) as store:
-            cursor = None
-            while True:
-                page = await store.history.list_alerts(run_id, outcome=outcome, limit=_PAGE, cursor=cursor)
-                lines = "" if cursor else csv_header()
-                if not _written(lines + csv_rows(map(RunAlertOut.of, page.items))):
-                    return OK
-                if (cursor := page.next_cursor) is None:
-                    return OK
-
-    return with_flow(flow, as_json=False)
+    async with open_ledger(settings) as store:
+        cursor = None
+        while True:
+            page = await store.history.list_alerts(run_id, outcome=outcome, limit=_PAGE, cursor=cursor)
+            lines = "" if cursor else csv_header()
+            if not _written(lines + csv_rows(map(RunAlertOut.of, page.items))):
+                return OK
+            if (cursor := page.next_cursor) is None:
+                return OK
 
 
-def show_alert(alert_id: str, *, as_json: bool) -> int:
+@async_command
+async def show_alert(settings: Settings, alert_id: str, *, as_json: bool) -> int:
     """Print what has become of an alert over all runs and return the exit code."""
+    async with open_ledger(settings) as store:
+        answer = AlertOut.of(await store.history.get_alert(alert_id))
+    if as_json:
+        print_json(answer)
+    else:
+        from service.cli.tables import print_alert  # noqa: PLC0415  # not needed with --json
 
-    async def flow(settings: Settings) -> int:
-        async with open_ledger(settings) as store:
-            answer = AlertOut.of(await store.history.get_alert(alert_id))
-        if as_json:
-            print_json(answer)
-        else:
-            from service.cli.tables import print_alert  # noqa: PLC0415  # not needed with --json
-
-            print_alert(answer)
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+        print_alert(answer)
+    return OK
 
 
 def _written(text: str) -> bool:

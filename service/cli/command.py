@@ -7,8 +7,9 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Concatenate, Final, ParamSpec
 from urllib.parse import quote
 
 import orjson
@@ -28,9 +29,7 @@ from service.telemetry.redaction import Redactor
 from service.telemetry.structured import structlog
 from service.telemetry.terminal import harmless, harmless_json
 
-if TYPE_CHECKING:
-    from service.wiring import App
-
+Options = ParamSpec("Options")
 
 NOBODY: Final = "cli"
 """Who it was, where the system does not know its user's name."""
@@ -61,42 +60,37 @@ def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) 
         return RUN_FAILED
 
 
-def with_flow(command: Callable[[Settings], Coroutine[Any, Any, int]], *, as_json: bool) -> int:
-    """Return the exit code of a command that finishes by itself; its logs go to stderr."""
+def async_command(
+    command: Callable[Concatenate[Settings, Options], Coroutine[Any, Any, int]],
+) -> Callable[Options, int]:
+    """Make a command of what is done with the settings; called with the rest, it returns the exit code.
 
-    def execute(settings: Settings) -> int:
-        log_to_stderr(settings)
-        with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
-            return runner.run(command(settings))
+    For what finishes by itself: its logs go to stderr. The option `as_json` also says how errors are shown.
+    """
 
-    return with_settings(execute, as_json=as_json)
+    @wraps(command)
+    def run(*args: Options.args, **options: Options.kwargs) -> int:
+        def execute(settings: Settings) -> int:
+            log_to_stderr(settings)
+            with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+                return runner.run(command(settings, *args, **options))
 
+        return with_settings(execute, as_json=bool(options.get("as_json")))
 
-def with_app(ask: "Callable[[App], Coroutine[Any, Any, BaseModel]]", *, as_json: bool) -> int:
-    """Open the application, print what is asked of it, and return the exit code."""
-    from service.wiring import open_app  # noqa: PLC0415  # whoever only reads the ledger needs none of it
-
-    async def flow(settings: Settings) -> int:
-        async with open_app(settings, operator=operator()) as app:
-            answer = await ask(app)
-        print_answer(answer, as_json=as_json)
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+    return run
 
 
-def with_ledger(ask: Callable[[Store], Coroutine[Any, Any, BaseModel]], *, as_json: bool) -> int:
+@async_command
+async def with_ledger(
+    settings: Settings, ask: Callable[[Store], Coroutine[Any, Any, BaseModel]], *, as_json: bool
+) -> int:
     """Open the ledger, without writing to it, print what is asked of it, and return the exit code."""
-
-    async def flow(settings: Settings) -> int:
-        async with open_ledger(settings) as store:
-            answer = await ask(store)
-        print_answer(answer, as_json=as_json)
-        if not as_json:
-            print_ledger_place(settings)
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+    async with open_ledger(settings) as store:
+        answer = await ask(store)
+    print_answer(answer, as_json=as_json)
+    if not as_json:
+        print_ledger_place(settings)
+    return OK
 
 
 @asynccontextmanager

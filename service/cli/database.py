@@ -9,7 +9,7 @@ from typing import Final
 
 import typer
 
-from service.cli.command import operator, print_json, report, with_flow
+from service.cli.command import async_command, operator, print_json, report
 from service.cli.exit_codes import OK, RUN_FAILED
 from service.settings import Settings
 from service.store.schema.roles import role_sql
@@ -20,23 +20,20 @@ from service.telemetry.terminal import harmless
 _ENV: Final = "env:"
 
 
-def upgrade_schema(*, as_json: bool) -> int:
+@async_command
+async def upgrade_schema(settings: Settings, *, as_json: bool) -> int:
     """Upgrade the schema, print what was done, and return the exit code."""
-
-    async def flow(settings: Settings) -> int:
-        before = await upgrade_database(settings.ledger_url())
-        if as_json:
-            answer = {"database": settings.database_shown(), "before": before, "after": NEWEST_REVISION}
-            print_json(answer)
-        else:
-            done = {None: "created", NEWEST_REVISION: "up to date"}.get(before, f"upgraded from {before}")
-            sys.stdout.write(f"{harmless(settings.database_shown())}: schema {NEWEST_REVISION}, {done}\n")
-            if settings.sqlite_path() is None:
-                sys.stdout.write("\n-- For the role that serves, which is not the owner:\n")
-                sys.stdout.writelines(f"{statement}\n" for statement in role_sql())
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+    before = await upgrade_database(settings.ledger_url())
+    if as_json:
+        answer = {"database": settings.database_shown(), "before": before, "after": NEWEST_REVISION}
+        print_json(answer)
+    else:
+        done = {None: "created", NEWEST_REVISION: "up to date"}.get(before, f"upgraded from {before}")
+        sys.stdout.write(f"{harmless(settings.database_shown())}: schema {NEWEST_REVISION}, {done}\n")
+        if settings.sqlite_path() is None:
+            sys.stdout.write("\n-- For the role that serves, which is not the owner:\n")
+            sys.stdout.writelines(f"{statement}\n" for statement in role_sql())
+    return OK
 
 
 def copy_database(source: str, target: str) -> int:
@@ -48,7 +45,8 @@ def copy_database(source: str, target: str) -> int:
 
     source_url, target_url = _url(source), _url(target)
 
-    async def flow(_: Settings) -> int:
+    @async_command
+    async def copy(_: Settings) -> int:
         on_event_loop = not source_url.startswith("sqlite") or not target_url.startswith("sqlite")
         with nullcontext() if on_event_loop else _stopped_at_once():
             counts = await copy_ledger(source_url, target_url)
@@ -56,7 +54,7 @@ def copy_database(source: str, target: str) -> int:
         return OK
 
     try:
-        return with_flow(flow, as_json=False)
+        return copy()
     except KeyboardInterrupt:
         report("stopped: nothing was copied")
         return RUN_FAILED
@@ -72,21 +70,19 @@ def _stopped_at_once() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def prune_database(*, as_json: bool) -> int:
+@async_command
+async def prune_database(settings: Settings, *, as_json: bool) -> int:
     """Delete what is too old, print the number of rows of each table, and return the exit code."""
     from service.runs.sweep import prune  # noqa: PLC0415  # as above
     from service.wiring import open_app  # noqa: PLC0415
 
-    async def flow(settings: Settings) -> int:
-        async with open_app(settings, operator=operator()) as app:
-            removed = await prune(app)
-        if as_json:
-            print_json({"removed": removed})
-        else:
-            _print_counts(removed, "deleted")
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+    async with open_app(settings, operator=operator()) as app:
+        removed = await prune(app)
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        _print_counts(removed, "deleted")
+    return OK
 
 
 def _print_counts(counts: Mapping[str, int], done: str) -> None:

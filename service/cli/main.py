@@ -235,7 +235,7 @@ def cancel(
 
     Undelivered alerts stay in the outbox for the next run of the month.
     """
-    from service.cli.cancelling import cancel_run  # noqa: PLC0415  # cold start
+    from service.cli.interventions import cancel_run  # noqa: PLC0415  # cold start
 
     raise typer.Exit(cancel_run(run_id, as_json=json))
 
@@ -262,7 +262,7 @@ def settle(
     """
     if (alert_id is None) == (run_id is None):
         raise typer.BadParameter("give either ALERT_ID or --run RUN_ID")
-    from service.cli.settling import settle_doubts  # noqa: PLC0415  # cold start
+    from service.cli.interventions import settle_doubts  # noqa: PLC0415  # cold start
 
     raise typer.Exit(
         settle_doubts(settle_as, alert_id=alert_id, run_id=run_id, note=note, by=by, as_json=json)

@@ -3,7 +3,7 @@
 from service.account_risk.kind import month_request
 from service.api.schemas.preview import PreviewOut
 from service.cli.bars import shown
-from service.cli.command import parsed_source, print_answer, warn_of_ledger, with_flow
+from service.cli.command import async_command, parsed_source, print_answer, warn_of_ledger
 from service.cli.exit_codes import OK
 from service.domain.month import Month
 from service.domain.progress import Progress
@@ -15,20 +15,17 @@ from service.sources.opening import check_allowed
 from service.wiring import open_reading, storage_access
 
 
-def preview_month(*, source: str, month: str, limit: int, as_json: bool) -> int:
+@async_command
+async def preview_month(settings: Settings, *, source: str, month: str, limit: int, as_json: bool) -> int:
     """Preview a month and return the exit code."""
-
-    async def flow(settings: Settings) -> int:
-        request = await checked_request(settings, source, month)
-        warn_of_ledger(settings)
-        async with open_reading(settings) as reading:
-            progress = Progress()
-            async with shown(progress):
-                answer = PreviewOut.of(await preview(reading, request, limit=limit, progress=progress))
-        print_answer(answer, as_json=as_json)
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+    request = await checked_request(settings, source, month)
+    warn_of_ledger(settings)
+    async with open_reading(settings) as reading:
+        progress = Progress()
+        async with shown(progress):
+            answer = PreviewOut.of(await preview(reading, request, limit=limit, progress=progress))
+    print_answer(answer, as_json=as_json)
+    return OK
 
 
 async def checked_request(settings: Settings, source: str, month: str) -> RunRequest:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from service.cli.command import print_json, with_flow
+from service.cli.command import async_command, print_json
 from service.cli.exit_codes import NOT_ALL_SENT, OK
 from service.delivery.route_check import all_live, check_routes
 from service.delivery.slack.sender import open_slack
@@ -12,29 +12,26 @@ from service.settings import Settings
 from service.wiring import channels_of
 
 
-def print_route_check(*, as_json: bool) -> int:
+@async_command
+async def print_route_check(settings: Settings, *, as_json: bool) -> int:
     """Print which channels' webhooks are alive and return the exit code; the database is not needed."""
+    channels = channels_of(settings)
+    if not channels.names:
+        raise RoutingNotConfiguredError("the map from region to channel is empty: set REGION_CHANNELS")
+    if channels.destination is None:
+        raise SlackNotConfiguredError("set SLACK_WEBHOOKS, SLACK_WEBHOOK_URL or SLACK_WEBHOOK_BASE_URL")
+    token = settings.slack_auth_token
+    async with open_slack(
+        concurrency=settings.slack_concurrency,
+        auth_token=token.get_secret_value() if token else None,
+        clock=SystemClock(),
+    ) as sender:
+        routes = await check_routes(channels, sender, timeout_s=settings.slack_timeout_s)
+    if as_json:
+        answer = {"destination": channels.destination, "routes": [asdict(route) for route in routes]}
+        print_json(answer)
+    else:
+        from service.cli.tables import print_routes  # noqa: PLC0415  # not needed with --json
 
-    async def flow(settings: Settings) -> int:
-        channels = channels_of(settings)
-        if not channels.names:
-            raise RoutingNotConfiguredError("the map from region to channel is empty: set REGION_CHANNELS")
-        if channels.destination is None:
-            raise SlackNotConfiguredError("set SLACK_WEBHOOKS, SLACK_WEBHOOK_URL or SLACK_WEBHOOK_BASE_URL")
-        token = settings.slack_auth_token
-        async with open_slack(
-            concurrency=settings.slack_concurrency,
-            auth_token=token.get_secret_value() if token else None,
-            clock=SystemClock(),
-        ) as sender:
-            routes = await check_routes(channels, sender, timeout_s=settings.slack_timeout_s)
-        if as_json:
-            answer = {"destination": channels.destination, "routes": [asdict(route) for route in routes]}
-            print_json(answer)
-        else:
-            from service.cli.tables import print_routes  # noqa: PLC0415  # not needed with --json
-
-            print_routes(channels.destination, routes)
-        return OK if all_live(routes) else NOT_ALL_SENT
-
-    return with_flow(flow, as_json=as_json)
+        print_routes(channels.destination, routes)
+    return OK if all_live(routes) else NOT_ALL_SENT

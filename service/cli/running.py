@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from service.api.schemas.run import RunOut
 from service.cli.bars import shown
-from service.cli.command import operator, print_answer, print_ledger_place, report, with_flow
+from service.cli.command import async_command, operator, print_answer, print_ledger_place, report
 from service.cli.exit_codes import NOT_ALL_SENT, OK
 from service.cli.previewing import checked_request
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError
@@ -20,25 +20,24 @@ from service.telemetry.structured import structlog
 from service.wiring import App, open_app
 
 
-def run_month(*, source: str, month: str, dry_run: bool, plan_digest: str | None, as_json: bool) -> int:
+@async_command
+async def run_month(
+    settings: Settings, *, source: str, month: str, dry_run: bool, plan_digest: str | None, as_json: bool
+) -> int:
     """Run a month and return the exit code."""
-
-    async def flow(settings: Settings) -> int:
-        request = replace(
-            await checked_request(settings, source, month), dry_run=dry_run, plan_digest=plan_digest
-        )
-        async with open_app(settings, operator=operator()) as app:
-            try:
-                record = await _run(app, request)
-            except InterruptedRunError as stopped:
-                await _say_what_is_left(app, stopped)
-                raise
-        print_answer(RunOut.of(record), as_json=as_json)
-        if not as_json:
-            print_ledger_place(settings)
-        return _exit_code(record)
-
-    return with_flow(flow, as_json=as_json)
+    request = replace(
+        await checked_request(settings, source, month), dry_run=dry_run, plan_digest=plan_digest
+    )
+    async with open_app(settings, operator=operator()) as app:
+        try:
+            record = await _run(app, request)
+        except InterruptedRunError as stopped:
+            await _say_what_is_left(app, stopped)
+            raise
+    print_answer(RunOut.of(record), as_json=as_json)
+    if not as_json:
+        print_ledger_place(settings)
+    return _exit_code(record)
 
 
 async def _run(app: App, request: RunRequest) -> RunRecord:

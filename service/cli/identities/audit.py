@@ -1,34 +1,37 @@
 """`audit`: who did what, as it is written down."""
 
 from service.api.schemas.audit import AuditOut
-from service.cli.command import print_json, report, warn_of_ledger, with_flow
+from service.cli.command import async_command, print_json, report, warn_of_ledger
 from service.cli.exit_codes import OK
 from service.cli.identities.columns import print_columns
 from service.settings import Settings
 from service.store.store import open_store_to_read
 
 
-def print_audit(
-    *, limit: int, cursor: str | None, action: str | None, principal: str | None, as_json: bool
+@async_command
+async def print_audit(
+    settings: Settings,
+    *,
+    limit: int,
+    cursor: str | None,
+    action: str | None,
+    principal: str | None,
+    as_json: bool,
 ) -> int:
     """Print entries of the audit, newest first, and return the exit code."""
-
-    async def flow(settings: Settings) -> int:
-        warn_of_ledger(settings)
-        async with open_store_to_read(settings.ledger_url(), tenant_id=settings.tenant_id) as store:
-            page = await store.audit.list(limit=limit, cursor=cursor, action=action, principal=principal)
-        answer = AuditOut.of(page)
-        if as_json:
-            print_json(answer)
-            return OK
-        titles = ("AT", "PRINCIPAL", "ACTION", "TARGET", "OUTCOME", "FROM", "REQUEST")
-        rows = [
-            (each.at, each.principal, each.action, each.target, each.outcome, each.address, each.request_id)
-            for each in answer.entries
-        ]
-        print_columns(titles, rows)
-        if answer.next_cursor is not None:
-            report(f"there are more: --cursor {answer.next_cursor}")
+    warn_of_ledger(settings)
+    async with open_store_to_read(settings.ledger_url(), tenant_id=settings.tenant_id) as store:
+        page = await store.audit.list(limit=limit, cursor=cursor, action=action, principal=principal)
+    answer = AuditOut.of(page)
+    if as_json:
+        print_json(answer)
         return OK
-
-    return with_flow(flow, as_json=as_json)
+    titles = ("AT", "PRINCIPAL", "ACTION", "TARGET", "OUTCOME", "FROM", "REQUEST")
+    rows = [
+        (each.at, each.principal, each.action, each.target, each.outcome, each.address, each.request_id)
+        for each in answer.entries
+    ]
+    print_columns(titles, rows)
+    if answer.next_cursor is not None:
+        report(f"there are more: --cursor {answer.next_cursor}")
+    return OK

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from service.api.schemas.key import KeyMadeOut, KeyOut, KeysOut
-from service.cli.command import operator, print_json, with_flow
+from service.cli.command import async_command, operator, print_json
 from service.cli.exit_codes import OK
 from service.cli.identities.columns import print_columns
 from service.domain.identity.api_key import KeySecret
@@ -15,58 +15,51 @@ from service.store.store import open_store_to_read
 from service.wiring import open_app
 
 
-def new_key(*, name: str, scopes: Sequence[KeyScope], expires_in_days: int | None, as_json: bool) -> int:
+@async_command
+async def new_key(
+    settings: Settings, *, name: str, scopes: Sequence[KeyScope], expires_in_days: int | None, as_json: bool
+) -> int:
     """Make a key, print it, this once, and return the exit code."""
-
-    async def flow(settings: Settings) -> int:
-        secret = KeySecret.new()
-        async with open_app(settings, operator=operator()) as app:
-            now = app.clock.now()
-            expires_at = None if expires_in_days is None else now + timedelta(days=expires_in_days)
-            key = await app.store.access.keys.create(
-                secret, name=name, scopes=scopes, now=now, expires_at=expires_at
-            )
-        if as_json:
-            print_json(KeyMadeOut(key=secret.text, **KeyOut.of(key).model_dump()))
-        else:
-            # Alone on stdout, so that it can be piped to where it is kept.
-            sys.stdout.write(f"{secret.text}\n")
-            sys.stderr.write(f"risk-alerts: key {key.id} is made; it is not shown again\n")
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+    secret = KeySecret.new()
+    async with open_app(settings, operator=operator()) as app:
+        now = app.clock.now()
+        expires_at = None if expires_in_days is None else now + timedelta(days=expires_in_days)
+        key = await app.store.access.keys.create(
+            secret, name=name, scopes=scopes, now=now, expires_at=expires_at
+        )
+    if as_json:
+        print_json(KeyMadeOut(key=secret.text, **KeyOut.of(key).model_dump()))
+    else:
+        # Alone on stdout, so that it can be piped to where it is kept.
+        sys.stdout.write(f"{secret.text}\n")
+        sys.stderr.write(f"risk-alerts: key {key.id} is made; it is not shown again\n")
+    return OK
 
 
-def list_keys(*, as_json: bool) -> int:
+@async_command
+async def list_keys(settings: Settings, *, as_json: bool) -> int:
     """Print the keys of the tenant, and return the exit code."""
-
-    async def flow(settings: Settings) -> int:
-        url = settings.ledger_url()
-        async with open_store_to_read(url, tenant_id=settings.tenant_id) as store:
-            answer = KeysOut.of({"keys": await store.access.keys.list()})
-        if as_json:
-            print_json(answer)
-        else:
-            _print(answer.keys)
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+    url = settings.ledger_url()
+    async with open_store_to_read(url, tenant_id=settings.tenant_id) as store:
+        answer = KeysOut.of({"keys": await store.access.keys.list()})
+    if as_json:
+        print_json(answer)
+    else:
+        _print(answer.keys)
+    return OK
 
 
-def revoke_key(key_id: str, *, as_json: bool) -> int:
+@async_command
+async def revoke_key(settings: Settings, key_id: str, *, as_json: bool) -> int:
     """Revoke a key, print it, and return the exit code."""
-
-    async def flow(settings: Settings) -> int:
-        async with open_app(settings, operator=operator()) as app:
-            key = await app.store.access.keys.revoke(key_id, now=app.clock.now())
-        answer = KeyOut.of(key)
-        if as_json:
-            print_json(answer)
-        else:
-            _print([answer])
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+    async with open_app(settings, operator=operator()) as app:
+        key = await app.store.access.keys.revoke(key_id, now=app.clock.now())
+    answer = KeyOut.of(key)
+    if as_json:
+        print_json(answer)
+    else:
+        _print([answer])
+    return OK
 
 
 def _print(keys: Sequence[KeyOut]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from service.api.v1.schemas import LONGEST_PASSWORD, SHORTEST_PASSWORD, UserOut, UsersOut
-from service.cli.command import operator, print_json, report, with_flow
+from service.cli.command import async_command, operator, print_json, report
 from service.cli.exit_codes import OK, USAGE
 from service.cli.identities.columns import print_columns
 from service.domain.identity.errors import UserNotFoundError
@@ -74,23 +74,20 @@ def set_active(email: str, *, is_active: bool, as_json: bool) -> int:
     return _with_user(changed, as_json=as_json)
 
 
-def list_users(*, as_json: bool) -> int:
+@async_command
+async def list_users(settings: Settings, *, as_json: bool) -> int:
     """Print the people of the tenant, and return the exit code."""
-
-    async def flow(settings: Settings) -> int:
-        async with open_app(settings, operator=operator()) as app:
-            page = await app.store.access.users.list(limit=_PAGE)
-            found = [*page.items]
-            while page.next_cursor is not None:
-                page = await app.store.access.users.list(limit=_PAGE, cursor=page.next_cursor)
-                found += page.items
-        if as_json:
-            print_json(UsersOut.of({"users": found, "next_cursor": None}))
-        else:
-            _print(found)
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+    async with open_app(settings, operator=operator()) as app:
+        page = await app.store.access.users.list(limit=_PAGE)
+        found = [*page.items]
+        while page.next_cursor is not None:
+            page = await app.store.access.users.list(limit=_PAGE, cursor=page.next_cursor)
+            found += page.items
+    if as_json:
+        print_json(UsersOut.of({"users": found, "next_cursor": None}))
+    else:
+        _print(found)
+    return OK
 
 
 async def _user(app: App, email: str) -> User:
@@ -102,17 +99,15 @@ async def _user(app: App, email: str) -> User:
     return await app.store.access.users.get(account.id)
 
 
-def _with_user(work: Callable[[App], Awaitable[User]], *, as_json: bool) -> int:
-    async def flow(settings: Settings) -> int:
-        async with open_app(settings, operator=operator()) as app:
-            user = await work(app)
-        if as_json:
-            print_json(UserOut.of(user))
-        else:
-            _print([user])
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+@async_command
+async def _with_user(settings: Settings, work: Callable[[App], Awaitable[User]], *, as_json: bool) -> int:
+    async with open_app(settings, operator=operator()) as app:
+        user = await work(app)
+    if as_json:
+        print_json(UserOut.of(user))
+    else:
+        _print([user])
+    return OK
 
 
 def _password(*, reads_stdin: bool) -> str | None:

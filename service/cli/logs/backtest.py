@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from service.cli.bars import shown
-from service.cli.command import parsed_source, print_json, with_flow
+from service.cli.command import async_command, parsed_source, print_json
 from service.cli.exit_codes import OK
 from service.cli.logs.text_table import write_table
 from service.domain.errors import BadRulesError
@@ -31,36 +31,35 @@ _DAY_US: Final = 86_400_000_000
 _SHOWN: Final = 20
 
 
-def backtest(*, source: str, rules: Path, since: str | None, until: str | None, as_json: bool) -> int:
+@async_command
+async def backtest(
+    settings: Settings, *, source: str, rules: Path, since: str | None, until: str | None, as_json: bool
+) -> int:
     """Print what the rules find in a log and return the exit code; neither outbox nor Slack is touched."""
-
-    async def flow(settings: Settings) -> int:
-        file = load_rules(rules)
-        period = Period(
-            since_us=FIRST_US if since is None else _instant(since, "--from"),
-            until_us=END_US if until is None else _instant(until, "--until"),
-        )
-        if period.since_us >= period.until_us:
-            raise BadRulesError("--from must come before --until")
-        uri = parsed_source(source)
-        await check_allowed(uri, storage_access(settings))
-        everything = RuleFile(source=file.source, rules=tuple(_alternatives(file.rules)))
-        options = LogOptions(
-            threads=settings.scan_threads or os.cpu_count() or 1, memory_limit_mb=settings.memory_limit_mb
-        )
-        # Where nothing comes before, nothing is missing.
-        memories = {rule.id: Memory() for rule in everything.rules} if since is None else {}
-        before = Before(memories=memories)
-        progress = Progress()
-        async with shown(progress):
-            with open_source(uri, storage_access(settings)) as files:
-                question = LogQuestion(rules=everything, period=period, before=before)
-                found = await evaluate_log(files, question, options=options, progress=progress)
-        answer = _answer(found, {rule.id for rule in file.rules}, period, before)
-        print_json(answer) if as_json else _print(answer)
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+    file = load_rules(rules)
+    period = Period(
+        since_us=FIRST_US if since is None else _instant(since, "--from"),
+        until_us=END_US if until is None else _instant(until, "--until"),
+    )
+    if period.since_us >= period.until_us:
+        raise BadRulesError("--from must come before --until")
+    uri = parsed_source(source)
+    await check_allowed(uri, storage_access(settings))
+    everything = RuleFile(source=file.source, rules=tuple(_alternatives(file.rules)))
+    options = LogOptions(
+        threads=settings.scan_threads or os.cpu_count() or 1, memory_limit_mb=settings.memory_limit_mb
+    )
+    # Where nothing comes before, nothing is missing.
+    memories = {rule.id: Memory() for rule in everything.rules} if since is None else {}
+    before = Before(memories=memories)
+    progress = Progress()
+    async with shown(progress):
+        with open_source(uri, storage_access(settings)) as files:
+            question = LogQuestion(rules=everything, period=period, before=before)
+            found = await evaluate_log(files, question, options=options, progress=progress)
+    answer = _answer(found, {rule.id for rule in file.rules}, period, before)
+    print_json(answer) if as_json else _print(answer)
+    return OK
 
 
 def _instant(text: str, option: str) -> int:

@@ -5,7 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
-from service.cli.command import parsed_source, print_json, with_flow
+from service.cli.command import async_command, parsed_source, print_json
 from service.cli.exit_codes import OK
 from service.log_rules.findings import SETTLE_ROWS
 from service.log_rules.reading.plan import plan_log
@@ -17,25 +17,22 @@ from service.telemetry.terminal import harmless_json
 from service.wiring import storage_access
 
 
-def print_log_plan(*, source: str, rules: Path, as_json: bool) -> int:
+@async_command
+async def print_log_plan(settings: Settings, *, source: str, rules: Path, as_json: bool) -> int:
     """Print the plan and return the exit code; the database is not needed."""
-
-    async def flow(settings: Settings) -> int:
-        file = load_rules(rules)
-        uri, access = parsed_source(source), storage_access(settings)
-        await check_allowed(uri, access)
-        threads, stop = settings.scan_threads or os.cpu_count() or 1, threading.Event()
-        try:
-            with open_source(uri, access) as files:
-                plan = await run_in_daemon_thread(
-                    lambda: plan_log(files, file, threads=threads, settle_rows=SETTLE_ROWS, stop=stop)
-                )
-        finally:
-            stop.set()
-        if as_json:
-            print_json(plan.summary())
-        else:
-            sys.stdout.write(harmless_json(f"{plan}\n"))
-        return OK
-
-    return with_flow(flow, as_json=as_json)
+    file = load_rules(rules)
+    uri, access = parsed_source(source), storage_access(settings)
+    await check_allowed(uri, access)
+    threads, stop = settings.scan_threads or os.cpu_count() or 1, threading.Event()
+    try:
+        with open_source(uri, access) as files:
+            plan = await run_in_daemon_thread(
+                lambda: plan_log(files, file, threads=threads, settle_rows=SETTLE_ROWS, stop=stop)
+            )
+    finally:
+        stop.set()
+    if as_json:
+        print_json(plan.summary())
+    else:
+        sys.stdout.write(harmless_json(f"{plan}\n"))
+    return OK
