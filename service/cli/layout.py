@@ -1,13 +1,17 @@
 """Layout: what the tables of the command line are made of."""
 
-from datetime import date, datetime
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeAlias
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from service.telemetry.terminal import harmless
+
+Columns: TypeAlias = Mapping[str, Callable[[Any], object]]
+"""Of a table: the title of each, and what it shows of a row."""
 
 _WIDTH_OF_A_PIPE: Final = 1_000
 _LONGEST_VALUE: Final = 40
@@ -21,16 +25,20 @@ def console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH_OF_A_PIPE)
 
 
-def new_table(title: str | None, *columns: str) -> Table:
-    """Return a table with these columns; none is wrapped."""
+def table_of(title: str | None, columns: Columns, rows: Iterable[Any], *, wraps: bool = False) -> Table:
+    """Return a table of rows; long values are cut, and nothing in them plays with the terminal."""
     table = Table(title=title, title_justify="left")
     for name in columns:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+        table.add_column(name, no_wrap=not wraps, overflow="ellipsis")
+    for row in rows:
+        values = (shown(row) for shown in columns.values())
+        table.add_row(*(safe(_shortened("" if value is None else str(value))) for value in values))
     return table
 
 
-def print_table(out: Console, table: Table) -> None:
+def print_table(out: Console, title: str | None, columns: Columns, rows: Iterable[Any]) -> None:
     """Print a table, and leave out its last columns where the window is too narrow: no id is cut short."""
+    table = table_of(title, columns, rows)
     left_out: list[str] = []
     unbounded = out.options.update(width=_WIDTH_OF_A_PIPE)
     while len(table.columns) > 1 and out.measure(table, options=unbounded).maximum > out.width:
@@ -38,11 +46,6 @@ def print_table(out: Console, table: Table) -> None:
     out.print(table)
     if left_out:
         out.print(f"(not shown in a window of {out.width} columns: {', '.join(left_out)})")
-
-
-def add_row(table: Table, *values: object) -> None:
-    """Add a row; long values are cut, and nothing in them plays with the terminal."""
-    table.add_row(*(safe(_shortened("" if value is None else str(value))) for value in values))
 
 
 def _shortened(text: str) -> str:
@@ -53,11 +56,6 @@ def safe(text: str) -> Text:
     """Return a text that is printed as it is."""
     # A value from data may hold escape sequences, which a terminal would obey, or rich's own markup.
     return Text(harmless(text))
-
-
-def month_text(month: date) -> str:
-    """Return a month as people write it."""
-    return month.isoformat()
 
 
 def moment_text(moment: datetime) -> str:

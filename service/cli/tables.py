@@ -1,6 +1,7 @@
 """Tables: the API's answers, laid out for a person."""
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter, itemgetter
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -11,14 +12,13 @@ from service.api.schemas.alert import (
     AlertOut,
     AlertsOut,
     RestatementOut,
-    RunAlertOut,
     SettledOut,
     WithdrawnOut,
 )
 from service.api.schemas.evaluation import CountsOut, LedgerOut, WarningOut
-from service.api.schemas.preview import PreviewOut
+from service.api.schemas.preview import PreviewAlertOut, PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
-from service.cli.layout import add_row, console, moment_text, month_text, new_table, print_table, safe
+from service.cli.layout import Columns, console, moment_text, print_table, safe, table_of
 from service.delivery.channels import Destination
 from service.delivery.route_check import CheckedRoute
 
@@ -34,7 +34,7 @@ def print_tables(answer: BaseModel) -> None:
         case PreviewOut():
             _print_preview(out, answer)
         case AlertsOut():
-            _print_alerts(out, None, answer.alerts)
+            print_table(out, None, _ALERTS, answer.alerts)
             if answer.next_cursor is not None:
                 out.print(safe(f"More: --cursor {answer.next_cursor}"))
         case AlertOut():
@@ -49,9 +49,7 @@ def _print_run(out: Console, run: RunOut) -> None:
     mode = " (dry run)" if run.dry_run else ""
     first = [warning for warning in run.warnings if warning.code == "all_deliveries_failed"]
     _print_warnings(out, first)
-    out.print(
-        safe(f"Run {run.run_id}{mode}: {run.status}, {month_text(run.month)}, {_duration(run)}"), style="bold"
-    )
+    out.print(safe(f"Run {run.run_id}{mode}: {run.status}, {run.month}, {_duration(run)}"), style="bold")
     out.print(safe(run.source_uri))
     if run.error is not None:
         out.print(safe(f"{run.error.code}: {run.error.detail}"), style="red")
@@ -68,32 +66,13 @@ def _print_run(out: Console, run: RunOut) -> None:
         _print_ledger(out, run.ledger)
     _print_warnings(out, (warning for warning in run.warnings if warning not in first))
     if run.sample_errors:
-        table = new_table(
-            "Not delivered", "Alert", "Account", "Name", "Channel", "Reason", "HTTP", "Attempts"
-        )
-        for row in run.sample_errors:
-            add_row(
-                table,
-                row.alert_id,
-                row.account_id,
-                row.account_name,
-                row.channel or f"none for region {row.account_region or 'null'}",
-                row.reason or row.outcome,
-                row.http_status,
-                row.attempts,
-            )
-        print_table(out, table)
+        print_table(out, "Not delivered", _ERRORS, run.sample_errors)
     _print_withdrawn(out, run.sample_withdrawn, run.counts.withdrawn)
     if run.sample_restated:
-        table = new_table(
-            _title("Sent, and restated since", run.sample_restated, run.counts.restated),
-            *("Alert", "Sent as", *_FACTS),
-        )
-        for row in run.sample_restated:
-            add_row(table, row.alert_id, _restated(row.restated), *_facts(row))
-        print_table(out, table)
+        title = _title("Sent, and restated since", run.sample_restated, run.counts.restated)
+        print_table(out, title, _RESTATED, run.sample_restated)
     if run.sample_alerts:
-        _print_alerts(out, "Alerts (the first of them)", run.sample_alerts)
+        print_table(out, "Alerts (the first of them)", _ALERTS, run.sample_alerts)
 
 
 def print_alert(alert: AlertOut) -> None:
@@ -101,8 +80,8 @@ def print_alert(alert: AlertOut) -> None:
     out = console()
     values = {
         "Alert": alert.alert_id,
-        **dict(zip(_FACTS, _facts(alert), strict=True)),
-        "Month": month_text(alert.month),
+        **{name: shown(alert) for name, shown in _FACTS.items()},
+        "Month": alert.month,
         "Channel": alert.channel or "none",
         "Status": alert.status,
         "Reason": alert.reason,
@@ -125,23 +104,15 @@ def print_alert(alert: AlertOut) -> None:
 
 def print_routes(destination: Destination, routes: Sequence[CheckedRoute]) -> None:
     """Print what the webhook of each channel answered."""
-    out = console()
-    table = new_table(f"Routes by {destination}", "Channel", "Regions", "Status", "Answer")
-    for route in routes:
-        add_row(table, route.channel, ", ".join(route.regions), route.status, route.answer)
-    print_table(out, table)
+    print_table(console(), f"Routes by {destination}", _ROUTES, routes)
 
 
 def _print_preview(out: Console, preview: PreviewOut) -> None:
-    out.print(safe(f"Preview of {month_text(preview.month)}: {preview.total:,} alerts"), style="bold")
+    out.print(safe(f"Preview of {preview.month}: {preview.total:,} alerts"), style="bold")
     out.print(safe(preview.source_uri))
     out.print(f"plan digest: {preview.plan_digest} (run --plan-digest executes exactly this plan or nothing)")
     if preview.alerts:
-        table = new_table(None, *_FACTS, "Channel", "Action", "Reason")
-        for row in preview.alerts:
-            why = row.reason or (_restated(row.restated) and f"sent as {_restated(row.restated)}")
-            add_row(table, *_facts(row), row.channel or "none", row.action, why)
-        print_table(out, table)
+        print_table(out, None, _PREVIEW, preview.alerts)
     if preview.total > len(preview.alerts):
         out.print(f"… and {preview.total - len(preview.alerts):,} more (--limit)")
     _print_withdrawn(out, preview.withdrawn, preview.counts.withdrawn)
@@ -152,35 +123,7 @@ def _print_preview(out: Console, preview: PreviewOut) -> None:
 
 
 def _print_runs(out: Console, page: RunsOut) -> None:
-    columns = (
-        "Run",
-        "Month",
-        "Status",
-        "Alerts",
-        "Sent",
-        "Failed",
-        "In doubt",
-        "Unsent",
-    )
-    table = new_table(None, *columns, "Replayed", "Error", "Started", "Took")
-    for run in page.runs:
-        counts = run.counts
-        add_row(
-            table,
-            run.run_id,
-            month_text(run.month),
-            f"{run.status}{' (dry)' if run.dry_run else ''}",
-            counts.alerts,
-            counts.alerts_sent,
-            counts.failed_deliveries,
-            counts.unknown,
-            counts.unsent,
-            counts.skipped_replay,
-            "" if run.error is None else run.error.code,
-            moment_text(run.started_at),
-            _duration(run),
-        )
-    print_table(out, table)
+    print_table(out, None, _RUNS, page.runs)
     if page.next_cursor is not None:
         out.print(safe(f"More: --cursor {page.next_cursor}"))
 
@@ -189,80 +132,29 @@ def _print_settled(out: Console, alerts: Sequence[AlertOut]) -> None:
     if not alerts:
         out.print("None of its alerts is in doubt.")
         return
-    table = new_table(None, "Alert", "Account", "Name", "Channel", "Status", "Settled as", "By", "At")
-    for row in alerts:
-        last = row.settled[-1]
-        add_row(
-            table,
-            row.alert_id,
-            row.account_id,
-            row.account_name,
-            row.channel,
-            row.status,
-            last.settled_as,
-            last.by,
-            moment_text(last.at),
-        )
-    print_table(out, table)
-
-
-def _print_alerts(out: Console, title: str | None, alerts: Sequence[RunAlertOut]) -> None:
-    table = new_table(title, "Alert", "Outcome", "Account", "Reason", "Channel", *_FACTS[1:])
-    for row in alerts:
-        account, *facts = _facts(row)
-        add_row(table, row.alert_id, row.outcome, account, row.reason, row.channel or "none", *facts)
-    print_table(out, table)
-
-
-_FACTS = ("Account", "Name", "Region", "ARR", "At risk for", "Since", "Renewal", "Owner")
-
-
-def _facts(alert: AlertFactsOut) -> tuple[object, ...]:
-    months = f"{alert.duration_months}{'+' if alert.duration_is_minimum else ''}"
-    return (
-        alert.account_id,
-        alert.account_name,
-        alert.account_region or "null",
-        "unknown" if alert.arr is None else f"{alert.arr:,}",
-        f"{months} month{'' if months == '1' else 's'}",
-        month_text(alert.risk_start_month),
-        "unknown" if alert.renewal_date is None else alert.renewal_date.isoformat(),
-        alert.account_owner or "",
-    )
+    print_table(out, None, _SETTLED, alerts)
 
 
 def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
-    table = new_table(None, "Alerts", "Would send" if dry_run else "Sent", "Replayed", "Failed")
-    for name in ("of them unknown region", "In doubt", "Unsent"):
-        table.add_column(name)
+    shown = {
+        "Alerts": counts.alerts,
+        "Would send" if dry_run else "Sent": counts.would_send if dry_run else counts.alerts_sent,
+        "Replayed": counts.skipped_replay,
+        "Failed": counts.failed_deliveries,
+        "of them unknown region": counts.unknown_region,
+        "In doubt": counts.unknown,
+        "Unsent": counts.unsent,
+    }
     # Rare, and no alerts of this run: only where there are any.
     rare = {"Withdrawn": counts.withdrawn, "Restated": counts.restated}
-    rare = {name: count for name, count in rare.items() if count}
-    for name in rare:
-        table.add_column(name)
-    add_row(
-        table,
-        counts.alerts,
-        counts.would_send if dry_run else counts.alerts_sent,
-        counts.skipped_replay,
-        counts.failed_deliveries,
-        counts.unknown_region,
-        counts.unknown,
-        counts.unsent,
-        *rare.values(),
-    )
-    return table
+    shown |= {name: count for name, count in rare.items() if count}
+    return table_of(None, {name: itemgetter(name) for name in shown}, [shown], wraps=True)
 
 
 def _print_withdrawn(out: Console, withdrawn: Sequence[WithdrawnOut], count: int) -> None:
     if not withdrawn:
         return
-    table = new_table(
-        _title("No longer in the data", withdrawn, count), "Alert", "Until now", "Channel", *_FACTS
-    )
-    for row in withdrawn:
-        add_row(table, row.alert_id, row.status, row.channel or "none", *_facts(row))
-    print_table(out, table)
+    print_table(out, _title("No longer in the data", withdrawn, count), _WITHDRAWN, withdrawn)
 
 
 def _title(text: str, shown: Sequence[object], count: int) -> str:
@@ -310,3 +202,82 @@ def _duration(run: RunOut) -> str:
     if run.finished_at is None:
         return "not finished"
     return f"{(run.finished_at - run.started_at).total_seconds():.1f} s"
+
+
+def _at_risk_for(alert: AlertFactsOut) -> str:
+    months = f"{alert.duration_months}{'+' if alert.duration_is_minimum else ''}"
+    return f"{months} month{'' if months == '1' else 's'}"
+
+
+def _sent_as(alert: PreviewAlertOut) -> str:
+    before = _restated(alert.restated)
+    return before and f"sent as {before}"
+
+
+_ALERT: Columns = {"Alert": attrgetter("alert_id")}
+_CHANNEL: Columns = {"Channel": lambda row: row.channel or "none"}
+_FACTS: Columns = {
+    "Account": attrgetter("account_id"),
+    "Name": attrgetter("account_name"),
+    "Region": lambda row: row.account_region or "null",
+    "ARR": lambda row: "unknown" if row.arr is None else f"{row.arr:,}",
+    "At risk for": _at_risk_for,
+    "Since": attrgetter("risk_start_month"),
+    "Renewal": lambda row: row.renewal_date or "unknown",
+    "Owner": attrgetter("account_owner"),
+}
+_ALERTS: Columns = {
+    **_ALERT,
+    "Outcome": attrgetter("outcome"),
+    "Account": attrgetter("account_id"),
+    "Reason": attrgetter("reason"),
+    **_CHANNEL,
+    **_FACTS,
+}
+_ERRORS: Columns = {
+    **_ALERT,
+    "Account": attrgetter("account_id"),
+    "Name": attrgetter("account_name"),
+    "Channel": lambda row: row.channel or f"none for region {row.account_region or 'null'}",
+    "Reason": lambda row: row.reason or row.outcome,
+    "HTTP": attrgetter("http_status"),
+    "Attempts": attrgetter("attempts"),
+}
+_PREVIEW: Columns = {
+    **_FACTS,
+    **_CHANNEL,
+    "Action": attrgetter("action"),
+    "Reason": lambda row: row.reason or _sent_as(row),
+}
+_RESTATED: Columns = {**_ALERT, "Sent as": lambda row: _restated(row.restated), **_FACTS}
+_ROUTES: Columns = {
+    "Channel": attrgetter("channel"),
+    "Regions": lambda row: ", ".join(row.regions),
+    "Status": attrgetter("status"),
+    "Answer": attrgetter("answer"),
+}
+_RUNS: Columns = {
+    "Run": attrgetter("run_id"),
+    "Month": attrgetter("month"),
+    "Status": lambda run: f"{run.status}{' (dry)' if run.dry_run else ''}",
+    "Alerts": attrgetter("counts.alerts"),
+    "Sent": attrgetter("counts.alerts_sent"),
+    "Failed": attrgetter("counts.failed_deliveries"),
+    "In doubt": attrgetter("counts.unknown"),
+    "Unsent": attrgetter("counts.unsent"),
+    "Replayed": attrgetter("counts.skipped_replay"),
+    "Error": lambda run: run.error and run.error.code,
+    "Started": lambda run: moment_text(run.started_at),
+    "Took": _duration,
+}
+_SETTLED: Columns = {
+    **_ALERT,
+    "Account": attrgetter("account_id"),
+    "Name": attrgetter("account_name"),
+    "Channel": attrgetter("channel"),
+    "Status": attrgetter("status"),
+    "Settled as": lambda row: row.settled[-1].settled_as,
+    "By": lambda row: row.settled[-1].by,
+    "At": lambda row: moment_text(row.settled[-1].at),
+}
+_WITHDRAWN: Columns = {**_ALERT, "Until now": attrgetter("status"), **_CHANNEL, **_FACTS}
