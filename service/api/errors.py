@@ -25,99 +25,75 @@ MAX_BODY_BYTES: Final = 64 * 1024
 """A request is a URI and a month."""
 
 
-class InvalidRequestError(UsageError):
+class InvalidRequestError(UsageError, code="invalid_request"):
     """A path, header, query or body is not as OpenAPI says."""
 
-    code = "invalid_request"
     example = "body.dry_rum: Extra inputs are not permitted"
 
 
-class MalformedRequestError(RefusedError):
+class MalformedRequestError(RefusedError, code="malformed_request", http_status=400):
     """This is no HTTP request that can be understood; `Host` missing or repeated included."""
 
-    code = "malformed_request"
-    http_status = 400
     example = "the header Host must name one host, and a port where it is not the usual one"
 
 
-class HostNotAllowedError(RefusedError):
+class HostNotAllowedError(RefusedError, code="host_not_allowed", http_status=421):
     """The request is addressed to a host that is neither loopback nor among `ALLOWED_HOSTS`."""
 
-    code = "host_not_allowed"
-    http_status = 421
     example = "the host 'risk-alerts.example' is not among ALLOWED_HOSTS"
 
 
-class CrossSiteRequestError(RefusedError):
+class CrossSiteRequestError(RefusedError, code="cross_site_request", http_status=403):
     """A browser requests a change for another web site."""
 
-    code = "cross_site_request"
-    http_status = 403
     example = "another web site may not change anything here"
 
 
-class NotFoundError(RefusedError):
+class NotFoundError(RefusedError, code="not_found", http_status=404):
     """There is no such path."""
 
-    code = "not_found"
-    http_status = 404
     example = "Not Found"
 
 
-class MethodNotAllowedError(RefusedError):
+class MethodNotAllowedError(RefusedError, code="method_not_allowed", http_status=405):
     """The path has no such method; the header `Allow` names those that it has."""
 
-    code = "method_not_allowed"
-    http_status = 405
     example = "Method Not Allowed"
 
 
-class BodyTooLargeError(RefusedError):
+class BodyTooLargeError(RefusedError, code="body_too_large", http_status=413):
     """The body is larger than any request has reason to be."""
 
-    code = "body_too_large"
-    http_status = 413
     example = f"the body is larger than {MAX_BODY_BYTES:,} bytes"
 
 
-class UnsupportedMediaTypeError(RefusedError):
+class UnsupportedMediaTypeError(RefusedError, code="unsupported_media_type", http_status=415):
     """The body is said to be something else than JSON; a form of another web site can send only that."""
 
-    code = "unsupported_media_type"
-    http_status = 415
     example = "the body must be JSON, and the header Content-Type must say so: application/json"
 
 
-class UnhealthyError(RefusedError):
+class UnhealthyError(RefusedError, code="unhealthy", http_status=503):
     """The service cannot do its job; its answer has a schema of its own."""
 
-    code = "unhealthy"
-    http_status = 503
     example = "the database cannot be written: it is read-only"
 
 
-class RequestTimeoutError(RefusedError):
+class RequestTimeoutError(RefusedError, code="request_timeout", http_status=408):
     """The request took too long to arrive."""
 
-    code = "request_timeout"
-    http_status = 408
     example = "the request took too long to arrive"
 
 
-class RequestTooLargeError(RefusedError):
+class RequestTooLargeError(RefusedError, code="request_too_large", http_status=431):
     """The request line and the headers are larger than any request has reason for."""
 
-    code = "request_too_large"
-    http_status = 431
     example = "the request line and the headers are too large"
 
 
-class TooManyConnectionsError(RefusedError):
+class TooManyConnectionsError(RefusedError, code="too_many_connections", http_status=503, retry_after_s=5):
     """Every connection that this process can hold is being answered."""
 
-    code = "too_many_connections"
-    http_status = 503
-    retry_after_s = 5
     example = "as many requests as this process can hold are being answered"
 
 

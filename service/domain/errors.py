@@ -6,7 +6,7 @@ and the store read one table, and nothing here imports HTTP.
 """
 
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypedDict, Unpack
 
 NOT_THERE_YET: Final = 3
 """The exit code where the data may yet arrive: a scheduler may try such a run again by itself."""
@@ -25,10 +25,20 @@ class Kind(StrEnum):
     """The fault is on this side: the run is recorded as failed if it could be."""
 
 
+class Row(TypedDict, total=False):
+    """What a class says of itself in its head; the rest it takes from its base."""
+
+    code: str
+    kind: Kind
+    http_status: int
+    exit_code: int
+    retry_after_s: int
+
+
 class RiskAlertsError(Exception):
     """Base of all errors that a caller is meant to read; `detail` is one sentence for a person.
 
-    A class that is no base has a `code` and an `example` of its own; the rest it may take from its base.
+    A class that is no base has a `code` and an `example` of its own.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -39,6 +49,11 @@ class RiskAlertsError(Exception):
     """When it is worth while to ask again, where that is known."""
     example: ClassVar[str] = "something unexpected went wrong; the service's log says what"
     """A detail, for the documentation."""
+
+    def __init_subclass__(cls, **row: Unpack[Row]) -> None:
+        super().__init_subclass__()
+        for name, value in row.items():
+            setattr(cls, name, value)
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -66,274 +81,211 @@ def errors_by_code() -> dict[str, type[RiskAlertsError]]:
 # What was asked for cannot be done at all.
 
 
-class RefusedError(RiskAlertsError):
+class RefusedError(RiskAlertsError, kind=Kind.REFUSED, http_status=422):
     """Base of the errors that come before anything was begun."""
 
-    kind = Kind.REFUSED
-    http_status = 422
+
+class UsageError(RefusedError, exit_code=64):
+    """Base of the errors that the caller's words or the settings make; 64 is EX_USAGE of sysexits.h."""
 
 
-class UsageError(RefusedError):
-    """Base of the errors that the caller's words or the settings make."""
-
-    exit_code = 64
-    """EX_USAGE of sysexits.h."""
-
-
-class BadMonthError(UsageError):
+class BadMonthError(UsageError, code="bad_month"):
     """The month is not spelled `YYYY-MM-01`, `current` or `previous`."""
 
-    code = "bad_month"
     example = "month must be YYYY-MM-01, 'current' or 'previous', not '2026-1-1'"
 
 
-class BadRulesError(UsageError):
+class BadRulesError(UsageError, code="bad_rules"):
     """The file of rules cannot be used; the detail names every problem with its place."""
 
-    code = "bad_rules"
     example = "log_rules.toml: rules.0.window: must be longer than 0"
 
 
-class BadSourceUriError(UsageError):
+class BadSourceUriError(UsageError, code="bad_source_uri"):
     """The source URI has an unsupported scheme, is relative, or carries credentials."""
 
-    code = "bad_source_uri"
     example = "the scheme ftp:// is not supported; use file://, gs:// or s3://"
 
 
-class BadCursorError(UsageError):
+class BadCursorError(UsageError, code="bad_cursor"):
     """The cursor was not made by this service for this list."""
 
-    code = "bad_cursor"
     example = "the cursor was not made for this list"
 
 
-class SlackNotConfiguredError(UsageError):
+class SlackNotConfiguredError(UsageError, code="slack_not_configured", http_status=503):
     """A real run needs a webhook and none is configured."""
 
-    code = "slack_not_configured"
-    http_status = 503
     example = "set SLACK_WEBHOOK_BASE_URL or SLACK_WEBHOOK_URL to send alerts"
 
 
-class RoutingNotConfiguredError(UsageError):
+class RoutingNotConfiguredError(UsageError, code="routing_not_configured", http_status=503):
     """The map from region to channel is empty, so that no alert could reach anyone."""
 
-    code = "routing_not_configured"
-    http_status = 503
     example = "the map from region to channel is empty: set REGION_CHANNELS"
 
 
-class DatabaseNotDurableError(UsageError):
+class DatabaseNotDurableError(UsageError, code="database_not_durable", http_status=503):
     """The database would die with its container, and the next run would send everything again."""
 
-    code = "database_not_durable"
-    http_status = 503
     example = "the SQLite database dies with this container: set DATABASE_URL to PostgreSQL"
 
 
-class TwoLedgersError(UsageError):
+class TwoLedgersError(UsageError, code="two_ledgers", http_status=503):
     """`DATABASE_URL` is unset, and both the user and the working folder have a ledger."""
 
-    code = "two_ledgers"
-    http_status = 503
     example = "DATABASE_URL is not set, and there are two ledgers: set it to one of them"
 
 
-class SourceNotAllowedError(RefusedError):
+class SourceNotAllowedError(RefusedError, code="source_not_allowed", http_status=403):
     """The source lies outside `ALLOWED_SOURCES`."""
 
-    code = "source_not_allowed"
-    http_status = 403
     example = "the source lies outside ALLOWED_SOURCES"
 
 
-class IdempotencyKeyReusedError(RefusedError):
+class IdempotencyKeyReusedError(RefusedError, code="idempotency_key_reused"):
     """The `Idempotency-Key` was used for another request within a day."""
 
-    code = "idempotency_key_reused"
     example = "this Idempotency-Key was used for another request within a day"
 
 
-class TooManyRunsError(RefusedError):
+class TooManyRunsError(RefusedError, code="too_many_runs", http_status=429, retry_after_s=5):
     """This process has as many runs, or previews, under way as `MAX_CONCURRENT_RUNS` allows."""
 
-    code = "too_many_runs"
-    http_status = 429
-    retry_after_s = 5
     example = "8 runs are under way, as many as MAX_CONCURRENT_RUNS allows"
 
 
-class RunNotFoundError(RefusedError):
+class RunNotFoundError(RefusedError, code="run_not_found", http_status=404):
     """No run has this id."""
 
-    code = "run_not_found"
-    http_status = 404
     example = "no run has the id '20260201T060000Z-7d3f9a'"
 
 
-class RunFinishedError(RefusedError):
+class RunFinishedError(RefusedError, code="run_finished", http_status=409):
     """The run has finished, so that there is nothing to cancel."""
 
-    code = "run_finished"
-    http_status = 409
     example = "run 20260201T060000Z-7d3f9a has finished: it succeeded"
 
 
-class AlertNotFoundError(RefusedError):
+class AlertNotFoundError(RefusedError, code="alert_not_found", http_status=404):
     """No alert has this id."""
 
-    code = "alert_not_found"
-    http_status = 404
     example = "no alert has the id '5f0c6b8e7a3d4c1f9b2e6d8a7c5b4e31'"
 
 
-class NotInDoubtError(RefusedError):
+class NotInDoubtError(RefusedError, code="not_in_doubt", http_status=409):
     """There is nothing to settle: what has become of the alert is known; the detail says what."""
 
-    code = "not_in_doubt"
-    http_status = 409
     example = "the alert is not in doubt: it is failed"
 
 
 # The source could not be used.
 
 
-class SourceError(RiskAlertsError):
+class SourceError(RiskAlertsError, kind=Kind.SOURCE, http_status=422):
     """Base of all errors in which the source could not be used."""
 
-    kind = Kind.SOURCE
-    http_status = 422
 
-
-class SourceNotFoundError(SourceError):
+class SourceNotFoundError(SourceError, code="source_not_found", http_status=404, exit_code=NOT_THERE_YET):
     """There is no Parquet file at the URI."""
 
-    code = "source_not_found"
-    http_status = 404
-    exit_code = NOT_THERE_YET
     example = "there is no Parquet file at file:///data/monthly_account_status.parquet"
 
 
-class SourceTooManyFilesError(SourceError):
+class SourceTooManyFilesError(SourceError, code="source_too_many_files"):
     """The source has more files, folders or levels of them than a listing goes through."""
 
-    code = "source_too_many_files"
     example = "file:///data/ has more than 100,000 files and folders; name a narrower folder or glob"
 
 
-class SourceNotParquetError(SourceError):
+class SourceNotParquetError(SourceError, code="source_not_parquet"):
     """A file is empty, truncated, or not Parquet at all."""
 
-    code = "source_not_parquet"
     example = "monthly_account_status.parquet is truncated"
 
 
-class UnsupportedTableFormatError(SourceError):
+class UnsupportedTableFormatError(SourceError, code="unsupported_table_format"):
     """The folder is a Delta Lake, Iceberg or Hudi table: its files also hold rows that it has no more."""
 
-    code = "unsupported_table_format"
     example = "s3://lake/accounts is a table of Delta Lake (it has _delta_log/)"
 
 
-class SchemaMismatchError(SourceError):
+class SchemaMismatchError(SourceError, code="schema_mismatch"):
     """Columns are missing or of another type; the detail names all of them, expected and found."""
 
-    code = "schema_mismatch"
     example = "arr: expected int64, found string; updated_at: missing"
 
 
-class MonthNotInSourceError(SourceError):
+class MonthNotInSourceError(SourceError, code="month_not_in_source", exit_code=NOT_THERE_YET):
     """The source has no row of the target month; the detail names the first and last month it has."""
 
-    code = "month_not_in_source"
-    exit_code = NOT_THERE_YET
     example = "the source has no row of 2026-01-01; its months are 2024-01-01 to 2025-12-01"
 
 
-class LogUnreadableError(SourceError):
+class LogUnreadableError(SourceError, code="log_unreadable"):
     """A file is neither CSV nor Parquet, or it is damaged."""
 
-    code = "log_unreadable"
     example = "2026-01-31.csv.gz cannot be read: Truncated compressed stream"
 
 
-class PeriodNotInSourceError(SourceError):
+class PeriodNotInSourceError(SourceError, code="period_not_in_source", exit_code=NOT_THERE_YET):
     """The log has no row of the period; the detail names the first and last instant that it has."""
 
-    code = "period_not_in_source"
-    exit_code = NOT_THERE_YET
     example = "no row of the period that begins at 2026-02-01T00:00:00Z: the source has rows from …"
 
 
-class SourceChangedError(SourceError):
+class SourceChangedError(SourceError, code="source_changed", http_status=409):
     """A file was replaced or removed while the source was being read."""
 
-    code = "source_changed"
-    http_status = 409
     example = "monthly_account_status.parquet was replaced while it was being read"
 
 
-class StorageUnreachableError(SourceError):
+class StorageUnreachableError(SourceError, code="storage_unreachable", http_status=502):
     """The storage did not answer in time, or could not be connected to."""
 
-    code = "storage_unreachable"
-    http_status = 502
     example = "the storage did not answer within 15 s"
 
 
-class ClusterUnreachableError(SourceError):
+class ClusterUnreachableError(SourceError, code="cluster_unreachable", http_status=502):
     """The Dask cluster that is to evaluate does not answer, or has no workers."""
 
-    code = "cluster_unreachable"
-    http_status = 502
     example = "no Dask scheduler answers at tcp://scheduler:8786"
 
 
-class StorageAccessRefusedError(SourceError):
+class StorageAccessRefusedError(SourceError, code="storage_access_refused", http_status=502):
     """The storage answered that these credentials may not read the source."""
 
-    code = "storage_access_refused"
-    http_status = 502
     example = "these credentials may not read gs://bucket/monthly_account_status.parquet"
 
 
-class MemoryLimitExceededError(SourceError):
+class MemoryLimitExceededError(SourceError, code="memory_limit_exceeded"):
     """The scan would need more memory than `MEMORY_LIMIT_MB`; the detail names what it needs."""
 
-    code = "memory_limit_exceeded"
     example = "the scan needs 700 MB, more than MEMORY_LIMIT_MB allows"
 
 
 # The run failed for what it found or met.
 
 
-class FailedRunError(RiskAlertsError):
+class FailedRunError(RiskAlertsError, kind=Kind.RUN, http_status=409):
     """Base of the errors that a run meets after it has begun, beside those of its source."""
 
-    kind = Kind.RUN
-    http_status = 409
 
-
-class PlanChangedError(FailedRunError):
+class PlanChangedError(FailedRunError, code="plan_changed"):
     """The caller wanted exactly the plan that was previewed, and this run's is another: nothing was sent."""
 
-    code = "plan_changed"
     example = f"nothing was sent: the plan has changed, and its digest is now {'0047e1a3' * 8}"
 
 
-class CancelledRunError(FailedRunError):
+class CancelledRunError(FailedRunError, code="cancelled"):
     """Somebody cancelled the run."""
 
-    code = "cancelled"
     example = "run 20260201T060000Z-7d3f9a was cancelled: what had not left by then stays in the outbox"
 
 
-class InterruptedRunError(FailedRunError):
+class InterruptedRunError(FailedRunError, code="interrupted", http_status=503):
     """The run was stopped, or its process died, before it could finish."""
 
-    code = "interrupted"
-    http_status = 503
     example = "the service was stopped before the run could finish"
 
 
@@ -341,35 +293,28 @@ class OvertakenError(InterruptedRunError):
     """The lease expired and somebody else took the month or the run over; this one must write no more."""
 
 
-class LedgerImbalanceError(FailedRunError):
+class LedgerImbalanceError(FailedRunError, code="ledger_imbalance", http_status=500):
     """The counts of a run do not add up: a bug here, so the run fails loudly instead of reporting them."""
 
-    code = "ledger_imbalance"
-    http_status = 500
     example = "alerts is 42, but its parts (41,) add up to 41"
 
 
 # The service itself.
 
 
-class DatabaseUnusableError(RiskAlertsError):
+class DatabaseUnusableError(RiskAlertsError, code="database_unusable", http_status=503):
     """The database cannot be opened, read or written."""
 
-    code = "database_unusable"
-    http_status = 503
     example = "the database cannot be opened"
 
 
-class DatabaseSchemaNewerError(DatabaseUnusableError):
+class DatabaseSchemaNewerError(DatabaseUnusableError, code="database_schema_newer"):
     """The database was migrated by a newer version of this service, which this one must not write to."""
 
-    code = "database_schema_newer"
     example = "the database was migrated by a newer version of this service"
 
 
-class DatabaseOutdatedError(DatabaseUnusableError):
+class DatabaseOutdatedError(DatabaseUnusableError, code="database_outdated", kind=Kind.REFUSED):
     """The database has the schema of an older version, and a command that only reads does not upgrade it."""
 
-    code = "database_outdated"
-    kind = Kind.REFUSED
     example = "the database's schema is version 0003: run `risk-alerts db upgrade`"
