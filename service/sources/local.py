@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,12 +23,11 @@ from service.domain.errors import (
     StorageAccessRefusedError,
     StorageUnreachableError,
 )
-from service.domain.source_uri import SourceUri
 from service.runtime.daemon_thread import in_daemon_thread
-from service.sources.allowed import AllowedSources, real_path
+from service.sources.allowed import real_path
 from service.sources.listing import Listing, printable
 from service.sources.pattern import FileKind, Reached, SourcePattern
-from service.sources.source import Source, SourceFile, SourceReader, StorageAccess, nothing_found
+from service.sources.source import Source, SourceFile, SourceReader, nothing_found
 from service.sources.table_format import tables_around
 
 _MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
@@ -49,11 +47,6 @@ class LocalSource(Source):
     Where several paths lead to one folder it is read once: by its own path, else by the first link.
     """
 
-    def __init__(self, uri: SourceUri, access: StorageAccess) -> None:
-        self.uri = uri.text
-        self._uri = uri
-        self._access = access
-
     def files(self, kind: FileKind, stop: threading.Event) -> tuple[SourceFile, ...]:
         """List the files, sorted by path."""
         listing = Listing(self._uri, self._access, stop)
@@ -69,19 +62,14 @@ class LocalSource(Source):
 
     def open(self, file: SourceFile) -> SourceReader:
         """Open a file that was listed; where it lies, links followed, is checked again once it is open."""
-        with _translated(self.uri):
+        with _translated(self._uri.text):
             return _LocalReader(file, self._real(file.path), self._check)
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
 
-    @cached_property
-    def _allowed(self) -> AllowedSources:
-        # Not before a worker asks: the links in the prefixes are resolved.
-        return AllowedSources.parse(self._access.allowed_sources)
-
     def _list(self, pattern: SourcePattern, listing: Listing) -> None:
-        with _translated(self.uri):
+        with _translated(self._uri.text):
             status = Path(self._real(self._uri.base)).stat()
             single = not self._uri.is_glob and not self._uri.is_folder
             if stat.S_ISDIR(status.st_mode):
@@ -92,7 +80,7 @@ class LocalSource(Source):
                 listing.add(path=self._uri.base, size=status.st_size, name=name, version=_version(status))
             else:
                 # Reading a pipe or a device could wait, or go on, for ever.
-                raise SourceNotFoundError(f"{self.uri} is neither a file nor a folder of files")
+                raise SourceNotFoundError(f"{self._uri.text} is neither a file nor a folder of files")
 
     def _walk(self, pattern: SourcePattern, listing: Listing) -> None:
         ahead = [_Folder(self._uri.base, "", pattern.start(), 0)]
@@ -152,7 +140,7 @@ class LocalSource(Source):
     def _into(self, folder: "_Folder", entry: os.DirEntry[str], pattern: SourcePattern) -> "_Folder":
         if folder.depth == _DEEPEST or len(os.fsencode(entry.path)) > _LONGEST_PATH:
             raise SourceTooManyFilesError(
-                f"the folders of {self.uri} are nested more than {folder.depth} deep"
+                f"the folders of {self._uri.text} are nested more than {folder.depth} deep"
             )
         name = f"{folder.name}{entry.name}/"
         return _Folder(entry.path, name, pattern.into(folder.reached, entry.name), folder.depth + 1)

@@ -4,10 +4,11 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from service.domain.source_uri import SourceUri
+from service.sources.allowed import AllowedSources
 from service.sources.pattern import FileKind
 
 if TYPE_CHECKING:
@@ -48,7 +49,21 @@ class SourceFile:
     """Opaque; differs once the file is replaced (ETag, generation, time and inode). Empty: unknown."""
 
 
-class SourceReader(ABC):
+class _Closed(ABC):
+    """A context manager that is closed at its end."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class SourceReader(_Closed):
     """One open file, a context manager; for one thread at a time, though Arrow may read from several."""
 
     file: "pa.NativeFile"
@@ -70,20 +85,18 @@ class SourceReader(ABC):
         Raises SourceChangedError if a local file was changed in place while it was open.
         """
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class Source(ABC):
+class Source(_Closed):
     """Files behind a URI. Synchronous: for worker threads, which may share it, never for the event loop."""
 
-    uri: str
-    """As it was asked for; holds no credentials."""
+    def __init__(self, uri: SourceUri, access: StorageAccess) -> None:
+        self._uri = uri
+        self._access = access
+
+    @cached_property
+    def _allowed(self) -> AllowedSources:
+        # Not before a worker asks: the links in the prefixes are resolved.
+        return AllowedSources.parse(self._access.allowed_sources)
 
     @abstractmethod
     def files(self, kind: FileKind, stop: threading.Event) -> tuple[SourceFile, ...]:
@@ -104,14 +117,6 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close all connections; readers must be closed before."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def nothing_found(uri: SourceUri, kind: FileKind) -> str:

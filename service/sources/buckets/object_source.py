@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from functools import cached_property
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,7 +17,6 @@ from service.domain.errors import (
     StorageUnreachableError,
 )
 from service.domain.source_uri import SourceUri
-from service.sources.allowed import AllowedSources
 from service.sources.buckets.bucket import Bucket, Page, StoredObject
 from service.sources.buckets.failure import FailureKind, StorageFailureError
 from service.sources.buckets.loop import StorageLoop
@@ -50,9 +48,7 @@ class ObjectSource(Source):
     """
 
     def __init__(self, uri: SourceUri, access: StorageAccess, bucket: Callable[[], Bucket]) -> None:
-        self.uri = uri.text
-        self._uri = uri
-        self._access = access
+        super().__init__(uri, access)
         self._timeout_s = access.timeout_s
         self._endpoint = _shown_endpoint(uri, access)
         self._make_bucket = bucket
@@ -79,7 +75,7 @@ class ObjectSource(Source):
         self._refuse_table_around(pattern)
         is_empty = self._walk(pattern, listing)
         if not listing.files:
-            no_such = f"{self.uri} does not exist"
+            no_such = f"{self._uri.text} does not exist"
             raise SourceNotFoundError(
                 no_such if is_empty and not self._uri.is_glob else nothing_found(self._uri, kind)
             )
@@ -121,11 +117,6 @@ class ObjectSource(Source):
                 self._closed = True
                 self._loop.submit(close_and_stop()).add_done_callback(lambda _: self._loop.close())
 
-    @cached_property
-    def _allowed(self) -> AllowedSources:
-        # Not before a worker asks: the links in the prefixes are resolved.
-        return AllowedSources.parse(self._access.allowed_sources)
-
     def _stat(self, key: str) -> StoredObject | None:
         async def stat(bucket: Bucket) -> StoredObject | None:
             try:
@@ -136,7 +127,7 @@ class ObjectSource(Source):
                     return None
                 raise
 
-        return self._wait(self._submit(self._attempt(stat)), self.uri)
+        return self._wait(self._submit(self._attempt(stat)), self._uri.text)
 
     def _walk(self, pattern: SourcePattern, listing: Listing) -> bool:
         """List what the pattern means; returns whether there was nothing to choose from."""
@@ -182,7 +173,7 @@ class ObjectSource(Source):
         found: list[tuple[str, TableFormat]] = []
         for folder, table, page in asked:
             with suppress(SourceNotFoundError, StorageAccessRefusedError):
-                names = (one.key.rpartition("/")[2] for one in self._wait(page, self.uri).objects)
+                names = (one.key.rpartition("/")[2] for one in self._wait(page, self._uri.text).objects)
                 found += [(folder, table)] if any(map(table.is_log, names)) else []
         for folder, table in found:
             raise table.refused(self._shown(folder))
@@ -241,7 +232,7 @@ class ObjectSource(Source):
             if self._closed:
                 # A run that was stopped closes its source while its threads may still want to read.
                 work.close()
-                raise StorageUnreachableError(f"{self.uri} was closed while it was being read")
+                raise StorageUnreachableError(f"{self._uri.text} was closed while it was being read")
             if self._bucket is None:
                 # Here, in the worker's thread, because importing the client is no part of the time limit.
                 self._bucket = self._make_bucket()

@@ -33,7 +33,6 @@ class Meddled(Source):
     """A source to which something happens at one moment of its scan."""
 
     def __init__(self, source: Source, moment: str, meddle: Callable[[], object], *, files: int = 1) -> None:
-        self.uri = source.uri
         self._source = source
         self._moment = moment
         self._meddle = meddle
