@@ -1,6 +1,5 @@
 """A ledger that is only read: a SQLite file left as it is found, or an empty database that is nowhere."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
 from urllib.parse import quote, unquote, urlsplit
@@ -9,20 +8,15 @@ import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
 from service.domain.errors import DatabaseUnusableError
-from service.domain.identity.scope import Scope
 from service.store.database.database import Work
-from service.store.database.sqlite import in_thread, path_of, reading_engine
+from service.store.database.sqlite import SqliteReads, path_of, reading_engine
 from service.store.schema.creation import create_newest
 
 T = TypeVar("T")
 
 
-class SqliteReader:
+class SqliteReader(SqliteReads):
     """Reads a SQLite file; neither makes it nor changes its mode or its rights."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._thread = ThreadPoolExecutor(1, "sqlite-read")
 
     @classmethod
     def of(cls, url: sa.URL) -> Self | None:
@@ -45,7 +39,7 @@ class SqliteReader:
         mode = "ro" if Path(f"{path}-wal").exists() else "rw"
         uri = name if name.startswith("file:") else f"file:{quote(name)}"
         options = {"mode": mode, **url.query, "uri": "true"}
-        return cls(reading_engine(url.set(database=uri, query=options), 1))
+        return cls(reading_engine(url.set(database=uri, query=options), 1), threads=1)
 
     @classmethod
     def empty(cls) -> Self:
@@ -55,24 +49,11 @@ class SqliteReader:
         )
         with engine.begin() as connection:
             create_newest(connection)
-        return cls(engine)
-
-    def within(self, scope: Scope) -> Self:  # noqa: ARG002  # it knows no rows of somebody's
-        """Return the same database; see `Database.within`."""
-        return self
+        return cls(engine, threads=1)
 
     async def open(self) -> None:
         """Connect; raises DatabaseUnusableError."""
         await self.read(lambda connection: connection.exec_driver_sql("PRAGMA schema_version"))
-
-    async def read(self, work: Work[T]) -> T:
-        """Run `work` on one consistent snapshot; see `Database.read`."""
-
-        def transaction() -> T:
-            with self._engine.connect() as connection:
-                return work(connection)
-
-        return await in_thread(self._thread, transaction)
 
     async def write(self, work: Work[T], *, repeatable: bool = False) -> T:
         """Refuse: nothing is written here."""
@@ -80,5 +61,5 @@ class SqliteReader:
 
     async def close(self) -> None:
         """Close the connection."""
-        self._thread.shutdown()
-        self._engine.dispose()
+        self._reading.shutdown()
+        self._readers.dispose()

@@ -33,23 +33,39 @@ FAILURES: Final = (SQLAlchemyError, sqlite3.Error)
 T = TypeVar("T")
 
 
-class SqliteDatabase:
+class SqliteReads:
+    """What can be asked of a SQLite database: each transaction runs whole, in one of a few threads."""
+
+    def __init__(self, readers: sa.Engine, *, threads: int) -> None:
+        self._readers = readers
+        self._reading = ThreadPoolExecutor(threads, "sqlite-read")
+
+    def within(self, scope: Scope) -> Self:  # noqa: ARG002  # it knows no rows of somebody's
+        """Return the same database; see `Database.within`."""
+        return self
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work` on one consistent snapshot; see `Database.read`."""
+
+        def transaction() -> T:
+            with self._readers.connect() as connection:
+                return work(connection)
+
+        return await in_thread(self._reading, transaction)
+
+
+class SqliteDatabase(SqliteReads):
     """A SQLite file."""
 
     def __init__(self, url: sa.URL) -> None:
         """Prepare for the file that `url` names; raises DatabaseUnusableError when it names none."""
         _make_file(path_of(url, "DATABASE_URL"))
-        self._readers = reading_engine(url, _READERS)
+        super().__init__(reading_engine(url, _READERS), threads=_READERS)
         self._writer = _engine(url, 1, writes=True)
-        self._reading = ThreadPoolExecutor(_READERS, "sqlite-read")
         # One thread keeps this process's writers in line: SQLite's own waiting is a poll, and unfair.
         self._writing = ThreadPoolExecutor(1, "sqlite-write")
         self._place = Path()
         self._file: os.stat_result | None = None
-
-    def within(self, scope: Scope) -> Self:  # noqa: ARG002  # it knows no rows of somebody's
-        """Return the same database; see `Database.within`."""
-        return self
 
     async def open(self) -> None:
         """Connect, and put the file into WAL mode for all connections; raises DatabaseUnusableError."""
@@ -62,15 +78,6 @@ class SqliteDatabase:
             for _ in range(_READERS):
                 connection = stack.enter_context(self._readers.connect())
                 connection.exec_driver_sql("PRAGMA schema_version")  # opens the log as well
-
-    async def read(self, work: Work[T]) -> T:
-        """Run `work` on one consistent snapshot; see `Database.read`."""
-
-        def transaction() -> T:
-            with self._readers.connect() as connection:
-                return work(connection)
-
-        return await in_thread(self._reading, transaction)
 
     async def write(self, work: Work[T], *, repeatable: bool = False) -> T:  # noqa: ARG002  # no answer is lost
         """Run `work` as the only writer and commit; see `Database.write`."""
