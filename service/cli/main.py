@@ -300,7 +300,7 @@ def sample_data(
         from service.cli.logs.sampling import write_sample_day  # noqa: PLC0415  # cold start
 
         raise typer.Exit(write_sample_day(path, rows=rows, day=day, seed=seed))
-    from service.cli.sampling import write_sample  # noqa: PLC0415  # cold start
+    from service.cli.sample_data import write_sample  # noqa: PLC0415  # cold start
 
     raise typer.Exit(write_sample(path, accounts=accounts, months=months, month=month, seed=seed))
 
