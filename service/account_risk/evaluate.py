@@ -7,8 +7,8 @@ the candidates, and the keys alone of those of earlier months.
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeAlias
 
 import numpy as np
@@ -146,15 +146,12 @@ def _evaluate(
     )
 
 
-@contextmanager
 def _engine(
     scan: Scan, plan: ScanPlan, options: EvaluationOptions, stop: threading.Event
-) -> Iterator[Engine]:
+) -> AbstractContextManager[Engine]:
     if options.cluster is None:
-        yield LocalEngine(scan, plan)
-        return
-    with dask_engine(scan, plan, options, stop) as engine:
-        yield engine
+        return nullcontext(LocalEngine(scan, plan))
+    return dask_engine(scan, plan, options, stop)
 
 
 def _month_not_in_source(

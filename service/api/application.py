@@ -57,9 +57,3 @@ def create_app(
     # FastAPI's documented way to extend the document is to replace this method; it is computed once.
     api.openapi = lambda: fill_in_examples(document())  # type: ignore[method-assign]
     return api
-
-
-def app_of(api: FastAPI) -> App | None:
-    """Return the application that `api` has opened, or None outside its lifespan."""
-    context = getattr(api.state, "context", None)
-    return context.app if isinstance(context, Context) else None

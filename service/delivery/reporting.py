@@ -166,7 +166,6 @@ class DeliveryReport:
         attempts: int,
     ) -> None:
         self.progress.alerts_settled += 1
-        self.progress.alerts_failed += outcome is Outcome.FAILED
         self.events.emit(
             AlertSettled(
                 run_id=self.run_id,

@@ -37,8 +37,6 @@ class Progress:
     alerts_queued: int = 0
     """Alerts that this run has to deliver."""
     alerts_settled: int = 0
-    alerts_failed: int = 0
-    """Of the settled ones, those that failed for good."""
     sent_by_channel: Counter[str] = field(default_factory=Counter)
     paused_until: float = 0.0
     """Until when the last of the run's lanes pauses, in seconds since 1970 UTC; none does if that is past."""

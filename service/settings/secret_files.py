@@ -1,15 +1,9 @@
 """Secrets in files, as orchestrators mount them: a secret setting is read from where its `_FILE` says."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
-
-_IN_FILES: Final = (
-    *("slack_webhook_base_url", "slack_webhook_url", "slack_auth_token"),
-    *("smtp_url", "gcs_token", "database_url", "internal_service_key"),
-)
-"""`SLACK_WEBHOOKS` has had a file of its own, in JSON, from the beginning."""
 
 
 def _of(name: str) -> Any:
@@ -17,7 +11,7 @@ def _of(name: str) -> Any:
 
 
 class SecretFileSettings(BaseModel):
-    """The files of secrets."""
+    """The files of secrets. `SLACK_WEBHOOKS` has had one of its own, in JSON, from the beginning."""
 
     slack_webhook_base_url_file: Path | None = _of("SLACK_WEBHOOK_BASE_URL")
     slack_webhook_url_file: Path | None = _of("SLACK_WEBHOOK_URL")
@@ -32,10 +26,10 @@ class SecretFileSettings(BaseModel):
     def _read_files(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Take each secret that is not set from its file; raises ValueError, without what is in it."""
         found = dict(values)
-        for name in _IN_FILES:
-            path = found.get(f"{name}_file")
+        for setting in SecretFileSettings.model_fields:
+            path, name = found.get(setting), setting.removesuffix("_file")
             if path and not found.get(name):
-                found[name] = _content(f"{name}_file".upper(), Path(path))
+                found[name] = _content(setting.upper(), Path(path))
         return found
 
 

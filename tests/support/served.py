@@ -16,8 +16,9 @@ import structlog
 import uvicorn
 
 from service.account_risk.kind import month_request
-from service.api.application import app_of, create_app
+from service.api.application import create_app
 from service.api.connections import Connection, server_config
+from service.api.context import context_of
 from service.domain.month import Month
 from service.domain.run import RunError
 from service.domain.source_uri import SourceUri
@@ -124,8 +125,7 @@ def running_service(
         stack.callback(thread.join, DEADLINE_S)
         stack.callback(setattr, server, "should_exit", True)  # noqa: FBT003  # setattr takes no keywords
         wait_until(lambda: server.started or not thread.is_alive())
-        app = app_of(api)
-        assert app is not None
+        app = context_of(api).app
         port = server.servers[0].sockets[0].getsockname()[1]
         client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE_S, trust_env=False)
         yield RunningService(stack.enter_context(client), app, lambda: len(server.server_state.tasks))

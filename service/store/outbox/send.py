@@ -7,7 +7,7 @@ leaves next, so that many senders share one fsync.
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -118,15 +118,7 @@ class Outbox(Part):
         query = (
             sa.select(
                 table.id.label("alert_id"),
-                table.alert_type,
-                table.subject,
-                table.channel,
-                table.position,
-                table.payload,
-                table.claims,
-                table.retries,
-                table.rate_limits,
-                table.not_before,
+                *(table[each.name] for each in fields(OutboxEntry) if each.name != "alert_id"),
             )
             .where(
                 table.tenant_id == self._tenant_id,
