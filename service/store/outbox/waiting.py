@@ -13,7 +13,7 @@ from service.domain.alert import Alert
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.run import RunStatus
 from service.store.database.database import DatabaseClock
-from service.store.part import Part
+from service.store.part import Part, reads, writes
 from service.store.rows import alert_columns, alert_of
 from service.store.schema.tables import ALERT, IS_OPEN, outbox, runs
 
@@ -46,13 +46,13 @@ def let_wait(connection: sa.Connection, tenant_id: str, alert: Alert, *, now: da
 class Waiting(Part):
     """What waits for an outbox run."""
 
-    async def let_wait(self, alert: Alert, *, now: datetime) -> bool:
+    @writes
+    def let_wait(self, alert: Alert, *, now: datetime) -> bool:
         """Put an alert into the outbox by itself; False where it is there already."""
-        return await self._database.write(
-            lambda connection: let_wait(connection, self._tenant_id, alert, now=now)
-        )
+        return let_wait(self.connection, self._tenant_id, alert, now=now)
 
-    async def to_send(self, types: Collection[str], *, also_in_doubt: bool) -> list[Alert]:
+    @reads
+    def to_send(self, types: Collection[str], *, also_in_doubt: bool) -> list[Alert]:
         """Return what a run takes along: what was never tried first, and in the order of recording.
 
         Those of other `types` are left to a process that knows them.
@@ -74,13 +74,10 @@ class Waiting(Part):
             .order_by(table.status != DeliveryStatus.PENDING, table.created_at, table.id)
             .limit(MOST)
         )
+        return [alert_of(dict(row), row["id"]) for row in self.connection.execute(query).mappings()]
 
-        def work(connection: sa.Connection) -> list[Alert]:
-            return [alert_of(dict(row), row["id"]) for row in connection.execute(query).mappings()]
-
-        return await self._database.read(work)
-
-    async def tenants(self) -> list[str]:
+    @reads
+    def tenants(self) -> list[str]:
         """Return the tenants in the scope for whom something waits, and no outbox run is at work."""
         at_work = sa.exists().where(
             runs.c.tenant_id == outbox.c.tenant_id,
@@ -88,9 +85,10 @@ class Waiting(Part):
             runs.c.kind == OUTBOX,
         )
         query = sa.select(outbox.c.tenant_id).where(outbox.c.run_id == _NOBODYS, self._sees(outbox), ~at_work)
-        return await self._database.read(lambda connection: list(connection.scalars(query.distinct())))
+        return list(self.connection.scalars(query.distinct()))
 
-    async def with_dead_runs(self) -> list[str]:
+    @reads
+    def with_dead_runs(self) -> list[str]:
         """Return the tenants in the scope with an outbox run that has no heartbeat any more."""
         query = sa.select(runs.c.tenant_id).where(
             self._sees(runs),
@@ -98,9 +96,10 @@ class Waiting(Part):
             runs.c.kind == OUTBOX,
             runs.c.expires_at < DatabaseClock(),
         )
-        return await self._database.read(lambda connection: list(connection.scalars(query.distinct())))
+        return list(self.connection.scalars(query.distinct()))
 
-    async def left_behind(self, *, since: datetime, before: datetime) -> list[str]:
+    @reads
+    def left_behind(self, *, since: datetime, before: datetime) -> list[str]:
         """Return the tenants in the scope with a run that ended `before` then and left what may go through.
 
         Runs that began before `since` are left alone: what they left goes with the next new alert.
@@ -118,4 +117,4 @@ class Waiting(Part):
             runs.c.finished_at < before,
             sa.exists().where(of_run, may_go),
         )
-        return await self._database.read(lambda connection: list(connection.scalars(query.distinct())))
+        return list(self.connection.scalars(query.distinct()))
