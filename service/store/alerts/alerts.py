@@ -12,7 +12,7 @@ from service.domain.lifecycle.managed_alert import AlertEvent, AlertFilter, Aler
 from service.domain.run import Page
 from service.store.alerts.rows import alert_row, managed_alerts
 from service.store.cursors import FOREIGN, cursor_of, read_cursor
-from service.store.part import Part
+from service.store.part import Part, reads
 from service.store.schema.alert_tables import alert_events, alerts
 from service.store.schema.tables import UtcTimestamp
 
@@ -25,15 +25,13 @@ _EVENT = (
 class Alerts(Part):
     """Questions; none changes anything."""
 
-    async def get(self, alert_id: str) -> ManagedAlert:
+    @reads
+    def get(self, alert_id: str) -> ManagedAlert:
         """Return an alert by its id, or by that of one of its occurrences; raises AlertNotFoundError."""
+        return managed_alerts(self.connection, [alert_row(self.connection, self._sees(alerts), alert_id)])[0]
 
-        def work(connection: sa.Connection) -> ManagedAlert:
-            return managed_alerts(connection, [alert_row(connection, self._sees(alerts), alert_id)])[0]
-
-        return await self._database.read(work)
-
-    async def list(self, wanted: AlertFilter, *, limit: int, cursor: str | None = None) -> Page[ManagedAlert]:
+    @reads
+    def list(self, wanted: AlertFilter, *, limit: int, cursor: str | None = None) -> Page[ManagedAlert]:
         """Return alerts, newest first; raises BadCursorError."""
         place = _place(cursor)
         query = sa.select(alerts).where(self._sees(alerts), *conditions(wanted))
@@ -41,38 +39,32 @@ class Alerts(Part):
             newest = sa.tuple_(alerts.c.created_at, alerts.c.id)
             query = query.where(newest < sa.tuple_(sa.literal(place[0], UtcTimestamp), sa.literal(place[1])))
         query = query.order_by(alerts.c.created_at.desc(), alerts.c.id.desc()).limit(limit + 1)
+        rows = [dict(row) for row in self.connection.execute(query).mappings()]
+        found = managed_alerts(self.connection, rows[:limit])
+        more = None
+        if len(rows) > limit:
+            more = cursor_of([found[-1].created_at.isoformat(), found[-1].alert_id])
+        return Page(items=tuple(found), next_cursor=more)
 
-        def work(connection: sa.Connection) -> Page[ManagedAlert]:
-            rows = [dict(row) for row in connection.execute(query).mappings()]
-            found = managed_alerts(connection, rows[:limit])
-            more = None
-            if len(rows) > limit:
-                more = cursor_of([found[-1].created_at.isoformat(), found[-1].alert_id])
-            return Page(items=tuple(found), next_cursor=more)
-
-        return await self._database.read(work)
-
-    async def events(self, alert_id: str, *, limit: int, cursor: str | None = None) -> Page[AlertEvent]:
+    @reads
+    def events(self, alert_id: str, *, limit: int, cursor: str | None = None) -> Page[AlertEvent]:
         """Return what happened to an alert, oldest first; raises AlertNotFoundError and BadCursorError."""
         after = 0 if cursor is None else read_cursor(cursor)
         if type(after) is not int or not 0 <= after < 2**31:
             raise BadCursorError(FOREIGN)
+        row = alert_row(self.connection, self._sees(alerts), alert_id)
+        query = (
+            sa.select(*(alert_events.c[name] for name in _EVENT))
+            .where(alert_events.c.alert_id == row["id"], alert_events.c.number > after)
+            .order_by(alert_events.c.number)
+            .limit(limit + 1)
+        )
+        found = [AlertEvent(**event) for event in self.connection.execute(query).mappings()]
+        more = cursor_of(found[limit - 1].number) if len(found) > limit else None
+        return Page(items=tuple(found[:limit]), next_cursor=more)
 
-        def work(connection: sa.Connection) -> Page[AlertEvent]:
-            row = alert_row(connection, self._sees(alerts), alert_id)
-            query = (
-                sa.select(*(alert_events.c[name] for name in _EVENT))
-                .where(alert_events.c.alert_id == row["id"], alert_events.c.number > after)
-                .order_by(alert_events.c.number)
-                .limit(limit + 1)
-            )
-            found = [AlertEvent(**event) for event in connection.execute(query).mappings()]
-            more = cursor_of(found[limit - 1].number) if len(found) > limit else None
-            return Page(items=tuple(found[:limit]), next_cursor=more)
-
-        return await self._database.read(work)
-
-    async def stats(self) -> AlertStats:
+    @reads
+    def stats(self) -> AlertStats:
         """Return how many alerts there are, by status and by severity, and the oldest that is open."""
         state = alerts.c.status, alerts.c.severity
         counting = sa.select(*state, sa.func.count()).where(self._sees(alerts)).group_by(*state)
@@ -80,19 +72,13 @@ class Alerts(Part):
             sa.select(sa.func.min(alerts.c.created_at)).where(self._sees(alerts), alerts.c.status == status)
             for status in sorted(OPEN)
         ]
-
-        def work(connection: sa.Connection) -> AlertStats:
-            by_status = dict.fromkeys(AlertStatus, 0)
-            by_severity = dict.fromkeys(Severity, 0)
-            for status, severity, count in connection.execute(counting):
-                by_status[AlertStatus(status)] += count
-                by_severity[Severity(severity)] += count
-            since = [at for query in oldest if (at := connection.scalar(query)) is not None]
-            return AlertStats(
-                by_status=by_status, by_severity=by_severity, oldest_open=min(since, default=None)
-            )
-
-        return await self._database.read(work)
+        by_status = dict.fromkeys(AlertStatus, 0)
+        by_severity = dict.fromkeys(Severity, 0)
+        for status, severity, count in self.connection.execute(counting):
+            by_status[AlertStatus(status)] += count
+            by_severity[Severity(severity)] += count
+        since = [at for query in oldest if (at := self.connection.scalar(query)) is not None]
+        return AlertStats(by_status=by_status, by_severity=by_severity, oldest_open=min(since, default=None))
 
 
 def event_of(connection: sa.Connection, alert_id: str, number: int) -> AlertEvent:

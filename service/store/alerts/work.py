@@ -42,7 +42,7 @@ from service.store.alerts.changing import (
 )
 from service.store.alerts.rows import alert_row, managed_alerts, plain_id
 from service.store.audit import database_time
-from service.store.part import Part
+from service.store.part import Part, writes
 from service.store.schema.alert_tables import IS_OPEN, alert_events, alerts
 
 CREATED: Final = "created"
@@ -60,36 +60,32 @@ _OF_STATUS: Final = (EventKind.TRIGGERED, *_EVENT_OF.values())
 class AlertWork(Part):
     """Changes; each is one transaction, and names who made it."""
 
-    async def create(
-        self, new: NewAlert, *, by: str, given_by: str | None = None
-    ) -> tuple[ManagedAlert, bool]:
+    @writes
+    def create(self, new: NewAlert, *, by: str, given_by: str | None = None) -> tuple[ManagedAlert, bool]:
         """Create an alert, and return it and whether it is new.
 
         It is not where one with the same key, or of the same rule and subject, is open: that one gets an
         event, and keeps its notes and status.
         """
         origin = self._origin(by, given_by)
+        at = database_time(self.connection)
+        if (found := self._open_like(self.connection, new)) is not None:
+            repeated = Change(row=found, event=EventKind.REPEATED, note=new.message)
+            write_changes(self.connection, [repeated], origin, at=at)
+            return self._read(self.connection, found["id"]), False
+        row = asdict(new) | {
+            "id": uuid.uuid4().hex,
+            "tenant_id": self._tenant_id,
+            "alert_type": CREATED,
+            "status": AlertStatus.TRIGGERED,
+            "previous_alert_id": self._last_like(self.connection, new),
+        }
+        created = Change(row=row, event=EventKind.TRIGGERED, is_new=True)
+        write_changes(self.connection, [created], origin, at=at)
+        return self._read(self.connection, row["id"]), True
 
-        def work(connection: sa.Connection) -> tuple[ManagedAlert, bool]:
-            at = database_time(connection)
-            if (found := self._open_like(connection, new)) is not None:
-                repeated = Change(row=found, event=EventKind.REPEATED, note=new.message)
-                write_changes(connection, [repeated], origin, at=at)
-                return self._read(connection, found["id"]), False
-            row = asdict(new) | {
-                "id": uuid.uuid4().hex,
-                "tenant_id": self._tenant_id,
-                "alert_type": CREATED,
-                "status": AlertStatus.TRIGGERED,
-                "previous_alert_id": self._last_like(connection, new),
-            }
-            created = Change(row=row, event=EventKind.TRIGGERED, is_new=True)
-            write_changes(connection, [created], origin, at=at)
-            return self._read(connection, row["id"]), True
-
-        return await self._database.write(work)
-
-    async def take(
+    @writes
+    def take(
         self, alert_id: str, step: AlertStep, *, note: str | None, by: str, given_by: str | None = None
     ) -> tuple[ManagedAlert, bool]:
         """Take a step, and return the alert and whether this changed it.
@@ -98,27 +94,21 @@ class AlertWork(Part):
         AlreadyAcknowledgedError, AlreadyResolvedError or IllegalTransitionError with who and when.
         """
         origin = self._origin(by, given_by)
+        row = alert_row(self.connection, self._sees(alerts), alert_id)
+        changed = _take(self.connection, row, step, origin, note)
+        return self._read(self.connection, row["id"]), changed
 
-        def work(connection: sa.Connection) -> tuple[ManagedAlert, bool]:
-            row = alert_row(connection, self._sees(alerts), alert_id)
-            changed = _take(connection, row, step, origin, note)
-            return self._read(connection, row["id"]), changed
-
-        return await self._database.write(work)
-
-    async def note(self, alert_id: str, note: str, *, by: str, given_by: str | None = None) -> AlertEvent:
+    @writes
+    def note(self, alert_id: str, note: str, *, by: str, given_by: str | None = None) -> AlertEvent:
         """Add a note to an alert, whatever its status; raises AlertNotFoundError."""
         origin = self._origin(by, given_by)
+        row = alert_row(self.connection, self._sees(alerts), alert_id)
+        noted = Change(row=row, event=EventKind.NOTED, note=clean(note))
+        write_changes(self.connection, [noted], origin, at=database_time(self.connection))
+        return event_of(self.connection, row["id"], row["version"] + 1)
 
-        def work(connection: sa.Connection) -> AlertEvent:
-            row = alert_row(connection, self._sees(alerts), alert_id)
-            noted = Change(row=row, event=EventKind.NOTED, note=clean(note))
-            write_changes(connection, [noted], origin, at=database_time(connection))
-            return event_of(connection, row["id"], row["version"] + 1)
-
-        return await self._database.write(work)
-
-    async def take_many(
+    @writes
+    def take_many(
         self,
         step: AlertStep,
         *,
@@ -133,24 +123,20 @@ class AlertWork(Part):
         Raises TooManyAlertsError, and NotAsExpectedError where another number than `expected` is matched.
         """
         origin = self._origin(by, given_by)
-
-        def work(connection: sa.Connection) -> BulkResult:
-            rows, refused = self._matched(connection, of)
-            if len(rows) > MOST_AT_ONCE:
-                raise TooManyAlertsError(f"more than {MOST_AT_ONCE:,} alerts are matched; narrow the filter")
-            if expected not in {None, len(rows)}:
-                raise NotAsExpectedError(f"{len(rows)} alerts are matched, and {expected} were expected")
-            changed = 0
-            for row in rows:
-                try:
-                    changed += _take(connection, row, step, origin, note)
-                except RefusedError as error:
-                    refused.append(Refusal(alert_id=row["id"], error=error.code, detail=error.detail))
-            absent = sum(each.error == AlertNotFoundError.code for each in refused)
-            unchanged = len(rows) - changed - (len(refused) - absent)
-            return BulkResult(matched=len(rows), changed=changed, unchanged=unchanged, refused=tuple(refused))
-
-        return await self._database.write(work)
+        rows, refused = self._matched(self.connection, of)
+        if len(rows) > MOST_AT_ONCE:
+            raise TooManyAlertsError(f"more than {MOST_AT_ONCE:,} alerts are matched; narrow the filter")
+        if expected not in {None, len(rows)}:
+            raise NotAsExpectedError(f"{len(rows)} alerts are matched, and {expected} were expected")
+        changed = 0
+        for row in rows:
+            try:
+                changed += _take(self.connection, row, step, origin, note)
+            except RefusedError as error:
+                refused.append(Refusal(alert_id=row["id"], error=error.code, detail=error.detail))
+        absent = sum(each.error == AlertNotFoundError.code for each in refused)
+        unchanged = len(rows) - changed - (len(refused) - absent)
+        return BulkResult(matched=len(rows), changed=changed, unchanged=unchanged, refused=tuple(refused))
 
     def _matched(
         self, connection: sa.Connection, of: Sequence[str] | AlertFilter
