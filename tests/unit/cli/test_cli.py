@@ -120,86 +120,75 @@ def _printed(capsys: pytest.CaptureFixture[str], print_it: Callable[[], None]) -
     return captured.out
 
 
-def test_a_run_is_a_page(capsys: pytest.CaptureFixture[str]) -> None:
-    """What it was asked, the counts, the ledger, the warnings, what did not arrive, what did."""
-    text = _printed(capsys, lambda: print_tables(_run()))
-    for expected in (
-        f"Run {RUN['run_id']}: succeeded, 2026-01-01, ",
-        "10,587 rows = 0 outside the window + 10,587 scanned",
-        "141 alerts = 137 sent + 4 failed",
-        "warning: unknown_region (4)",
-        "none for region null",
-        "a00669",
-    ):
-        assert expected in text
+BOTH_RESTATED = {
+    "counts": RUN["counts"] | {"withdrawn": 12, "restated": 1},
+    "sample_withdrawn": [WITHDRAWN | {"account_id": "gone", "status": "sent"}],
+    "sample_restated": [RESTATED | {"restated": {"arr": [None, 10_211], "duration_months": [2, 3]}}],
+}
+PREVIEW_RESTATED = {
+    "counts": PREVIEW["counts"] | {"withdrawn": 1, "restated": 1},
+    "alerts": [PREVIEW["alerts"][0] | {"action": "skip_replay", "restated": RESTATED["restated"]}],
+    "withdrawn": [WITHDRAWN],
+}
+FAILED = {"status": "failed", "error": {"code": "source_not_found", "detail": "nothing"}, "ledger": None}
+SEEN = examples()["progress"]
 
 
-def test_a_failed_run_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    """With the error's code, and without a ledger that was never made."""
-    error = {"code": "source_not_found", "detail": "there is nothing"}
-    text = _printed(capsys, lambda: print_tables(_run(status="failed", error=error, ledger=None)))
-    assert "source_not_found: there is nothing" in text
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (
+            # What it was asked, the counts, the ledger, the warnings, what did not arrive, what did.
+            _run(),
+            (
+                f"Run {RUN['run_id']}: succeeded, 2026-01-01, ",
+                "10,587 rows = 0 outside the window + 10,587 scanned",
+                "141 alerts = 137 sent + 4 failed",
+                "warning: unknown_region (4)",
+                "none for region null",
+                "a00669",
+            ),
+        ),
+        (_run(**FAILED), ("source_not_found: nothing",)),
+        (
+            _run(status="running", finished_at=None, progress=SEEN),
+            (
+                "not finished",
+                f"delivering: rows {SEEN['rows_done']:,} of {SEEN['rows_total']:,}, alerts ",
+            ),
+        ),
+        (
+            _run(**BOTH_RESTATED),
+            (
+                *("Withdrawn", "Restated", "No longer in the data (the first 1 of 12)", "gone"),
+                *("Sent, and restated since", "unknown ARR, 2 months"),
+            ),
+        ),
+        (
+            PreviewOut.model_validate(PREVIEW),
+            ("Preview of 2026-01-01: 141 alerts", "96,778", "… and 139 more", "about 2 s"),
+        ),
+        (
+            PreviewOut.model_validate(PREVIEW | PREVIEW_RESTATED),
+            ("sent as ARR 96,778", "No longer in the data", "failed"),
+        ),
+        (RunsOut.of({"runs": [_run()], "next_cursor": "next"}), (RUN["run_id"], "--cursor next")),
+    ],
+    ids=["run", "failed run", "running", "restated run", "preview", "restated preview", "runs"],
+)
+def test_tables_have_what_a_person_looks_for(
+    capsys: pytest.CaptureFixture[str], shown: Any, expected: tuple[str, ...]
+) -> None:
+    """A run, how far it is or why it failed, what was restated, a preview, a list and where it goes on."""
+    text = _printed(capsys, lambda: print_tables(shown))
+    assert [part for part in expected if part not in text] == []
 
 
-def test_a_running_run_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """From its last heartbeat."""
-    seen = examples()["progress"]
-    run = _run(status="running", finished_at=None, progress=seen)
-    text = _printed(capsys, lambda: print_tables(run))
-    assert "not finished" in text
-    assert f"delivering: rows {seen['rows_done']:,} of {seen['rows_total']:,}, alerts " in text
-
-
-def test_a_run_reports_restated_data_where_there_is_any(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is an alert no more, and what was sent otherwise; a run without says nothing of it."""
+def test_a_run_says_nothing_of_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing was restated, nothing is said of it."""
     quiet = _printed(capsys, lambda: print_tables(_run()))
     assert "Withdrawn" not in quiet
     assert "Restated" not in quiet
-    both = {"arr": [None, 10_211], "duration_months": [2, 3]}
-    changes = {
-        "counts": RUN["counts"] | {"withdrawn": 12, "restated": 1},
-        "sample_withdrawn": [WITHDRAWN | {"account_id": "gone", "status": "sent"}],
-        "sample_restated": [RESTATED | {"restated": both}],
-    }
-    text = _printed(capsys, lambda: print_tables(_run(**changes)))
-    for expected in (
-        "Withdrawn",
-        "Restated",
-        "No longer in the data (the first 1 of 12)",
-        "gone",
-        "Sent, and restated since",
-        "unknown ARR, 2 months",
-    ):
-        assert expected in text
-
-
-def test_a_preview_reports_restated_data(capsys: pytest.CaptureFixture[str]) -> None:
-    """What would be withdrawn is a table of its own, what was sent otherwise stands beside its alert."""
-    alert = PREVIEW["alerts"][0]
-    changes = {
-        "counts": PREVIEW["counts"] | {"withdrawn": 1, "restated": 1},
-        "alerts": [alert | {"action": "skip_replay", "restated": RESTATED["restated"]}],
-        "withdrawn": [WITHDRAWN],
-    }
-    preview = PreviewOut.model_validate(PREVIEW | changes)
-    text = _printed(capsys, lambda: print_tables(preview))
-    for expected in ("sent as ARR 96,778", "No longer in the data", "failed"):
-        assert expected in text
-
-
-def test_a_preview_is_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """The alerts, how many more there are, and how long it would take."""
-    text = _printed(capsys, lambda: print_tables(PreviewOut.model_validate(PREVIEW)))
-    for expected in ("Preview of 2026-01-01: 141 alerts", "96,778", "… and 139 more", "about 2 s"):
-        assert expected in text
-
-
-def test_runs_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """One line a run, and where the list goes on."""
-    page = RunsOut.of({"runs": [_run()], "next_cursor": "next"})
-    text = _printed(capsys, lambda: print_tables(page))
-    assert RUN["run_id"] in text
-    assert "--cursor next" in text
 
 
 def test_names_cannot_play_with_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,11 +20,7 @@ _ANY_TEXT: Final = """
 TAKES_ANY_TEXT: Final = frozenset(_ANY_TEXT.split())
 
 
-@pytest.fixture(autouse=True)
-def _is_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+pytestmark = pytest.mark.usefixtures("nothing_set")
 
 
 def lines() -> list[str]:
