@@ -11,9 +11,8 @@ from service.domain.errors import DatabaseUnusableError
 from service.store.database import database
 from service.store.database.failures import DatabaseBusyError
 from service.store.store import Store, open_store
-from tests.support.alerts import MONTH, an_alert
 from tests.support.databases import Backend
-from tests.support.given import LEASE_S, NOW, Given, routed, scope_of
+from tests.support.given import LEASE_S, Given, routed
 from tests.support.waiting import until
 
 PROBE = "INSERT INTO health_probe (id, ballast) VALUES (:id, '')"
@@ -197,13 +196,3 @@ async def test_a_store_that_closes_waits_for_what_is_being_written(
         await asyncio.gather(task, return_exceptions=True)
     async with open_store(database_url) as store:
         assert await _probes(Given(store)) == [1, 2]
-
-
-async def test_the_stores_of_one_database_share_their_runs(database_url: str) -> None:
-    """What one process records another one sees, and the month has one holder over both."""
-    async with open_store(database_url) as one, open_store(database_url) as other:
-        lease = await Given(one).a_lease("r1")
-        await Given(one).recorded(lease, routed(an_alert("a")))
-        assert set(await Given(other).outcomes("r1")) == {"a"}
-        await Given(other).a_run("r2")
-        assert await other.runs.acquire_lease("r2", scope_of(MONTH), now=NOW) == "r1"

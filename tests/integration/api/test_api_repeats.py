@@ -73,16 +73,10 @@ def test_a_month_is_the_same_however_it_is_spelled(service: RunningService, sour
     assert asked(service, source, "k", month="previous").json()["error"] == "idempotency_key_reused"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [{"dry_run": True}, {"month": "2025-12-01"}, {"plan_digest": "0" * 64}, {"source_uri": "file:///x"}],
-)
-def test_another_request_under_the_same_key_is_refused(
-    service: RunningService, source: str, change: dict[str, Any]
-) -> None:
-    """Everything in the body counts; no run is recorded for it."""
+def test_another_request_under_the_same_key_is_refused(service: RunningService, source: str) -> None:
+    """No run is recorded for it."""
     first = asked(service, source, "k")
-    refused = asked(service, source, "k", **change)
+    refused = asked(service, source, "k", dry_run=True)
     assert (refused.status_code, refused.json()["error"]) == (422, "idempotency_key_reused")
     assert refused.json()["run_id"] is None
     assert run_ids(service) == [first.json()["run_id"]]

@@ -187,17 +187,6 @@ async def test_one_lanes_outage_is_no_other_lanes(house: House) -> None:
     assert delivered[:20] == [EMEA] * 20
 
 
-async def test_a_lane_of_few_alerts_fails_them_in_seconds(house: House) -> None:
-    """Two alerts that get nothing but 500 spend their retries: nobody waits for an outage to end."""
-    house.slack.script(AMER, Step(status=500, times=1_000))
-    async with house.open() as desk:
-        began = house.clock.monotonic()
-        record = await desk.run(house.source(accounts(2)))
-        assert house.clock.monotonic() - began < 60
-    assert record.counts.failed_deliveries == 2
-    assert {error.attempts for error in record.sample_errors} == {4}
-
-
 def _notice(house: House) -> str:
     (path,) = (house.folder / "support_notices").iterdir()
     message = message_from_bytes(path.read_bytes(), policy=policy.default)

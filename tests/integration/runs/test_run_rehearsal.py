@@ -45,14 +45,6 @@ async def test_a_dry_run_sends_and_claims_nothing(house: House) -> None:
     assert house.slack.stats().total.requests == 4
 
 
-async def test_rehearsals_need_no_webhook(house: House) -> None:
-    """Without Slack configured a dry run and a preview work."""
-    source = house.source(accounts(2))
-    async with house.open(slack_webhook_base_url=None) as desk:
-        assert (await desk.run(source, dry_run=True)).counts.would_send == 2
-        assert len(await _previewed(desk, source)) == 2
-
-
 async def test_what_the_preview_says_the_run_does(house: House) -> None:
     """The same set in the same order, each with the action that was told: sent, skipped, held, failed."""
     rows = [
@@ -99,11 +91,3 @@ async def test_what_cannot_be_sent_in_time_is_said_first(house: House) -> None:
     assert record.counts.unsent >= 3
     assert (record.warnings[0].code, record.warnings[0].count) == ("unsent_alerts", record.counts.unsent)
     assert f"{record.counts.unsent} of this run's 9 alerts" in record.warnings[0].detail
-
-
-async def test_a_preview_writes_nothing_at_all(house: House) -> None:
-    """Not even a run."""
-    source = house.source(accounts(2))
-    async with house.open() as desk:
-        await _previewed(desk, source)
-        assert (await desk.app.store.history.list_runs(limit=5)).items == ()

@@ -23,15 +23,6 @@ async def test_a_replay_sends_nothing_twice(house: House) -> None:
     assert house.slack.stats().total.requests == 5
 
 
-async def test_months_do_not_know_each_other(house: House) -> None:
-    """The same account is alerted once in each month."""
-    rows = [account("a", month=month) for month in ("2026-01-01", LATER)]
-    source = house.source(rows)
-    async with house.open() as desk:
-        assert (await desk.run(source)).counts.alerts_sent == 1
-        assert (await desk.run(source, month=LATER)).counts.alerts_sent == 1
-
-
 async def test_what_failed_before_is_tried_again(house: House) -> None:
     """A failure of one run is a fresh start for the next, and the first run's report stays as it was."""
     source = house.source(accounts(3))
@@ -71,19 +62,6 @@ async def test_a_region_without_a_channel_is_sent_once_it_has_one(house: House) 
     assert arrivals(house.slack)[1:] == [("latam-risk", "latam")]
 
 
-async def test_alerts_that_the_newest_data_no_longer_has_are_withdrawn(house: House) -> None:
-    """A failed alert whose account has recovered is not sent by a later run; if it falls ill again, it is."""
-    both, one = accounts(2), accounts(1)
-    house.slack.script(AMER, Step(status=410, times=2))
-    async with house.open(slack_concurrency=1) as desk:
-        assert (await desk.run(house.source(both))).counts.failed_deliveries == 2
-        restated = await desk.run(house.source(one))
-        assert (restated.counts.alerts, restated.counts.alerts_sent) == (1, 1)
-        assert restated.counts.withdrawn == 1
-        assert "undelivered_alerts" not in warning_codes(restated)
-        assert (await desk.run(house.source(both))).counts.alerts_sent == 1
-
-
 async def test_a_pending_alert_goes_out_as_the_newest_evaluation_has_it(house: House) -> None:
     """Channel, amounts and name of what has not left are those of the run that sends it."""
     house.slack.script(AMER, Step(), Step(status=429, headers={"Retry-After": "3600"}))
@@ -114,26 +92,6 @@ async def test_what_is_undelivered_in_any_month_is_counted(house: House) -> None
         assert warning_codes(first)["undelivered_alerts"] == 2
         later = await desk.run(source, month=LATER)
         assert warning_codes(later) == {"undelivered_alerts": 2}
-
-
-async def test_a_run_of_which_nothing_arrived_says_so(house: House) -> None:
-    """All deliveries failed: the run still succeeds, with a warning of its own."""
-    house.slack.script(AMER, Step(status=404, times=3))
-    async with house.open() as desk:
-        assert warning_codes(await desk.run(house.source(accounts(3))))["all_deliveries_failed"] == 3
-        assert "all_deliveries_failed" not in warning_codes(await desk.run(house.source(accounts(3))))
-
-
-async def test_at_most_ten_errors_are_shown(house: House) -> None:
-    """`sample_errors` is a sample: the counts and the list of alerts have them all."""
-    house.slack.script(AMER, Step(status=400, body="invalid_blocks", times=15))
-    async with house.open() as desk:
-        record = await desk.run(house.source(accounts(15)))
-        assert len(record.sample_errors) == len(record.sample_alerts) == 10
-        assert record.counts.failed_deliveries == 15
-        failed = await desk.app.store.history.list_alerts(record.run_id, limit=100, outcome=Outcome.FAILED)
-    assert len(failed.items) == 15
-    assert {error.error_message for error in record.sample_errors} == {"HTTP 400: invalid_blocks"}
 
 
 async def test_every_post_is_on_record(house: House) -> None:

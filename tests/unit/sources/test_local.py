@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.domain.errors import SourceChangedError, SourceNotFoundError
+from service.domain.errors import SourceNotFoundError
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
 from service.sources.source import StorageAccess
@@ -78,12 +78,6 @@ def test_what_is_not_there_is_said(tree: Path, rest: str, says: str) -> None:
         names(tree.as_uri() + rest)
 
 
-def test_links_in_a_circle_end(tree: Path) -> None:
-    """A link to a folder above is gone into no second time."""
-    (tree / "month=2026-01-01" / "up").symlink_to(tree)
-    assert names(tree.as_uri()) == ["b b.parquet", "empty.parquet", "month=2026-01-01/a.parquet"]
-
-
 def test_a_file_is_read_through_arrow(tree: Path) -> None:
     """The reader's input is what Parquet reads from, and prefetching does no harm."""
     with open_source(SourceUri.parse((tree / "b b.parquet").as_uri()), StorageAccess()) as source:
@@ -91,26 +85,6 @@ def test_a_file_is_read_through_arrow(tree: Path) -> None:
         with source.open(file) as reader:
             reader.prefetch([(0, file.size)])
             assert pq.ParquetFile(reader.file, pre_buffer=False).read().num_rows == 2
-
-
-def test_a_file_replaced_after_it_was_listed_is_noticed(tree: Path) -> None:
-    """What is opened is what was listed, or an error."""
-    with open_source(SourceUri.parse(tree.as_uri()), StorageAccess()) as source:
-        file = listed(source)[0]
-        pq.write_table(pa.table({"a": [1, 2, 3]}), file.path)
-        with pytest.raises(SourceChangedError, match="replaced"):
-            source.open(file)
-
-
-def test_a_file_written_over_while_it_is_read_is_noticed(tree: Path) -> None:
-    """A change in place shows at the latest when the reader is closed."""
-    with open_source(SourceUri.parse(tree.as_uri()), StorageAccess()) as source:
-        file = listed(source)[0]
-        reader = source.open(file)
-        with Path(file.path).open("ab") as end:
-            end.write(b"more")
-        with pytest.raises(SourceChangedError, match="replaced"):
-            reader.close()
 
 
 def test_a_file_removed_while_it_is_read_is_read_to_its_end(tree: Path) -> None:
