@@ -30,13 +30,13 @@ from service.runtime.on_demand import on_demand
 from service.settings import Settings
 from service.sources.opening import open_source
 from service.sources.source import StorageAccess
-from service.store.store import Store, open_store, open_store_to_read
 
 if TYPE_CHECKING:
     from service.access.bearer import JwtDoor
     from service.access.people import People
     from service.delivery.slack.sender import SlackSender
     from service.delivery.support_notice import SupportNotice
+    from service.store.store import Store
     from service.telemetry.events import Events
 
 __all__ = ["App", "Reading", "open_app", "open_reading"]
@@ -62,6 +62,7 @@ async def open_app(
     from service.runs.sweep import keep_pruning, keep_sweeping  # noqa: PLC0415
     from service.runs.waiting.keep_sending import keep_sending  # noqa: PLC0415
     from service.runs.waiting.kind import with_outbox  # noqa: PLC0415
+    from service.store.store import open_store  # noqa: PLC0415
     from service.telemetry.events import Events  # noqa: PLC0415
 
     _check_extras(settings)
@@ -118,6 +119,8 @@ async def open_reading(settings: Settings) -> AsyncIterator[Reading]:
 
     Raises ValueError for a bad CONFIG_FILE.
     """
+    from service.store.store import open_store_to_read  # noqa: PLC0415  # a plan needs no database
+
     _check_extras(settings)
     async with open_store_to_read(settings.ledger_url(), tenant_id=settings.tenant_id) as store:
         yield Reading(
@@ -179,7 +182,7 @@ def people_of(settings: Settings, clock: Clock) -> "People":
     )
 
 
-def _token_door(settings: Settings, people: "People", store: Store, clock: Clock) -> "JwtDoor":
+def _token_door(settings: Settings, people: "People", store: "Store", clock: Clock) -> "JwtDoor":
     """Return what reads tokens that are no API keys."""
     from service.access.bearer import JwtDoor  # noqa: PLC0415  # as above
     from service.access.oidc import Guest, Issuer, Oidc  # noqa: PLC0415  # as above

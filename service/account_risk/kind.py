@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from service.account_risk.account_at_risk import RISK_ALERT, Criteria
@@ -13,6 +12,7 @@ from service.domain.progress import Progress
 from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
 from service.runtime.daemon_thread import run_in_daemon_thread
+from service.runtime.garbage import load
 from service.runtime.room import Turn
 from service.sources.source import Source
 
@@ -44,7 +44,7 @@ class AccountRisk:
 
     async def load(self) -> None:
         """Load what evaluates, away from the event loop: NumPy and PyArrow were a fifth of a start."""
-        await run_in_daemon_thread(import_module, "service.account_risk.evaluate")
+        await run_in_daemon_thread(load, "service.account_risk.evaluate")
 
     async def evaluate(
         self, request: RunRequest, progress: Progress, turn: Turn, watched: Collection[str] = ()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec
 from urllib.parse import quote
 
 import orjson
@@ -23,11 +23,13 @@ from service.runtime.garbage import loaded
 from service.settings import Settings
 from service.settings.problems import InvalidSettingsError
 from service.settings.reading import read_settings
-from service.store.store import Store, open_store_to_read
 from service.telemetry.logs import configure_logging
 from service.telemetry.redaction import Redactor
 from service.telemetry.structured import structlog
 from service.telemetry.terminal import harmless, harmless_json
+
+if TYPE_CHECKING:
+    from service.store.store import Store
 
 Options = ParamSpec("Options")
 
@@ -82,7 +84,7 @@ def async_command(
 
 @async_command
 async def with_ledger(
-    settings: Settings, ask: Callable[[Store], Coroutine[Any, Any, BaseModel]], *, as_json: bool
+    settings: Settings, ask: "Callable[[Store], Coroutine[Any, Any, BaseModel]]", *, as_json: bool
 ) -> int:
     """Open the ledger, without writing to it, print what is asked of it, and return the exit code."""
     async with open_ledger(settings) as store:
@@ -94,8 +96,10 @@ async def with_ledger(
 
 
 @asynccontextmanager
-async def open_ledger(settings: Settings) -> AsyncIterator[Store]:
+async def open_ledger(settings: Settings) -> "AsyncIterator[Store]":
     """Open the ledger to read it; raises as `open_store_to_read` does, and TwoLedgersError."""
+    from service.store.store import open_store_to_read  # noqa: PLC0415  # some commands need no database
+
     url = settings.ledger_url()
     warn_of_ledger(settings)
     async with open_store_to_read(url, tenant_id=settings.tenant_id) as store:

@@ -16,7 +16,7 @@ from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
 from service.cli.identities.commands import audit, keys, users
 from service.cli.logs.commands import logs, rules
 from service.domain.delivery_status import Outcome, SettleAs
-from service.domain.run import RunStatus
+from service.domain.progress import RunStatus
 from service.runtime.garbage import ending, loading
 from service.telemetry.terminal import harmless
 

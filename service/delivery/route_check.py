@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from service.delivery.channels import Channels
 from service.delivery.slack.send_result import (
@@ -21,8 +21,10 @@ from service.delivery.slack.send_result import (
     SendResult,
     Sent,
 )
-from service.delivery.slack.sender import SlackSender
 from service.domain.delivery_status import Reason
+
+if TYPE_CHECKING:
+    from service.delivery.slack.sender import SlackSender  # loads aiohttp, and tables name what is here
 
 NOT_JSON: Final = "{"
 _DEAD: Final = frozenset({Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.GONE})
@@ -51,7 +53,7 @@ class CheckedRoute:
     """For a person; never the webhook itself."""
 
 
-async def check_routes(channels: Channels, sender: SlackSender, *, timeout_s: float) -> list[CheckedRoute]:
+async def check_routes(channels: Channels, sender: "SlackSender", *, timeout_s: float) -> list[CheckedRoute]:
     """Ask the webhook of every channel, each destination once; nothing is posted that a person sees.
 
     Raises LookupError when no webhook is configured.

@@ -1,10 +1,20 @@
-"""Progress: how far a run has come, for the bars, the API and the log to show the same numbers."""
+"""Progress: how far a run has come, for bars, API and log to show the same; `--help` loads this."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
+
+
+class RunStatus(StrEnum):
+    """Left by the run itself, or by whoever resumes or closes a run whose process died."""
+
+    RUNNING = "running"
+    RELEASED = "released"
+    """Its process has stopped or died and nobody works on it; its alerts wait in the outbox."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
 
 
 class Phase(StrEnum):

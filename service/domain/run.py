@@ -10,22 +10,13 @@ from service.domain.alert import Alert, Fact
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.evaluation import RunWarning
 from service.domain.ledger import Ledger
+from service.domain.progress import RunStatus as RunStatus  # noqa: PLC0414  # one of the nouns here; `--help` loads it there
 from service.domain.source_uri import SourceUri
 
 T = TypeVar("T")
 
 Restatement: TypeAlias = Mapping[str, tuple[Fact, Fact]]
 """The facts that read otherwise now than when the alert was sent, by name: (before, now)."""
-
-
-class RunStatus(StrEnum):
-    """Left by the run itself, or by whoever resumes or closes a run whose process died."""
-
-    RUNNING = "running"
-    RELEASED = "released"
-    """Its process has stopped or died and nobody works on it; its alerts wait in the outbox."""
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
 
 
 class Action(StrEnum):

@@ -16,13 +16,13 @@ from service.runs.kind import RunKind
 from service.runtime.clock import Clock
 from service.runtime.room import Room
 from service.sources.source import StorageAccess
-from service.store.store import Store
 
 if TYPE_CHECKING:
     from service.access.authentication import Authenticator
     from service.access.people import People
     from service.delivery.slack.sender import SlackSender
     from service.delivery.support_notice import SupportNotice
+    from service.store.store import Store
     from service.telemetry.events import Events
 
 
@@ -47,7 +47,7 @@ class Reading:
     """The resources of a process that sends and writes nothing."""
 
     channels: Channels
-    store: Store
+    store: "Store"
     storage: StorageAccess
     kinds: Mapping[str, RunKind]
     """The kinds of runs, by name."""

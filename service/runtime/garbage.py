@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Final
 
 _USUAL: Final = gc.get_threshold()
@@ -36,6 +37,15 @@ def loaded() -> None:
     """Collect again, but leave alone what has been loaded by now."""
     gc.freeze()
     gc.enable()
+
+
+def load(module: str) -> None:
+    """Load a module that is loaded late, as what is loaded at the start is."""
+    loading()
+    try:
+        import_module(module)
+    finally:
+        loaded()
 
 
 def ending() -> None:

@@ -117,10 +117,17 @@ def test_a_preview_loads_what_it_needs(tmp_path: Path, source: str) -> None:
 
 
 def test_a_list_of_runs_needs_no_reader_of_files(tmp_path: Path) -> None:
-    """`runs --json` asks the ledger alone."""
-    loaded = _loaded(tmp_path, "runs", "--json")
-    assert "sqlalchemy" in loaded
-    assert not {"aiohttp", "alembic", "rich", "numpy", "pyarrow"} & loaded
+    """`runs` asks the ledger alone, and nobody else for its tables."""
+    loaded = _loaded(tmp_path, "runs")
+    assert {"sqlalchemy", "rich"} <= loaded
+    assert not {"aiohttp", "alembic", "numpy", "pyarrow"} & loaded
+
+
+def test_a_plan_needs_no_database(tmp_path: Path, source: str) -> None:
+    """`plan` reads footers."""
+    loaded = _loaded(tmp_path, "plan", source, "--month", MONTH, "--json")
+    assert "pyarrow" in loaded
+    assert not {"aiohttp", "alembic", "rich", "sqlalchemy", "fastapi"} & loaded
 
 
 # Without greenlet, as an installation without the extra `postgres` is.
