@@ -13,7 +13,7 @@ from service.domain.identity.actor import Actor
 from service.domain.identity.principal import PrincipalKind
 from service.domain.run import Page
 from service.store.database.database import DatabaseClock
-from service.store.part import Part, reads, writes
+from service.store.part import Part, cleaned, reads, writes
 from service.store.schema.access_tables import audit
 
 _LONGEST_TARGET = 200
@@ -67,9 +67,9 @@ class Audit(Part):
         if cursor is not None:
             query = query.where(audit.c.id < cursor)
         if action is not None:
-            query = query.where(audit.c.action == _clean(action))
+            query = query.where(audit.c.action == cleaned(action))
         if principal is not None:
-            query = query.where(audit.c.principal == _clean(principal))
+            query = query.where(audit.c.principal == cleaned(principal))
         found = [AuditEntry(**row) for row in self.connection.execute(query).mappings()]
         more = found[limit - 1].id if len(found) > limit else None
         return Page(items=tuple(found[:limit]), next_cursor=more)
@@ -100,11 +100,11 @@ def record_audit(
         "id": f"{int(at.timestamp() * 1e6):016x}{secrets.token_hex(8)}",
         "at": at,
         "tenant_id": tenant_id,
-        "principal": _clean(principal.label),
+        "principal": cleaned(principal.label),
         "way": str(principal.kind),
         "key_id": principal.id if principal.kind is PrincipalKind.API_KEY else None,
         "action": action,
-        "target": target and _clean(target)[:_LONGEST_TARGET],
+        "target": target and cleaned(target)[:_LONGEST_TARGET],
         "outcome": outcome,
         "address": actor.address,
         "request_id": actor.request_id,
@@ -115,8 +115,3 @@ def record_audit(
 def database_time(connection: sa.Connection) -> datetime:
     """Return the time by the database's clock, which all processes share."""
     return datetime.fromtimestamp(connection.execute(sa.select(DatabaseClock())).scalar_one(), UTC)
-
-
-def _clean(text: str) -> str:
-    # PostgreSQL takes no NUL.
-    return text.replace("\0", "\ufffd")

@@ -12,7 +12,7 @@ from service.domain.errors import BadCursorError, RunNotFoundError
 from service.domain.run import Page, RunAlert, RunRecord, RunStatus, WithdrawnAlert
 from service.store.cursors import FOREIGN, cursor_of, read_cursor
 from service.store.outbox.doubts import alert_record
-from service.store.part import Part, reads
+from service.store.part import Part, cleaned, reads
 from service.store.rows import run_alert, run_record, withdrawn_alert
 from service.store.runs.state import IS_RELEASED, count_outcomes
 from service.store.schema.tables import (
@@ -155,7 +155,7 @@ class History(Part):
         if outcome is not None:
             query = query.where(sa.literal(outcome) == _OUTCOME)
         if route is not None:
-            query = query.where(run_outcomes.c.route == route.replace("\0", "\ufffd"))
+            query = query.where(run_outcomes.c.route == cleaned(route))
         if restated:
             query = query.where(run_outcomes.c.restated.is_not(None))
         _run_row(self.connection, self._sees(runs), run_id)
@@ -190,7 +190,7 @@ class History(Part):
 
 
 def _withdrawn_of(run_id: str) -> sa.Select[Any]:
-    of_run = sa.select(run_withdrawals).where(run_withdrawals.c.run_id == run_id.replace("\0", "\ufffd"))
+    of_run = sa.select(run_withdrawals).where(run_withdrawals.c.run_id == cleaned(run_id))
     return of_run.order_by(*_BY_SUBJECT)
 
 
@@ -202,8 +202,7 @@ def _has_status(status: RunStatus) -> sa.ColumnElement[bool]:
 
 
 def _run_row(connection: sa.Connection, is_seen: sa.ColumnElement[bool], run_id: str) -> Mapping[str, Any]:
-    # No id holds NUL, and PostgreSQL does not even take the question.
-    query = _RUNS.where(runs.c.run_id == run_id.replace("\0", "\ufffd"), is_seen)
+    query = _RUNS.where(runs.c.run_id == cleaned(run_id), is_seen)
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")

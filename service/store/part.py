@@ -38,6 +38,11 @@ def writes(work: Work[PartT, Params, T]) -> Verb[PartT, Params, T]:
     return verb
 
 
+def cleaned(text: str) -> str:
+    """Return a text without NUL, which no id holds, and which PostgreSQL takes nowhere."""
+    return text.replace("\0", "\ufffd")
+
+
 class Part:
     """Verbs over the rows of a scope, which is in every question; there is no part without one."""
 

@@ -13,7 +13,7 @@ from service.domain.identity.permission import KeyScope
 from service.store.access.door import close_for_good
 from service.store.access.tenants import ensure_tenant
 from service.store.audit import record_audit
-from service.store.part import Part, reads, writes
+from service.store.part import Part, cleaned, reads, writes
 from service.store.schema.access_tables import api_keys
 from service.store.sql import NamedSql
 
@@ -48,7 +48,7 @@ class ApiKeys(Part):
         values = {
             "id": secret.id,
             "tenant_id": self._tenant_id,
-            "name": name.replace("\0", "\ufffd"),
+            "name": cleaned(name),
             "scopes": " ".join(sorted(scopes)),
             "created_at": now,
             "created_by": self._actor.principal.label,
@@ -73,7 +73,7 @@ class ApiKeys(Part):
 
         Raises KeyNotFoundError.
         """
-        is_it = sa.and_(self._sees(api_keys), api_keys.c.id == key_id.replace("\0", "\ufffd"))
+        is_it = sa.and_(self._sees(api_keys), api_keys.c.id == cleaned(key_id))
         end = api_keys.update().where(is_it, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
         changed = self.connection.execute(end).rowcount
         found = self.connection.execute(sa.select(api_keys).where(is_it)).mappings().one_or_none()

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from service.domain.identity.errors import AlreadyExistsError, OrganizationNotFoundError, TenantNotFoundError
 from service.domain.identity.people import Organization
 from service.domain.run import Page
-from service.store.access.rows import cleaned, page_of, row_of, update_row
+from service.store.access.rows import page_of, row_of, update_row
 from service.store.audit import record_audit
-from service.store.part import Part, reads, writes
+from service.store.part import Part, cleaned, reads, writes
 from service.store.schema.access_tables import organizations, tenants
 
 

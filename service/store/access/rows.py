@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from service.domain.errors import RefusedError
 from service.domain.run import Page
+from service.store.part import cleaned
 
 T = TypeVar("T")
 
@@ -53,8 +54,3 @@ def update_row(
     values["updated_at"] = now
     connection.execute(table.update().where(table.c.id == row["id"]).values(values))
     return row | values
-
-
-def cleaned(text: str) -> str:
-    """Return a text without NUL, which PostgreSQL takes nowhere."""
-    return text.replace("\0", "\ufffd")

@@ -17,7 +17,7 @@ from service.domain.identity.login_errors import RefreshRacedError
 from service.domain.identity.permission import Role
 from service.domain.identity.principal import Principal, PrincipalKind
 from service.store.audit import AuditOutcome, database_time, record_audit
-from service.store.part import Part, reads, writes
+from service.store.part import Part, cleaned, reads, writes
 from service.store.schema.access_tables import organizations, refresh_tokens, tenants, users
 from service.store.sql import NamedSql
 
@@ -88,13 +88,13 @@ class Sessions(Part):
     @reads
     def account(self, email: str) -> Account | None:
         """Return the account with an e-mail address in lower case, active or not."""
-        query = _ACCOUNTS.where(users.c.email == _clean(email))
+        query = _ACCOUNTS.where(users.c.email == cleaned(email))
         return _account(self.connection, query)
 
     @reads
     def holder(self, user_id: str, family_id: str) -> Principal | None:
         """Return whose an access token is: an active account, whose log-in nobody has ended."""
-        asked = {"user_id": _clean(user_id), "family_id": _clean(family_id)}
+        asked = {"user_id": cleaned(user_id), "family_id": cleaned(family_id)}
         found = _SQL.execute(self.connection, "holder", asked).one_or_none()
         if found is None:
             return None
@@ -233,8 +233,3 @@ def _account(connection: sa.Connection, query: sa.Select[Any]) -> Account | None
         return None
     values = dict(row)
     return Account(**values | {"role": Role.known(values["role"]), "is_active": bool(values["is_active"])})
-
-
-def _clean(text: str) -> str:
-    # PostgreSQL takes no NUL.
-    return text.replace("\0", "\ufffd")

@@ -19,11 +19,11 @@ from service.domain.identity.permission import Role, may_grant
 from service.domain.identity.principal import PrincipalKind
 from service.domain.run import Page
 from service.store.access.door import close_for_good
-from service.store.access.rows import cleaned, page_of, row_of, update_row
+from service.store.access.rows import page_of, row_of, update_row
 from service.store.access.sessions import end_log_ins
 from service.store.access.tenants import ensure_tenant
 from service.store.audit import Audit, record_audit
-from service.store.part import Part, reads
+from service.store.part import Part, cleaned, reads
 from service.store.schema.access_tables import organizations, tenants, users
 
 _OF_ONESELF: Final = frozenset({"name", "password_hash"})

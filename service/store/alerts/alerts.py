@@ -12,7 +12,7 @@ from service.domain.lifecycle.managed_alert import AlertEvent, AlertFilter, Aler
 from service.domain.run import Page
 from service.store.alerts.rows import alert_row, managed_alerts
 from service.store.cursors import FOREIGN, cursor_of, read_cursor
-from service.store.part import Part, reads
+from service.store.part import Part, cleaned, reads
 from service.store.schema.alert_tables import alert_events, alerts
 from service.store.schema.tables import UtcTimestamp
 
@@ -92,9 +92,7 @@ def conditions(wanted: AlertFilter) -> Sequence[sa.ColumnElement[bool]]:
     """Return what a row must have to be let through."""
     names = ("status", "severity", "rule_name", "subject", "route")
     found = [
-        alerts.c[name] == value.replace("\0", "\ufffd")
-        for name in names
-        if (value := getattr(wanted, name)) is not None
+        alerts.c[name] == cleaned(value) for name in names if (value := getattr(wanted, name)) is not None
     ]
     return found if wanted.since is None else [*found, alerts.c.created_at >= wanted.since]
 

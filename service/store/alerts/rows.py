@@ -11,6 +11,7 @@ from service.domain.errors import AlertNotFoundError
 from service.domain.lifecycle.alert_status import AlertStatus, Severity
 from service.domain.lifecycle.managed_alert import ManagedAlert
 from service.store.outbox.doubts import alert_records
+from service.store.part import cleaned
 from service.store.schema.alert_tables import alerts
 from service.store.schema.tables import outbox
 
@@ -20,7 +21,7 @@ _DASHED = 36
 
 def plain_id(alert_id: str) -> str:
     """Return an id as it is stored: 32 hex digits, without the dashes of a UUID."""
-    text = alert_id.replace("\0", "\ufffd")
+    text = cleaned(alert_id)
     return text.replace("-", "").lower() if len(text) == _DASHED else text
 
 

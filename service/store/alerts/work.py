@@ -42,7 +42,7 @@ from service.store.alerts.changing import (
 )
 from service.store.alerts.rows import alert_row, managed_alerts, plain_id
 from service.store.audit import database_time
-from service.store.part import Part, writes
+from service.store.part import Part, cleaned, writes
 from service.store.schema.alert_tables import IS_OPEN, alert_events, alerts
 
 CREATED: Final = "created"
@@ -103,7 +103,7 @@ class AlertWork(Part):
         """Add a note to an alert, whatever its status; raises AlertNotFoundError."""
         origin = self._origin(by, given_by)
         row = alert_row(self.connection, self._sees(alerts), alert_id)
-        noted = Change(row=row, event=EventKind.NOTED, note=clean(note))
+        noted = Change(row=row, event=EventKind.NOTED, note=cleaned(note))
         write_changes(self.connection, [noted], origin, at=database_time(self.connection))
         return event_of(self.connection, row["id"], row["version"] + 1)
 
@@ -157,8 +157,8 @@ class AlertWork(Part):
         return list(rows.values()), refused
 
     def _origin(self, by: str, given_by: str | None) -> Origin:
-        given = given_by and clean(given_by)
-        return Origin(by=clean(by), given_by=given, request_id=self._actor.request_id)
+        given = given_by and cleaned(given_by)
+        return Origin(by=cleaned(by), given_by=given, request_id=self._actor.request_id)
 
     def _read(self, connection: sa.Connection, alert_id: str) -> ManagedAlert:
         return managed_alerts(connection, [alert_row(connection, self._sees(alerts), alert_id)])[0]
@@ -196,7 +196,7 @@ def _take(
 ) -> bool:
     """Take a step for an alert as it was just read; False where the same person had taken it."""
     at = database_time(connection)
-    note = note and clean(note)
+    note = note and cleaned(note)
     end = end_of(step, AlertStatus(row["status"]))
     if end is None:
         last = _last_of_status(connection, row["id"])
@@ -276,8 +276,3 @@ def _has_newer(connection: sa.Connection, row: dict[str, Any]) -> bool:
         sa.or_(is_later, sa.text(IS_OPEN)),
     )
     return connection.scalar(query.limit(1)) is not None
-
-
-def clean(text: str) -> str:
-    """Return a text that every database takes: PostgreSQL takes no NUL."""
-    return text.replace("\0", "\ufffd")

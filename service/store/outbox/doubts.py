@@ -11,7 +11,7 @@ from service.domain.alert import AlertRecord, SettledDoubt
 from service.domain.delivery_status import DeliveryStatus, Outcome, SettleAs, Step, starts_of
 from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFoundError
 from service.store.audit import record_audit
-from service.store.part import Part, writes
+from service.store.part import Part, cleaned, writes
 from service.store.rows import alert_of, reason_of, status_of
 from service.store.schema.tables import doubt_settlements, outbox, run_outcomes, runs
 
@@ -52,13 +52,13 @@ class Doubts(Part):
         Raises RunNotFoundError.
         """
         known_run = sa.select(runs.c.run_id).where(
-            runs.c.run_id == _clean(run_id), runs.c.tenant_id == self._tenant_id
+            runs.c.run_id == cleaned(run_id), runs.c.tenant_id == self._tenant_id
         )
         in_doubt = (
             sa.select(run_outcomes.c.alert_id)
             .join(outbox, outbox.c.id == run_outcomes.c.alert_id)
             .where(
-                run_outcomes.c.run_id == _clean(run_id),
+                run_outcomes.c.run_id == cleaned(run_id),
                 # Pending: the run is still at work, and has this alert's answer already.
                 run_outcomes.c.outcome.in_([Outcome.UNKNOWN, Outcome.PENDING]),
                 outbox.c.status == DeliveryStatus.UNKNOWN,
@@ -88,7 +88,7 @@ class Doubts(Part):
             outbox.update()
             .where(
                 table.tenant_id == self._tenant_id,
-                table.id == _clean(alert_id),
+                table.id == cleaned(alert_id),
                 table.status.in_(starts_of(Step.SETTLE_DOUBT)),
             )
             .values(
@@ -109,10 +109,10 @@ class Doubts(Part):
                 claim=settled.claims,
                 run_id=settled.run_id,
                 settled_as=settle_as,
-                settled_by=_clean(by),
-                given_by=given_by and _clean(given_by),
+                settled_by=cleaned(by),
+                given_by=given_by and cleaned(given_by),
                 settled_at=now,
-                note=note and _clean(note),
+                note=note and cleaned(note),
             )
         )
         record_audit(self.connection, self._actor, "alert.settle", settled.id, tenant_id=self._tenant_id)
@@ -129,14 +129,14 @@ def _stands(connection: sa.Connection, alert_id: str, settle_as: SettleAs) -> bo
                 outbox.c.id == doubt_settlements.c.alert_id, outbox.c.claims == doubt_settlements.c.claim
             ),
         )
-        .where(doubt_settlements.c.alert_id == _clean(alert_id))
+        .where(doubt_settlements.c.alert_id == cleaned(alert_id))
     )
     return connection.scalar(settled) == settle_as
 
 
 def alert_record(connection: sa.Connection, is_seen: sa.ColumnElement[bool], alert_id: str) -> AlertRecord:
     """Return all that is known of an alert over all runs; raises AlertNotFoundError."""
-    found = alert_records(connection, sa.and_(is_seen, outbox.c.id == _clean(alert_id)))
+    found = alert_records(connection, sa.and_(is_seen, outbox.c.id == cleaned(alert_id)))
     if not found:
         raise AlertNotFoundError(f"no alert has the id {alert_id[:60]!r}")
     return found[0][1]
@@ -187,8 +187,3 @@ def _settled(settlement: sa.Row[Any]) -> SettledDoubt:
         run_id=settlement.run_id,
         claim=settlement.claim,
     )
-
-
-def _clean(text: str) -> str:
-    # No id holds NUL, and PostgreSQL takes it neither in a question nor in a note.
-    return text.replace("\0", "\ufffd")

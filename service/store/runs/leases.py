@@ -18,7 +18,7 @@ from service.domain.evaluation import AnyEvaluation, RunWarning, nothing_deliver
 from service.domain.run import RunError, RunRequest, RunStatus
 from service.store.audit import record_audit
 from service.store.database.database import DatabaseClock
-from service.store.part import Part, reads, writes
+from service.store.part import Part, cleaned, reads, writes
 from service.store.rows import evaluation_row, run_ledger, run_warnings, warnings_text
 from service.store.runs.idempotency import bind_key
 from service.store.runs.state import (
@@ -157,9 +157,8 @@ class Runs(Part):
         One that the asking process has `at_work` itself has not died, and closes itself.
         Raises RunNotFoundError and RunFinishedError. To cancel twice is to cancel once.
         """
-        # No id holds NUL, and PostgreSQL does not even take the question.
         known = sa.select(runs.c.status).where(
-            runs.c.run_id == run_id.replace("\0", "\ufffd"), runs.c.tenant_id == self._tenant_id
+            runs.c.run_id == cleaned(run_id), runs.c.tenant_id == self._tenant_id
         )
         status = self.connection.scalar(known)
         if status is None:
