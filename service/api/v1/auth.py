@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter
 
-from service.access.people import TokenPair
 from service.api.errors import MAX_BODY_BYTES
 from service.api.openapi import CHANGING, READING, v1_answers
 from service.api.v1.door import Asking, Doorway
@@ -27,7 +26,7 @@ async def log_in(doorway: Doorway, meta: AnswerMeta, body: LogInIn) -> Success[T
     password = body.password.get_secret_value()
     people, sessions = doorway.people, doorway.sessions
     pair = await people.log_in(sessions, email=body.email, password=password, address=doorway.address)
-    return Success(data=_tokens(pair), meta=meta)
+    return Success(data=TokensOut.of(pair), meta=meta)
 
 
 @router.post(
@@ -42,7 +41,7 @@ async def refresh(doorway: Doorway, meta: AnswerMeta, body: RefreshIn) -> Succes
     later, it is in two hands, and the log-in ends for both.
     """
     pair = await doorway.people.refresh(doorway.sessions, body.refresh_token)
-    return Success(data=_tokens(pair), meta=meta)
+    return Success(data=TokensOut.of(pair), meta=meta)
 
 
 @router.post("/logout", summary="Log out", responses=v1_answers(*CHANGING, examples=["nothing"]))
@@ -56,15 +55,6 @@ async def log_out(doorway: Doorway, _: Asking, meta: AnswerMeta, body: RefreshIn
 async def me(principal: Asking, meta: AnswerMeta) -> Success[MeOut]:
     """Say who the token or key is of, and what may be done with it now."""
     return Success(data=_me(principal), meta=meta)
-
-
-def _tokens(pair: TokenPair) -> TokensOut:
-    return TokensOut(
-        access_token=pair.access_token,
-        expires_in=pair.expires_in,
-        refresh_token=pair.refresh_token,
-        refresh_expires_in=pair.refresh_expires_in,
-    )
 
 
 def _me(principal: Principal) -> MeOut:

@@ -37,8 +37,7 @@ async def list_organizations(
     found = await caller.app.store.access.organizations.list(
         limit=page.limit, cursor=page.cursor, tenant_id=tenant_id
     )
-    listed = [OrganizationOut.of(each) for each in found.items]
-    return Success(data=OrganizationsOut(organizations=listed, next_cursor=found.next_cursor), meta=meta)
+    return Success(data=OrganizationsOut.of(found), meta=meta)
 
 
 @router.post(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -122,7 +123,7 @@ class PageQuery(BaseModel):
 class TenantsOut(Out):
     """A page of tenants."""
 
-    tenants: list[TenantOut]
+    tenants: list[TenantOut] = Field(validation_alias=AliasChoices("items", "tenants"))
     next_cursor: NextCursor
 
 
@@ -168,7 +169,7 @@ class OrganizationOut(TenantOut):
 class OrganizationsOut(Out):
     """A page of organisations."""
 
-    organizations: list[OrganizationOut]
+    organizations: list[OrganizationOut] = Field(validation_alias=AliasChoices("items", "organizations"))
     next_cursor: NextCursor
 
 
@@ -189,7 +190,7 @@ class UserOut(Out):
 class UsersOut(Out):
     """A page of people."""
 
-    users: list[UserOut]
+    users: list[UserOut] = Field(validation_alias=AliasChoices("items", "users"))
     next_cursor: NextCursor
 
 

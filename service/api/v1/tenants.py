@@ -29,8 +29,7 @@ Writer = Annotated[Caller, Depends(Needs(Permission.WRITE_TENANTS))]
 async def list_tenants(caller: Reader, meta: AnswerMeta, page: Page) -> Success[TenantsOut]:
     """List the tenants that the caller may see, by id."""
     found = await caller.app.store.access.tenants.list(limit=page.limit, cursor=page.cursor)
-    listed = [TenantOut.of(each) for each in found.items]
-    return Success(data=TenantsOut(tenants=listed, next_cursor=found.next_cursor), meta=meta)
+    return Success(data=TenantsOut.of(found), meta=meta)
 
 
 @router.post(

@@ -33,8 +33,7 @@ async def list_users(
 ) -> Success[UsersOut]:
     """List the people whom the caller may see, by id."""
     found = await caller.app.store.access.users.list(limit=page.limit, cursor=page.cursor)
-    listed = [UserOut.of(each) for each in found.items]
-    return Success(data=UsersOut(users=listed, next_cursor=found.next_cursor), meta=meta)
+    return Success(data=UsersOut.of(found), meta=meta)
 
 
 @router.post(
