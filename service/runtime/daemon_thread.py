@@ -21,12 +21,17 @@ def in_daemon_thread(function: Callable[[*_Args], _Result], *args: *_Args) -> Fu
         try:
             result = function(*args)
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits, not to this thread
-            outcome.set_exception(error)
+            # The event loop's futures refuse StopIteration, and the caller would wait for ever.
+            outcome.set_exception(
+                RuntimeError("StopIteration") if isinstance(error, StopIteration) else error
+            )
         else:
             outcome.set_result(result)
 
     name = getattr(function, "__name__", "work")
-    threading.Thread(target=work, name=f"daemon-{name}", daemon=True).start()
+    threading.Thread(
+        target=contextvars.copy_context().run, args=(work,), name=f"daemon-{name}", daemon=True
+    ).start()
     return outcome
 
 
@@ -40,38 +45,5 @@ async def run_in_daemon_thread(
     timeout, as on cancellation, the thread runs on and its result is dropped: a function that may take long
     should look at an event of the caller's. The context (`run_id` of the logs) goes along.
     """
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[_Result] = loop.create_future()
-
-    def resolve(result: Callable[[], None]) -> None:
-        if not outcome.done():
-            result()
-
-    def work() -> None:
-        try:
-            value = function(*args)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller, not to this thread
-            # A future refuses StopIteration, and the caller would wait for ever.
-            raised = RuntimeError("StopIteration") if isinstance(error, StopIteration) else error
-            _call_soon(loop, resolve, lambda: outcome.set_exception(raised))
-        else:
-            _call_soon(loop, resolve, lambda: outcome.set_result(value))
-
-    context = contextvars.copy_context()
-    name = getattr(function, "__name__", "work")
-    threading.Thread(target=context.run, args=(work,), name=f"daemon-{name}", daemon=True).start()
     async with asyncio.timeout(timeout_s):
-        return await outcome
-
-
-def _call_soon(
-    loop: asyncio.AbstractEventLoop,
-    resolve: Callable[[Callable[[], None]], None],
-    result: Callable[[], None],
-) -> None:
-    try:
-        loop.call_soon_threadsafe(resolve, result)
-    except RuntimeError:
-        # The loop was closed meanwhile: nobody is left to hear the answer.
-        if not loop.is_closed():
-            raise
+        return await asyncio.wrap_future(in_daemon_thread(function, *args))
