@@ -4,7 +4,6 @@ Two walks over parts of the source: all columns of the row groups that may hold 
 the candidates, and the keys alone of those of earlier months.
 """
 
-import asyncio
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -26,7 +25,7 @@ from service.domain.errors import MonthNotInSourceError
 from service.domain.evaluation import Evaluation
 from service.domain.month import Month
 from service.domain.progress import Phase, Progress
-from service.runtime.daemon_thread import run_in_daemon_thread
+from service.runtime.daemon_thread import run_in_daemon_thread, run_until_stopped
 from service.runtime.room import Room, Turn
 from service.sources.parquet.batch import Batch
 from service.sources.parquet.columns import days, valid
@@ -58,18 +57,8 @@ async def evaluate(
     stop = threading.Event()
     scan = Scan(source, ACCOUNT_ROWS, threads=options.threads, stop=stop)
     turn = turn or Turn(Room())
-    reading = asyncio.ensure_future(
-        run_in_daemon_thread(_pinned, scan, criteria, options, progress, stop, turn, tuple(watched))
-    )
-    try:
-        return await asyncio.shield(reading)
-    except asyncio.CancelledError:
-        stop.set()
-        source.close()  # ends what waits for a storage that hangs
-        await asyncio.gather(reading, return_exceptions=True)
-        raise
-    finally:
-        stop.set()
+    asked = scan, criteria, options, progress, stop, turn, tuple(watched)
+    return await run_until_stopped(stop, source.close, _pinned, *asked)
 
 
 async def plan(source: Source, criteria: Criteria, *, options: EvaluationOptions) -> ScanPlan:

@@ -4,7 +4,6 @@ Rows are counted as they come, as long as none is older than what was settled. F
 read once more, and the matched rows are collected and counted at the end: the same answer, for more memory.
 """
 
-import asyncio
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -22,7 +21,7 @@ from service.log_rules.reading.log_files import LogFiles, Part, Task
 from service.log_rules.reading.matching import Matcher
 from service.log_rules.rule import Period, Rule, instant_of
 from service.log_rules.tally import Tally
-from service.runtime.daemon_thread import in_daemon_thread, run_in_daemon_thread
+from service.runtime.daemon_thread import in_daemon_thread, run_until_stopped
 from service.runtime.room import Room, Turn
 from service.sources.source import Source
 
@@ -45,16 +44,7 @@ async def evaluate_log(
     """
     stop = threading.Event()
     evaluation = _Evaluation(source, question, options, progress, stop)
-    reading = asyncio.ensure_future(run_in_daemon_thread(evaluation.execute, turn or Turn(Room())))
-    try:
-        return await asyncio.shield(reading)
-    except asyncio.CancelledError:
-        stop.set()
-        source.close()  # ends what waits for a storage that hangs
-        await asyncio.gather(reading, return_exceptions=True)
-        raise
-    finally:
-        stop.set()
+    return await run_until_stopped(stop, source.close, evaluation.execute, turn or Turn(Room()))
 
 
 class _Evaluation:

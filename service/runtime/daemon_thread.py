@@ -47,3 +47,22 @@ async def run_in_daemon_thread(
     """
     async with asyncio.timeout(timeout_s):
         return await asyncio.wrap_future(in_daemon_thread(function, *args))
+
+
+async def run_until_stopped(
+    stop: threading.Event, close: Callable[[], None], function: Callable[[*_Args], _Result], *args: *_Args
+) -> _Result:
+    """Do the same for a function that looks at `stop`: cancelled, this returns after its thread has ended.
+
+    Then `close` is called as well, which ends what waits for a storage that hangs.
+    """
+    working = asyncio.wrap_future(in_daemon_thread(function, *args))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stop.set()
+        close()
+        await asyncio.gather(working, return_exceptions=True)
+        raise
+    finally:
+        stop.set()
