@@ -13,7 +13,17 @@ from typing import Final
 
 from benchmarks import report
 
-BENCHMARKS: Final = ("evaluate", "scale", "logs", "memory", "storage", "deliver", "start", "asking")
+BENCHMARKS: Final = (
+    "evaluate",
+    "scale",
+    "logs",
+    "memory",
+    "storage",
+    "deliver",
+    "start",
+    "asking",
+    "scoring",
+)
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 

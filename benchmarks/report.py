@@ -21,6 +21,7 @@ ORDER: Final = (
     "Deliver",
     "Start",
     "Asking",
+    "Scoring",
 )
 """How the sections of the document begin."""
 _ORIGIN: Final = """\

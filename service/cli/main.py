@@ -5,8 +5,6 @@ a scheduler that starts a process for every run should not wait for a web framew
 """
 
 import sys
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -15,6 +13,8 @@ from service.cli.database_commands import db
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
 from service.cli.identities.commands import audit, keys, users
 from service.cli.logs.commands import logs, rules
+from service.cli.sampling import sample_data
+from service.cli.scoring.commands import model, score
 from service.domain.delivery_status import Outcome, SettleAs
 from service.domain.progress import RunStatus
 from service.runtime.garbage import ending, loading
@@ -44,6 +44,9 @@ commands.command()(audit)
 commands.add_typer(rules, name="rules")
 commands.add_typer(logs, name="logs")
 commands.add_typer(users, name="users")
+commands.add_typer(model, name="model")
+commands.command()(score)
+commands.command()(sample_data)
 
 Source = Annotated[
     str,
@@ -267,42 +270,6 @@ def settle(
     raise typer.Exit(
         settle_doubts(settle_as, alert_id=alert_id, run_id=run_id, note=note, by=by, as_json=json)
     )
-
-
-class SampleKind(StrEnum):
-    """What a sample file holds."""
-
-    ACCOUNTS = "accounts"
-    LOGS = "logs"
-
-
-@commands.command()
-def sample_data(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file to write.")],
-    kind: Annotated[
-        SampleKind, typer.Option(help="accounts: months of accounts (Parquet); logs: a day of events.")
-    ] = SampleKind.ACCOUNTS,
-    accounts: Annotated[int, typer.Option(help="How many accounts.", min=1, max=1_000_000)] = 400,
-    months: Annotated[int, typer.Option(help="Months of history.", min=1, max=240)] = 14,
-    month: Annotated[
-        str, typer.Option(help="The last month: YYYY-MM-01, 'current' or 'previous'.")
-    ] = "previous",
-    rows: Annotated[int, typer.Option(help="How many events of a log.", min=1, max=1_000_000_000)] = 100_000,
-    day: Annotated[str, typer.Option(help="The day of a log, YYYY-MM-DD (UTC).")] = "2026-01-01",
-    seed: Annotated[int, typer.Option(help="The same seed writes the same file.", min=0)] = 1,
-) -> None:
-    """Write a sample file.
-
-    Accounts have the irregularities of real data: duplicates, gaps, unknown regions and amounts, unusual
-    names. A log is CSV (.csv, .csv.gz, .csv.zst) or Parquet, as PATH ends, with a burst over each midnight.
-    """
-    if kind is SampleKind.LOGS:
-        from service.cli.logs.sampling import write_sample_day  # noqa: PLC0415  # cold start
-
-        raise typer.Exit(write_sample_day(path, rows=rows, day=day, seed=seed))
-    from service.cli.sample_data import write_sample  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(write_sample(path, accounts=accounts, months=months, month=month, seed=seed))
 
 
 def main() -> None:

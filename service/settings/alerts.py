@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from service.account_risk.severity import SEVERITY_RULES, SeverityRule
+from service.default_risk.levels import RiskThresholds
 from service.domain.lifecycle.alert_status import Severity
 from service.settings.problems import in_one_line
 from service.settings.value_types import Channel, HttpUrl, Json, Lower, MailAddresses, SmtpUrl
@@ -16,6 +17,11 @@ DEFAULT_REGION_CHANNELS: Mapping[str, str] = {
     "EMEA": "emea-risk-alerts",
     "APAC": "apac-risk-alerts",
 }
+
+
+def _thresholds(text: str) -> str:
+    RiskThresholds.parse(text)
+    return text
 
 
 class _ConfigFile(BaseModel):
@@ -60,6 +66,16 @@ class AlertSettings(BaseModel):
     )
     details_base_url: HttpUrl = Field(
         "https://app.yourcompany.com/accounts", description="The message links to `{base}/{account_id}`."
+    )
+
+    risk_thresholds: Annotated[str, AfterValidator(_thresholds)] = Field(
+        "0.2,0.5",
+        description=(
+            "Probabilities: default risk is LOW up to and with the first, MEDIUM with the second, else HIGH."
+        ),
+    )
+    prior: float | None = Field(
+        None, gt=0, lt=1, description="Share of your companies that default; unset: as in the model's data."
     )
 
     # The support notice

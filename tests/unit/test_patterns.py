@@ -12,6 +12,7 @@ import pytest
 
 from service.access import people
 from service.api import access, answer_headers
+from service.default_risk.reading import workbook
 from service.delivery.slack import sender as slack
 from service.domain import month, source_uri
 from service.domain.errors import BadSourceUriError
@@ -74,6 +75,9 @@ REGISTERED: Final = {
     "api.answer_headers:_SANE": Attack(answer_headers._SANE.fullmatch, ("a", "-", "/", " ")),
     "delivery.slack.sender:_SECONDS": Attack(slack._SECONDS.fullmatch, ("1", ".", "x"), ("", "1", ".")),
     "delivery.slack.sender:_SLACK_ERROR": Attack(slack._SLACK_ERROR.fullmatch, ("a", "_", "A")),
+    "default_risk.reading.workbook:_CELL": Attack(
+        lambda text: list(workbook._CELL.finditer(text.encode())), (' r="', "A", "1", '"')
+    ),
     "domain.identity.api_key:_KEY": Attack(api_key._KEY.fullmatch, ("a", "_", "0", "ra_"), ("", "ra_")),
     "domain.month:_SPELLING": Attack(month._SPELLING.fullmatch, ("2", "-", "01")),
     "domain.source_uri:_SCHEME": Attack(source_uri._SCHEME.match, ("a", "+", ":", "/")),

@@ -17,6 +17,10 @@ _PURE: Final = """
     domain.* domain.identity.* domain.lifecycle.* runs.plan_digest
     account_risk.alerting account_risk.dask.partial_fold account_risk.folding.* account_risk.scan_plan
     account_risk.schema account_risk.severity
+    default_risk.bulk default_risk.card default_risk.levels default_risk.model default_risk.ratios
+    default_risk.reading.companies default_risk.reading.workbook default_risk.reasons default_risk.scoring
+    default_risk.training.evaluation default_risk.training.fitting default_risk.training.train
+    default_risk.values
     log_rules.counting log_rules.episode log_rules.findings log_rules.ledger log_rules.reading.matching
     log_rules.memory log_rules.reading.csv_blocks
     log_rules.reading.layout log_rules.rule log_rules.threshold log_rules.reading.times log_rules.warnings

@@ -4,6 +4,7 @@ import pytest
 
 from service.api import errors as api_errors
 from service.cli.exit_codes import EXIT_CODES_HELP, RUN_FAILED, USAGE
+from service.default_risk import errors as _default_risk  # noqa: F401  # its codes are in the table
 from service.domain.errors import NOT_THERE_YET, Kind, RiskAlertsError, errors_by_code
 
 TABLE = errors_by_code()
@@ -30,6 +31,10 @@ def test_exit_code_64_is_for_the_words_of_the_caller_and_the_settings() -> None:
     assert {code for code, error in TABLE.items() if error.exit_code == USAGE == 64} == {
         "bad_month",
         "bad_rules",
+        "bad_model",
+        "bad_companies_file",
+        "suspected_fraction_units",
+        "training_not_installed",
         "bad_source_uri",
         "bad_cursor",
         "invalid_request",

@@ -1,0 +1,1 @@
+"""The commands of default risk: train, look at and use models."""

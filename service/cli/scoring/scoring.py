@@ -1,0 +1,237 @@
+"""`score`: a file of companies becomes scores with reasons, on the terminal or in a file."""
+
+import csv
+import heapq
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+
+from service.cli.command import async_command, parsed_source, print_json, report
+from service.cli.exit_codes import OK
+from service.cli.logs.text_table import write_table
+from service.cli.scoring.models import model_of
+from service.default_risk.bulk import BulkScoring, RowOutcome, ScoredCompanies, results_table
+from service.default_risk.errors import BadCompaniesFileError
+from service.default_risk.levels import RiskLevel, RiskThresholds
+from service.default_risk.model import with_prior
+from service.default_risk.ratios import PredictionKind
+from service.default_risk.reading.companies import Units, ledger_text, period_text, read_companies
+from service.default_risk.reading.tables import COMPANY_FILES, read_records
+from service.default_risk.reasons import reasons
+from service.runtime.daemon_thread import run_in_daemon_thread
+from service.settings import Settings
+from service.sources.opening import check_allowed, open_source
+from service.sources.source import Source
+from service.telemetry.terminal import harmless
+from service.wiring import storage_access
+
+_SHOWN: Final = 20
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+class Worst:
+    """The riskiest companies, and the first rows that were not scored."""
+
+    def __init__(self) -> None:
+        self._worst: list[tuple[float, int, dict[str, Any]]] = []
+        self.refused: list[dict[str, Any]] = []
+
+    def add(self, scoring: BulkScoring, batch: ScoredCompanies) -> None:
+        """Take a batch."""
+        companies, scores = batch.companies, batch.scores
+        for row, outcome in enumerate(batch.outcomes):
+            if outcome is not RowOutcome.SCORED:
+                self._refuse(companies.numbers[row], outcome, batch.problems[row])
+                continue
+            key = (float(scores.probability[row]), -companies.numbers[row])
+            if len(self._worst) < _SHOWN or key > self._worst[0][:2]:
+                answer = _answer(scoring, batch, row)
+                if len(self._worst) < _SHOWN:
+                    heapq.heappush(self._worst, (*key, answer))
+                else:
+                    heapq.heapreplace(self._worst, (*key, answer))
+        for number, problem in companies.broken.items():
+            self._refuse(number, RowOutcome.INVALID, problem)
+
+    def riskiest(self) -> list[dict[str, Any]]:
+        """Return the riskiest companies, most probable default first."""
+        return [answer for *_, answer in sorted(self._worst, reverse=True, key=lambda each: each[:2])]
+
+    def _refuse(self, number: int, outcome: RowOutcome, problem: str) -> None:
+        if len(self.refused) < _SHOWN:
+            self.refused.append({"row": number, "outcome": outcome, "problem": problem})
+
+
+@async_command
+async def score_file(
+    settings: Settings,
+    file: str,
+    *,
+    kind: str,
+    model: Path | None,
+    out: Path | None,
+    units: str | None,
+    sheet: str | None,
+    as_json: bool,
+) -> int:
+    """Score a file, print the ledger and the riskiest companies, and return the exit code."""
+    of = PredictionKind(kind)
+    chosen = model_of(of, model)
+    if settings.prior is not None:
+        chosen = with_prior(chosen, settings.prior)
+    scoring = BulkScoring(chosen, RiskThresholds.parse(settings.risk_thresholds))
+    uri, access = parsed_source(file), storage_access(settings)
+    await check_allowed(uri, access)
+    worst = Worst()
+
+    def work() -> None:
+        with open_source(uri, access) as source, _written(out) as write:
+            for batch in _batches(source, of, scoring, None if units is None else Units(units), sheet):
+                worst.add(scoring, batch)
+                write(scoring, batch)
+
+    await run_in_daemon_thread(work)
+    if as_json:
+        print_json(_summary(scoring, worst))
+    else:
+        _print(scoring, worst, out)
+    return OK
+
+
+def _batches(
+    source: Source, kind: PredictionKind, scoring: BulkScoring, units: Units | None, sheet: str | None
+) -> Iterator[ScoredCompanies]:
+    files = source.files(COMPANY_FILES, threading.Event())
+    if len(files) > 1:
+        raise BadCompaniesFileError(f"there are {len(files)} files: score them one by one")
+    with source.open(files[0]) as reader:
+        records = read_records(reader, files[0], sheet=sheet)
+        yield from scoring.score(read_companies(records, kind, file=files[0].name, units=units))
+
+
+@contextmanager
+def _written(out: Path | None) -> Iterator[Callable[[BulkScoring, ScoredCompanies], None]]:
+    """Give what writes batches to a file, which has its name only once it is whole."""
+    if out is None:
+        yield lambda _scoring, _batch: None
+        return
+    kinds: dict[str, type[_CsvFile | _ParquetFile]] = {".csv": _CsvFile, ".parquet": _ParquetFile}
+    if out.suffix.lower() not in kinds:
+        raise BadCompaniesFileError(f"{out.name}: results are written as .csv or .parquet")
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        with kinds[out.suffix.lower()](partial) as file:
+            yield lambda scoring, batch: file.write(results_table(scoring, batch))
+        partial.replace(out)
+    except OSError as problem:
+        raise BadCompaniesFileError(f"{out.name} cannot be written: {problem.strerror}") from problem
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class _ParquetFile(ExitStack):
+    """Tables, one after the other, as Parquet."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._writer: Any = None
+
+    def write(self, table: Any) -> None:
+        """Write one table."""
+        if self._writer is None:
+            self._writer = self.enter_context(pq.ParquetWriter(self._path, table.schema))
+        self._writer.write_table(table)
+
+
+class _CsvFile(ExitStack):
+    """Tables, one after the other, as CSV without formulas."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._lines = csv.writer(
+            self.enter_context(path.open("w", newline="", encoding="utf-8")), lineterminator="\r\n"
+        )
+        self._has_header = False
+
+    def write(self, table: Any) -> None:
+        """Write one table."""
+        if not self._has_header:
+            self._lines.writerow(table.schema.names)
+        self._has_header = True
+        columns = [column.to_pylist() for column in table.columns]
+        self._lines.writerows(map(_cell, row) for row in zip(*columns, strict=True))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return repr(value)
+    # What a spreadsheet would calculate stays text.
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
+
+
+def _answer(scoring: BulkScoring, batch: ScoredCompanies, row: int) -> dict[str, Any]:
+    companies = batch.companies
+    probability = float(batch.scores.probability[row])
+    named, remainder = reasons(scoring.model, companies.values, batch.scores, row)
+    return {
+        "row": companies.numbers[row],
+        "company_symbol": companies.symbols[row],
+        "company_name": companies.names[row],
+        "period": period_text(companies.years[row], companies.quarters[row]),
+        "probability": probability,
+        "risk_level": scoring.thresholds.level(probability),
+        "reasons": [reason.words for reason in named],
+        "remainder": remainder,
+    }
+
+
+def _summary(scoring: BulkScoring, worst: Worst) -> dict[str, Any]:
+    model = scoring.model
+    return {
+        "model": {"name": model.name, "sha256": model.sha256, "horizon": model.horizon, "prior": model.prior},
+        "rows": {
+            "total": scoring.ledger.total(),
+            **{str(outcome): scoring.ledger[outcome] for outcome in RowOutcome},
+        },
+        "levels": {str(level): scoring.levels[level] for level in RiskLevel},
+        "riskiest": worst.riskiest(),
+        "not_scored": worst.refused,
+    }
+
+
+def _print(scoring: BulkScoring, worst: Worst, out: Path | None) -> None:
+    model, levels = scoring.model, scoring.levels
+    say = sys.stdout.write
+    say(f"{ledger_text(scoring.ledger)}\n")
+    say(" · ".join(f"{level} {levels[level]:,}" for level in RiskLevel))
+    say(f" · model {model.name}, calibrated for {100 * model.prior:.1f} % defaults within {model.horizon}\n")
+    riskiest = worst.riskiest()
+    if riskiest:
+        say("\nThe riskiest\n")
+        write_table(
+            ("company", "period", "%", "level", "first reason"),
+            [
+                (
+                    each["company_name"] or each["company_symbol"],
+                    each["period"],
+                    100 * each["probability"],
+                    each["risk_level"],
+                    next(iter(each["reasons"]), ""),
+                )
+                for each in riskiest
+            ],
+        )
+    if worst.refused:
+        say("\nNot scored (the first)\n")
+        for each in worst.refused:
+            say(harmless(f"row {each['row']}: {each['outcome']}: {each['problem']}") + "\n")
+    if out is not None:
+        say(f"\nEvery row with its reasons: {harmless(str(out))}\n")
+    elif scoring.ledger.total() > len(riskiest) + len(worst.refused):
+        report("with --out FILE.csv every row is written with its reasons")

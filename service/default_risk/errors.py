@@ -1,0 +1,31 @@
+"""What stands between financial ratios and a score."""
+
+from service.domain.errors import UsageError
+
+
+class BadModelError(UsageError):
+    """The model file cannot be used; the detail names every problem with its place."""
+
+    code = "bad_model"
+    example = "annual.json: ratios.2.points: must fall from bin to bin, as net_income_margin lowers the risk"
+
+
+class BadCompaniesFileError(UsageError):
+    """The file of companies, or of training data, cannot be read as such."""
+
+    code = "bad_companies_file"
+    example = "companies.csv: no column return_on_assets; it has company_symbol, reporting_year"
+
+
+class SuspectedFractionUnitsError(BadCompaniesFileError):
+    """Every percentage of a whole file is so small that it looks like a fraction: 0.12 instead of 12."""
+
+    code = "suspected_fraction_units"
+    example = "companies.csv: all its percentages lie within ±1: say whether they are percent or fraction"
+
+
+class TrainingNotInstalledError(UsageError):
+    """Training needs scikit-learn, which scoring does not."""
+
+    code = "training_not_installed"
+    example = "training needs the extra `train`: pip install 'risk-alerts[train]'"

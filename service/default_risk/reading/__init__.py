@@ -1,0 +1,1 @@
+"""Files of companies (CSV, XLSX, Parquet) become the same batches of rows."""

@@ -1,0 +1,184 @@
+"""Companies: records become rows that can be scored, each with its period, or with why it cannot."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.default_risk.errors import BadCompaniesFileError, SuspectedFractionUnitsError
+from service.default_risk.ratios import PredictionKind, Ratio, ratios_of
+from service.default_risk.reading.tables import Records
+from service.default_risk.scoring import Floats
+from service.default_risk.values import Numbers
+
+_LONGEST_SYMBOL: Final = 40
+_YEARS: Final = range(1900, 2101)
+_QUARTERS: Final = {spelled: quarter for quarter in range(1, 5) for spelled in (f"Q{quarter}", f"{quarter}")}
+_FRACTION: Final = 1.0
+"""A percentage that lies within ±1 could be a fraction."""
+_LEAST_ROWS: Final = 10
+"""So few rows may be companies that hardly earn or owe anything."""
+_TEXTS: Final = ("company_name", "sector")
+
+
+class Units(StrEnum):
+    """What the percentages of a file are."""
+
+    PERCENT = "percent"
+    FRACTION = "fraction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companies:
+    """Rows of a file, in its order; what cannot be scored has a problem."""
+
+    numbers: Sequence[int]
+    symbols: Sequence[str]
+    names: Sequence[str]
+    years: Sequence[int]
+    """0 where it is not usable."""
+    quarters: Sequence[int]
+    """0: an annual statement, or not usable."""
+    values: tuple[Floats, ...]
+    """For each ratio of the kind."""
+    problems: Mapping[int, str]
+    """By row (not number): what is wrong with it, in one sentence."""
+    broken: Mapping[int, str]
+    """Records that are no rows, by number."""
+
+
+def read_companies(
+    tables: Iterable[Records], kind: PredictionKind, *, file: str, units: Units | None = None
+) -> Iterator[Companies]:
+    """Yield the companies of a file's records.
+
+    Raises BadCompaniesFileError for columns that are missing or not known and for files without rows;
+    SuspectedFractionUnitsError
+    where `units` does not say what looks like fractions: one row of the first batch beyond ±1 is enough.
+    """
+    ratios = ratios_of(kind)
+    first, size = True, 0
+    for records in tables:
+        if first:
+            _check_columns(list(records.columns), kind, file)
+        companies = _companies(records, ratios, kind)
+        if first and units is None:
+            _check_units(companies, ratios, file)
+        first = False
+        if units is Units.FRACTION:
+            for ratio, column in zip(ratios, companies.values, strict=True):
+                column *= 100 if ratio.unit == "%" else 1  # noqa: PLW2901  # in place: it is ours
+        size += len(companies.numbers) + len(companies.broken)
+        yield companies
+    if not size:
+        raise BadCompaniesFileError(f"{file} has no rows")
+
+
+def columns_of(kind: PredictionKind) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns that a file of companies must have, and those that it may have."""
+    period = ("reporting_year",) if kind is PredictionKind.ANNUAL else ("reporting_year", "reporting_quarter")
+    return ("company_symbol", *period, *(ratio.name for ratio in ratios_of(kind))), (*_TEXTS, "market_cap")
+
+
+def _check_columns(names: list[str], kind: PredictionKind, file: str) -> None:
+    required, optional = columns_of(kind)
+    problems = []
+    if missing := [name for name in required if name not in names]:
+        problems.append(f"missing: {', '.join(missing)}")
+    if unknown := [name for name in names if name not in {*required, *optional}]:
+        shown = ", ".join(name or "(no name)" for name in unknown)
+        problems.append(f"not known: {shown[:300]} (it may also have {', '.join(optional)})")
+    if problems:
+        raise BadCompaniesFileError(f"{file}: columns {'; '.join(problems)}")
+
+
+def _check_units(companies: Companies, ratios: Sequence[Ratio], file: str) -> None:
+    percentages = np.concatenate(
+        [column for ratio, column in zip(ratios, companies.values, strict=True) if ratio.unit == "%"]
+    )
+    known = np.abs(percentages[~np.isnan(percentages)])
+    if len(companies.numbers) >= _LEAST_ROWS and len(known) and known.max() <= _FRACTION and known.any():
+        raise SuspectedFractionUnitsError(
+            f"{file}: all its percentages lie within ±1, as if 0.12 meant 12 %: say which they are, "
+            "percent or fraction"
+        )
+
+
+def _companies(records: Records, ratios: Sequence[Ratio], kind: PredictionKind) -> Companies:
+    size = len(records.numbers)
+    problems: dict[int, list[str]] = {}
+    symbols = _texts(records, "company_symbol")
+    for row, symbol in enumerate(symbols):
+        if not 0 < len(symbol) <= _LONGEST_SYMBOL or "\0" in symbol:
+            problems.setdefault(row, []).append(f"company_symbol must have 1 to {_LONGEST_SYMBOL} characters")
+    years = _years(records, problems)
+    quarters = [0] * size
+    if kind is PredictionKind.QUARTERLY:
+        quarters = _quarters(records, problems)
+    values = []
+    named = [ratio.name for ratio in ratios]
+    for name in (*named, *(["market_cap"] if "market_cap" in records.columns else [])):
+        numbers = Numbers.of(records.columns[name])
+        for row, problem in numbers.problems.items():
+            problems.setdefault(row, []).append(f"{name}: {problem}")
+        if name in named:
+            values.append(numbers.values)
+    return Companies(
+        numbers=records.numbers,
+        symbols=symbols,
+        names=_texts(records, "company_name"),
+        years=years,
+        quarters=quarters,
+        values=tuple(values),
+        problems={row: "; ".join(found) for row, found in problems.items()},
+        broken=records.broken,
+    )
+
+
+def _texts(records: Records, name: str) -> list[str]:
+    column = records.columns.get(name)
+    if column is None:
+        return [""] * len(records.numbers)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_floating(column.type) and pc.all(pc.equal(column, pc.floor(column))).as_py():
+        # A spreadsheet keeps a symbol such as 1234 as a number.
+        column = column.cast(pa.int64(), safe=False)
+    texts: list[str] = pc.utf8_trim_whitespace(pc.fill_null(column.cast(pa.string()), "")).to_pylist()
+    return texts
+
+
+def _years(records: Records, problems: dict[int, list[str]]) -> list[int]:
+    numbers = Numbers.of(records.columns["reporting_year"])
+    years = np.nan_to_num(numbers.values)
+    good = (years >= _YEARS[0]) & (years <= _YEARS[-1]) & (years == np.floor(years))
+    for row in np.flatnonzero(~good):
+        problems.setdefault(int(row), []).append(f"reporting_year must be {_YEARS[0]} to {_YEARS[-1]}")
+    result: list[int] = np.where(good, years, 0).astype(int).tolist()
+    return result
+
+
+def _quarters(records: Records, problems: dict[int, list[str]]) -> list[int]:
+    quarters = []
+    for row, text in enumerate(_texts(records, "reporting_quarter")):
+        quarter = _QUARTERS.get(text.upper(), 0)
+        if not quarter:
+            problems.setdefault(row, []).append("reporting_quarter must be Q1, Q2, Q3 or Q4")
+        quarters.append(quarter)
+    return quarters
+
+
+def period_text(year: int, quarter: int) -> str:
+    """Return a period as people write it: `2025`, `2025-Q3`."""
+    return f"{year}-Q{quarter}" if quarter else str(year)
+
+
+def ledger_text(ledger: Counter[str]) -> str:
+    """Return the sentence that says what became of all rows."""
+    parts = " + ".join(f"{ledger[name]:,} {name}" for name in ("scored", "abstained", "duplicate", "invalid"))
+    return f"{ledger.total():,} rows = {parts}"

@@ -1,0 +1,218 @@
+"""Files of companies: three formats, one meaning, and a clear word about everything that is wrong."""
+
+import io
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from service.default_risk.bulk import BulkScoring, RowOutcome, results_table
+from service.default_risk.errors import BadCompaniesFileError, SuspectedFractionUnitsError
+from service.default_risk.levels import RiskThresholds
+from service.default_risk.ratios import PredictionKind
+from service.default_risk.reading.companies import Units, ledger_text, read_companies
+from service.default_risk.reading.tables import COMPANY_FILES, read_records
+from service.default_risk.reading.workbook import BadWorkbookError, check_workbook
+from service.domain.source_uri import SourceUri
+from service.sources.opening import open_source
+from service.sources.source import StorageAccess
+from tests.support.companies import ANNUAL, HEALTHY, csv_bytes, small_model, write_companies, xlsx_bytes
+
+
+def scored(
+    path: Path,
+    *,
+    units: Units | None = None,
+    sheet: str | None = None,
+    kind: PredictionKind = PredictionKind.ANNUAL,
+) -> tuple[BulkScoring, list[dict[str, Any]]]:
+    """Score a file; return the ledger and the rows of the results."""
+    scoring = BulkScoring(small_model(), RiskThresholds())
+    rows: list[dict[str, Any]] = []
+    with open_source(SourceUri.parse(path.as_uri()), StorageAccess()) as source:
+        (file,) = source.files(COMPANY_FILES, threading.Event())
+        with source.open(file) as reader:
+            records = read_records(reader, file, sheet=sheet)
+            for batch in scoring.score(read_companies(records, kind, file=file.name, units=units)):
+                rows += results_table(scoring, batch).to_pylist()
+    return scoring, rows
+
+
+def company(**changes: str) -> dict[str, str]:
+    """Return a row with some other values."""
+    return HEALTHY | changes
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".parquet"])
+def test_one_row_has_one_score_in_every_format(tmp_path: Path, suffix: str) -> None:
+    """Also where a neighbour in the column is no number, so that a workbook and Parquet hold text."""
+    rows = [company(), company(company_symbol="B", net_income_margin="-0.1", return_on_assets="NM")]
+    write_companies(tmp_path / "first.csv", rows)
+    write_companies(tmp_path / f"other{suffix}", rows)
+    expected, found = scored(tmp_path / "first.csv")[1], scored(tmp_path / f"other{suffix}")[1]
+    assert found == expected
+    assert [row["outcome"] for row in found] == ["scored", "scored"]
+    assert found[1]["missing"] == "return_on_assets"
+
+
+def test_every_row_is_in_the_ledger(tmp_path: Path) -> None:
+    """Scored, abstained, duplicate or invalid, each with its record's number and why."""
+    rows = [
+        company(),
+        company(
+            return_on_assets="", net_income_margin="NM", ebit_to_interest_expense="nan", company_symbol="A"
+        ),
+        company(),
+        company(company_symbol="C", reporting_year="20x5", net_income_margin="12,5"),
+        company(company_symbol=""),
+    ]
+    path = tmp_path / "c.csv"
+    path.write_bytes(
+        csv_bytes(rows) + b"SHORT,x\r\n\r\n" + csv_bytes([company(company_symbol="Z")]).split(b"\r\n", 1)[1]
+    )
+    scoring, results = scored(path)
+    assert ledger_text(scoring.ledger) == "7 rows = 2 scored + 1 abstained + 1 duplicate + 3 invalid"
+    assert {row["row"]: (row["outcome"], row["problem"]) for row in results} == {
+        2: ("scored", None),
+        3: (
+            "abstained",
+            "too many ratios are missing: net_income_margin, ebit_to_interest_expense, return_on_assets",
+        ),
+        4: ("duplicate", "the same company and period as an earlier row"),
+        5: (
+            "invalid",
+            "reporting_year must be 1900 to 2100; net_income_margin: '12,5' has a decimal comma: write 12.5",
+        ),
+        6: ("invalid", "company_symbol must have 1 to 40 characters"),
+        7: ("invalid", "it has 2 columns, and the header 8"),
+        8: ("scored", None),
+    }
+    assert [row["probability"] is None for row in results if row["outcome"] != RowOutcome.SCORED] == [
+        True
+    ] * 5
+
+
+def test_negative_ebitda_and_huge_margins_are_companies_too(tmp_path: Path) -> None:
+    """What happens to firms that go bankrupt is scored, not refused."""
+    write_companies(tmp_path / "c.csv", [company(total_debt_to_ebitda="-7", net_income_margin="-3110")])
+    _, (row,) = scored(tmp_path / "c.csv")
+    assert row["outcome"] == "scored"
+    assert row["clamped"] == "net_income_margin"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "first line, which must name the columns, is empty"),
+        (b"\xff\xfec\x00", "UTF-16"),
+        (b"company_symbol,return_on_assets\n", "columns missing: reporting_year, long_term_debt"),
+        (csv_bytes([company(net_income_magrin="1")]), "not known: net_income_magrin"),
+        (csv_bytes([company()]).replace(b"Solid", b"\xff\xfe"), "UTF8"),
+        (csv_bytes([company()]).replace(b"company_name", b"company_symbol"), "more than one column"),
+        (csv_bytes([company()]).split(b"\n")[0], "has no rows"),
+        (b"PK\x03\x04" + b"x" * 50, "called .csv, but its content is not"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes, problem: str) -> None:
+    """One sentence with the file's name, and nothing is scored."""
+    (tmp_path / "c.csv").write_bytes(content)
+    with pytest.raises(BadCompaniesFileError, match=r"c\.csv") as error:
+        scored(tmp_path / "c.csv")
+    assert problem in error.value.detail
+
+
+def test_a_byte_order_mark_and_semicolons_are_fine(tmp_path: Path) -> None:
+    """Spreadsheets write both."""
+    (tmp_path / "c.csv").write_bytes(b"\xef\xbb\xbf" + csv_bytes([company()], delimiter=";"))
+    assert [row["outcome"] for row in scored(tmp_path / "c.csv")[1]] == ["scored"]
+
+
+def test_a_second_header_is_an_invalid_row(tmp_path: Path) -> None:
+    """It is named, and the companies below it are scored."""
+    write_companies(tmp_path / "c.csv", [{name: name for name in HEALTHY}, company()])
+    _, (header, row) = scored(tmp_path / "c.csv")
+    assert (header["outcome"], row["outcome"]) == ("invalid", "scored")
+
+
+def test_fractions_in_a_whole_file_are_suspected_and_can_be_confirmed(tmp_path: Path) -> None:
+    """0.12 for 12 % would make every company mediocre: nobody guesses, the caller says which."""
+    percentages = {
+        "long_term_debt_to_total_capital": "0.1",
+        "net_income_margin": "-0.12",
+        "return_on_assets": "0.11",
+    }
+    rows = [company(company_symbol=f"C{number}") | percentages for number in range(12)]
+    write_companies(tmp_path / "c.csv", rows)
+    with pytest.raises(SuspectedFractionUnitsError, match="percent or fraction"):
+        scored(tmp_path / "c.csv")
+    _, as_percent = scored(tmp_path / "c.csv", units=Units.PERCENT)
+    _, as_fraction = scored(tmp_path / "c.csv", units=Units.FRACTION)
+    assert as_fraction[0]["probability"] != as_percent[0]["probability"]
+    in_percent = {name: str(100 * float(value)) for name, value in percentages.items()}
+    write_companies(tmp_path / "p.csv", [company() | in_percent])
+    assert scored(tmp_path / "p.csv")[1][0]["probability"] == as_fraction[0]["probability"]
+
+
+def test_the_sheet_is_chosen_by_name(tmp_path: Path) -> None:
+    """By default the first; one that is not there is answered with those that are."""
+    path = tmp_path / "c.xlsx"
+    path.write_bytes(xlsx_bytes([[], list(HEALTHY), [], list(HEALTHY.values())], sheet="Q3 data"))
+    _, (row,) = scored(path, sheet="Q3 data")
+    assert (row["row"], row["outcome"]) == (4, "scored")
+    with pytest.raises(BadCompaniesFileError, match="it has Q3 data"):
+        scored(path, sheet="none")
+    write_companies(tmp_path / "c.csv", [company()])
+    with pytest.raises(BadCompaniesFileError, match="no sheets"):
+        scored(tmp_path / "c.csv", sheet="none")
+
+
+def archive(**parts: bytes) -> bytes:
+    """Return an archive with parts of a workbook."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in parts.items():
+            packed.writestr(name.replace("__", "/") + ".xml", content)
+    return out.getvalue()
+
+
+def test_a_zip_bomb_is_refused_before_it_is_read() -> None:
+    """It is counted as it inflates, whatever its directory says of its size."""
+    bomb = archive(xl__worksheets__sheet1=b" " * (9 << 20))
+    check_workbook(bomb)
+    lying = bomb.replace((9 << 20).to_bytes(4, "little"), (600).to_bytes(4, "little"))
+    for content in (bomb, lying):
+        with pytest.raises(BadWorkbookError, match="inflates to more than 8 MB"):
+            check_workbook(content, most_inflated=8 << 20)
+
+
+def test_a_cell_in_the_last_corner_is_refused(tmp_path: Path) -> None:
+    """The library would make room for seventeen thousand million cells before it."""
+    sheet = (
+        b'<worksheet><sheetData><row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData></worksheet>'
+    )
+    (tmp_path / "c.xlsx").write_bytes(archive(xl__worksheets__sheet1=sheet))
+    with pytest.raises(BadCompaniesFileError, match=r"reaches to row 1,048,576 and column 16,384"):
+        scored(tmp_path / "c.xlsx")
+
+
+@pytest.mark.parametrize("size", [60, 300, 900])
+def test_a_damaged_workbook_is_an_error_of_the_file(tmp_path: Path, size: int) -> None:
+    """Cut anywhere, it is named, and nothing else happens."""
+    path = tmp_path / "c.xlsx"
+    path.write_bytes(xlsx_bytes([list(HEALTHY), list(HEALTHY.values())])[:size])
+    with pytest.raises(BadCompaniesFileError, match=r"c\.xlsx cannot be read"):
+        scored(path)
+
+
+def test_columns_of_parquet_that_are_no_numbers_are_named_row_by_row(tmp_path: Path) -> None:
+    """A date where a ratio should be is the row's problem; a number as a symbol is none."""
+    table = pa.table({name: [value] for name, value in HEALTHY.items()})
+    table = table.set_column(0, "company_symbol", pa.array([1234.0]))
+    table = table.set_column(table.schema.names.index(ANNUAL[0]), ANNUAL[0], pa.array([0], pa.date32()))
+    pq.write_table(table, tmp_path / "c.parquet")
+    _, (row,) = scored(tmp_path / "c.parquet")
+    assert (row["company_symbol"], row["problem"]) == ("1234", f"{ANNUAL[0]}: date32[day] is not a number")
