@@ -28,19 +28,14 @@ from tests.support.waiting import until
 FAR_AWAY = dt.date(2019, 5, 1)
 
 
-def test_an_empty_file(tmp_path: Path) -> None:
-    """A file of 0 bytes is not Parquet."""
-    path = tmp_path / "empty.parquet"
-    path.touch()
-    with pytest.raises(SourceNotParquetError, match=r"empty\.parquet is empty"):
-        evaluated(path)
-
-
-def test_a_file_that_is_not_parquet(tmp_path: Path) -> None:
-    """Neither is any other file, whatever its name."""
+@pytest.mark.parametrize(
+    ("text", "said"), [("", "is empty"), ("account_id,month\n" * 100, "cannot be read as Parquet")]
+)
+def test_a_file_that_is_not_parquet(tmp_path: Path, text: str, said: str) -> None:
+    """A file of 0 bytes is not Parquet, nor is any other file, whatever its name."""
     path = tmp_path / "notes.parquet"
-    path.write_text("account_id,month\n" * 100)
-    with pytest.raises(SourceNotParquetError, match=r"notes\.parquet cannot be read as Parquet"):
+    path.write_text(text)
+    with pytest.raises(SourceNotParquetError, match=rf"notes\.parquet {said}"):
         evaluated(path)
 
 

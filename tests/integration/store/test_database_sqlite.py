@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from service.domain.delivery_status import AmbiguousSends
 from service.domain.errors import DatabaseUnusableError
 from service.store.database import database, sqlite
 from service.store.database.failures import DatabaseBusyError
 from service.store.schema.copying import copy_ledger
 from service.store.store import Store, open_store
-from tests.support.given import NOW, RESTATABLE, Given, routed
+from tests.support.given import Given, routed
 
 
 @pytest.fixture
@@ -172,13 +171,7 @@ async def test_a_full_database_is_unusable_and_loses_nothing(
         given = Given(store)
         lease = await given.a_lease("r1")
         with pytest.raises(DatabaseUnusableError, match=r"it, or the disk that it is on, is full") as full:
-            await store.recording.record(
-                lease,
-                routed(*(f"a{n}" for n in range(500))),
-                ambiguous=AmbiguousSends.HOLD,
-                restatable=RESTATABLE,
-                now=NOW,
-            )
+            await given.recorded(lease, routed(*(f"a{n}" for n in range(500))))
         assert "Name of" not in str(full.value)
         assert await given.outcomes("r1") == {}
         with pytest.raises(DatabaseUnusableError, match="is full"):
