@@ -47,8 +47,8 @@ def median_of(runs: Sequence[Used]) -> Used:
 
 
 def ratio(figure: str, runs: Sequence[Used], others: Sequence[Used]) -> float:
-    """Return the median of the ratios of two contestants' figures, round by round."""
-    pairs = zip(runs, others, strict=True)
+    """Return the median of the ratios of two contestants' figures, round by round, as many as both have."""
+    pairs = zip(runs, others, strict=False)
     return median(float(getattr(one, figure)) / float(getattr(other, figure)) for one, other in pairs)
 
 

@@ -20,6 +20,7 @@ def load(formulation: str) -> Work:
     from service.domain.month import Month  # noqa: PLC0415
     from service.domain.progress import Progress  # noqa: PLC0415
     from service.domain.source_uri import SourceUri  # noqa: PLC0415
+    from service.runtime.garbage import rare_collections  # noqa: PLC0415
     from service.sources.opening import open_source  # noqa: PLC0415
     from service.sources.source import StorageAccess  # noqa: PLC0415
 
@@ -47,7 +48,7 @@ def load(formulation: str) -> Work:
             history_months=question.history_months,
         )
         uri = SourceUri.parse(question.source.resolve().as_uri())
-        with open_source(uri, StorageAccess()) as source:
+        with rare_collections(), open_source(uri, StorageAccess()) as source:
             options = EvaluationOptions(threads=question.threads)
             evaluation = asyncio.run(evaluate(source, criteria, options=options, progress=Progress()))
         return lambda: answer(evaluation)
