@@ -1,8 +1,9 @@
 """The rules: which of the accounts At Risk are alerted, in which order, and what looks odd."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -67,33 +68,35 @@ def _alerts(
     known = rows["arr"].is_valid().to_numpy()
     window = criteria.month.index - criteria.first_month.index + 1
     starts = [criteria.month.minus(duration - 1) for duration in range(window + 1)]
-    return tuple(
-        AccountAtRisk(
-            account_id=account_id,
-            account_name=account_id if name is None else name,
-            account_region=region,
-            month=criteria.month,
-            duration_months=duration,
-            duration_is_minimum=duration == window,
-            risk_start_month=starts[duration],
-            arr=arr if known else None,
-            renewal_date=renewal,
-            account_owner=owner,
-            tenant_id=criteria.tenant_id,
-        )
-        for account_id, name, region, duration, arr, known, renewal, owner in zip(
-            [ids[place] for place in order.tolist()],
-            rows["name"].to_pylist(),
-            rows["region"].to_pylist(),
-            durations[chosen].tolist(),
-            # By way of NumPy, which makes numbers faster, and dates thirty times faster.
-            rows["arr"].fill_null(0).to_numpy().tolist(),
-            known.tolist(),
-            rows["renewal"].to_numpy().tolist(),
-            rows["owner"].to_pylist(),
-            strict=True,
-        )
+    names, account_ids = rows["name"].to_pylist(), [ids[place] for place in order.tolist()]
+    # By way of NumPy, which makes numbers faster, and dates thirty times faster.
+    arr, renewals = rows["arr"].fill_null(0).to_numpy().tolist(), rows["renewal"].to_numpy().tolist()
+    lasted = durations[chosen].tolist()
+    return _made(
+        chosen.size,
+        account_id=account_ids,
+        account_name=[one if name is None else name for one, name in zip(account_ids, names, strict=True)],
+        account_region=rows["region"].to_pylist(),
+        month=repeat(criteria.month),
+        duration_months=lasted,
+        duration_is_minimum=[months == window for months in lasted],
+        risk_start_month=[starts[months] for months in lasted],
+        arr=[one if is_known else None for one, is_known in zip(arr, known.tolist(), strict=True)],
+        renewal_date=renewals,
+        account_owner=rows["owner"].to_pylist(),
+        tenant_id=repeat(criteria.tenant_id),
     )
+
+
+def _made(count: int, **columns: Iterable[Any]) -> tuple[AccountAtRisk, ...]:
+    """Make so many accounts At Risk of one value of each column.
+
+    Field by field, as the frozen class's own constructor takes three to four times as long.
+    """
+    made = tuple(AccountAtRisk.__new__(AccountAtRisk) for _ in range(count))
+    for field in fields(AccountAtRisk):
+        deque(map(getattr(AccountAtRisk, field.name).__set__, made, columns[field.name]), maxlen=0)
+    return made
 
 
 def conditions(

@@ -124,7 +124,7 @@ class MonthWindow:
         if months == 1 or months > self.months or months * span > _DENSE * back.size:
             return False
         table = np.zeros((months, span), packed.dtype)
-        _raise(table.reshape(-1), back * span + (accounts - first), packed)
+        _write(table.reshape(-1), back * span + (accounts - first), packed)
         for month, numbers in zip(self._months, table, strict=False):
             month.fold_slice(first, numbers)
         return True
@@ -234,7 +234,12 @@ class _Month:
 
 def _raise(cells: Any, places: Ints, numbers: Any) -> None:
     """Raise each of these cells to the largest number that comes for it."""
-    cells[places] = np.maximum(cells.take(places), numbers)
+    _write(cells, places, np.maximum(cells.take(places), numbers))
+
+
+def _write(cells: Any, places: Ints, numbers: Any) -> None:
+    """Set each of these cells, which hold no larger number, to the largest that comes for it."""
+    cells[places] = numbers
     # Of several rows of one cell only one was written: where it was not the largest, that goes again.
     lost = np.flatnonzero(cells.take(places) < numbers)
     if lost.size:
