@@ -164,7 +164,7 @@ def install_error_handlers(api: FastAPI, redact: Redactor) -> None:
             request.scope,
             BadMonthError if about_month else InvalidRequestError,
             redact(_sentence(problems)),
-            details={"field": _field(problems[0]), "reason": redact(problems[0]["msg"])},
+            details={"field": redact(_field(problems[0])), "reason": redact(problems[0]["msg"])},
         )
 
     async def framework(request: Request, error: Exception) -> JSONResponse:

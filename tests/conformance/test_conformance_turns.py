@@ -70,6 +70,21 @@ def _rate_limited(entry: OutboxEntry, seconds: float, *, lane: SharedLane = AMER
     )
 
 
+async def test_tenants_share_the_pace_of_a_lane_and_its_pauses(given: Given, database_url: str) -> None:
+    """Whose message it is makes no difference to Slack; each sees and sends its own alerts only."""
+    async with open_store(database_url, tenant_id="11111111-2222-4333-8444-555555555555") as other:
+        theirs = Given(other)
+        first, second = await _outbox(given, "ours"), await _outbox(theirs, "theirs")
+        ours, their = (await given.pending(first))[0], (await theirs.pending(second))[0]
+        assert (await _claim(given.store, first, [ours])).alert_ids == {ours.alert_id}
+        waiting = await _claim(other, second, [their])
+        assert waiting.alert_ids == set()
+        assert HOUR - 60 < waiting.waits[their.alert_id] <= HOUR
+        await _later(given, HOUR)
+        await _claim(given.store, first, [], settlements=[_rate_limited(ours, 10 * HOUR)])
+        assert (await _claim(other, second, [their])).waits[their.alert_id] > 9 * HOUR
+
+
 async def test_each_lane_lets_out_one_message_a_turn(given: Given) -> None:
     """Of a batch the first of each lane leaves; the others stay pending and hear when the next turn comes."""
     lease = await _outbox(given)
