@@ -12,6 +12,7 @@ from service.api.answer_headers import AnswerHeadersMiddleware
 from service.api.context import Context
 from service.api.errors import install_error_handlers
 from service.api.identity.authentication import AuthenticationMiddleware
+from service.api.identity.documented import say_how_to_authenticate
 from service.api.identity.rate_limits import RateLimitMiddleware
 from service.api.middleware import TracingMiddleware
 from service.api.openapi import fill_in_examples
@@ -55,5 +56,5 @@ def create_app(
     install_error_handlers(api, Redactor(settings.secrets()))
     document = api.openapi
     # FastAPI's documented way to extend the document is to replace this method; it is computed once.
-    api.openapi = lambda: fill_in_examples(document())  # type: ignore[method-assign]
+    api.openapi = lambda: say_how_to_authenticate(fill_in_examples(document()))  # type: ignore[method-assign]
     return api

@@ -8,6 +8,7 @@ import jsonschema_rs
 import pytest
 
 from service.api.application import create_app
+from service.api.identity.authentication import FREE
 from service.default_risk import errors as _default_risk  # noqa: F401  # its codes are in the table
 from service.domain.errors import errors_by_code
 from tests.support.served import settings
@@ -147,6 +148,17 @@ def test_errors_are_documented_under_their_status(openapi: dict[str, Any]) -> No
         "key_not_found",
     }
     assert seen == errors_by_code().keys() - elsewhere
+
+
+def test_it_says_who_is_asked_and_how(openapi: dict[str, Any]) -> None:
+    """Everybody may be, by a key or a token; nobody for what is free, other services by their key only."""
+    assert set(openapi["components"]["securitySchemes"]) == {"bearer", "key"}
+    assert openapi["security"] == [{"bearer": []}, {"key": []}, {}]
+    asked = {name: operation.get("security") for name, operation in _operations(openapi)}
+    assert {name.split(" ")[1] for name, ways in asked.items() if ways == []} == FREE & set(openapi["paths"])
+    others = {name: ways for name, ways in asked.items() if ways}
+    assert all(name.startswith("POST /internal/") for name in others)
+    assert all(ways == [{"key": []}] for ways in others.values())
 
 
 def test_the_framework_s_own_error_shape_is_nowhere(openapi: dict[str, Any]) -> None:
