@@ -48,8 +48,8 @@ def ask(service: RunningService, population: Population, endpoint: Endpoint, who
     if answer.status_code == 200 and (endpoint.method == "DELETE" or path.endswith(("/role", "/activate"))):
         population.put_back()
     text = _META.sub("", answer.text).replace(what.id, "ID")
-    is_json = answer.headers["content-type"] == "application/json"
-    error = (answer.json().get("error") or "") if is_json else ""
+    body = answer.json() if answer.headers["content-type"] == "application/json" else None
+    error = (body.get("error") or "") if isinstance(body, dict) else ""
     return answer.status_code, error["code"].lower() if isinstance(error, dict) else error, text
 
 
