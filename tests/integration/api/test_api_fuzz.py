@@ -202,11 +202,13 @@ def strangers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strangers]:
 
 
 @pytest.mark.fault
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize("is_named", [True, False], ids=["with an identity", "without"])
 def test_a_service_that_asks_answers_as_announced(
     strangers: Strangers, mode: GenerationMode, *, is_named: bool
 ) -> None:
     """Nothing is a 500, and nothing of another tenant is in any answer that did not stand in the question."""
-    ask = strangers.ask if is_named else replace(strangers, token="").ask
-    assert len(every_operation(strangers.openapi, mode, ask, count=lambda _: 25)) > 25
+    # Who is nobody is told so before anything is read: a few of each are enough.
+    ask, count = (strangers.ask, 25) if is_named else (replace(strangers, token="").ask, 3)
+    assert len(every_operation(strangers.openapi, mode, ask, count=lambda _: count)) > 25
