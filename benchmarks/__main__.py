@@ -23,6 +23,7 @@ BENCHMARKS: Final = (
     "start",
     "asking",
     "scoring",
+    "alerts",
 )
 DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 

@@ -22,6 +22,7 @@ ORDER: Final = (
     "Start",
     "Asking",
     "Scoring",
+    "Alerts",
 )
 """How the sections of the document begin."""
 _ORIGIN: Final = """\

@@ -1,11 +1,11 @@
-"""`runs alerts` and `alerts show`: what became of the alerts of a run, and of one over all runs."""
+"""`runs alerts`: what became of the alerts of a run."""
 
 import os
 import sys
 
 from service.api.csv_lines import csv_header, csv_rows
-from service.api.schemas.alert import AlertOut, AlertsOut, RunAlertOut
-from service.cli.command import async_command, open_ledger, print_json, with_ledger
+from service.api.schemas.alert import AlertsOut, RunAlertOut
+from service.cli.command import async_command, open_ledger, with_ledger
 from service.cli.exit_codes import OK
 from service.domain.delivery_status import Outcome
 from service.settings import Settings
@@ -38,20 +38,6 @@ async def write_alerts(settings: Settings, run_id: str, *, outcome: Outcome | No
                 return OK
             if (cursor := page.next_cursor) is None:
                 return OK
-
-
-@async_command
-async def show_alert(settings: Settings, alert_id: str, *, as_json: bool) -> int:
-    """Print what has become of an alert over all runs and return the exit code."""
-    async with open_ledger(settings) as store:
-        answer = AlertOut.of(await store.history.get_alert(alert_id))
-    if as_json:
-        print_json(answer)
-    else:
-        from service.cli.tables import print_alert  # noqa: PLC0415  # not needed with --json
-
-        print_alert(answer)
-    return OK
 
 
 def _written(text: str) -> bool:

@@ -15,6 +15,7 @@ from service.cli.identities.commands import audit, keys, users
 from service.cli.logs.commands import logs, rules
 from service.cli.sampling import sample_data
 from service.cli.scoring.commands import model, score
+from service.cli.work.commands import alerts
 from service.domain.delivery_status import Outcome, SettleAs
 from service.domain.progress import RunStatus
 from service.runtime.garbage import ending, loading
@@ -34,8 +35,7 @@ commands = typer.Typer(
 )
 _runs = typer.Typer(help="List the runs, or show one of them.", rich_markup_mode=None)
 commands.add_typer(_runs, name="runs")
-_alerts = typer.Typer(help="Show alerts.", rich_markup_mode=None)
-commands.add_typer(_alerts, name="alerts")
+commands.add_typer(alerts, name="alerts")
 _routes = typer.Typer(help="Check the routes to Slack.", rich_markup_mode=None)
 commands.add_typer(_routes, name="routes")
 commands.add_typer(db, name="db")
@@ -192,22 +192,6 @@ def run_alerts(
     if csv:
         raise typer.Exit(write_alerts(run_id, outcome=outcome))
     raise typer.Exit(list_alerts(run_id, outcome=outcome, limit=limit, cursor=cursor, as_json=json))
-
-
-@_alerts.callback()
-def alerts() -> None:
-    """Show alerts."""
-
-
-@_alerts.command(name="show")
-def alert_show(
-    alert_id: Annotated[str, typer.Argument(metavar="ID", help="The alert's id, as a run lists it.")],
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
-) -> None:
-    """Show what has become of an alert over all runs, and who settled it."""
-    from service.cli.alerts import show_alert  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(show_alert(alert_id, as_json=json))
 
 
 @_routes.callback()

@@ -75,33 +75,6 @@ def _print_run(out: Console, run: RunOut) -> None:
         print_table(out, "Alerts (the first of them)", _ALERTS, run.sample_alerts)
 
 
-def print_alert(alert: AlertOut) -> None:
-    """Print what has become of one alert, and who settled it."""
-    out = console()
-    values = {
-        "Alert": alert.alert_id,
-        **{name: shown(alert) for name, shown in _FACTS.items()},
-        "Month": alert.month,
-        "Channel": alert.channel or "none",
-        "Status": alert.status,
-        "Reason": alert.reason,
-        "Error": alert.error_message,
-        "HTTP": alert.http_status,
-        "Last claimed": None if alert.claimed_at is None else moment_text(alert.claimed_at),
-        "Sent": None if alert.sent_at is None else moment_text(alert.sent_at),
-        "Updated": moment_text(alert.updated_at),
-        "Run": alert.run_id,
-    }
-    for name, value in values.items():
-        if value not in {None, ""}:
-            out.print(safe(f"{name:<13} {value}"))
-    for settled in alert.settled:
-        note = f": {settled.note}" if settled.note else ""
-        out.print(
-            safe(f"{'Settled':<13} as {settled.settled_as} by {settled.by}, {moment_text(settled.at)}{note}")
-        )
-
-
 def print_routes(destination: Destination, routes: Sequence[CheckedRoute]) -> None:
     """Print what the webhook of each channel answered."""
     print_table(console(), f"Routes by {destination}", _ROUTES, routes)

@@ -4,10 +4,12 @@ import signal
 from collections import Counter
 from typing import Any, Final
 
+import httpx2
 import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
+from service.domain.tenant import DEFAULT_TENANT
 from tests.support.failing import FAIL_POINTS
 from tests.support.processes import Running, listening, service, started
 from tests.support.rows import account, accounts, write_source
@@ -19,7 +21,13 @@ pytestmark = pytest.mark.fault
 COUNT: Final = 30
 UNROUTED: Final = "z-nowhere"
 MONTHS_ALERTS: Final = {row["account_id"] for row in accounts(COUNT)} | {UNROUTED}
-BEFORE_RECORDING: Final = ("before_footers", "after_footers", "mid_fold", "before_record")
+BEFORE_RECORDING: Final = (
+    "before_footers",
+    "after_footers",
+    "mid_fold",
+    "before_record",
+    "before_alert_event",
+)
 
 
 @pytest.fixture
@@ -42,6 +50,7 @@ def test_a_kill_at_every_boundary(site: Site, slack: RunningMock, source: str, p
     """No alert is accepted twice or forgotten, no run stays running, and a replay does the rest."""
     _die_at(site, source, point, nth)
     site.expire_leases()
+    _check_alerts(site, 0 if point in BEFORE_RECORDING else COUNT + 1)
     with service(site.folder, site.env(**PATIENT)) as restarted:
         (first,) = _at_rest(restarted)
         if point in BEFORE_RECORDING:
@@ -66,6 +75,24 @@ def test_a_kill_after_the_bytes_have_left(site: Site, slack: RunningMock, source
         assert (first["status"], first["counts"]["unknown"]) == ("succeeded", SENDERS)
         _check_fates(_alerts(restarted, first), slack)
         _check_replay(restarted, source, slack)
+
+
+def test_a_kill_between_a_step_and_its_event(site: Site) -> None:
+    """Neither is there: the alert is as nobody had acknowledged it, and can be."""
+    command = ("-m", "tests.support.failing", "before_alert_event", "2", "serve", "--port", "0")
+    body = {"tenant_id": DEFAULT_TENANT, "rule_name": "errors", "message": "too many"}
+    with started(command, folder=site.folder, env=site.env()) as failing:
+        url = f"{listening(failing).url}/alerts"
+        created = httpx2.post(url, json=body).json()
+        with pytest.raises(httpx2.HTTPError):
+            httpx2.put(f"{url}/{created['id']}/acknowledge", json={"by": "ann"})
+        assert failing.exit_code() == -signal.SIGKILL
+    _check_alerts(site, 1)
+    with service(site.folder, site.env()) as restarted:
+        assert ask(restarted, f"/alerts/{created['id']}") == created
+        answer = httpx2.put(f"{restarted.url}/alerts/{created['id']}/acknowledge", json={"by": "bob"})
+        assert answer.json()["acknowledged_by"] == "bob"
+    _check_alerts(site, 1)
 
 
 @pytest.mark.parametrize("point", ["after_claim", "after_settle", "before_finish"])
@@ -95,6 +122,14 @@ def _die_at(site: Site, source: str, point: str, nth: int) -> None:
         assert failing.exit_code() == -signal.SIGKILL
     logged = {event["alert_id"]: event["outcome"] for event in failing.events() if "outcome" in event}
     assert logged.items() <= site.statuses().items()
+
+
+def _check_alerts(site: Site, count: int) -> None:
+    """Check that there are so many alerts, each with as many events as it has seen changes."""
+    events = "SELECT count(*) FROM alert_events e WHERE e.alert_id = a.id"
+    found = site.rows(f"SELECT a.version, ({events}) FROM alerts a")  # noqa: S608  # our own words
+    assert len(found) == count
+    assert all(version == number for version, number in found)
 
 
 def _at_rest(running: Running) -> list[dict[str, Any]]:

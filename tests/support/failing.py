@@ -18,6 +18,7 @@ from service.cli.main import main
 from service.delivery.slack.sender import SlackSender
 from service.delivery.support_notice import SupportNotice
 from service.sources.parquet.scan import Scan
+from service.store.alerts import changing
 from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
 from service.store.runs.leases import Runs
@@ -44,6 +45,8 @@ FAIL_POINTS: Final = MappingProxyType(
         "after_footers": (Scan, "footers", "after", _always),
         "mid_fold": (Fold, "target_batch", "after", _always),
         "before_record": (Recording, "record", "before", _always),
+        # Between the UPDATE (or INSERT) of an alert and its event.
+        "before_alert_event": (changing, "_event_row", "before", _always),
         "after_record": (Recording, "record", "after", _always),
         "after_claim": (Outbox, "settle_and_claim", "after", _claims),
         "before_post": (SlackSender, "post", "before", _always),

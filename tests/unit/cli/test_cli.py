@@ -11,13 +11,15 @@ import pytest
 from typer.testing import CliRunner
 
 from service.api.examples import examples
-from service.api.schemas.alert import AlertOut, AlertsOut
+from service.api.schemas.alert import AlertsOut
+from service.api.schemas.managed_alert import AlertEventOut, ManagedAlertOut
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import parsed_source
 from service.cli.exit_codes import EXIT_CODES_HELP
 from service.cli.main import commands
-from service.cli.tables import print_alert, print_tables
+from service.cli.tables import print_tables
+from service.cli.work.tables import print_list, print_one
 
 RUN = examples()["run"]
 PREVIEW = examples()["preview"]
@@ -220,13 +222,18 @@ def test_a_narrow_window_costs_columns_and_no_id(
         assert all(alert.outcome in text for alert in alerts.alerts)
 
 
-def test_an_alert_is_shown_with_who_settled_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_alert_is_shown_with_what_happened_to_it(capsys: pytest.CaptureFixture[str]) -> None:
     """All that is known of it, line by line; what is unknown has no line."""
-    alert = AlertOut.model_validate(examples()["alert"])
-    text = _printed(capsys, lambda: print_alert(alert))
-    assert f"Alert         {alert.alert_id}\n" in text
+    alert = ManagedAlertOut.model_validate(examples()["managed_alert"])
+    events = [AlertEventOut.model_validate(each) for each in examples()["alert_events"]]
+    text = _printed(capsys, lambda: print_one(alert, events))
+    assert f"Alert         {alert.id}\n" in text
     assert f"Status        {alert.status}\n" in text
-    assert f"Run           {alert.run_id}\n" in text
+    assert "Acknowledged  by ann: I call them today\n" in text
     assert "None" not in text
-    for settled in alert.settled:
-        assert f"Settled       as {settled.settled_as} by {settled.by}, " in text
+    (occurrence,) = alert.occurrences
+    for shown in (occurrence.id, occurrence.period, "sent", "as sent by ann", "triggered", "acknowledged"):
+        assert shown in text
+    text = _printed(capsys, lambda: print_list([alert], "next"))
+    assert alert.id in text
+    assert "More: --cursor next" in text

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from service.api.examples import examples
 from service.api.schemas.alert import AlertOut
+from service.api.schemas.managed_alert import AlertEventOut, ManagedAlertOut
 from service.api.schemas.run import RunOut
 from service.cli.command import print_json, report
 from service.cli.tables import print_tables
+from service.cli.work.tables import print_one
 from service.telemetry.logs import configure_logging
 from service.telemetry.terminal import harmless, harmless_json
 from tests.support.logs import logging_put_back
@@ -103,9 +105,14 @@ def test_what_a_command_prints_obeys_nothing(text: str) -> None:
     run = RunOut.model_validate(examples()["run"] | changes)
     settled = [examples()["alert"]["settled"][0] | {"by": attack}]
     decided = AlertOut.model_validate(examples()["alert"] | {"account_name": attack, "settled": settled})
+    managed = ManagedAlertOut.model_validate(
+        examples()["managed_alert"] | {"message": attack, "subject": attack, "acknowledged_by": attack}
+    )
+    event = AlertEventOut.model_validate(examples()["alert_event"] | {"note": attack, "by": attack})
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
         print_tables(run)
         print_tables(decided)
+        print_one(managed, [event])
         report(attack)
     assert not dangers_in(out.getvalue() + err.getvalue())
     assert "[bold]" in out.getvalue()

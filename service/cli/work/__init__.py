@@ -1,0 +1,1 @@
+"""Work on alerts at the command line: listed, shown, acknowledged, resolved, created and counted."""
