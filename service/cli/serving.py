@@ -10,6 +10,7 @@ from typing import Final
 
 import uvicorn
 
+import service.api.schemas.fastapi_models  # noqa: F401  # before anything else loads FastAPI
 from service.api.access import OPEN_TO_ALL, is_loopback
 from service.api.application import create_app
 from service.api.connections import server_config

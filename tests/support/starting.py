@@ -1,7 +1,7 @@
 """`serve`, which reports what it has loaded: `python -m tests.support.starting serve …`.
 
-Two lines of JSON on stdout: the modules at the first look after a request was answered, and once the service
-has loaded what it put off, the names that the event loop's own thread imported since.
+Two lines of JSON on stdout: the modules, and FastAPI's models that are built, at the first look after a
+request was answered; once the service has loaded what it put off, what the event loop's thread imported.
 """
 
 import json
@@ -9,8 +9,11 @@ import sys
 import threading
 
 from service.cli.main import main
-from service.cli.serving import DrainingServer
+from service.cli.serving import DrainingServer  # first of what loads FastAPI, as when `serve` is called
 
+from fastapi.openapi.models import Info, OAuth2, OpenAPI  # isort: skip
+
+MODELS = (Info, OpenAPI, OAuth2)
 _works = DrainingServer.on_tick
 _imported_by_the_loop: list[str] = []
 
@@ -18,7 +21,10 @@ _imported_by_the_loop: list[str] = []
 async def _on_tick(self: DrainingServer, counter: int) -> bool:
     # On the event loop itself, so that nothing can be loaded between the answer and this look.
     if self.server_state.total_requests and self._loading is None:
-        _report(answered=sorted(sys.modules))
+        _report(
+            answered=sorted(sys.modules),
+            built=[each.__name__ for each in MODELS if each.__pydantic_complete__],
+        )
         sys.addaudithook(_note)
     elif self._loading is not None and self._loading.done():
         _report(loaded=sorted(sys.modules), by_the_loop=_imported_by_the_loop)

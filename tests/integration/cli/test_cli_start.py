@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2
+
 from tests.support.processes import Running, listening, started, unpaced
 from tests.support.waiting import wait_until
 
@@ -30,10 +32,13 @@ def test_a_start_loads_nothing_that_only_a_run_needs(tmp_path: Path) -> None:
     """Until /health has answered, neither what evaluates nor what posts; then both, off the event loop."""
     command = ("-m", "tests.support.starting", "serve", "--port", "0")
     with started(command, folder=tmp_path, env=unpaced(tmp_path)) as running:
-        listening(running)
-        answered = set(_reported(running, "answered")["answered"])
+        address = listening(running)
+        report = _reported(running, "answered")
         later = _reported(running, "loaded")
+        answered = set(report["answered"])
+        assert httpx2.get(f"{address.url}/openapi.json").json()["paths"]
     assert {"fastapi", "sqlalchemy"} <= answered
+    assert report["built"] == []
     assert (RUNS_NEED | SELDOM_NEEDED) & answered == set()
     assert set(later["loaded"]) >= RUNS_NEED
     assert not {name for name in later["by_the_loop"] if name.split(".")[0] in RUNS_NEED}
