@@ -1,6 +1,5 @@
 """What every route is given: the opened application, and the watch on the time left."""
 
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -18,20 +17,15 @@ from service.sources.opening import check_allowed
 from service.wiring import App
 
 
-@dataclass(frozen=True, slots=True)
 class Context:
     """The process behind one API."""
 
-    app: App
-    max_concurrent: int
-    time_left: TimeLeft = field(default_factory=TimeLeft)
-    runs: Places = field(init=False)
-    previews: Places = field(init=False)
-    """Counted apart: a look is not refused because runs are waiting for Slack."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "runs", Places(self.max_concurrent, of="runs"))
-        object.__setattr__(self, "previews", Places(self.max_concurrent, of="previews"))
+    def __init__(self, app: App, max_concurrent: int) -> None:
+        self.app = app
+        self.time_left = TimeLeft()
+        self.runs = Places(max_concurrent, of="runs")
+        self.previews = Places(max_concurrent, of="previews")
+        """Counted apart: a look is not refused because runs are waiting for Slack."""
 
     def progress_of(self, record: RunRecord) -> ProgressOut | None:
         """Return how far a run has come, wherever it runs; None once it has finished."""
