@@ -88,7 +88,7 @@ async def open_app(
         if operator is not None:
             person = Actor(principal=Principal.command_line(operator, settings.tenant_id))
             store = store.seen_by(person, Scope.of_tenant(settings.tenant_id))
-        sender = await stack.enter_async_context(on_demand(partial(_open_slack, settings, clock)))
+        sender = await stack.enter_async_context(on_demand(partial(slack_of, settings, clock)))
         app = App(
             channels=channels_of(settings),
             store=store,
@@ -151,7 +151,8 @@ def _say_what_was_opened(settings: Settings, app: App) -> None:
         app.events.emit(LedgerMayBeLost(database=database))
 
 
-def _open_slack(settings: Settings, clock: Clock) -> AbstractAsyncContextManager["SlackSender"]:
+def slack_of(settings: Settings, clock: Clock) -> AbstractAsyncContextManager["SlackSender"]:
+    """Return this process's connections to Slack, to be opened."""
     # aiohttp is a tenth of a service's start: nothing needs it before the first message.
     from service.delivery.slack.sender import open_slack  # noqa: PLC0415
 

@@ -5,11 +5,10 @@ from dataclasses import asdict
 from service.cli.command import async_command, print_json
 from service.cli.exit_codes import NOT_ALL_SENT, OK
 from service.delivery.route_check import all_live, check_routes
-from service.delivery.slack.sender import open_slack
 from service.domain.errors import RoutingNotConfiguredError, SlackNotConfiguredError
 from service.runtime.clock import SystemClock
 from service.settings import Settings
-from service.wiring import channels_of
+from service.wiring import channels_of, slack_of
 
 
 @async_command
@@ -20,12 +19,7 @@ async def print_route_check(settings: Settings, *, as_json: bool) -> int:
         raise RoutingNotConfiguredError("the map from region to channel is empty: set REGION_CHANNELS")
     if channels.destination is None:
         raise SlackNotConfiguredError("set SLACK_WEBHOOKS, SLACK_WEBHOOK_URL or SLACK_WEBHOOK_BASE_URL")
-    token = settings.slack_auth_token
-    async with open_slack(
-        concurrency=settings.slack_concurrency,
-        auth_token=token.get_secret_value() if token else None,
-        clock=SystemClock(),
-    ) as sender:
+    async with slack_of(settings, SystemClock()) as sender:
         routes = await check_routes(channels, sender, timeout_s=settings.slack_timeout_s)
     if as_json:
         answer = {"destination": channels.destination, "routes": [asdict(route) for route in routes]}
