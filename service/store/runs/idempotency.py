@@ -45,14 +45,15 @@ class RunEnd:
 class Requests(Part):
     """The requests for runs: which run a request's key names, and how that ended."""
 
-    @reads
-    def run_of(self, request: RunRequest) -> str | None:
+    async def run_of(self, request: RunRequest) -> str | None:
         """Return the id of the run that the request's key names; None where it is free, or there is none.
 
         Where another run took that one over, it is the other's. Raises IdempotencyKeyReusedError.
         """
-        if request.idempotency_key is None:
-            return None
+        return None if request.idempotency_key is None else await self._run_of_key(request)
+
+    @reads
+    def _run_of_key(self, request: RunRequest) -> str | None:
         return _run_of_key(self.connection, self._tenant_id, request)
 
     @reads

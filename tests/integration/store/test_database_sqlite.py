@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from service.account_risk.kind import month_request
 from service.domain.errors import DatabaseUnusableError
+from service.domain.month import Month
+from service.domain.source_uri import SourceUri
 from service.store.database import database, sqlite
 from service.store.database.failures import DatabaseBusyError
 from service.store.schema.copying import copy_ledger
@@ -181,6 +184,8 @@ async def test_a_full_database_is_unusable_and_loses_nothing(
 FULL_DISK = """
 import asyncio, resource, signal, sys
 from service.domain.errors import DatabaseUnusableError
+from service.domain.month import Month
+from service.domain.source_uri import SourceUri
 from service.store.store import open_store
 
 async def main():
@@ -273,3 +278,12 @@ async def test_a_writer_waits_for_another_program(path: Path) -> None:
 def test_a_closed_database_is_one_file(path: Path) -> None:
     """Nothing is left beside a database that was closed: it can be copied as it lies there."""
     assert sorted(entry.name for entry in path.parent.iterdir()) == [path.name]
+
+
+async def test_a_request_without_a_key_asks_the_database_nothing(path: Path) -> None:
+    """Most runs are asked for without one: their answer must not wait for a database that is busy or away."""
+    async with open_store(f"sqlite:///{path}") as store:
+        pass
+    request = month_request(SourceUri.parse("s3://bucket/x"), Month.parse("2026-01-01"))
+    # Closed: whatever asks it now fails.
+    assert await store.requests.run_of(request) is None
