@@ -6,12 +6,15 @@ SIZE ?= small
 SOURCE ?=
 .DEFAULT_GOAL := help
 
-.PHONY: help install lock demo serve test fault load bench examples lint types format
+.PHONY: help install lock demo demo-logs serve test fault load bench examples lint types format
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.installed ## a month's alerts from a sample file to a mock Slack, in one minute
 	@$(BIN)/python -m mock_slack.demo
+
+demo-logs: $(VENV)/.installed ## two days of an event log, with a burst over midnight, to a mock Slack
+	@$(BIN)/python -m mock_slack.demo_logs
 
 serve: $(VENV)/.installed ## run the service on 127.0.0.1:8000 (settings: environment or .env)
 	@$(BIN)/risk-alerts serve

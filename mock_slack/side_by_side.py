@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +16,15 @@ START_LIMIT_S: Final = 60.0
 
 
 @contextmanager
-def service_beside_mock(folder: Path, *, messages_per_second: float = 10) -> Iterator[tuple[str, str]]:
+def service_beside_mock(
+    folder: Path, *, messages_per_second: float = 10, **settings: str
+) -> Iterator[tuple[str, str]]:
     """Start both with everything they write in `folder`; yield the service's and the mock's URL; stop both.
 
-    The mock answers 10 % of the messages with 429 and 5 % with 500, the same ones every time.
+    `settings` are more of the service's. The mock answers 10 % of the messages with 429 and 5 % with 500, the
+    same ones every time.
     """
-    with _mock(folder) as slack, _service(folder, slack, messages_per_second) as service:
+    with _mock(folder) as slack, _service(folder, slack, messages_per_second, settings) as service:
         yield service, slack
 
 
@@ -61,9 +64,10 @@ def _mock(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _service(folder: Path, slack: str, messages_per_second: float) -> Iterator[str]:
+def _service(folder: Path, slack: str, messages_per_second: float, more: Mapping[str, str]) -> Iterator[str]:
     port = _free_port()
     settings = {
+        **more,
         "SLACK_WEBHOOK_BASE_URL": f"{slack}/slack/webhook",
         "SLACK_MESSAGES_PER_SECOND": str(messages_per_second),
         "DATABASE_URL": f"sqlite:///{folder}/risk_alerts.db",

@@ -1,35 +1,25 @@
 """The wiring: every resource of one process is opened and closed here, and policies are made of settings."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from service.account_risk.account_at_risk import Criteria
-from service.account_risk.kind import AccountRisk, Question
-from service.account_risk.options import EvaluationOptions
-from service.account_risk.risk_alert import RiskAlert
 from service.delivery.channels import Channels
 from service.delivery.policy import DeliveryPolicy
 from service.domain.errors import ClusterUnreachableError
 from service.domain.identity.actor import Actor
 from service.domain.identity.principal import Principal
 from service.domain.identity.scope import Scope
-from service.domain.month import Month
-from service.domain.source_uri import SourceUri
+from service.kinds import kinds_of, storage_access
 from service.runs.context import App, Reading, RunPolicy
-from service.runs.kind import RunKind
 from service.runtime.clock import Clock, SystemClock
 from service.runtime.on_demand import on_demand
 from service.settings import Settings
-from service.sources.opening import open_source
-from service.sources.source import StorageAccess
 
 if TYPE_CHECKING:
     from service.access.bearer import JwtDoor
@@ -39,7 +29,7 @@ if TYPE_CHECKING:
     from service.store.store import Store
     from service.telemetry.events import Events
 
-__all__ = ["App", "Reading", "open_app", "open_reading"]
+__all__ = ["App", "Reading", "open_app", "open_reading", "storage_access"]
 
 
 @asynccontextmanager
@@ -98,7 +88,9 @@ async def open_app(
             sender=sender,
             notice=support_notice(settings),
             storage=storage_access(settings),
-            kinds=with_outbox(kinds_of(settings), store.waiting, clock, settings.ambiguous_sends),
+            kinds=with_outbox(
+                kinds_of(settings, store, clock), store.waiting, clock, settings.ambiguous_sends
+            ),
             clock=clock,
             events=events or Events(),
             policy=_run_policy(settings),
@@ -123,12 +115,13 @@ async def open_reading(settings: Settings) -> AsyncIterator[Reading]:
 
     _check_extras(settings)
     async with open_store_to_read(settings.ledger_url(), tenant_id=settings.tenant_id) as store:
+        clock = SystemClock()
         yield Reading(
             channels=channels_of(settings),
             store=store,
             storage=storage_access(settings),
-            kinds=kinds_of(settings),
-            clock=SystemClock(),
+            kinds=kinds_of(settings, store, clock),
+            clock=clock,
             policy=_run_policy(settings),
             delivery=_delivery_policy(settings),
         )
@@ -225,53 +218,6 @@ def support_notice(settings: Settings) -> "SupportNotice":
         sender=settings.support_email_from,
         smtp_url=settings.smtp_url.get_secret_value() if settings.smtp_url else None,
         folder=beside / NOTICE_FOLDER,
-    )
-
-
-def kinds_of(settings: Settings) -> Mapping[str, RunKind]:
-    """Return the kinds of runs that this process knows, by name."""
-    account_risk = AccountRisk(
-        alert_type=RiskAlert(
-            details_base_url=settings.details_base_url, severity_rules=settings.severities()
-        ),
-        question=partial(configured, settings),
-    )
-    return MappingProxyType({account_risk.name: account_risk})
-
-
-def storage_access(settings: Settings) -> StorageAccess:
-    """Return how, and how far, this process may reach into storage."""
-    token = settings.gcs_token
-    return StorageAccess(
-        gcs_token=token.get_secret_value() if token else None,
-        gcs_endpoint_url=settings.gcs_endpoint_url,
-        s3_endpoint_url=settings.s3_endpoint_url,
-        s3_anon=settings.s3_anon,
-        timeout_s=settings.storage_timeout_s,
-        max_files=settings.source_max_files,
-        allowed_sources=settings.allowed_sources,
-    )
-
-
-def configured(settings: Settings, source: SourceUri, month: Month) -> Question:
-    """Put the settings to use on one source and month."""
-    reopen = partial(open_source, source, storage_access(settings))
-    return Question(
-        criteria=Criteria(
-            month=month,
-            arr_threshold=settings.arr_threshold,
-            alert_on_unknown_arr=settings.alert_on_unknown_arr,
-            history_months=settings.history_months,
-            tenant_id=settings.tenant_id,
-        ),
-        options=EvaluationOptions(
-            threads=settings.scan_threads or os.cpu_count() or 1,
-            memory_limit_mb=settings.memory_limit_mb,
-            cluster=settings.evaluate_on,
-            cluster_timeout_s=settings.storage_timeout_s,
-            reopen=reopen,
-        ),
-        reopen=reopen,
     )
 
 

@@ -7,12 +7,13 @@ from starlette.applications import Starlette
 
 from service.account_risk.kind import month_request
 from service.api.limits import Places
-from service.api.schemas.run import ProgressOut, RunIn, RunOut
+from service.api.schemas.run import AnyRunIn, LogRunIn, ProgressOut, RunOut
 from service.api.time_left import TimeLeft
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest
 from service.domain.source_uri import SourceUri
+from service.log_rules.alerts.kind import LOG_RULES, LogRules, check_rules, log_request
 from service.sources.opening import check_allowed
 from service.wiring import App
 
@@ -47,8 +48,26 @@ class Context:
         """Read a month as of today, UTC; raises BadMonthError."""
         return Month.resolve(text, today=self.app.clock.now().date())
 
-    def request(self, body: RunIn, idempotency_key: str | None = None) -> RunRequest:
-        """Return what a body asks for; raises BadSourceUriError and BadMonthError."""
+    def request(self, body: AnyRunIn, idempotency_key: str | None = None) -> RunRequest:
+        """Return what a body asks for.
+
+        Raises BadSourceUriError, and BadMonthError; of logs BadPeriodError, BadRulesError and
+        RulesNotFoundError.
+        """
+        if isinstance(body, LogRunIn):
+            kind = self.app.kinds[LOG_RULES]
+            if not isinstance(kind, LogRules):
+                raise TypeError(f"{LOG_RULES} is not a kind of its own")
+            return log_request(
+                SourceUri.parse(body.source_uri),
+                kind.rules_path(body.rules),
+                since=body.from_,
+                until=body.until,
+                stream=body.rules if body.stream is None else body.stream,
+                dry_run=body.dry_run,
+                plan_digest=body.plan_digest,
+                idempotency_key=idempotency_key,
+            )
         return month_request(
             SourceUri.parse(body.source_uri),
             self.month(body.month),
@@ -58,8 +77,13 @@ class Context:
         )
 
     async def check_source(self, request: RunRequest) -> None:
-        """Check a request's source against ALLOWED_SOURCES; raises SourceNotAllowedError."""
+        """Check a request's source against ALLOWED_SOURCES, and its rules.
+
+        Raises SourceNotAllowedError and BadRulesError.
+        """
         await check_allowed(request.source, self.app.storage)
+        if request.kind == LOG_RULES:
+            await check_rules(request, self.app.channels)
 
 
 def context_of(app: Starlette) -> Context:

@@ -35,6 +35,8 @@ SOURCE: Final = (
     *(code for code, error in errors_by_code().items() if error.kind is Kind.SOURCE),
 )
 """What a request about a source can be answered besides."""
+LOGS: Final = ("bad_period", "bad_rules", "rules_not_found")
+"""What a request about a log can be answered besides."""
 
 
 def answers(

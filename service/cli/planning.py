@@ -6,9 +6,9 @@ from service.account_risk.evaluate import plan
 from service.cli.command import async_command, parsed_source, print_json
 from service.cli.exit_codes import OK
 from service.domain.month import Month
+from service.kinds import configured
 from service.runtime.clock import SystemClock
 from service.settings import Settings
-from service.wiring import configured
 
 
 @async_command

@@ -28,6 +28,11 @@ async def run_month(
     request = replace(
         await checked_request(settings, source, month), dry_run=dry_run, plan_digest=plan_digest
     )
+    return await execute_and_print(settings, request, as_json=as_json)
+
+
+async def execute_and_print(settings: Settings, request: RunRequest, *, as_json: bool) -> int:
+    """Execute a run, print what became of it, and return the exit code."""
     async with open_app(settings, operator=operator()) as app:
         try:
             record = await _run(app, request)

@@ -15,10 +15,11 @@ from service.api.schemas.alert import (
     SettledOut,
     WithdrawnOut,
 )
-from service.api.schemas.evaluation import CountsOut, LedgerOut, WarningOut
+from service.api.schemas.evaluation import CountsOut, LedgerOut, LogLedgerOut, WarningOut
 from service.api.schemas.preview import PreviewAlertOut, PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.layout import Columns, console, moment_text, print_table, safe, table_of
+from service.cli.logs.answers import about, log_columns, print_log_ledger
 from service.delivery.channels import Destination
 from service.delivery.route_check import CheckedRoute
 
@@ -34,7 +35,7 @@ def print_tables(answer: BaseModel) -> None:
         case PreviewOut():
             _print_preview(out, answer)
         case AlertsOut():
-            print_table(out, None, _ALERTS, answer.alerts)
+            print_table(out, None, _of(_ALERTS, answer.alerts), answer.alerts)
             if answer.next_cursor is not None:
                 out.print(safe(f"More: --cursor {answer.next_cursor}"))
         case AlertOut():
@@ -49,7 +50,7 @@ def _print_run(out: Console, run: RunOut) -> None:
     mode = " (dry run)" if run.dry_run else ""
     first = [warning for warning in run.warnings if warning.code == "all_deliveries_failed"]
     _print_warnings(out, first)
-    out.print(safe(f"Run {run.run_id}{mode}: {run.status}, {run.month}, {_duration(run)}"), style="bold")
+    out.print(safe(f"Run {run.run_id}{mode}: {run.status}, {about(run)}, {_duration(run)}"), style="bold")
     out.print(safe(run.source_uri))
     if run.error is not None:
         out.print(safe(f"{run.error.code}: {run.error.detail}"), style="red")
@@ -66,13 +67,14 @@ def _print_run(out: Console, run: RunOut) -> None:
         _print_ledger(out, run.ledger)
     _print_warnings(out, (warning for warning in run.warnings if warning not in first))
     if run.sample_errors:
-        print_table(out, "Not delivered", _ERRORS, run.sample_errors)
+        print_table(out, "Not delivered", _of(_ERRORS, run.sample_errors), run.sample_errors)
     _print_withdrawn(out, run.sample_withdrawn, run.counts.withdrawn)
     if run.sample_restated:
         title = _title("Sent, and restated since", run.sample_restated, run.counts.restated)
-        print_table(out, title, _RESTATED, run.sample_restated)
+        print_table(out, title, _of(_RESTATED, run.sample_restated), run.sample_restated)
     if run.sample_alerts:
-        print_table(out, "Alerts (the first of them)", _ALERTS, run.sample_alerts)
+        columns = _of(_ALERTS, run.sample_alerts)
+        print_table(out, "Alerts (the first of them)", columns, run.sample_alerts)
 
 
 def print_routes(destination: Destination, routes: Sequence[CheckedRoute]) -> None:
@@ -81,11 +83,11 @@ def print_routes(destination: Destination, routes: Sequence[CheckedRoute]) -> No
 
 
 def _print_preview(out: Console, preview: PreviewOut) -> None:
-    out.print(safe(f"Preview of {preview.month}: {preview.total:,} alerts"), style="bold")
+    out.print(safe(f"Preview of {about(preview)}: {preview.total:,} alerts"), style="bold")
     out.print(safe(preview.source_uri))
     out.print(f"plan digest: {preview.plan_digest} (run --plan-digest executes exactly this plan or nothing)")
     if preview.alerts:
-        print_table(out, None, _PREVIEW, preview.alerts)
+        print_table(out, None, _of(_PREVIEW, preview.alerts), preview.alerts)
     if preview.total > len(preview.alerts):
         out.print(f"… and {preview.total - len(preview.alerts):,} more (--limit)")
     _print_withdrawn(out, preview.withdrawn, preview.counts.withdrawn)
@@ -119,7 +121,7 @@ def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
         "Unsent": counts.unsent,
     }
     # Rare, and no alerts of this run: only where there are any.
-    rare = {"Withdrawn": counts.withdrawn, "Restated": counts.restated}
+    rare = {"Withdrawn": counts.withdrawn, "Restated": counts.restated, "In a digest": counts.in_digest}
     shown |= {name: count for name, count in rare.items() if count}
     return table_of(None, {name: itemgetter(name) for name in shown}, [shown], wraps=True)
 
@@ -127,7 +129,8 @@ def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
 def _print_withdrawn(out: Console, withdrawn: Sequence[WithdrawnOut], count: int) -> None:
     if not withdrawn:
         return
-    print_table(out, _title("No longer in the data", withdrawn, count), _WITHDRAWN, withdrawn)
+    title = _title("No longer in the data", withdrawn, count)
+    print_table(out, title, _of(_WITHDRAWN, withdrawn), withdrawn)
 
 
 def _title(text: str, shown: Sequence[object], count: int) -> str:
@@ -143,10 +146,15 @@ def _restated(restated: RestatementOut | None) -> str:
         parts.append("unknown ARR" if restated.arr[0] is None else f"ARR {restated.arr[0]:,}")
     if restated.duration_months is not None:
         parts.append(f"{restated.duration_months[0]} months")
+    of_logs = ("last", "peak", "events", "episodes")
+    parts += [f"{name} {value[0]}" for name in of_logs if (value := getattr(restated, name)) is not None]
     return ", ".join(parts)
 
 
-def _print_ledger(out: Console, ledger: LedgerOut) -> None:
+def _print_ledger(out: Console, ledger: LedgerOut | LogLedgerOut) -> None:
+    if isinstance(ledger, LogLedgerOut):
+        print_log_ledger(out, ledger)
+        return
     invalid = sum(ledger.invalid.values())
     outcomes = " + ".join(f"{count:,} {outcome}" for outcome, count in ledger.outcomes.items() if count)
     out.print(
@@ -185,6 +193,12 @@ def _at_risk_for(alert: AlertFactsOut) -> str:
 def _sent_as(alert: PreviewAlertOut) -> str:
     before = _restated(alert.restated)
     return before and f"sent as {before}"
+
+
+def _of(columns: Columns, rows: Sequence[AlertFactsOut]) -> Columns:
+    """Return what is shown of rows: of episodes other facts than of accounts."""
+    is_of_logs = bool(rows) and rows[0].alert_type == "log_rule"
+    return log_columns(columns, instead_of=_FACTS) if is_of_logs else columns
 
 
 _ALERT: Columns = {"Alert": attrgetter("alert_id")}
@@ -231,7 +245,7 @@ _ROUTES: Columns = {
 }
 _RUNS: Columns = {
     "Run": attrgetter("run_id"),
-    "Month": attrgetter("month"),
+    "Month": about,
     "Status": lambda run: f"{run.status}{' (dry)' if run.dry_run else ''}",
     "Alerts": attrgetter("counts.alerts"),
     "Sent": attrgetter("counts.alerts_sent"),

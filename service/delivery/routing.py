@@ -1,6 +1,6 @@
 """Routing: every alert of an evaluation gets its channel and its message. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import orjson
 
@@ -12,8 +12,17 @@ from service.domain.evaluation import RunWarning
 from service.domain.replay import RoutedAlert
 
 
-def route(alerts: Iterable[Alert], channels: Channels, alert_type: AlertType) -> Iterator[RoutedAlert]:
-    """Yield each alert with its channel (None where its route has none) and the message for it."""
+def route(
+    alerts: Iterable[Alert],
+    channels: Channels,
+    alert_type: AlertType,
+    *,
+    in_digest: Collection[str] = (),
+) -> Iterator[RoutedAlert]:
+    """Yield each alert with its channel (None where its route has none) and the message for it.
+
+    `in_digest` has the ids of those that another one stands for.
+    """
     for alert in alerts:
         channel = alert_type.channel(alert, channels)
         named_channel = channel if channels.is_single_lane else None
@@ -23,6 +32,7 @@ def route(alerts: Iterable[Alert], channels: Channels, alert_type: AlertType) ->
             channel=channel,
             payload=orjson.dumps(payload).decode(),
             problem=alert_type.problem(alert),
+            in_digest=alert.alert_id in in_digest,
             why_unrouted=alert_type.why_unrouted(alert.route) if channel is None else None,
         )
 

@@ -31,10 +31,10 @@ class Message:
     key: str
     """What a person searches for; stands in brackets behind the name, however long that is."""
     lines: tuple[Line, ...]
-    url: str
+    url: str | None = None
     """Where to read on."""
-    link_text: str
-    without_link: str
+    link_text: str = ""
+    without_link: str = ""
     """Stands in the link's place where it is too long for one."""
 
 

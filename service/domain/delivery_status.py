@@ -105,6 +105,8 @@ class Outcome(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     """Slack may or may not have it; held for a person unless `AMBIGUOUS_SENDS=resend`."""
+    IN_DIGEST = "in_digest"
+    """Not sent by itself: another alert of the run, a digest, stands for it and many others."""
     UNSENT = "unsent"
     """Still pending when the run had to end; goes out with the next run of the month."""
 

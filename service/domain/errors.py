@@ -101,6 +101,18 @@ class BadRulesError(UsageError, code="bad_rules"):
     example = "log_rules.toml: rules.0.window: must be longer than 0"
 
 
+class BadPeriodError(UsageError, code="bad_period"):
+    """The period does not begin and end at whole seconds, or ends before it begins."""
+
+    example = "from must come before until"
+
+
+class RulesNotFoundError(UsageError, code="rules_not_found", http_status=404):
+    """There is no such file in the folder of rules, or no such folder."""
+
+    example = "there is no mobile.toml in RULES_FOLDER"
+
+
 class BadSourceUriError(UsageError, code="bad_source_uri"):
     """The source URI has an unsupported scheme, is relative, or carries credentials."""
 
@@ -262,6 +274,12 @@ class MemoryLimitExceededError(SourceError, code="memory_limit_exceeded"):
     """The scan would need more memory than `MEMORY_LIMIT_MB`; the detail names what it needs."""
 
     example = "the scan needs 700 MB, more than MEMORY_LIMIT_MB allows"
+
+
+class CheckpointTooLargeError(SourceError, code="checkpoint_too_large"):
+    """What the next run would begin with is larger than `CHECKPOINT_LIMIT_MB`."""
+
+    example = "what the next run would begin with takes 90 MB, more than CHECKPOINT_LIMIT_MB=64"
 
 
 # The run failed for what it found or met.

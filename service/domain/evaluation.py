@@ -61,6 +61,30 @@ def nothing_delivered(outcomes: Mapping[str, int]) -> tuple[RunWarning, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What a run leaves for the one of the same lease that begins where it ended. Instants sort as texts."""
+
+    begins: str
+    until: str
+    content: bytes = field(repr=False)
+    """For the kind of run that left it."""
+    digest: str
+    """Of the content: equal ones make no difference to what follows."""
+    follows: str | None
+    """The digest of the checkpoint that the run began with; None: it began without."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointFound:
+    """A checkpoint, as a run finds it that begins with it."""
+
+    content: bytes = field(repr=False)
+    digest: str
+    outdated: tuple[tuple[str, str], ...] = ()
+    """The periods to evaluate again, oldest first, since one before them has another result by now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation(Generic[AlertT_co, RowsT_co]):
     """Which alerts there are, and what became of every row."""
 
@@ -81,6 +105,9 @@ class Evaluation(Generic[AlertT_co, RowsT_co]):
     """Whether what it no longer has of its scope is withdrawn; it is not where it has only a part of that."""
     conditions: Mapping[str, Condition] = field(default_factory=dict, repr=False)
     """Of those subjects that were watched and are not among the alerts."""
+    in_digest: frozenset[str] = frozenset()
+    """Ids of alerts that another one of them stands for: they are kept, and not sent."""
+    checkpoint: Checkpoint | None = None
 
 
 AnyEvaluation: TypeAlias = Evaluation[Alert, RowLedger]

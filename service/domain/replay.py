@@ -16,6 +16,7 @@ _OUTCOME_UNSENT: Final = {
     Action.SKIP_REPLAY: Outcome.SKIPPED_REPLAY,
     Action.HOLD: Outcome.UNKNOWN,
     Action.FAIL: Outcome.FAILED,
+    Action.IN_DIGEST: Outcome.IN_DIGEST,
 }
 
 
@@ -43,6 +44,8 @@ class RoutedAlert:
     problem: Problem
     why_unrouted: str | None = None
     """Why there is no channel."""
+    in_digest: bool = False
+    """Whether another alert of the same evaluation stands for it."""
 
 
 class ReplayAction(NamedTuple):
@@ -81,10 +84,12 @@ def decide_replay(
     ambiguous: AmbiguousSends,
     *,
     restatable: Collection[str],
+    in_digest: Collection[str] = (),
 ) -> Replay:
     """Say what a run does about all its alerts; each comes with the channel that its route leads to.
 
-    `restatable` names the facts that are compared with what was sent.
+    `restatable` names the facts that are compared with what was sent; `in_digest` has the ids of alerts that
+    another one stands for, where they are new.
     """
     alert_ids: list[str] = []
     actions: list[ReplayAction] = []
@@ -92,7 +97,10 @@ def decide_replay(
         alert_id = alert.alert_id
         alert_ids.append(alert_id)
         standing = standings.get(alert_id)
-        actions.append(decide_action(standing, alert, channel, ambiguous, restatable=restatable))
+        if standing is None and alert_id in in_digest:
+            actions.append(ReplayAction(action=Action.IN_DIGEST, channel=channel))
+        else:
+            actions.append(decide_action(standing, alert, channel, ambiguous, restatable=restatable))
     evaluated = set(alert_ids)
     withdrawn = [
         alert_id

@@ -26,6 +26,8 @@ class Action(StrEnum):
     SKIP_REPLAY = "skip_replay"
     HOLD = "hold"
     FAIL = "fail"
+    IN_DIGEST = "in_digest"
+    """Another alert of the same evaluation stands for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class RunRequest:
     source: SourceUri
     period: str | None
     """What it is about, such as a month's first day."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What else its kind has to know."""
     lease: str | None = None
     """What only one run at a time may work on, where that is more than the scope; None: the scope."""
     dry_run: bool = False
@@ -72,6 +76,8 @@ class RunCounts:
     """Alerts of earlier runs over the same source that this evaluation no longer has; not among `alerts`."""
     restated: int = 0
     """Those of `skipped_replay` that were sent, and read otherwise now."""
+    in_digest: int = 0
+    """Alerts that another one stands for."""
 
     @classmethod
     def of(
@@ -97,6 +103,7 @@ class RunCounts:
             unsent=outcomes.get(Outcome.UNSENT, 0),
             withdrawn=withdrawn,
             restated=restated,
+            in_digest=outcomes.get(Outcome.IN_DIGEST, 0),
         )
 
 
@@ -144,6 +151,8 @@ class RunRecord:
     run_id: str
     kind: str
     scope: str
+    lease: str | None = None
+    """What it held where that is more than its scope."""
     source_uri: str
     period: str | None
     dry_run: bool
@@ -174,7 +183,7 @@ class PreviewAlert:
 
     alert: Alert
     channel: str | None
-    details_url: str
+    details_url: str | None
     action: Action
     reason: Reason | None
     message: dict[str, Any]
@@ -187,6 +196,8 @@ class Preview:
     """What a run would send, shown without sending, claiming or writing anything."""
 
     source_uri: str
+    kind: str
+    lease: str | None
     period: str | None
     plan_digest: str
     """A run that is given it does just this, or nothing."""

@@ -44,11 +44,15 @@ class LogRows:
     matched: int = 0
     """By one rule at least."""
     rules: dict[str, RuleRows] = field(default_factory=dict)
+    reminders: int = 0
+    """Alerts that an episode lasts."""
+    digests: int = 0
+    """Alerts that stand for very many others."""
 
     @property
     def alerts(self) -> int:
-        """Episodes that began in this run, over all rules."""
-        return sum(rows.alerts for rows in self.rules.values())
+        """Episodes that began in this run, over all rules, with reminders and digests."""
+        return sum(rows.alerts for rows in self.rules.values()) + self.reminders + self.digests
 
     def check(self) -> None:
         """Raise LedgerImbalanceError unless the rows add up."""
@@ -58,4 +62,6 @@ class LogRows:
 
     def values(self) -> dict[str, Any]:
         """Return the counts as plain values for JSON."""
-        return asdict(self) | {"alerts": self.alerts}
+        duplicates = sum(rows.duplicates for rows in self.rules.values())
+        totals = {"alerts": self.alerts, "rows_scanned": self.rows_in_source, "duplicates": duplicates}
+        return asdict(self) | totals

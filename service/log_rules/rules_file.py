@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
 
+from service.domain.alert_type import Routes
 from service.domain.errors import BadRulesError
 from service.log_rules.rule import LOG_COLUMNS, LogSource, Rule, RuleFile
 
@@ -68,6 +69,17 @@ def _form(text: str) -> str:
             "must be iso8601, epoch_s, epoch_ms, or a pattern of strptime such as %d/%m/%Y %H:%M:%S"
         )
     return text
+
+
+def check_channels(rules: RuleFile, routes: Routes, name: str) -> None:
+    """Raise BadRulesError for channels that no webhook leads to, where each channel has one of its own."""
+    unknown = [
+        f"rules.{place}.channel: SLACK_WEBHOOKS has no webhook for {rule.channel}"
+        for place, rule in enumerate(rules.rules)
+        if rule.channel is not None and routes.named(rule.channel) is None
+    ]
+    if unknown:
+        raise BadRulesError(f"{name}: {'; '.join(unknown)}")
 
 
 _Duration = Annotated[int, BeforeValidator(duration_us)]

@@ -163,14 +163,13 @@ class _Run:
             raise unforeseen from problem
 
     async def _work(self) -> None:
-        asked = self._asked
-        if isinstance(asked, ResumedRun):
-            self._progress.alerts_queued = asked.to_send
-            await self._dispatch(asked.lease)
-        elif asked.dry_run:
-            await self._rehearse(asked)
+        if isinstance(self._asked, ResumedRun):
+            self._progress.alerts_queued = self._asked.to_send
+            await self._dispatch(self._asked.lease)
+        elif self._asked.dry_run:
+            await self._rehearse(self._asked)
         else:
-            await self._deliver(asked)
+            await self._deliver(self._asked)
 
     async def _release(self) -> None:
         """Leave the run to be resumed; where not even that can be written, its lease runs out by itself."""
@@ -233,6 +232,7 @@ class _Run:
                     restatable=self._kind.alert_type.restatable,
                     withdraws=evaluation.withdraws,
                     now=app.clock.now(),
+                    checkpoint=evaluation.checkpoint,
                 )
             )
             self._is_recorded = True
@@ -270,15 +270,14 @@ class _Run:
         evaluating = self._kind.evaluate(request, self._progress, turn)
         found = await app.at_work.unless_stopped(evaluating, halt=self._halt)
         digest = await run_in_daemon_thread(lambda: plan_digest(found, app.channels, alert_type))
-        warnings = found.warnings + region_warnings(found.alerts, app.channels)
-        evaluation = replace(found, warnings=warnings)
+        evaluation = replace(found, warnings=found.warnings + region_warnings(found.alerts, app.channels))
         await self._retry_while_unavailable(
             lambda: app.store.runs.note_evaluation(self._run_id, evaluation, plan_digest=digest)
         )
         if request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
-        routed = await run_in_daemon_thread(lambda: list(route(found.alerts, app.channels, alert_type)))
-        return evaluation, routed
+        routing = route(found.alerts, app.channels, alert_type, in_digest=found.in_digest)
+        return evaluation, await run_in_daemon_thread(lambda: list(routing))
 
     async def _finish(self, error: RunError | None) -> RunRecord:
         app = self._app

@@ -43,7 +43,7 @@ async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Pr
         routed = ((alert, channel_of(alert, channels)) for alert in evaluation.alerts)
         # Tens of thousands of alerts are looked at here: not on the event loop.
         replay = await run_in_daemon_thread(
-            partial(decide_replay, restatable=kind.alert_type.restatable),
+            partial(decide_replay, restatable=kind.alert_type.restatable, in_digest=evaluation.in_digest),
             standings,
             routed,
             app.policy.ambiguous_sends,
@@ -75,6 +75,8 @@ def _shown(
     )
     return Preview(
         source_uri=request.source_uri,
+        kind=request.kind,
+        lease=request.lease,
         period=request.period,
         plan_digest=plan_digest(evaluation, app.channels, alert_type),
         total=len(evaluation.alerts),

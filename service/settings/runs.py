@@ -1,5 +1,6 @@
 """The settings of runs: how long they may take, and what becomes of those that were cut short."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -29,6 +30,18 @@ class RunSettings(BaseModel):
     ambiguous_sends: Annotated[AmbiguousSends, Lower] = Field(
         AmbiguousSends.HOLD,
         description="What a run does with alerts in doubt: `hold` them for a person, or `resend` them.",
+    )
+    rules_folder: Path | None = Field(
+        None, description="Folder of the files of rules over logs that the API may name."
+    )
+    max_alerts_per_rule: int = Field(
+        100,
+        ge=1,
+        le=1_000_000,
+        description="More alerts of one log rule in one run go out as one digest.",
+    )
+    checkpoint_limit_mb: int = Field(
+        64, ge=1, le=1024, description="What a run over logs may leave for the next one, in MB."
     )
     lease_s: float = Field(
         30.0,

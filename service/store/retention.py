@@ -16,6 +16,7 @@ from service.store.part import Part
 from service.store.runs.idempotency import KEPT_S
 from service.store.schema.tables import (
     attempts,
+    checkpoints,
     idempotency_keys,
     outbox,
     run_outcomes,
@@ -74,6 +75,15 @@ class Retention(Part):
         at_work = sa.exists().where(runs.c.run_id == attempts.c.run_id, runs.c.status == RunStatus.RUNNING)
         of_tenant = sa.exists().where(outbox.c.id == attempts.c.alert_id, outbox.c.tenant_id == tenant_id)
         yield attempts, sa.and_(attempts.c.settled_at < before, ~at_work, of_tenant)
+        later = checkpoints.alias()
+        # The last one of a lease is where its next run begins, however long ago that was left.
+        is_passed = sa.exists().where(
+            later.c.tenant_id == checkpoints.c.tenant_id,
+            later.c.lease == checkpoints.c.lease,
+            later.c.until > checkpoints.c.until,
+        )
+        is_old = sa.and_(checkpoints.c.tenant_id == tenant_id, checkpoints.c.left_at < before)
+        yield checkpoints, sa.and_(is_old, is_passed)
         is_forgotten = idempotency_keys.c.created_at <= DatabaseClock() - KEPT_S
         yield idempotency_keys, sa.and_(idempotency_keys.c.tenant_id == tenant_id, is_forgotten)
 

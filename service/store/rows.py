@@ -122,6 +122,7 @@ def run_record(
         run_id=row["run_id"],
         kind=row["kind"],
         scope=row["scope"],
+        lease=row["lease"],
         source_uri=row["source_uri"],
         period=row["period"],
         dry_run=row["dry_run"],

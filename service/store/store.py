@@ -22,6 +22,7 @@ from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
 from service.store.outbox.waiting import Waiting
 from service.store.retention import Retention
+from service.store.runs.checkpoints import Checkpoints
 from service.store.runs.idempotency import Requests
 from service.store.runs.leases import Runs
 from service.store.runs.notices import Notices
@@ -44,6 +45,7 @@ class Store:
         self.rescue = Rescue(*of)
         self.requests = Requests(*of)
         self.notices = Notices(*of)
+        self.checkpoints = Checkpoints(*of)
         self.recording = Recording(*of)
         self.outbox = Outbox(*of)
         self.waiting = Waiting(*of)

@@ -10,8 +10,9 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 
-from service.domain.delivery_status import DeliveryStatus, SettleAs
+from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, SettleAs
 from service.domain.errors import DatabaseOutdatedError, DatabaseUnusableError
+from service.domain.evaluation import Checkpoint
 from service.domain.identity.actor import Actor
 from service.domain.identity.api_key import KeySecret
 from service.domain.identity.permission import KeyScope
@@ -25,7 +26,7 @@ from service.store.schema.tables import health_probe, lanes, last_commits, metad
 from service.store.store import Store, open_store
 from tests.support.alerts import an_alert
 from tests.support.databases import PostgresqlServer
-from tests.support.given import NOW, Given, routed, the_answer
+from tests.support.given import NOW, Given, an_evaluation, routed, the_answer
 
 OTHER: Final = "11111111-2222-4333-8444-555555555555"
 NOBODYS: Final = {access_state, health_probe, lanes, last_commits}
@@ -75,7 +76,12 @@ async def a_life(store: Store, run_id: str, tenant_id: str) -> None:
     await given.finished(f"{run_id}0", alerts=2)
     await store.doubts.settle(alert.alert_id, SettleAs.SENT, by="ann", note=None, now=NOW)
     lease = await given.a_lease(run_id)
-    await given.recorded(lease, routed(alert))
+    left = Checkpoint(begins="a", until="b", content=b"c", digest="d", follows=None)
+    await store.runs.note_evaluation(run_id, an_evaluation(1))
+    hold = AmbiguousSends.HOLD
+    await store.recording.record(
+        lease, routed(alert), ambiguous=hold, restatable=(), now=NOW, checkpoint=left
+    )
     await given.finished(run_id, alerts=1)
     key = {"name": "ci", "scopes": [KeyScope.READ], "now": NOW, "expires_at": None}
     await store.access.keys.create(KeySecret.new(), **key)  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from service.domain.errors import BadSourceUriError
 from service.domain.identity import api_key
 from service.domain.source_uri import SourceUri
 from service.log_rules import rules_file
+from service.log_rules.alerts import kind as log_kind
 from service.log_rules.reading import csv_blocks
 from service.settings import access as settings_access
 from service.settings import value_types
@@ -91,6 +92,7 @@ REGISTERED: Final = {
     ),
     "settings.value_types:_HOST": Attack(value_types._HOST.fullmatch, ("a", ".", "a.", "*", ":"), ("", "[")),
     "settings.value_types:_CHANNEL": Attack(value_types._CHANNEL.fullmatch, ("a", "#", "."), ("", "#")),
+    "log_rules.alerts.kind:_NAME": Attack(log_kind._NAME.fullmatch, ("a", "0", ".", "-", "A")),
     "settings.value_types:_SCHEDULER": Attack(value_types._SCHEDULER.fullmatch, ("a", ":", "/"), ("tcp://",)),
     "settings.access:_LIMIT": Attack(settings_access._LIMIT.fullmatch, ("1", "/", " ", "per", "day")),
     "settings.access:_NAME": Attack(settings_access._NAME.fullmatch, ("a", "/", ":", " ")),

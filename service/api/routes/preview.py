@@ -8,10 +8,10 @@ from service.api.context import Opened
 from service.api.errors import MAX_BODY_BYTES
 from service.api.identity.caller import Caller, Needs
 from service.api.limits import while_connected
-from service.api.openapi import CHANGING, SOURCE, answers
+from service.api.openapi import CHANGING, LOGS, SOURCE, answers
 from service.api.parameters import PreviewQuery
 from service.api.schemas.preview import PreviewOut
-from service.api.schemas.run import RunIn
+from service.api.schemas.run import AnyRunIn
 from service.domain.identity.permission import Permission
 from service.domain.progress import Progress
 from service.runs.preview import preview
@@ -28,13 +28,14 @@ MayRun = Annotated[Caller, Depends(Needs(Permission.WRITE_RUNS, here=True))]
     responses=answers(
         *CHANGING,
         *SOURCE,
+        *LOGS,
         "too_many_runs",
         "ledger_imbalance",
         examples=["preview"],
     ),
 )
 async def preview_run(
-    context: Opened, caller: MayRun, body: RunIn, query: Annotated[PreviewQuery, Query()], http: Request
+    context: Opened, caller: MayRun, body: AnyRunIn, query: Annotated[PreviewQuery, Query()], http: Request
 ) -> PreviewOut:
     """Show what a run would send, in its order; nothing is sent, claimed or written.
 

@@ -14,10 +14,10 @@ from service.api.errors import MAX_BODY_BYTES, error_response
 from service.api.events import run_events
 from service.api.identity.caller import Caller, Needs, not_here_if_seen
 from service.api.limits import while_connected
-from service.api.openapi import CHANGING, READING, SOURCE, answers
+from service.api.openapi import CHANGING, LOGS, READING, SOURCE, answers
 from service.api.parameters import AlertsQuery, IdempotencyKey, RunId, RunsQuery, WithdrawnQuery
 from service.api.schemas.alert import AlertsOut, WithdrawalsOut
-from service.api.schemas.run import RunIn, RunOut, RunsOut, RunStartedOut
+from service.api.schemas.run import AnyRunIn, RunOut, RunsOut, RunStartedOut
 from service.domain.errors import RiskAlertsError, RunNotFoundError, errors_by_code
 from service.domain.identity.permission import Permission
 from service.domain.progress import Progress
@@ -45,6 +45,7 @@ MayRun = Annotated[Caller, Depends(Needs(Permission.WRITE_RUNS, here=True))]
     responses=answers(
         *CHANGING,
         *SOURCE,
+        *LOGS,
         "plan_changed",
         "idempotency_key_reused",
         "too_many_runs",
@@ -59,7 +60,7 @@ MayRun = Annotated[Caller, Depends(Needs(Permission.WRITE_RUNS, here=True))]
     response_model=RunStartedOut,
 )
 async def start_run(
-    context: Opened, caller: MayRun, body: RunIn, http: Request, idempotency_key: IdempotencyKey = None
+    context: Opened, caller: MayRun, body: AnyRunIn, http: Request, idempotency_key: IdempotencyKey = None
 ) -> RunStartedOut | JSONResponse:
     """Evaluate the source, deliver every alert that has not been sent yet, and answer when that is done.
 

@@ -1,9 +1,18 @@
 """The alert: what it is about, what a run did about it, and what has become of it over all runs."""
 
 from datetime import date, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AliasChoices, AliasGenerator, AliasPath, BaseModel, ConfigDict, Field
+from pydantic import (
+    AliasChoices,
+    AliasGenerator,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 from service.api.examples import with_example
 from service.api.schemas.answer import NextCursor, Out
@@ -15,8 +24,12 @@ _OF_ALERT: Final = {
     "account_id": "subject",
     "account_region": "route",
     "month": "period",
+    "facts": "facts",
 }
 """What an alert of any type calls what an answer calls so; the rest is among its facts, or beside it."""
+
+
+_OF_ACCOUNTS: Final = "risk_alert"
 
 
 def _place(name: str) -> AliasChoices:
@@ -30,27 +43,50 @@ class AlertFactsOut(Out):
     model_config = ConfigDict(alias_generator=AliasGenerator(validation_alias=_place))
 
     alert_id: str = Field(description="The same for the same account and month in every run.")
-    alert_type: str = Field(description="`risk_alert`: an account At Risk in a month.")
-    account_id: str
-    account_name: str
+    alert_type: str = Field(
+        description="`risk_alert`: an account At Risk in a month. `log_rule`: an episode of a rule over "
+        "logs; it has its own `facts`, and what is about accounts is null."
+    )
+    account_id: str | None
+    account_name: str | None = None
     account_region: str | None = Field(description="As in the source; routing matches it exactly.")
     channel: str | None = Field(
         description="Where it went or may have gone, else where it goes; null: no channel for the region."
     )
-    month: date
-    duration_months: int = Field(ge=1)
-    duration_is_minimum: bool = Field(description="The streak reached the edge of history.")
-    risk_start_month: date
-    arr: int | None = Field(description="null: unknown.")
-    renewal_date: date | None
-    account_owner: str | None
+    month: date | None
+    duration_months: int | None = Field(None, ge=1)
+    duration_is_minimum: bool | None = Field(None, description="The streak reached the edge of history.")
+    risk_start_month: date | None = None
+    arr: int | None = Field(None, description="null: unknown.")
+    renewal_date: date | None = None
+    account_owner: str | None = None
+
+    @field_validator("account_id", "account_region", "month", mode="before")
+    @classmethod
+    def _of_an_account(cls, value: Any, info: ValidationInfo) -> Any:
+        return value if info.data.get("alert_type") == _OF_ACCOUNTS else None
+
+    @field_validator("facts", mode="before", check_fields=False)
+    @classmethod
+    def _of_another_type(cls, value: Any, info: ValidationInfo) -> Any:
+        return None if info.data.get("alert_type") == _OF_ACCOUNTS else value
+
+
+OtherFacts = Annotated[
+    dict[str, Any] | None,
+    Field(description="Of a `log_rule`: its rule, group, instants and counts; null for accounts."),
+]
 
 
 class RestatementOut(Out):
-    """What reads otherwise now than when the alert was sent."""
+    """What reads otherwise now than when the alert was sent: [before, now]; null: the same."""
 
-    arr: tuple[int | None, int | None] | None = Field(None, description="[before, now]; null: the same.")
-    duration_months: tuple[int, int] | None = Field(None, description="[before, now]; null: the same.")
+    arr: tuple[int | None, int | None] | None = None
+    duration_months: tuple[int, int] | None = None
+    last: tuple[str, str] | None = Field(None, description="Of an episode of a log.")
+    peak: tuple[int, int] | None = Field(None, description="Of an episode of a log.")
+    events: tuple[int, int] | None = Field(None, description="Of an episode of a log.")
+    episodes: tuple[int, int] | None = Field(None, description="Of a digest.")
 
 
 Restated = Annotated[
@@ -70,6 +106,7 @@ class RunAlertOut(AlertFactsOut):
     http_status: int | None = Field(description="Of the last answer in this run.")
     attempts: int = Field(description="POSTs of this run.")
     restated: Restated
+    facts: OtherFacts = None
 
 
 class WithdrawnOut(AlertFactsOut):
@@ -79,6 +116,7 @@ class WithdrawnOut(AlertFactsOut):
         description="As the run found it. What was `pending` or `failed` is `withdrawn` since, and is not "
         "sent any more; what was `sent`, or may have been (`unknown`), is only reported."
     )
+    facts: OtherFacts = None
 
 
 class WithdrawalsOut(Out):
@@ -137,6 +175,7 @@ class AlertOut(AlertFactsOut):
     sent_at: datetime | None
     updated_at: datetime
     settled: list[SettledDoubtOut] = Field(description="How people settled it, oldest first.")
+    facts: OtherFacts = None
 
 
 class SettledOut(Out):

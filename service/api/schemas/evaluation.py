@@ -25,7 +25,8 @@ class CountsOut(Out):
     withdrawn: int = Field(
         description="Alerts of earlier runs over the same source that are alerts no more; not among `alerts`."
     )
-    restated: int = Field(description="Of `skipped_replay`: sent with another ARR or duration.")
+    restated: int = Field(description="Of `skipped_replay`: sent with other facts than it has now.")
+    in_digest: int = Field(default=0, description="Of logs: a digest stands for them.")
 
 
 class LedgerOut(Out):
@@ -47,6 +48,46 @@ class LedgerOut(Out):
     at_risk: int
     below_threshold: int
     unknown_arr: int
+    alerts: int
+    outcomes: dict[Outcome, int]
+
+
+class LogRuleRowsOut(Out):
+    """What became of the rows that one rule over logs matched.
+
+    `matched = time_null + time_unparsable + time_out_of_range + outside_period + late + duplicates +
+    counted`; `episodes = continued + alerts`.
+    """
+
+    matched: int
+    time_null: int
+    time_unparsable: int
+    time_out_of_range: int
+    outside_period: int
+    late: int = Field(description="Older than the period, and not there when an earlier run read its own.")
+    duplicates: int
+    counted: int
+    episodes: int
+    continued: int = Field(description="Episodes that began in an earlier run.")
+    alerts: int = Field(description="Episodes that began in this run.")
+
+
+class LogLedgerOut(Out):
+    """What became of every row of a log and of every alert.
+
+    `rows_in_source = malformed + unmatched + matched`; `alerts` are those of all rules, with reminders that
+    an episode lasts, and digests; `alerts = sum(outcomes)`.
+    """
+
+    model_config = ConfigDict(alias_generator=flattened("rows"))
+
+    rows_in_source: int
+    malformed: int
+    unmatched: int
+    matched: int
+    rules: dict[str, LogRuleRowsOut]
+    reminders: int
+    digests: int
     alerts: int
     outcomes: dict[Outcome, int]
 

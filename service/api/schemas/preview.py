@@ -1,13 +1,14 @@
 """What a run would send."""
 
-from datetime import date
 from typing import Any
 
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
-from service.api.schemas.alert import AlertFactsOut, Restated, WithdrawnOut
+from service.api.schemas.alert import AlertFactsOut, OtherFacts, Restated, WithdrawnOut
 from service.api.schemas.answer import Out
-from service.api.schemas.evaluation import CountsOut, InvalidSampleOut, LedgerOut, WarningOut
+from service.api.schemas.evaluation import CountsOut, InvalidSampleOut, LedgerOut, LogLedgerOut, WarningOut
+from service.api.schemas.period import FromOut, MonthOut, StreamOut, UntilOut
+from service.api.schemas.run import KINDS
 from service.domain.delivery_status import Reason
 from service.domain.run import Action
 
@@ -15,18 +16,23 @@ from service.domain.run import Action
 class PreviewAlertOut(AlertFactsOut):
     """An alert, what a run would do about it, and the message as it would look."""
 
-    details_url: str
+    details_url: str | None
     action: Action
     reason: Reason | None
     message: dict[str, Any] = Field(description="The payload that would be posted: `text` and `blocks`.")
     restated: Restated
+    facts: OtherFacts = None
 
 
 class PreviewOut(Out):
     """What a run would send, in the same order. Nothing was sent, claimed or written."""
 
     source_uri: str
-    month: date = Field(validation_alias=AliasChoices("period", "month"))
+    kind: str = Field(default=KINDS[0], description="`account_risk` or `log_rules`.")
+    month: MonthOut
+    stream: StreamOut = None
+    from_: FromOut = None
+    until: UntilOut = None
     plan_digest: str = Field(
         description="Over the source's versions, month, rules, routing, and alerts. Give it to `POST /runs`, "
         "and that run executes exactly this or nothing."
@@ -37,7 +43,7 @@ class PreviewOut(Out):
         description="What earlier runs over the same source had and this one has no more; at most `limit`."
     )
     counts: CountsOut
-    ledger: LedgerOut
+    ledger: LedgerOut | LogLedgerOut
     warnings: list[WarningOut]
     invalid_samples: list[InvalidSampleOut]
     seconds_by_channel: dict[str, float] = Field(

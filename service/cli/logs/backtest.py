@@ -15,6 +15,7 @@ from service.cli.exit_codes import OK
 from service.cli.logs.text_table import write_table
 from service.domain.errors import BadRulesError
 from service.domain.progress import Progress
+from service.kinds import storage_access
 from service.log_rules.evaluate import evaluate_log
 from service.log_rules.findings import Before, LogFindings, LogOptions, LogQuestion, RuleFindings
 from service.log_rules.memory import Memory
@@ -24,7 +25,6 @@ from service.log_rules.warnings import log_warnings
 from service.settings import Settings
 from service.sources.opening import check_allowed, open_source
 from service.telemetry.terminal import harmless
-from service.wiring import storage_access
 
 _FACTORS: Final = (0.5, 1, 2)
 _DAY_US: Final = 86_400_000_000

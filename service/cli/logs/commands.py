@@ -15,6 +15,12 @@ Log = Annotated[
     ),
 ]
 RulesFile = Annotated[Path, typer.Option("--rules", help="The file of rules.")]
+Since = Annotated[str, typer.Option("--from", help="First instant, ISO 8601; without a zone UTC.")]
+Until = Annotated[str, typer.Option(help="First instant after the period, ISO 8601.")]
+Stream = Annotated[
+    str | None, typer.Option(help="Whose runs follow each other; unset: the name of the file of rules.")
+]
+Answer = Annotated[bool, typer.Option("--json", help="Print the API's own answer instead of tables.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -36,6 +42,69 @@ def plan(
     from service.cli.logs.planning import print_log_plan  # noqa: PLC0415  # cold start
 
     raise typer.Exit(print_log_plan(source=source, rules=rules_file, as_json=json))
+
+
+@logs.command()
+def run(
+    source: Log,
+    since: Since,
+    until: Until,
+    rules_file: RulesFile = Path("log_rules.toml"),
+    stream: Stream = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Record the run, but send nothing.")] = False,  # noqa: FBT002  # how typer spells a flag
+    plan_digest: Annotated[
+        str | None, typer.Option(help="From preview: execute exactly that plan, or fail and send nothing.")
+    ] = None,
+    json: Answer = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Send the alerts of a period of a log.
+
+    Begins with what the run of the stream left that ended where this one begins, and leaves the same for the
+    next. What was sent is not sent again.
+    """
+    from service.cli.logs.running import run_logs  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(
+        run_logs(
+            source=source,
+            rules=rules_file.absolute(),
+            since=since,
+            until=until,
+            stream=stream,
+            dry_run=dry_run,
+            plan_digest=plan_digest,
+            as_json=json,
+        )
+    )
+
+
+@logs.command()
+def preview(
+    source: Log,
+    since: Since,
+    until: Until,
+    rules_file: RulesFile = Path("log_rules.toml"),
+    stream: Stream = None,
+    limit: Annotated[int, typer.Option(help="How many alerts to show.", min=0, max=10_000)] = 500,
+    json: Answer = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Show what a run of a period of a log would send.
+
+    Nothing is sent, claimed or written.
+    """
+    from service.cli.logs.running import preview_logs  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(
+        preview_logs(
+            source=source,
+            rules=rules_file.absolute(),
+            since=since,
+            until=until,
+            stream=stream,
+            limit=limit,
+            as_json=json,
+        )
+    )
 
 
 @rules.command("check")

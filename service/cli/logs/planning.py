@@ -7,6 +7,7 @@ from pathlib import Path
 
 from service.cli.command import async_command, parsed_source, print_json
 from service.cli.exit_codes import OK
+from service.kinds import storage_access
 from service.log_rules.findings import SETTLE_ROWS
 from service.log_rules.reading.plan import plan_log
 from service.log_rules.rules_file import load_rules
@@ -14,7 +15,6 @@ from service.runtime.daemon_thread import run_in_daemon_thread
 from service.settings import Settings
 from service.sources.opening import check_allowed, open_source
 from service.telemetry.terminal import harmless_json
-from service.wiring import storage_access
 
 
 @async_command

@@ -6,11 +6,8 @@ from pathlib import Path
 from service.cli.command import with_settings
 from service.cli.exit_codes import OK, RUN_FAILED
 from service.cli.logs.text_table import write_table
-from service.delivery.channels import Channels
-from service.domain.errors import BadRulesError
-from service.log_rules.rule import RuleFile
 from service.log_rules.rule_tests import run_tests
-from service.log_rules.rules_file import duration_text, load_rules
+from service.log_rules.rules_file import check_channels, duration_text, load_rules
 from service.settings import Settings
 from service.telemetry.terminal import harmless
 from service.wiring import channels_of
@@ -39,19 +36,6 @@ def check_rules(path: Path) -> int:
         return OK
 
     return with_settings(command)
-
-
-def check_channels(rules: RuleFile, channels: Channels, name: str) -> None:
-    """Raise BadRulesError for channels that no webhook leads to, where each channel has one of its own."""
-    if not channels.webhooks or channels.webhook_base_url is not None:
-        return
-    unknown = [
-        f"rules.{place}.channel: SLACK_WEBHOOKS has no webhook for {rule.channel}"
-        for place, rule in enumerate(rules.rules)
-        if rule.channel is not None and rule.channel not in channels.webhooks
-    ]
-    if unknown:
-        raise BadRulesError(f"{name}: {'; '.join(unknown)}")
 
 
 def test_rules(path: Path) -> int:

@@ -34,27 +34,25 @@ def render(alert: Alert, message: Message, *, named_channel: str | None = None) 
     lines = [f"{line.label}: {value}" for line in message.lines if (value := _value(line)) is not None]
     if named_channel is not None:
         lines.append(f"Channel: #{_shown(named_channel)}")
+    header = {
+        "type": "header",
+        # Tells one alert's message from another's wherever the message is found.
+        "block_id": f"{alert.alert_type}.{alert.alert_id}",
+        "text": {"type": "plain_text", "text": title, "emoji": True},
+    }
+    facts = {
+        "type": "section",
+        "fields": [{"type": "plain_text", "text": line, "emoji": False} for line in lines],
+    }
+    if message.url is None:
+        return {"text": "\n".join([title, *lines]), "blocks": [header, facts]}
     if len(message.url) <= LINK_LIMIT:
         url = _escaped(message.url)
         details, link = f"Details: {url}", f"<{url}|{_escaped(message.link_text)}>"
     else:
         details = link = f"Details: {message.without_link}"
-    return {
-        "text": "\n".join([title, *lines, details]),
-        "blocks": [
-            {
-                "type": "header",
-                # Tells one alert's message from another's wherever the message is found.
-                "block_id": f"{alert.alert_type}.{alert.alert_id}",
-                "text": {"type": "plain_text", "text": title, "emoji": True},
-            },
-            {
-                "type": "section",
-                "fields": [{"type": "plain_text", "text": line, "emoji": False} for line in lines],
-            },
-            {"type": "section", "text": {"type": "mrkdwn", "text": link, "verbatim": True}},
-        ],
-    }
+    place = {"type": "section", "text": {"type": "mrkdwn", "text": link, "verbatim": True}}
+    return {"text": "\n".join([title, *lines, details]), "blocks": [header, facts, place]}
 
 
 def _title(message: Message) -> str:

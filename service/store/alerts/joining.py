@@ -4,8 +4,8 @@ Functions over a connection, inside the transaction that records the run; what a
 changes nothing.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
@@ -49,13 +49,24 @@ def join_occurrences(
 ) -> dict[str, str]:
     """Let each new occurrence begin or join an alert, and return the alert's id by the occurrence's."""
     joined: dict[str, str] = {}
-    for start in range(0, len(found), _BATCH):
-        batch = found[start : start + _BATCH]
+    for batch in _batches(found):
         known = _known(connection, run.tenant_id, batch)
         changes = [_joining(run, item, known.get(_about(item), ())) for item in batch]
         write_changes(connection, changes, run.origin, at=run.at)
         joined |= {item.alert.alert_id: each.row["id"] for item, each in zip(batch, changes, strict=True)}
     return joined
+
+
+def _batches(found: Sequence[RoutedAlert]) -> Iterator[list[RoutedAlert]]:
+    """Yield occurrences so that no two of a batch are about the same: the later one joins the earlier one."""
+    turns: Counter[_About] = Counter()
+    batches: defaultdict[int, list[RoutedAlert]] = defaultdict(list)
+    for item in found:
+        batches[turns[_about(item)]].append(item)
+        turns[_about(item)] += 1
+    for batch in batches.values():
+        for start in range(0, len(batch), _BATCH):
+            yield batch[start : start + _BATCH]
 
 
 def join_again(connection: sa.Connection, run: RecordedRun, found: Collection[str]) -> None:

@@ -17,12 +17,14 @@ from service.domain.delivery_status import (
     check_transition,
     starts_of,
 )
+from service.domain.evaluation import Checkpoint
 from service.domain.replay import Replay, ReplayAction, RoutedAlert, Standing, decide_replay
 from service.domain.run import Action, WithdrawnAlert
 from service.store.alerts.joining import RecordedRun, join_again, join_occurrences, leave_alerts
 from service.store.audit import database_time
 from service.store.part import Part, reads, writes
 from service.store.rows import alert_columns, reason_of, restated_text, status_of, withdrawn_alert
+from service.store.runs.checkpoints import write_checkpoint
 from service.store.runs.state import Lease, check_holds, check_running, update_running
 from service.store.schema.tables import ALERT, outbox, run_outcomes, run_withdrawals, runs
 
@@ -67,12 +69,14 @@ class Recording(Part):
         restatable: Collection[str],
         withdraws: bool = True,
         now: datetime,
+        checkpoint: Checkpoint | None = None,
     ) -> list[ReplayAction]:
         """Put a run's alerts into the outbox, all or none, and return what is done about each.
 
         `pending` and `failed` alerts of the scope take on this evaluation; those last recorded from the same
         source that it no longer has are withdrawn, if it `withdraws` any; `sent` and (under `hold`) `unknown`
-        ones keep what they were sent with. Raises OvertakenError when the lease is lost.
+        ones keep what they were sent with. The `checkpoint` is left with them. Raises OvertakenError when the
+        lease is lost.
         """
         tenant_id = self._tenant_id
         began = time.monotonic()
@@ -83,12 +87,15 @@ class Recording(Part):
         run = _recorded(self.connection, tenant_id, lease)
         if withdraws:  # else nothing of it was ever withdrawn, and it has its alerts since it was put there
             join_again(self.connection, run, standings.keys() & set(replay.alert_ids))
-        new = [item for item in routed if item.alert.alert_id not in standings]
+        # What a digest stands for is in it, and nothing that anybody works on.
+        new = [item for item in routed if item.alert.alert_id not in standings and not item.in_digest]
         joined = join_occurrences(self.connection, run, new)
         of_outbox = {"tenant_id": tenant_id, "scope": lease.scope, "updated_at": now}
         _write(self.connection, {"run_id": lease.run_id}, of_outbox, routed, replay, standings, joined)
         _write_withdrawals(self.connection, tenant_id, lease.run_id, replay)
         leave_alerts(self.connection, run, _withdraw(self.connection, tenant_id, replay, now))
+        if checkpoint is not None:
+            write_checkpoint(self.connection, tenant_id, lease.name, lease.run_id, checkpoint, now)
         # No heartbeat can come in between: what this took must not count as silence.
         took = time.monotonic() - began
         recorded = {"expires_at": runs.c.expires_at + took, "recorded_at": now}
@@ -183,7 +190,8 @@ def _replay(
     restatable: Collection[str],
 ) -> Replay:
     alerts = ((item.alert, item.channel) for item in routed)
-    return decide_replay(standings, alerts, ambiguous, restatable=restatable)
+    in_digest = {item.alert.alert_id for item in routed if item.in_digest}
+    return decide_replay(standings, alerts, ambiguous, restatable=restatable, in_digest=in_digest)
 
 
 def _write(

@@ -152,5 +152,5 @@ def _hash(request: RunRequest) -> str:
         "idempotency_key": None,
     }
     if request.kind != _FIRST_KIND:
-        asked |= {"kind": request.kind, "scope": request.scope}
+        asked |= {"kind": request.kind, "scope": request.scope, **request.options}
     return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -8,7 +8,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0012');
+INSERT INTO "alembic_version" VALUES('0013');
 CREATE TABLE alert_events (
 	alert_id VARCHAR(32) NOT NULL,
 	number INTEGER NOT NULL,
@@ -97,6 +97,18 @@ CREATE TABLE audit (
 	address VARCHAR(64),
 	request_id VARCHAR(128),
 	PRIMARY KEY (id)
+);
+CREATE TABLE checkpoints (
+	tenant_id VARCHAR(36) NOT NULL,
+	lease VARCHAR(200) NOT NULL,
+	until VARCHAR(40) NOT NULL,
+	begins VARCHAR(40) NOT NULL,
+	run_id VARCHAR(40) NOT NULL,
+	digest VARCHAR(64) NOT NULL,
+	follows VARCHAR(64),
+	content BLOB NOT NULL,
+	left_at DATETIME NOT NULL,
+	PRIMARY KEY (tenant_id, lease, until)
 );
 CREATE TABLE doubt_settlements (
 	alert_id VARCHAR(32) NOT NULL,

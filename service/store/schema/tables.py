@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0012"
+NEWEST_REVISION = "0013"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -134,6 +134,22 @@ leases = sa.Table(
     # Counts its holders, so that none can act under another's claim.
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("run_id", sa.String(40), nullable=False),
+)
+
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    # What a run leaves for the one of the same lease that begins where it ended.
+    tenant_id_column(primary_key=True),
+    sa.Column("lease", sa.String(200), primary_key=True),
+    sa.Column("until", sa.String(40), primary_key=True),
+    sa.Column("begins", sa.String(40), nullable=False),
+    sa.Column("run_id", sa.String(40), nullable=False),
+    # Equal contents have equal digests; `follows` is that of the checkpoint which the run began with.
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("follows", sa.String(64)),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("left_at", UtcTimestamp, nullable=False),
 )
 
 outbox = sa.Table(

@@ -142,7 +142,7 @@ def test_errors_are_documented_under_their_status(openapi: dict[str, Any]) -> No
         # Met only by a start.
         *("database_schema_newer", "database_outdated", "no_identity", "signing_keys_unusable"),
         # Of commands that have no route.
-        *("two_ledgers", "bad_rules", "bad_model", "training_not_installed"),
+        *("two_ledgers", "bad_model", "training_not_installed"),
         *("bad_companies_file", "suspected_fraction_units"),
         # Of keys, which only the command line changes.
         "key_not_found",

@@ -30,6 +30,8 @@ def test_exit_code_64_is_for_the_words_of_the_caller_and_the_settings() -> None:
     """1 is for everything that went wrong; 2 is never an error's."""
     assert {code for code, error in TABLE.items() if error.exit_code == USAGE == 64} == {
         "bad_month",
+        "bad_period",
+        "rules_not_found",
         "bad_rules",
         "bad_model",
         "bad_companies_file",

@@ -1,0 +1,60 @@
+"""What a run has to say: its episodes and their reminders become alerts, very many of one rule one digest."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from service.log_rules.alerts.log_alert import LogAlert
+from service.log_rules.episode import Episode
+from service.log_rules.findings import LogFindings
+from service.log_rules.rule import Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """All alerts of a run."""
+
+    alerts: tuple[LogAlert, ...]
+    """In the order of sending: digests first, then by the start of the episodes."""
+    in_digest: frozenset[str]
+    """Ids of those that a digest stands for."""
+    reminders: int
+    digests: int
+
+
+def alerts_of(
+    findings: LogFindings, *, period: str, stream: str, tenant_id: str, most_of_a_rule: int
+) -> Said:
+    """Return the alerts of a run; above `most_of_a_rule` of one rule they go out as one digest."""
+    of = {"stream": stream, "tenant_id": tenant_id}
+    digests: list[LogAlert] = []
+    placed: list[tuple[tuple[int, int, tuple[str, ...], int], LogAlert]] = []
+    in_digest: set[str] = set()
+    reminders = 0
+    for place, found in enumerate(findings.rules):
+        rule, due = found.rule, list(_due(found.rule, found.episodes))
+        made = [LogAlert.of(rule, episode, number=number, **of) for episode, number in due]
+        placed += [
+            ((episode.start, place, episode.group, number), alert)
+            for (episode, number), alert in zip(due, made, strict=True)
+        ]
+        reminders += sum(number > 0 for _, number in due)
+        if len(due) > most_of_a_rule:
+            episodes = list({id(episode): episode for episode, _ in due}.values())
+            digests.append(LogAlert.digest_of(rule, episodes, alerts=len(due), period=period, **of))
+            in_digest |= {alert.alert_id for alert in made}
+    placed.sort(key=lambda one: one[0])
+    return Said(
+        alerts=(*digests, *(alert for _, alert in placed)),
+        in_digest=frozenset(in_digest),
+        reminders=reminders,
+        digests=len(digests),
+    )
+
+
+def _due(rule: Rule, episodes: Sequence[Episode]) -> Iterator[tuple[Episode, int]]:
+    """Yield each new episode as number 0, and each reminder with its number."""
+    for episode in episodes:
+        if not episode.continued:
+            yield episode, 0
+        for number in episode.reminders(rule.repeat_us):
+            yield episode, number

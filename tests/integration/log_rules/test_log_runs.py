@@ -1,0 +1,330 @@
+"""Runs over logs: what they send, leave for the next one, and say when the past has changed."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from mock_slack.running import RunningMock
+from service.domain.delivery_status import Outcome
+from service.domain.errors import CheckpointTooLargeError
+from service.domain.progress import Progress
+from service.domain.run import Preview, RunRecord, RunRequest
+from service.domain.source_uri import SourceUri
+from service.log_rules.alerts.kind import log_request
+from service.runs.execute import execute_run, new_run_id
+from service.runs.preview import preview
+from service.settings import Settings
+from service.wiring import App, open_app
+from tests.support.given import Given
+from tests.support.house import assert_balanced, warning_codes
+from tests.support.log_files import LogRow, write_csv
+
+DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
+RULES: Final = """
+[[rules]]
+id = "burst"
+title = "{peak} fatal errors within {window}: {group}"
+where = {severity = ["fatal"]}
+group_by = ["bundle_id"]
+threshold = {gt = 2}
+window = "10m"
+repeat = "1h"
+severity = "critical"
+channel = "on-call"
+"""
+
+
+def at(hours: float, *, seconds: float = 0, bundle: str = "com.a", severity: str = "fatal") -> LogRow:
+    """Return an event so long after the first day began."""
+    when = DAY + timedelta(hours=hours, seconds=seconds)
+    return {"severity": severity, "bundle_id": bundle, "date": when.isoformat()}
+
+
+def burst(hours: float, count: int, *, bundle: str = "com.a") -> list[LogRow]:
+    """Return events a second apart."""
+    return [at(hours, seconds=number, bundle=bundle) for number in range(count)]
+
+
+class Logs:
+    """A folder with rules and logs, and an app that runs them."""
+
+    def __init__(self, app: App, folder: Path) -> None:
+        self.app = app
+        self.folder = folder
+        self.write_rules(RULES)
+
+    def write_rules(self, text: str) -> None:
+        """Write the file of rules."""
+        (self.folder / "mobile.toml").write_text(text, encoding="utf-8")
+
+    def write(self, name: str, rows: Sequence[LogRow]) -> str:
+        """Write a log, which always has some other row in each hour, and return its URI."""
+        quiet = [at(hour, seconds=1, severity="error") for hour in range(0, 72, 6)]
+        return write_csv(self.folder / name, [*quiet, *rows]).as_uri()
+
+    def request(self, source: str, since: float, until: float, **details: Any) -> RunRequest:
+        """Ask for a period, in hours since the first day began."""
+        given: dict[str, Any] = {"stream": "mobile"} | details
+        return log_request(
+            SourceUri.parse(source),
+            self.folder / "mobile.toml",
+            since=DAY + timedelta(hours=since),
+            until=DAY + timedelta(hours=until),
+            **given,
+        )
+
+    async def run(self, source: str, since: float, until: float, **details: Any) -> RunRecord:
+        """Run a period to its end; the counts must balance."""
+        request = self.request(source, since, until, **details)
+        run_id = new_run_id(self.app.clock.now())
+        record = await execute_run(self.app, request, run_id=run_id, progress=Progress())
+        assert record.error is None
+        assert record.ledger is not None
+        assert record.ledger.rows["alerts"] == sum(record.ledger.outcomes.values())
+        return record
+
+    async def preview(self, source: str, since: float, until: float) -> Preview:
+        """Preview a period."""
+        return await preview(self.app, self.request(source, since, until), limit=500, progress=Progress())
+
+
+@asynccontextmanager
+async def opened(database_url: str, slack: RunningMock, folder: Path, **changes: Any) -> AsyncIterator[Logs]:
+    """Open the app before the mock Slack."""
+    settings = Settings(
+        _env_file=None,
+        database_url=database_url,
+        slack_webhook_base_url=slack.webhook_base_url,
+        slack_messages_per_second=0,
+        **changes,
+    )
+    async with open_app(settings) as app:
+        yield Logs(app, folder)
+
+
+@pytest.fixture
+async def logs(slack: RunningMock, tmp_path: Path) -> AsyncIterator[Logs]:
+    """Open the app on a database of its own."""
+    async with opened(f"sqlite:///{tmp_path / 'ledger.db'}", slack, tmp_path) as found:
+        yield found
+
+
+def titles(slack: RunningMock) -> list[str]:
+    """Return the first line of each message, in the order of arrival."""
+    return [str((record.payload or {})["text"]).splitlines()[0] for record in slack.records()]
+
+
+async def test_a_burst_over_midnight_is_one_alert(
+    database_url: str, slack: RunningMock, tmp_path: Path
+) -> None:
+    """Neither day has enough of it: the second begins with what the first left. A replay sends nothing."""
+    async with opened(database_url, slack, tmp_path) as logs:
+        source = logs.write("log.csv", [*burst(23.999, 2), *burst(24, 2), *burst(30, 5, bundle="com.b")])
+        first = await logs.run(source, 0, 24)
+        assert (first.counts.alerts, warning_codes(first)) == (0, {"cold_start": 1})
+        shown = await logs.preview(source, 24, 48)
+        second = await logs.run(source, 24, 48, plan_digest=shown.plan_digest)
+        assert warning_codes(second) == {}
+        assert titles(slack) == [
+            "🚨 4 fatal errors within 10m: com.a (burst)",
+            "🚨 5 fatal errors within 10m: com.b (burst)",
+        ]
+        assert (second.kind, second.period) == ("log_rules", "2026-01-02T00:00:00/2026-01-03T00:00:00")
+        replays = [
+            await logs.run(source, 24, 48),
+            await logs.run(source, 0, 24),
+            await logs.run(source, 24, 48),
+        ]
+        assert [replay.counts.skipped_replay for replay in replays] == [2, 0, 2]
+        assert [replay.counts.withdrawn + replay.counts.restated for replay in replays] == [0, 0, 0]
+        assert [warning_codes(replay) for replay in replays] == [{}, {"cold_start": 1}, {}]
+        # One run over both days says the same, and knows what was sent.
+        whole = await logs.run(source, 0, 48)
+        assert (whole.counts.alerts, whole.counts.skipped_replay, whole.counts.restated) == (2, 2, 0)
+        assert len(slack.records()) == 2
+        left = await Given(logs.app.store).sql(
+            "SELECT lease, until, follows IS NULL AS cold FROM checkpoints"
+        )
+        assert sorted((row["lease"], row["until"], bool(row["cold"])) for row in left) == [
+            ("log_rule:mobile", "2026-01-02T00:00:00", True),
+            ("log_rule:mobile", "2026-01-03T00:00:00", True),
+        ]
+
+
+async def test_an_episode_that_grew_is_restated_and_one_that_is_gone_withdrawn(
+    logs: Logs, slack: RunningMock
+) -> None:
+    """Both were sent, and nothing is sent again; what is new goes out."""
+    source = logs.write("log.csv", [*burst(1, 3), *burst(5, 3, bundle="com.gone")])
+    await logs.run(source, 0, 24)
+    source = logs.write("log.csv", [*burst(1, 4), *burst(6, 3, bundle="com.new")])
+    rehearsal = await logs.run(source, 0, 24, dry_run=True)
+    again = await logs.run(source, 0, 24)
+    for each in (rehearsal, again):
+        assert (each.counts.skipped_replay, each.counts.restated, each.counts.withdrawn) == (1, 1, 1)
+    (restated,) = again.sample_restated
+    assert restated.restated is not None
+    assert (restated.restated["peak"], restated.restated["events"]) == ((3, 4), (3, 4))
+    (gone,) = again.sample_withdrawn
+    assert (gone.alert.facts["group"], str(gone.status)) == ("com.gone", "sent")
+    assert [title.rpartition(": ")[2] for title in titles(slack)] == [
+        "com.a (burst)",
+        "com.gone (burst)",
+        "com.new (burst)",
+    ]
+    # Another period of the same stream, over the same source, has nothing to do with it.
+    other = await logs.run(source, 24, 48)
+    assert (other.counts.alerts, other.counts.withdrawn) == (0, 0)
+
+
+async def test_a_day_that_was_evaluated_again_makes_later_ones_outdated(logs: Logs) -> None:
+    """The run that begins there says which periods to repeat, in their order; repeated, all is well."""
+    source = logs.write("log.csv", [])
+    for day in range(3):
+        await logs.run(source, 24 * day, 24 * day + 24)
+    # What nobody changed is still what it was.
+    assert warning_codes(await logs.run(source, 24, 48)) == {}
+    source = logs.write("log.csv", burst(23.99, 2))
+    await logs.run(source, 0, 24)
+    warned = await logs.run(source, 48, 72)
+    assert warning_codes(warned)["stale_checkpoint"] == 1
+    assert "2026-01-02T00:00:00 to 2026-01-03T00:00:00 (UTC)" in warned.warnings[0].detail
+    for since in (24, 48):
+        assert "stale_checkpoint" not in warning_codes(await logs.run(source, since, since + 24))
+
+
+async def test_a_changed_rule_begins_anew_alone(logs: Logs) -> None:
+    """The other rule of the file goes on with what the run before left."""
+    other = RULES.replace('id = "burst"', 'id = "second"')
+    logs.write_rules(RULES + other)
+    source = logs.write("log.csv", burst(23.9999, 6))
+    await logs.run(source, 0, 24)
+    logs.write_rules(RULES + other.replace("gt = 2", "gt = 1"))
+    record = await logs.run(source, 24, 48)
+    (cold,) = record.warnings
+    assert (cold.code, cold.count) == ("cold_start", 1)
+    assert "second" in cold.detail
+    alerts = (await logs.app.store.history.list_alerts(record.run_id, limit=10)).items
+    assert {item.alert.facts["rule"]: item.alert.facts["start_is_minimum"] for item in alerts} == {
+        "burst": False,
+        "second": True,
+    }
+
+
+async def test_rows_that_come_late_are_counted_and_fill_windows(logs: Logs) -> None:
+    """Two events of the day before come in the next day's file: they violate nothing, but count there."""
+    first = logs.write("1.csv", [at(23.98)])
+    await logs.run(first, 0, 24)
+    second = logs.write("2.csv", [at(23.99), at(24.01)])
+    record = await logs.run(second, 24, 48)
+    assert record.ledger is not None
+    rows = record.ledger.rows["rules"]["burst"]
+    assert (rows["late"], rows["counted"], record.counts.alerts) == (1, 1, 1)
+    assert warning_codes(record)["late_rows"] == 1
+    # A file that the run before has read brings nothing new.
+    again = logs.write("1.csv", [at(23.98), at(24.01), at(24.02)])
+    record = await logs.run(again, 24, 48)
+    assert record.ledger is not None
+    rows = record.ledger.rows["rules"]["burst"]
+    assert (rows["late"], rows["outside_period"], record.counts.alerts) == (0, 1, 1)
+
+
+async def test_a_reminder_comes_once_for_each_repeat(logs: Logs, slack: RunningMock) -> None:
+    """An episode that goes on for two hours and a half, over two runs, has two reminders of its own."""
+    source = logs.write("log.csv", [at(22 + minutes / 60) for minutes in range(150)])
+    await logs.run(source, 0, 24)
+    await logs.run(source, 24, 48)
+    marks = [title.split(" ", 2)[:2] for title in titles(slack)]
+    assert [mark[1] == "Still:" for mark in marks] == [False, True, True]
+    replayed = [await logs.run(source, 0, 24), await logs.run(source, 24, 48)]
+    assert [each.counts.skipped_replay for each in replayed] == [2, 1]
+    assert [each.counts.alerts_sent for each in replayed] == [0, 0]
+    whole = await logs.run(source, 0, 48)
+    assert (whole.counts.alerts_sent, whole.counts.skipped_replay) == (0, 3)
+    # All three are one alert for people to work on.
+    worked_on = await Given(logs.app.store).sql("SELECT rule_name, subject, severity, status FROM alerts")
+    assert [tuple(row.values()) for row in worked_on] == [
+        ("burst", "mobile/burst/com.a", "critical", "triggered")
+    ]
+
+
+async def test_a_flood_is_one_message(slack: RunningMock, tmp_path: Path) -> None:
+    """All episodes are listed, as part of the digest; a replay sends nothing; fewer go out one by one."""
+    async with opened(f"sqlite:///{tmp_path / 'l.db'}", slack, tmp_path, max_alerts_per_rule=3) as logs:
+        rows = [row for number in range(4) for row in burst(1, 3 + number, bundle=f"com.{number}")]
+        source = logs.write("log.csv", rows)
+        shown = await logs.preview(source, 0, 24)
+        assert [str(item.action) for item in shown.alerts] == ["send", *["in_digest"] * 4]
+        record = await logs.run(source, 0, 24, plan_digest=shown.plan_digest)
+        assert (record.counts.alerts, record.counts.alerts_sent, record.counts.in_digest) == (5, 1, 4)
+        (message,) = slack.records()
+        assert (message.payload or {})["text"].splitlines() == [
+            "🚨 Flood: 4 episodes in 4 groups (burst)",
+            "Limit: more than 2 within 10m",
+            "Period: 2026-01-01 00:00:00 to 2026-01-02 00:00:00 UTC",
+            "Worst: com.3: 6 at 2026-01-01 01:00:05 UTC",
+            "Then: com.2: 5 at 2026-01-01 01:00:04 UTC",
+            "Then: com.1: 4 at 2026-01-01 01:00:03 UTC",
+            "Then: com.0: 3 at 2026-01-01 01:00:02 UTC",
+            "Log: mobile",
+        ]
+        listed = (await logs.app.store.history.list_alerts(record.run_id, limit=10)).items
+        assert [item.outcome for item in listed] == [Outcome.SENT, *[Outcome.IN_DIGEST] * 4]
+        again = await logs.run(source, 0, 24)
+        assert (again.counts.skipped_replay, again.counts.in_digest, again.counts.withdrawn) == (1, 4, 0)
+        fewer = await logs.run(logs.write("log.csv", rows[7:]), 0, 24)
+        assert (fewer.counts.alerts_sent, fewer.counts.withdrawn) == (2, 1)
+        assert len(slack.records()) == 3
+
+
+async def test_what_a_group_says_harms_nobody(database_url: str, slack: RunningMock, tmp_path: Path) -> None:
+    """A group may hold markup, a NUL, a line break, or 100 KB, or nothing: each is a group of its own."""
+    groups = ["<!channel>", "a\nb", "n\0l", "{peak}", "x" * 100_000, "x" * 100_001, "", "=cmd()"]
+    async with opened(database_url, slack, tmp_path) as logs:
+        rows = [row for group in groups for row in burst(1, 3, bundle=group)]
+        record = await logs.run(logs.write("log.csv", rows), 0, 24)
+        assert (record.counts.alerts_sent, len(slack.records())) == (8, 8)
+    said = "\n".join(titles(slack))
+    assert "<!channel>" not in said
+    assert "3 fatal errors within 10m: &lt;!channel&gt; (burst)" in said
+    assert "3 fatal errors within 10m: (none) (burst)" in said
+    assert "3 fatal errors within 10m: {peak} (burst)" in said
+    marks = {record.payload["blocks"][0]["block_id"] for record in slack.records() if record.payload}
+    assert len(marks) == 8
+
+
+async def test_rehearsals_and_previews_leave_nothing(logs: Logs) -> None:
+    """Only a real run is followed by another."""
+    source = logs.write("log.csv", burst(1, 3))
+    await logs.preview(source, 0, 24)
+    await logs.run(source, 0, 24, dry_run=True)
+    assert warning_codes(await logs.run(source, 24, 48)) == {"cold_start": 1}
+
+
+async def test_what_is_too_large_for_a_checkpoint_is_refused(slack: RunningMock, tmp_path: Path) -> None:
+    """The number that it needs is named, and nothing was sent."""
+    async with opened(f"sqlite:///{tmp_path / 'l.db'}", slack, tmp_path, checkpoint_limit_mb=1) as logs:
+        chance = random.Random(1)  # noqa: S311  # the same rows every time
+        rows = [at(23.99, bundle=f"{chance.getrandbits(400):x}") for _ in range(25_000)]
+        with pytest.raises(CheckpointTooLargeError, match="CHECKPOINT_LIMIT_MB=1"):
+            await logs.run(logs.write("log.csv", [*burst(1, 3), *rows]), 0, 24)
+        assert slack.records() == []
+
+
+async def test_runs_of_a_stream_come_one_after_another(logs: Logs, slack: RunningMock) -> None:
+    """Two days at once: the second waits; another stream has alerts of its own."""
+    source = logs.write("log.csv", [*burst(1, 3), *burst(25, 3)])
+    records = await asyncio.gather(*(logs.run(source, day, day + 24) for day in (0, 24)))
+    for record in records:
+        assert_balanced(record)
+    epochs = await Given(logs.app.store).sql("SELECT epoch FROM leases WHERE scope = 'log_rule:mobile'")
+    assert epochs == [{"epoch": 2}]
+    assert len(slack.records()) == 2
+    other = await logs.run(source, 0, 24, stream="staging")
+    assert (other.counts.alerts_sent, len(slack.records())) == (1, 3)
