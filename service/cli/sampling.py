@@ -13,13 +13,17 @@ class SampleKind(StrEnum):
     ACCOUNTS = "accounts"
     LOGS = "logs"
     COMPANIES = "companies"
+    DEFAULTS = "defaults"
 
 
 def sample_data(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The file to write.")],
     kind: Annotated[
         SampleKind,
-        typer.Option(help="accounts: months (Parquet); logs: a day of events; companies: ratios (CSV)."),
+        typer.Option(
+            help="accounts: months (Parquet); logs: a day of events; companies: ratios (CSV); "
+            "defaults: the same with what came of them."
+        ),
     ] = SampleKind.ACCOUNTS,
     accounts: Annotated[int, typer.Option(help="How many accounts.", min=1, max=1_000_000)] = 400,
     months: Annotated[int, typer.Option(help="Months of history.", min=1, max=240)] = 14,
@@ -40,10 +44,14 @@ def sample_data(
         from service.cli.logs.sampling import write_sample_day  # noqa: PLC0415  # cold start
 
         raise typer.Exit(write_sample_day(path, rows=rows, day=day, seed=seed))
-    if kind is SampleKind.COMPANIES:
+    if kind in {SampleKind.COMPANIES, SampleKind.DEFAULTS}:
         from service.cli.scoring.sampling import write_sample_companies  # noqa: PLC0415  # cold start
 
-        raise typer.Exit(write_sample_companies(path, companies=companies, seed=seed))
+        raise typer.Exit(
+            write_sample_companies(
+                path, companies=companies, seed=seed, with_fate=kind is SampleKind.DEFAULTS
+            )
+        )
     from service.cli.sample_data import write_sample  # noqa: PLC0415  # cold start
 
     raise typer.Exit(write_sample(path, accounts=accounts, months=months, month=month, seed=seed))

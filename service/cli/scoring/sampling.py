@@ -17,18 +17,20 @@ _SECOND: Final = ("Analytics", "Foods", "Freight", "Health", "Media", "Mining", 
 _SECTORS: Final = ("Industry", "Retail", "Energy", "Health", "Services")
 
 
-def write_sample_companies(path: Path, *, companies: int, seed: int) -> int:
+def write_sample_companies(path: Path, *, companies: int, seed: int, with_fate: bool) -> int:
     """Write a CSV file, the same for the same arguments, and return the exit code.
 
     One in twelve is in distress; some ratios are not meaningful (NM) or missing, and one row comes twice.
+    With their fate they have a column `defaulted`, statements of five years, and no row twice.
     """
     random = Random(seed)  # noqa: S311  # no secret depends on it
     (*required,), (*optional,) = columns_of(PredictionKind.ANNUAL)
-    rows = [_company(random, number) for number in range(1, companies + 1)]
-    rows.append(rows[0])
+    rows = [_company(random, number, with_fate=with_fate) for number in range(1, companies + 1)]
+    if not with_fate:
+        rows.append(rows[0])
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
-            lines = csv.DictWriter(file, [*required, *optional])
+            lines = csv.DictWriter(file, [*required, *optional, *(["defaulted"] if with_fate else [])])
             lines.writeheader()
             lines.writerows(rows)
     except OSError as problem:
@@ -38,7 +40,7 @@ def write_sample_companies(path: Path, *, companies: int, seed: int) -> int:
     return OK
 
 
-def _company(random: Random, number: int) -> dict[str, object]:
+def _company(random: Random, number: int, *, with_fate: bool) -> dict[str, object]:
     distress = random.random() < 1 / 12
     margin = random.gauss(-18, 14) if distress else random.gauss(5, 6)
     debt = abs(random.gauss(7, 5)) if distress else abs(random.gauss(2.5, 2))
@@ -58,4 +60,8 @@ def _company(random: Random, number: int) -> dict[str, object]:
     for name in ("total_debt_to_ebitda", "ebit_to_interest_expense"):
         if random.random() < 0.03:  # noqa: PLR2004  # three in a hundred
             company[name] = random.choice(("NM", ""))
+    if with_fate:
+        company["reporting_year"] = random.randint(2021, 2025)
+        # Half of those in distress, and one in fifty of the others.
+        company["defaulted"] = int(random.random() < (0.5 if distress else 0.02))
     return company

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from service.default_risk.errors import BadCompaniesFileError
 from service.default_risk.model import Calibration
 from service.default_risk.training.fitting import INNER_FOLDS, Fitted, calibrate, fit
 from service.default_risk.training.labelled import Labelled
@@ -34,7 +35,9 @@ def folds(data: Labelled, number: int) -> Iterator[tuple[NDArray[np.intp], NDArr
         fold = np.array([_fold_of(str(company), number) for company in data.companies])
     early = late = np.ones(len(fold), bool)
     if data.times is not None:
-        begin = np.sort(data.times)[int(len(fold) * _SPLIT)]
+        ordered = np.sort(data.times)
+        # Never the first time of all, before which there is nothing.
+        begin = max(ordered[int(len(fold) * _SPLIT)], ordered[np.searchsorted(ordered, ordered[0], "right")])
         early, late = data.times < begin, data.times >= begin
     for each in range(number):
         yield np.flatnonzero((fold != each) & early), np.flatnonzero((fold == each) & late)
@@ -43,12 +46,18 @@ def folds(data: Labelled, number: int) -> Iterator[tuple[NDArray[np.intp], NDArr
 def out_of_fold(data: Labelled) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Return the rows that were tested, and the probability that a model without them gave each.
 
-    Each of the ten models is calibrated inside of its own training rows.
+    Each of the ten models is calibrated inside of its own training rows. Raises BadCompaniesFileError where
+    the split leaves nothing to learn from.
     """
     tested, said = [], []
     for train, test in folds(data, FOLDS):
         if not len(test):
             continue
+        if len(set(data.defaulted[train].tolist())) == 1:
+            raise BadCompaniesFileError(
+                f"of the {len(train):,} companies to train a fold on all or none defaulted: "
+                "more data is needed, or other columns for companies and times"
+            )
         fitted, calibration = calibrated_fit(data, train)
         tested.append(test)
         said.append(probability(fitted, calibration, data, test))

@@ -66,12 +66,15 @@ def read_labelled(
             row, found = next(iter(numbers.problems.items()))
             raise BadCompaniesFileError(f"{path.name}: {name} of row {row + 1}: {found}")
         values.append(numbers.values)
+    times = None if time is None else _names(table.column(time))
+    if times is not None and len(set(times)) == 1:
+        raise BadCompaniesFileError(f"{path.name}: {time} is {times[0]!r} in every row: nothing is later")
     return Labelled(
         kind=kind,
         values=tuple(values),
         defaulted=_labels(table.column(label), path.name, label),
         companies=None if company is None else _names(table.column(company)),
-        times=None if time is None else _names(table.column(time)),
+        times=times,
         sha256=digest,
     )
 

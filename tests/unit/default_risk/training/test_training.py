@@ -1,5 +1,6 @@
 """Training: the table is the estimator, the same bytes come again, and nobody is on both sides."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,34 @@ def test_a_company_is_never_on_both_sides_of_a_split(*, dated: bool) -> None:
         tested += test_rows.tolist()
     assert len(tested) == len(set(tested))
     assert sorted(tested) == np.flatnonzero(times >= "2006" if dated else times > "").tolist()
+
+
+def dated(times: list[str]) -> Labelled:
+    """Return a thousand companies with these times, over and over."""
+    table = labelled_table(1000)
+    return Labelled(
+        kind=PredictionKind.ANNUAL,
+        values=tuple(np.array(table[name]) for name in ANNUAL),
+        defaulted=np.array(table["bankrupt"]),
+        companies=None,
+        times=np.array([times[row % len(times)] for row in range(1000)]),
+        sha256="",
+    )
+
+
+def test_most_rows_in_the_first_year_still_leave_something_to_train_on() -> None:
+    """The split moves to the second year, however the rows are spread."""
+    for train_rows, test_rows in folds(dated(["2020"] * 4 + ["2021"]), 10):
+        assert len(train_rows) > 0
+        assert len(test_rows) > 0
+
+
+def test_a_split_without_a_default_to_learn_from_is_refused() -> None:
+    """It says so, instead of failing inside of a library."""
+    data = dated(["2020", "2021"])
+    defaulted = np.where(data.times == "2020", 0, data.defaulted).astype(np.int8)
+    with pytest.raises(BadCompaniesFileError, match="all or none defaulted"):
+        train(replace(data, defaulted=defaulted), DESCRIPTION)
 
 
 def test_metrics_are_those_of_the_textbook() -> None:
