@@ -139,6 +139,20 @@ def _awkward_rows() -> dict[sa.Table, list[dict[str, Any]]]:
             _run("r1", started_at=FIRST_MOMENT, finished_at=LAST_MOMENT, error_detail="\u2028"),
             _run("r2", status="running", expires_at=0.0),
         ],
+        schema.checkpoints: [
+            {
+                "tenant_id": DEFAULT_TENANT,
+                "lease": "log_rule:mobile",
+                "until": until,
+                "begins": "2026-01-01T00:00:00",
+                "run_id": "r1",
+                "digest": "d",
+                "follows": follows,
+                "content": content,
+                "left_at": LAST_MOMENT,
+            }
+            for until, follows, content in (("a", None, b""), ("b", "d", bytes(range(256))))
+        ],
         schema.leases: [
             {"tenant_id": DEFAULT_TENANT, "scope": scope_of(MONTH), "epoch": 2**31 - 1, "run_id": "r1"}
         ],
