@@ -36,6 +36,7 @@ from service.runs.plan_digest import plan_digest
 from service.runs.warnings import undelivered_alerts, without_channel
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.room import Turn
+from service.store.alerts.recovery import Seen
 from service.store.database.failures import DatabaseBusyError
 from service.store.patience import retry_while_unavailable
 from service.store.runs.rescue import ResumedRun
@@ -223,6 +224,9 @@ class _Run:
         app = self._app
         with app.room.turn() as turn:
             evaluation, routed = await self._evaluate(request, turn)
+            name, conditions, seen = self._kind.alert_type.name, evaluation.conditions, None
+            if request.period is not None:
+                seen = Seen(alert_type=name, period=request.period, conditions=conditions)
             self._progress.phase = Phase.RECORDING
             actions = await self._retry_while_unavailable(
                 lambda: app.store.recording.record(
@@ -231,6 +235,7 @@ class _Run:
                     ambiguous=app.policy.ambiguous_sends,
                     restatable=self._kind.alert_type.restatable,
                     withdraws=evaluation.withdraws,
+                    seen=seen,
                     now=app.clock.now(),
                     checkpoint=evaluation.checkpoint,
                 )
@@ -267,7 +272,11 @@ class _Run:
 
     async def _evaluate(self, request: RunRequest, turn: Turn) -> tuple[AnyEvaluation, list[RoutedAlert]]:
         app, alert_type = self._app, self._kind.alert_type
-        evaluating = self._kind.evaluate(request, self._progress, turn)
+        open_alerts, period = app.store.open_alerts, request.period
+        watched = await self._retry_while_unavailable(
+            lambda: open_alerts.watched(alert_type.name, source_uri=request.source_uri, period=period)
+        )
+        evaluating = self._kind.evaluate(request, self._progress, turn, watched)
         found = await app.at_work.unless_stopped(evaluating, halt=self._halt)
         digest = await run_in_daemon_thread(lambda: plan_digest(found, app.channels, alert_type))
         evaluation = replace(found, warnings=found.warnings + region_warnings(found.alerts, app.channels))
@@ -276,7 +285,10 @@ class _Run:
         )
         if request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
-        routing = route(found.alerts, app.channels, alert_type, in_digest=found.in_digest)
+        notes = await self._retry_while_unavailable(
+            lambda: open_alerts.acknowledged(alert_type.name, period=period)
+        )
+        routing = route(found.alerts, app.channels, alert_type, notes, in_digest=found.in_digest)
         return evaluation, await run_in_daemon_thread(lambda: list(routing))
 
     async def _finish(self, error: RunError | None) -> RunRecord:

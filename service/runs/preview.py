@@ -8,7 +8,7 @@ from functools import partial
 import orjson
 
 from service.delivery.routing import region_warnings, route
-from service.domain.alert_type import AlertType
+from service.domain.alert_type import AlertType, Line
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.evaluation import AnyEvaluation
 from service.domain.ledger import Ledger
@@ -49,7 +49,13 @@ async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Pr
             app.policy.ambiguous_sends,
         )
         withdrawn = await retry_while_unavailable(app.clock, lambda: recording.withdrawable(replay.withdrawn))
-        shown = await run_in_daemon_thread(_shown, app, request, evaluation, replay, withdrawn[:limit], limit)
+        notes = await retry_while_unavailable(
+            app.clock,
+            lambda: app.store.open_alerts.acknowledged(kind.alert_type.name, period=request.period),
+        )
+        shown = await run_in_daemon_thread(
+            _shown, app, request, evaluation, replay, withdrawn[:limit], notes, limit
+        )
     progress.phase = Phase.FINISHED
     return shown
 
@@ -60,11 +66,12 @@ def _shown(
     evaluation: AnyEvaluation,
     replay: Replay,
     withdrawn: Sequence[WithdrawnAlert],
+    notes: Mapping[str, Line],
     limit: int,
 ) -> Preview:
     actions = replay.actions
     alert_type = app.kinds[request.kind].alert_type
-    shown = route(evaluation.alerts[:limit], app.channels, alert_type)
+    shown = route(evaluation.alerts[:limit], app.channels, alert_type, notes)
     outcomes = Counter(taken.outcome(sends=Outcome.WOULD_SEND) for taken in actions)
     evaluation.rows.check()
     ledger = Ledger(rows=evaluation.rows.values(), outcomes=outcomes)

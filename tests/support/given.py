@@ -19,6 +19,7 @@ from service.domain.month import Month
 from service.domain.replay import ReplayAction, RoutedAlert
 from service.domain.run import Page, RunAlert, RunError
 from service.domain.source_uri import SourceUri
+from service.store.alerts.recovery import Seen
 from service.store.outbox.send import OutboxEntry, Settlement, UntriedAlert
 from service.store.runs.state import Lease
 from service.store.schema.tables import outbox
@@ -98,21 +99,32 @@ class Given:
         return lease
 
     async def a_recorded(
-        self, run_id: str, items: Sequence[RoutedAlert], *, resend: bool = False, **of_run: Any
+        self,
+        run_id: str,
+        items: Sequence[RoutedAlert],
+        *,
+        resend: bool = False,
+        seen: Seen | None = None,
+        **of_run: Any,
     ) -> tuple[Lease, list[OutboxEntry]]:
         """Begin a run that gets its lease and records alerts; return the lease and what it has to send."""
         lease = await self.a_lease(run_id, **of_run)
-        await self.recorded(lease, items, resend=resend)
+        await self.recorded(lease, items, resend=resend, seen=seen)
         return lease, await self.pending(lease)
 
     async def recorded(
-        self, lease: Lease, items: Sequence[RoutedAlert], *, resend: bool = False
+        self,
+        lease: Lease,
+        items: Sequence[RoutedAlert],
+        *,
+        resend: bool = False,
+        seen: Seen | None = None,
     ) -> list[ReplayAction]:
         """Evaluate and record alerts."""
         await self.store.runs.note_evaluation(lease.run_id, an_evaluation(len(items)))
         ambiguous = AmbiguousSends.RESEND if resend else AmbiguousSends.HOLD
         record = self.store.recording.record
-        return await record(lease, items, ambiguous=ambiguous, restatable=RESTATABLE, now=NOW)
+        return await record(lease, items, ambiguous=ambiguous, restatable=RESTATABLE, seen=seen, now=NOW)
 
     async def rehearsed(self, run_id: str, items: Sequence[RoutedAlert]) -> list[ReplayAction]:
         """Record what a dry run would do."""

@@ -69,6 +69,12 @@ class EventKind(StrEnum):
     NOTED = "noted"
     WITHDRAWN = "withdrawn"
     """The data no longer have one of its occurrences."""
+    NOT_SEEN = "not_seen"
+    """The newest month has no row of the account."""
+    BELOW_THRESHOLD = "below_threshold"
+    """In the newest month the account is At Risk, and worth no alert."""
+    UNKNOWN_ARR = "unknown_arr"
+    """In the newest month the account is At Risk, and withheld because its ARR is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from service.domain.evaluation import Checkpoint
 from service.domain.replay import Replay, ReplayAction, RoutedAlert, Standing, decide_replay
 from service.domain.run import Action, WithdrawnAlert
 from service.store.alerts.joining import RecordedRun, join_again, join_occurrences, leave_alerts
+from service.store.alerts.recovery import Seen, recover, see_again
 from service.store.audit import database_time
 from service.store.part import Part, reads, writes
 from service.store.rows import alert_columns, reason_of, restated_text, status_of, withdrawn_alert
@@ -68,6 +69,7 @@ class Recording(Part):
         ambiguous: AmbiguousSends,
         restatable: Collection[str],
         withdraws: bool = True,
+        seen: Seen | None = None,
         now: datetime,
         checkpoint: Checkpoint | None = None,
     ) -> list[ReplayAction]:
@@ -75,8 +77,8 @@ class Recording(Part):
 
         `pending` and `failed` alerts of the scope take on this evaluation; those last recorded from the same
         source that it no longer has are withdrawn, if it `withdraws` any; `sent` and (under `hold`) `unknown`
-        ones keep what they were sent with. The `checkpoint` is left with them. Raises OvertakenError when the
-        lease is lost.
+        ones keep what they were sent with. Open alerts whose subjects were `seen` not to alert end, or are
+        marked. The `checkpoint` is left with them. Raises OvertakenError when the lease is lost.
         """
         tenant_id = self._tenant_id
         began = time.monotonic()
@@ -94,6 +96,9 @@ class Recording(Part):
         _write(self.connection, {"run_id": lease.run_id}, of_outbox, routed, replay, standings, joined)
         _write_withdrawals(self.connection, tenant_id, lease.run_id, replay)
         leave_alerts(self.connection, run, _withdraw(self.connection, tenant_id, replay, now))
+        if seen is not None:
+            see_again(self.connection, run, seen.period, set(replay.alert_ids))
+            recover(self.connection, run, seen)
         if checkpoint is not None:
             write_checkpoint(self.connection, tenant_id, lease.name, lease.run_id, checkpoint, now)
         # No heartbeat can come in between: what this took must not count as silence.

@@ -1,0 +1,138 @@
+"""Recovery: what an evaluation says of the accounts of open alerts that do not alert ends or marks these.
+
+What counts is the order of the data's periods, never the time of a run: each alert knows the newest period
+that was evaluated with regard to it, and an older one changes nothing.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from service.domain.alert_type import Line
+from service.domain.evaluation import Condition
+from service.domain.lifecycle.alert_status import OPEN, AlertStatus, EventKind, Resolution
+from service.store.alerts.changing import SYSTEM, Change, resolved, write_changes
+from service.store.alerts.joining import RecordedRun
+from service.store.part import Part, reads
+from service.store.schema.alert_tables import alerts
+from service.store.schema.tables import outbox
+
+_BATCH: Final = 500
+_MARKS: Final = {
+    Condition.NOT_SEEN: EventKind.NOT_SEEN,
+    Condition.BELOW_THRESHOLD: EventKind.BELOW_THRESHOLD,
+    Condition.UNKNOWN_ARR: EventKind.UNKNOWN_ARR,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What an evaluation of a period says of the subjects of open alerts of a type."""
+
+    alert_type: str
+    period: str
+    conditions: Mapping[str, Condition]
+    """Of those subjects that do not alert."""
+
+
+class OpenAlerts(Part):
+    """The open alerts, as an evaluation needs to know them."""
+
+    @reads
+    def watched(self, alert_type: str, *, source_uri: str, period: str | None) -> list[str]:
+        """Return the subjects of open alerts of which a period of a source has the last word."""
+        if period is None:
+            return []
+        query = sa.select(alerts.c.subject).where(*self._heard_by(alert_type, period))
+        of_source = query.where(alerts.c.source_uri == source_uri).order_by(alerts.c.subject)
+        return list(self.connection.scalars(of_source))
+
+    @reads
+    def acknowledged(self, alert_type: str, *, period: str | None) -> dict[str, Line]:
+        """Return who acknowledged what an occurrence of the period joins: by subject, a line for people."""
+        if period is None:
+            return {}
+        columns = (alerts.c.subject, alerts.c.acknowledged_by, alerts.c.acknowledged_at)
+        query = sa.select(*columns).where(
+            *self._heard_by(alert_type, period), alerts.c.status == AlertStatus.ACKNOWLEDGED
+        )
+        return {
+            subject: Line(label="Acknowledged by", value=f"{by or 'somebody'}, since {at:%Y-%m-%d}")
+            for subject, by, at in self.connection.execute(query)
+        }
+
+    def _heard_by(self, alert_type: str, period: str) -> tuple[sa.ColumnElement[bool], ...]:
+        return (
+            alerts.c.tenant_id == self._tenant_id,
+            alerts.c.status.in_(OPEN),
+            alerts.c.alert_type == alert_type,
+            alerts.c.evaluated_period <= period,
+        )
+
+
+def recover(connection: sa.Connection, run: RecordedRun, seen: Seen) -> None:
+    """End the open alerts whose subject has recovered, and mark those of which it cannot be said.
+
+    In the transaction that records the run, after its occurrences have joined theirs.
+    """
+    subjects = sorted(seen.conditions)
+    for start in range(0, len(subjects), _BATCH):
+        query = sa.select(alerts).where(
+            alerts.c.tenant_id == run.tenant_id,
+            alerts.c.status.in_(OPEN),
+            alerts.c.alert_type == seen.alert_type,
+            alerts.c.subject.in_(subjects[start : start + _BATCH]),
+            alerts.c.source_uri == run.source_uri,
+            alerts.c.evaluated_period <= seen.period,
+        )
+        changes = [
+            _change(run, row, seen.conditions[row["subject"]], seen.period)
+            for row in map(dict, connection.execute(query).mappings())
+            if (row["last_seen"], row["evaluated_period"]) != (seen.conditions[row["subject"]], seen.period)
+        ]
+        write_changes(connection, changes, run.origin, at=run.at)
+
+
+def see_again(
+    connection: sa.Connection, run: RecordedRun, period: str, occurrence_ids: Collection[str]
+) -> None:
+    """Take the marks from open alerts whose occurrence of the period is found again, as it was recorded."""
+    query = (
+        sa.select(alerts, outbox.c.id.label("occurrence_id"))
+        .join(outbox, outbox.c.alert_id == alerts.c.id)
+        .where(
+            outbox.c.tenant_id == run.tenant_id,
+            outbox.c.scope == run.scope,
+            alerts.c.status.in_(OPEN),
+            alerts.c.last_seen.in_(list(_MARKS)),
+            alerts.c.evaluated_period <= period,
+        )
+    )
+    found = [dict(row) for row in connection.execute(query).mappings()]
+    changes = [
+        Change(
+            row=row,
+            event=EventKind.JOINED,
+            values={"last_seen": Condition.ALERTING, "evaluated_period": period},
+            occurrence_id=row["occurrence_id"],
+            period=period,
+        )
+        for row in found
+        if row["occurrence_id"] in occurrence_ids
+    ]
+    write_changes(connection, changes, run.origin, at=run.at)
+
+
+def _change(run: RecordedRun, row: Mapping[str, Any], condition: Condition, period: str) -> Change:
+    values: dict[str, Any] = {"last_seen": condition, "evaluated_period": period}
+    if condition in _MARKS:
+        return Change(row=row, event=_MARKS[condition], values=values, period=period)
+    return Change(
+        row=row,
+        event=EventKind.RESOLVED,
+        values=values | resolved(SYSTEM, run.at, Resolution.RECOVERED),
+        reason=Resolution.RECOVERED,
+        period=period,
+    )
