@@ -57,6 +57,12 @@ class WithdrawnQuery(_Query):
     cursor: Cursor = None
 
 
+class ChangesQuery(_Query):
+    """How many of what a run changed."""
+
+    limit: int = Field(default=100, ge=0, le=10_000, description="Of each kind; the totals count them all.")
+
+
 class PreviewQuery(_Query):
     """How much of a preview to show."""
 

@@ -2,22 +2,31 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
+from operator import attrgetter, itemgetter
+from typing import Final
 
+from service.api.schemas.evaluation import ChangesOut, RegionTotalOut
 from service.api.schemas.run import RunOut
 from service.cli.bars import shown
 from service.cli.command import async_command, operator, print_answer, print_ledger_place, report
 from service.cli.exit_codes import NOT_ALL_SENT, OK
+from service.cli.layout import Columns, console, print_table
 from service.cli.previewing import checked_request
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError
+from service.domain.lifecycle.run_changes import ChangeKind
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest, RunStatus
 from service.runs.execute import execute_run, new_run_id
 from service.settings import Settings
 from service.telemetry.structured import structlog
 from service.wiring import App, open_app
+
+LISTED: Final = 10
+"""Accounts of each kind; all are at `/runs/{run_id}/changes`."""
 
 
 @async_command
@@ -39,8 +48,10 @@ async def execute_and_print(settings: Settings, request: RunRequest, *, as_json:
         except InterruptedRunError as stopped:
             await _say_what_is_left(app, stopped)
             raise
+        changes = ChangesOut.first(await app.store.changes.of_run(record.run_id), LISTED)
     print_answer(RunOut.of(record), as_json=as_json)
     if not as_json:
+        print_changes(changes)
         print_ledger_place(settings)
     return _exit_code(record)
 
@@ -96,3 +107,36 @@ def _exit_code(record: RunRecord) -> int:
     counts = record.counts
     missing = counts.failed_deliveries + counts.unknown + counts.unsent
     return NOT_ALL_SENT if missing and not record.dry_run else OK
+
+
+def print_changes(changes: ChangesOut) -> None:
+    """Print how many accounts of each region changed how, with their ARR, and name the first of them."""
+    if not changes.totals:
+        return
+    out = console()
+    regions: dict[str, list[RegionTotalOut]] = {}
+    for one in changes.totals:
+        regions.setdefault("null" if one.region is None else one.region, []).append(one)
+    kinds = [kind for kind in ChangeKind if any(one.change is kind for one in changes.totals)]
+    columns = {"Region": itemgetter(0)} | {kind.capitalize(): partial(_cell, kind) for kind in kinds}
+    print_table(out, "What changed", columns, [*regions.items(), ("All", changes.totals)])
+    # Who goes on stands in the run's own list.
+    named = [one for one in changes.changes if one.change is not ChangeKind.CONTINUING]
+    if named:
+        print_table(out, "For whom", _NAMED, named)
+
+
+def _cell(kind: ChangeKind, row: tuple[str, Sequence[RegionTotalOut]]) -> str:
+    found = [one for one in row[1] if one.change is kind]
+    accounts, arr = sum(one.accounts for one in found), sum(one.arr for one in found)
+    return f"{accounts:,} (ARR {arr:,})" if accounts else ""
+
+
+_NAMED: Final[Columns] = {
+    "Change": attrgetter("change"),
+    "Account": attrgetter("account_id"),
+    "Name": attrgetter("account_name"),
+    "Region": lambda one: "null" if one.account_region is None else one.account_region,
+    "ARR": lambda one: "unknown" if one.arr is None else f"{one.arr:,}",
+    "Alert": attrgetter("alert_id"),
+}

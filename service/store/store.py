@@ -13,6 +13,7 @@ from service.domain.tenant import DEFAULT_TENANT
 from service.store.access.access import Access
 from service.store.alerts.alerts import Alerts
 from service.store.alerts.recovery import OpenAlerts
+from service.store.alerts.run_changes import ChangesOfRuns
 from service.store.alerts.work import AlertWork
 from service.store.audit import Audit
 from service.store.database.database import Database
@@ -52,6 +53,7 @@ class Store:
         self.waiting = Waiting(*of)
         self.doubts = Doubts(*of)
         self.open_alerts = OpenAlerts(*of)
+        self.changes = ChangesOfRuns(*of)
         self.history = History(*of)
         self.alerts = Alerts(*of)
         self.alert_work = AlertWork(*of)

@@ -45,6 +45,7 @@ def examples() -> dict[str, Any]:
         "alerts_csv": (_HERE / "alerts.csv").read_bytes().decode(),
         "restated": {"alerts": restated["sample_restated"], "next_cursor": None},
         "withdrawn": {"withdrawn": restated["sample_withdrawn"], "next_cursor": None},
+        "changes": _changes(run, restated),
         "alert": alert,
         "alert_id": alert["alert_id"],
         "settle_in": {name: alert["settled"][0][name] for name in ("as", "note", "by")},
@@ -52,6 +53,22 @@ def examples() -> dict[str, Any]:
         "preview": preview | {"alerts": preview["alerts"][:2]},
         **_work(alert),
         **_v1(),
+    }
+
+
+def _changes(run: dict[str, Any], restated: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run changed: two of the accounts that other examples show."""
+    shown = ("alert_id", "account_id", "account_name", "account_region", "arr")
+    of_kind = {"new": run["sample_alerts"][0], "withdrawn": restated["sample_withdrawn"][0]}
+    changes = [{"change": kind} | {name: row[name] for name in shown} for kind, row in of_kind.items()]
+    return {
+        "run_id": run["run_id"],
+        "month": run["month"],
+        "totals": [
+            {"region": one["account_region"], "change": one["change"], "accounts": 1, "arr": one["arr"]}
+            for one in changes
+        ],
+        "changes": changes,
     }
 
 

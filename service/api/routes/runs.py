@@ -15,8 +15,9 @@ from service.api.events import run_events
 from service.api.identity.caller import Caller, Needs, not_here_if_seen
 from service.api.limits import while_connected
 from service.api.openapi import CHANGING, LOGS, READING, SOURCE, answers
-from service.api.parameters import AlertsQuery, IdempotencyKey, RunId, RunsQuery, WithdrawnQuery
+from service.api.parameters import AlertsQuery, ChangesQuery, IdempotencyKey, RunId, RunsQuery, WithdrawnQuery
 from service.api.schemas.alert import AlertsOut, WithdrawalsOut
+from service.api.schemas.evaluation import ChangesOut
 from service.api.schemas.run import AnyRunIn, RunOut, RunsOut, RunStartedOut
 from service.domain.errors import RiskAlertsError, RunNotFoundError, errors_by_code
 from service.domain.identity.permission import Permission
@@ -202,6 +203,17 @@ async def list_withdrawn(
     """List the alerts last recorded from the same source and month that are no longer in its data."""
     page = await caller.app.store.history.list_withdrawn(run_id, limit=query.limit, cursor=query.cursor)
     return WithdrawalsOut.of(page)
+
+
+@router.get(
+    "/runs/{run_id}/changes",
+    summary="Show what a run changed",
+    tags=["runs"],
+    responses=answers("run_not_found", *READING, examples=["changes"]),
+)
+async def run_changes(caller: MayRead, run_id: RunId, query: Annotated[ChangesQuery, Query()]) -> ChangesOut:
+    """Show which accounts are new, continuing, reopened, recovered and withdrawn, with totals per region."""
+    return ChangesOut.first(await caller.app.store.changes.of_run(run_id), query.limit)
 
 
 async def _known_run(caller: MayRead, run_id: RunId) -> RunRecord:

@@ -1,12 +1,14 @@
 """What an evaluation found: its counts, its ledger, and what a person should look at."""
 
+from datetime import date
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 
 from service.account_risk.row_ledger import InvalidRow, known_reasons
 from service.api.schemas.answer import Out, flattened
 from service.domain.delivery_status import Outcome
+from service.domain.lifecycle.run_changes import ChangeKind, RunChanges
 
 
 class CountsOut(Out):
@@ -107,3 +109,48 @@ class InvalidSampleOut(Out):
     file: str
     account_id: str | None
     month: str | None = Field(description="As it stands in the source.")
+
+
+_DATE = len("2026-01-01")
+"""What other kinds of runs have for a period is no month."""
+
+
+class ChangeOut(Out):
+    """What the run meant for one account."""
+
+    change: ChangeKind
+    alert_id: str = Field(description="Of the alert that people work on: `/alerts/{id}`.")
+    account_id: str = Field(validation_alias=AliasChoices("subject", "account_id"))
+    account_name: str | None = Field(validation_alias=AliasChoices("name", "account_name"))
+    account_region: str | None = Field(validation_alias=AliasChoices("route", "account_region"))
+    arr: int | None = Field(description="As alerted; null: unknown.")
+
+
+class RegionTotalOut(Out):
+    """The accounts of a region that changed alike."""
+
+    region: str | None = Field(validation_alias=AliasChoices("route", "region"))
+    change: ChangeKind
+    accounts: int = Field(validation_alias=AliasChoices("count", "accounts"))
+    arr: int = Field(description="The sum of those that are known.")
+
+
+class ChangesOut(Out):
+    """What a run changed; a dry run changes nothing."""
+
+    run_id: str
+    month: date | None
+    totals: list[RegionTotalOut] = Field(description="Over all accounts, by region.")
+    changes: list[ChangeOut] = Field(
+        description="By kind, then by ARR, highest first: at most `limit` of each kind."
+    )
+
+    @classmethod
+    def first(cls, found: RunChanges, limit: int) -> "ChangesOut":
+        """Return the totals, and the first `limit` accounts of each kind."""
+        return cls(
+            run_id=found.run_id,
+            month=date.fromisoformat(found.period) if found.period and len(found.period) == _DATE else None,
+            totals=[RegionTotalOut.of(one) for one in found.totals()],
+            changes=[ChangeOut.of(one) for one in found.first(limit)],
+        )

@@ -52,6 +52,7 @@ def test_every_route_of_the_specification_is_there(openapi: dict[str, Any]) -> N
         "GET /runs/{run_id}/alerts",
         "GET /runs/{run_id}/events",
         "POST /runs/{run_id}/cancel",
+        "GET /runs/{run_id}/changes",
         "GET /runs/{run_id}/withdrawn",
         "POST /alerts",
         "GET /alerts",

@@ -203,3 +203,18 @@ def test_a_restated_alert_is_reported(service: RunningService, tmp_path: Path) -
     }
     assert [gone["account_id"] for gone in preview["withdrawn"]] == ["a0001"]
     assert len(service.get(f"/runs/{run['run_id']}/alerts")["alerts"]) == 2
+
+
+def test_what_a_run_changed(service: RunningService, source: str) -> None:
+    """The totals count all accounts, the list has the first of each kind; no such run is a 404."""
+    run_id = service.run(source)["run_id"]
+    changes = service.get(f"/runs/{run_id}/changes", limit=1)
+    assert (changes["run_id"], changes["month"]) == (run_id, "2026-01-01")
+    assert [(one["region"], one["change"], one["accounts"]) for one in changes["totals"]] == [
+        ("AMER", "new", 2),
+        ("EMEA", "new", 1),
+        ("LATAM", "new", 1),
+    ]
+    assert [(one["change"], one["account_id"]) for one in changes["changes"]] == [("new", "a0001")]
+    assert service.client.get("/runs/nobody/changes").status_code == 404
+    assert service.client.get(f"/runs/{run_id}/changes?limt=2").status_code == 422

@@ -1,0 +1,97 @@
+"""What a run changed, as its own rows and the events of alerts have it; it never reads otherwise later."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.domain.errors import RunNotFoundError
+from service.domain.lifecycle.alert_status import EventKind, Resolution
+from service.domain.lifecycle.run_changes import ChangeKind, RunChanges, SubjectChange
+from service.store.part import Part, reads
+from service.store.schema.alert_tables import alert_events
+from service.store.schema.tables import outbox, run_outcomes, run_withdrawals, runs
+
+_OF_EVENT = {EventKind.TRIGGERED: ChangeKind.NEW, EventKind.REOPENED: ChangeKind.REOPENED}
+
+
+class ChangesOfRuns(Part):
+    """Questions about what runs changed."""
+
+    @reads
+    def of_run(self, run_id: str) -> RunChanges:
+        """Return what a run changed; a dry run changes nothing. Raises RunNotFoundError."""
+        query = sa.select(runs.c.run_id, runs.c.period, runs.c.recorded_at).where(
+            runs.c.run_id == run_id.replace("\0", "\ufffd"), self._sees(runs)
+        )
+        run = self.connection.execute(query).one_or_none()
+        if run is None:
+            raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
+        # Without a period nothing is evaluated: what somebody created is sent.
+        is_evaluation = run.recorded_at is not None and run.period is not None
+        found = list(_changes(self.connection, run.run_id)) if is_evaluation else []
+        found.sort(key=_order)
+        return RunChanges(run_id=run.run_id, period=run.period, changes=tuple(found))
+
+
+def _changes(connection: sa.Connection, run_id: str) -> Iterator[SubjectChange]:
+    of_run = alert_events.c.run_id == run_id
+    began = sa.select(alert_events.c.alert_id, alert_events.c.event).where(
+        of_run, alert_events.c.event.in_(list(_OF_EVENT))
+    )
+    events: dict[str, str] = {row.alert_id: row.event for row in connection.execute(began)}
+    own = (
+        sa.select(outbox.c.alert_id, run_outcomes.c.subject, run_outcomes.c.route, run_outcomes.c.facts)
+        .join(outbox, outbox.c.id == run_outcomes.c.alert_id)
+        .where(run_outcomes.c.run_id == run_id, outbox.c.alert_id.is_not(None))
+    )
+    for row in connection.execute(own):
+        event = events.get(row.alert_id)
+        yield _change(ChangeKind.CONTINUING if event is None else _OF_EVENT[EventKind(event)], row)
+    recovered = (
+        sa.select(outbox.c.alert_id, outbox.c.subject, outbox.c.route, outbox.c.facts)
+        # As it was last alerted then: later months may have joined it since.
+        .join(
+            alert_events,
+            sa.and_(alert_events.c.alert_id == outbox.c.alert_id, alert_events.c.period >= outbox.c.period),
+        )
+        .where(
+            of_run,
+            alert_events.c.event == EventKind.RESOLVED,
+            alert_events.c.reason == Resolution.RECOVERED,
+            # One that begins as an old streak was never open.
+            alert_events.c.from_status.is_not(None),
+        )
+        .order_by(outbox.c.period)
+    )
+    last = {row.alert_id: row for row in connection.execute(recovered)}
+    for row in last.values():
+        yield _change(ChangeKind.RECOVERED, row)
+    gone = (
+        sa.select(
+            sa.func.coalesce(outbox.c.alert_id, run_withdrawals.c.alert_id).label("alert_id"),
+            run_withdrawals.c.subject,
+            run_withdrawals.c.route,
+            run_withdrawals.c.facts,
+        )
+        .outerjoin(outbox, outbox.c.id == run_withdrawals.c.alert_id)
+        .where(run_withdrawals.c.run_id == run_id)
+    )
+    for row in connection.execute(gone):
+        yield _change(ChangeKind.WITHDRAWN, row)
+
+
+def _order(one: SubjectChange) -> tuple[int, bool, int, str]:
+    return list(ChangeKind).index(one.change), one.arr is None, -(one.arr or 0), one.subject
+
+
+def _change(kind: ChangeKind, row: Any) -> SubjectChange:
+    facts = row.facts
+    return SubjectChange(
+        change=kind,
+        alert_id=row.alert_id,
+        subject=row.subject,
+        name=facts.get("account_name"),
+        route=row.route,
+        arr=facts.get("arr"),
+    )

@@ -1,0 +1,44 @@
+"""The last lines of a run: what it changed, for a person at a terminal."""
+
+import pytest
+
+from service.api.schemas.evaluation import ChangesOut
+from service.cli.running import print_changes
+from service.domain.lifecycle.run_changes import ChangeKind, RunChanges, SubjectChange
+
+
+def _changes(*changes: SubjectChange) -> ChangesOut:
+    return ChangesOut.first(RunChanges(run_id="r", period="2026-02-01", changes=changes), 10)
+
+
+def _change(kind: ChangeKind, subject: str, route: str | None, arr: int | None) -> SubjectChange:
+    return SubjectChange(change=kind, alert_id="0" * 32, subject=subject, name=None, route=route, arr=arr)
+
+
+def test_each_region_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Kinds that do not occur have no column; who goes on is counted and not named."""
+    changes = _changes(
+        _change(ChangeKind.NEW, "n", "AMER", 1_000),
+        _change(ChangeKind.NEW, "m\x1b[2J", None, None),
+        _change(ChangeKind.CONTINUING, "c", "AMER", 2_500),
+    )
+    print_changes(changes)
+    shown = capsys.readouterr().out
+    head, named = shown.split("For whom")
+    assert "Recovered" not in head
+    rows = [
+        [cell.strip() for cell in line.strip("│┃").split("│")] for line in head.splitlines() if "│" in line
+    ]
+    assert rows == [
+        ["AMER", "1 (ARR 1,000)", "1 (ARR 2,500)"],
+        ["null", "1 (ARR 0)", ""],
+        ["All", "2 (ARR 1,000)", "1 (ARR 2,500)"],
+    ]
+    assert "unknown" in named
+    assert "\x1b" not in shown
+
+
+def test_nothing_is_said_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A run without alerts ends as it did."""
+    print_changes(_changes())
+    assert capsys.readouterr().out == ""
