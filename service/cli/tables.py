@@ -15,7 +15,13 @@ from service.api.schemas.alert import (
     SettledOut,
     WithdrawnOut,
 )
-from service.api.schemas.evaluation import CountsOut, LedgerOut, LogLedgerOut, WarningOut
+from service.api.schemas.evaluation import (
+    CountsOut,
+    LedgerOut,
+    LogLedgerOut,
+    OutboxLedgerOut,
+    WarningOut,
+)
 from service.api.schemas.preview import PreviewAlertOut, PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.layout import Columns, console, moment_text, print_table, safe, table_of
@@ -151,12 +157,18 @@ def _restated(restated: RestatementOut | None) -> str:
     return ", ".join(parts)
 
 
-def _print_ledger(out: Console, ledger: LedgerOut | LogLedgerOut) -> None:
+def _print_ledger(out: Console, ledger: LedgerOut | LogLedgerOut | OutboxLedgerOut) -> None:
     if isinstance(ledger, LogLedgerOut):
         print_log_ledger(out, ledger)
         return
-    invalid = sum(ledger.invalid.values())
+    if isinstance(ledger, LedgerOut):
+        _print_rows(out, ledger)
     outcomes = " + ".join(f"{count:,} {outcome}" for outcome, count in ledger.outcomes.items() if count)
+    out.print(f"{ledger.alerts:,} alerts = {outcomes or 0}")
+
+
+def _print_rows(out: Console, ledger: LedgerOut) -> None:
+    invalid = sum(ledger.invalid.values())
     out.print(
         f"{ledger.rows_in_source:,} rows = {ledger.outside_window:,} outside the window "
         f"+ {ledger.rows_scanned:,} scanned"
@@ -169,7 +181,6 @@ def _print_ledger(out: Console, ledger: LedgerOut | LogLedgerOut) -> None:
         f"{ledger.at_risk:,} At Risk = {ledger.below_threshold:,} below the threshold "
         f"+ {ledger.unknown_arr:,} of unknown ARR + {ledger.alerts:,} alerts"
     )
-    out.print(f"{ledger.alerts:,} alerts = {outcomes or 0}")
     for reason, count in ledger.invalid.items():
         out.print(safe(f"  invalid: {count:,} {reason}"))
 

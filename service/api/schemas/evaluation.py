@@ -94,6 +94,15 @@ class LogLedgerOut(Out):
     outcomes: dict[Outcome, int]
 
 
+class OutboxLedgerOut(Out):
+    """What became of every alert that a run outside the months sent: `alerts = sum(outcomes)`."""
+
+    model_config = ConfigDict(alias_generator=flattened("rows"))
+
+    alerts: int
+    outcomes: dict[Outcome, int]
+
+
 class WarningOut(Out):
     """Something a person should look at although the run went on."""
 

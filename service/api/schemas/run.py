@@ -17,7 +17,14 @@ from pydantic import (
 from service.api.examples import with_example
 from service.api.schemas.alert import RunAlertOut, WithdrawnOut
 from service.api.schemas.answer import NextCursor, Out
-from service.api.schemas.evaluation import CountsOut, InvalidSampleOut, LedgerOut, LogLedgerOut, WarningOut
+from service.api.schemas.evaluation import (
+    CountsOut,
+    InvalidSampleOut,
+    LedgerOut,
+    LogLedgerOut,
+    OutboxLedgerOut,
+    WarningOut,
+)
 from service.api.schemas.period import FromOut, MonthOut, StreamOut, UntilOut
 from service.domain.progress import Phase
 from service.domain.run import RunStatus
@@ -133,7 +140,7 @@ class RunOut(Out):
 
     run_id: str
     source_uri: str
-    kind: str = Field(default=KINDS[0], description="`account_risk` or `log_rules`.")
+    kind: str = Field(default=KINDS[0], description="`account_risk`, `log_rules` or `outbox`.")
     month: MonthOut
     stream: StreamOut = None
     from_: FromOut = None
@@ -147,7 +154,9 @@ class RunOut(Out):
     finished_at: datetime | None
     error: RunErrorOut | None = Field(description="Why a failed run failed.")
     counts: CountsOut
-    ledger: LedgerOut | LogLedgerOut | None = Field(description="null until the source has been evaluated.")
+    ledger: LedgerOut | LogLedgerOut | OutboxLedgerOut | None = Field(
+        description="null until the source has been evaluated."
+    )
     warnings: list[WarningOut]
     invalid_samples: list[InvalidSampleOut]
     sample_alerts: list[RunAlertOut] = Field(description="At most 10; all are at `/runs/{run_id}/alerts`.")

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from service.domain.alert import Alert, Fact
 from service.domain.alert_type import AlertType, Message, Notice, Routes
@@ -15,10 +15,13 @@ from service.domain.progress import Progress
 from service.domain.run import RunRequest
 from service.domain.source_uri import SourceUri
 from service.runs.kind import RunKind
+from service.runs.waiting.created import Created
 from service.runtime.clock import Clock
 from service.runtime.room import Turn
 from service.store.outbox.waiting import OUTBOX, Waiting, outbox_scope
 from service.store.patience import retry_while_unavailable
+
+_CREATED: Final = Created()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,22 +52,11 @@ class WaitingTypes:
 
     def why_unrouted(self, route: str | None) -> str:
         """Say why an alert has no channel."""
-        if route is None:
-            return "no webhook leads to the channel that it names"
-        return f"no channel is configured for route {route[:100]!r}"
+        return _CREATED.why_unrouted(route)
 
     def notice(self, count: int, period: str | None) -> Notice:
         """Return what support reads above the list of alerts."""
-        del period
-        alerts = "1 alert" if count == 1 else f"{count} alerts"
-        return Notice(
-            subject=f"Alerts: {alerts} without a Slack channel",
-            explanation=(
-                f"{alerts} could not be sent: no Slack channel is configured for their route.",
-                "They go out with the next alert that is sent, once there is one.",
-            ),
-            about="Sent outside the runs of months",
-        )
+        return _CREATED.notice(count, period)
 
     def notice_line(self, alert: Alert) -> str:
         """Return an alert's line of that list."""
@@ -126,8 +118,9 @@ _ITSELF = SourceUri(text=f"{OUTBOX}:", scheme="file", bucket="", base="", segmen
 def with_outbox(
     kinds: Mapping[str, RunKind], waiting: Waiting, clock: Clock, ambiguous: AmbiguousSends
 ) -> Mapping[str, RunKind]:
-    """Add the kind that sends what waits, of whatever type one of the `kinds` makes."""
-    types = {kind.alert_type.name: kind.alert_type for kind in kinds.values()}
+    """Add the kind that sends what waits: what was created, and of whatever type one of the `kinds` makes."""
+    types: dict[str, AlertType] = {kind.alert_type.name: kind.alert_type for kind in kinds.values()}
+    types[_CREATED.name] = _CREATED
     outbox = OutboxRuns(
         alert_type=WaitingTypes(types=types), waiting=waiting, ambiguous=ambiguous, clock=clock
     )

@@ -1,13 +1,14 @@
 """The work on alerts: what people, and other services, change of them."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from service.domain.alert import RecordedAlert
 from service.domain.errors import AlertNotFoundError, RefusedError
 from service.domain.lifecycle.alert_status import (
     AlertStatus,
@@ -42,6 +43,7 @@ from service.store.alerts.changing import (
 )
 from service.store.alerts.rows import alert_row, managed_alerts, plain_id
 from service.store.audit import database_time
+from service.store.outbox.waiting import let_wait
 from service.store.part import Part, cleaned, writes
 from service.store.schema.alert_tables import IS_OPEN, alert_events, alerts
 
@@ -55,6 +57,20 @@ _EVENT_OF: Final = {
     AlertStep.REOPEN: EventKind.REOPENED,
 }
 _OF_STATUS: Final = (EventKind.TRIGGERED, *_EVENT_OF.values())
+
+
+def _occurrence(row: Mapping[str, Any], at: datetime) -> RecordedAlert:
+    """Return the one occurrence of an alert that was created, with all that its message says."""
+    names = "rule_name", "message", "severity", "subject"
+    return RecordedAlert(
+        alert_id=row["id"],
+        alert_type=CREATED,
+        # Not what it is about: two may be of that at one time.
+        subject=row["id"],
+        period=at.isoformat(),
+        route=row["route"],
+        facts={name: row[name] for name in names} | {"named_channel": row["channel"]},
+    )
 
 
 class AlertWork(Part):
@@ -82,6 +98,8 @@ class AlertWork(Part):
         }
         created = Change(row=row, event=EventKind.TRIGGERED, is_new=True)
         write_changes(self.connection, [created], origin, at=at)
+        if not {row["route"], row["channel"]} <= {None}:
+            let_wait(self.connection, self._tenant_id, _occurrence(row, at), now=at, part_of=row["id"])
         return self._read(self.connection, row["id"]), True
 
     @writes

@@ -32,13 +32,19 @@ def outbox_scope(tenant_id: str) -> str:
     return f"{OUTBOX}:{tenant_id}"
 
 
-def let_wait(connection: sa.Connection, tenant_id: str, alert: Alert, *, now: datetime) -> bool:
-    """Put an alert into the outbox, in the transaction of whatever it is about; False where it is there."""
+def let_wait(
+    connection: sa.Connection, tenant_id: str, alert: Alert, *, now: datetime, part_of: str | None = None
+) -> bool:
+    """Put an alert into the outbox, in the transaction of whatever it is about; False where it is there.
+
+    `part_of` is the id of the alert that people work on, of which it is an occurrence.
+    """
     known = sa.select(outbox.c.id).where(outbox.c.id == alert.alert_id)
     if connection.scalar(known) is not None:
         return False
     row = alert_columns(alert) | {"id": alert.alert_id, "tenant_id": tenant_id, "run_id": _NOBODYS}
     row |= {"scope": outbox_scope(tenant_id), "status": DeliveryStatus.PENDING, "position": 0}
+    row |= {"alert_id": part_of}
     connection.execute(outbox.insert().values(row | {"created_at": now, "updated_at": now}))
     return True
 

@@ -11,10 +11,16 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
+from service.api.schemas.alert import AlertsOut
+from service.api.schemas.evaluation import OutboxLedgerOut
+from service.api.schemas.run import RunOut, RunsOut
+from service.cli.tables import print_tables
 from service.delivery.routing import route
-from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, SettleAs
+from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Outcome, SettleAs
 from service.domain.identity.actor import Actor
 from service.domain.identity.scope import Scope
+from service.domain.lifecycle.alert_status import Severity
+from service.domain.lifecycle.managed_alert import NewAlert
 from service.domain.progress import Progress
 from service.domain.run import RunStatus
 from service.domain.tenant import DEFAULT_TENANT
@@ -283,3 +289,50 @@ async def test_another_tenants_dead_run_is_looked_after(app: App, slack: Running
         await until(lambda: _sent(slack) == ["mail"])
         await until(lambda: not app.at_work.runs)
     assert (await other.store.history.get_run("r1")).status is RunStatus.FAILED
+
+
+async def test_what_somebody_creates_is_sent_once(app: App, slack: RunningMock) -> None:
+    """With a channel or a route it waits as soon as it is there; a repeat sends nothing more."""
+    work, alerts = app.store.alert_work, app.store.alerts
+    new = NewAlert(
+        rule_name="disk_full",
+        message=f"<!channel> {'the disk of db-1 is full ' * 5}",
+        severity=Severity.HIGH,
+        subject="db-1",
+        channel="war-room",
+    )
+    by_route = replace(new, subject="db-2", channel=None, route="EMEA", message="full")
+    silent = replace(new, subject="db-3", channel=None)
+    (loud, _), (routed, _), (quiet, _) = [await work.create(one, by="ann") for one in (new, by_route, silent)]
+    assert await app.store.outbox.undelivered() == {"pending": 2}
+    assert quiet.occurrences == ()
+    record = await send_waiting(app)
+    again, is_new = await work.create(new, by="bob")
+    assert (again.alert_id, is_new) == (loud.alert_id, False)
+    await send_waiting(app)
+    second, first = sorted(slack.records(), key=lambda record: record.channel)
+    assert [first.channel, second.channel] == ["war-room", "emea-risk-alerts"]
+    lines = str((first.payload or {})["text"]).splitlines()
+    assert lines[0].startswith("🔔 High: &lt;!channel&gt; the disk")
+    assert lines[0].endswith("(disk_full)")
+    assert lines[1].startswith("Message: &lt;!channel&gt; the disk")
+    assert lines[2:] == [
+        "About: db-1",
+        "Severity: high",
+        "Rule: disk_full",
+        f"Alert: {loud.alert_id}",
+    ]
+    for alert in (loud, routed):
+        shown = await alerts.get(alert.alert_id)
+        (occurrence,) = shown.occurrences
+        assert (occurrence.alert.alert_id, occurrence.status) == (alert.alert_id, DeliveryStatus.SENT)
+    # What is said of runs of months is said of this one as far as it goes.
+    told = RunOut.of(record)
+    assert (told.month, told.counts.alerts_sent) == (None, 2)
+    assert told.ledger == OutboxLedgerOut(alerts=2, outcomes={Outcome.SENT: 2})
+    assert {one.alert_type for one in told.sample_alerts} == {"created"}
+    print_tables(told)
+    print_tables(RunsOut(runs=[told], next_cursor=None))
+    page = await app.store.history.list_alerts(record.run_id, limit=10)
+    assert [one.month for one in AlertsOut.of(page).alerts] == [None, None]
+    assert (await app.store.changes.of_run(record.run_id)).totals() == []
