@@ -33,4 +33,4 @@ async def run_events(context: Context, history: History, record: RunRecord) -> A
         await app.clock.sleep(LIVE_INTERVAL_S if live else HEARTBEAT_INTERVAL_S)
         if not live or record.run_id not in app.at_work.runs:
             record = await history.get_run(record.run_id)
-    yield ServerSentEvent(event="run", data=RunOut.of(record))
+    yield ServerSentEvent(event="run", data=RunOut.of(record).model_dump(mode="json", by_alias=True))

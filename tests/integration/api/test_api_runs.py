@@ -57,6 +57,7 @@ def test_a_run_delivers_and_reports_everything(
         "unsent": 0,
         "withdrawn": 0,
         "restated": 0,
+        "in_digest": 0,
     }
     assert run["ledger"]["outcomes"] == {"sent": 3, "failed": 1}
     assert run["ledger"]["unknown_arr"] == run["ledger"]["below_threshold"] == 1
@@ -194,7 +195,8 @@ def test_a_restated_alert_is_reported(service: RunningService, tmp_path: Path) -
     )
     listed = service.get(f"/runs/{run['run_id']}/alerts", restated=True)["alerts"]
     assert [alert["account_id"] for alert in listed] == ["a0002"]
-    restated = {"arr": [999_998, 55_555], "duration_months": None}
+    of_logs = dict.fromkeys(("last", "peak", "events", "episodes"))
+    restated = {"arr": [999_998, 55_555], "duration_months": None} | of_logs
     assert run["sample_restated"] == listed
     assert listed[0]["restated"] == restated
     assert {alert["account_id"]: alert["restated"] for alert in preview["alerts"]} == {

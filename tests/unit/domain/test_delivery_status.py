@@ -146,5 +146,5 @@ def test_words_are_those_of_the_interface(words: type[DeliveryStatus | Outcome |
 def test_outcomes_are_the_counts_of_the_interface() -> None:
     """What a run reports of an alert is one of the outcomes that the specification names."""
     assert {outcome.value for outcome in Outcome} - {"pending"} == {
-        *("sent", "would_send", "skipped_replay", "failed", "unknown", "unsent"),
+        *("sent", "would_send", "skipped_replay", "failed", "unknown", "unsent", "in_digest"),
     }
