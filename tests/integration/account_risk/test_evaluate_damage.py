@@ -131,6 +131,7 @@ def test_a_damaged_file_is_an_answer_or_an_error(
 
 
 @pytest.mark.fault
+@pytest.mark.timeout(600)  # eight thousand files, each in a child
 @tried(8_000)
 @given(place=st.integers(0, len(whole_files()) - 1), damage=damages())
 def test_many_damaged_files_are_answers_or_errors(
