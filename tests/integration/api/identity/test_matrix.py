@@ -99,6 +99,9 @@ def check(service: RunningService, population: Population, question: Question) -
     if endpoint.needs.permission is Permission.READ_AUDIT:
         # It has the ids that a tenant's own people have tried; whose rows those are, it does not say.
         text = "".join(re.findall(r'"tenant_id":"[^"]+"', text))
+    if "/alerts" in endpoint.path:
+        # An alert says who worked on it, also where that was somebody who sees every tenant.
+        text = re.sub(r'"(by|acknowledged_by|resolved_by)":"[^"]+"', "", text)
     if role != Role.SUPER_ADMIN:
         foreign = {each.id for each in population.everything() if each.place != place}
         assert {each for each in foreign if each in text} == set(), found
