@@ -13,6 +13,8 @@ import numpy as np
 
 from service.log_rules.episode import EPISODE, Episodes, Instants, Numbers, no_episodes
 
+_STEP: Final = 16
+"""Violating rows from one whose window is counted in any case to the next."""
 _LARGEST: Final = 1 << 62
 """Keys stay below it."""
 
@@ -79,37 +81,68 @@ def _chains(
 ) -> Episodes:
     more_than, window, quiet = limits
     origin, stride = int(times.min()), _stride(times, limits)
-    key = groups * np.int64(stride)
-    key += times
-    key -= origin
-    key.sort()
+    key = times - origin
+    if numbers.size > 1:
+        key += groups * np.int64(stride)
+    if (key[1:] < key[:-1]).any():
+        key.sort()
     row = np.flatnonzero(key[more_than:] - key[: key.size - more_than] < window) + more_than
     at = key[row]
     is_seen = np.ones(row.size, np.bool_)
     # Of rows that tie, the last one sees them all.
     np.not_equal(at[1:], at[:-1], out=is_seen[:-1])
     if since > origin:
-        is_seen &= at % stride >= since - origin
+        is_seen &= at - at // stride * stride >= since - origin
     row, at = row[is_seen], at[is_seen]
     if not row.size:
         return no_episodes()
-    first_row = np.searchsorted(key, at - window, side="right")
-    count = row - first_row + 1
     begins = np.flatnonzero(np.concatenate([[True], np.diff(at) >= quiet]))
     ends = np.append(begins[1:], row.size) - 1
     group = at[begins] // stride
     base = group * stride - origin
+    first_row = np.searchsorted(key, at[begins] - window, side="right")
+    peak, peak_place = _peaks(key, row, begins, window)
     found = np.zeros(begins.size, EPISODE)
     found["group"] = numbers[group]
-    found["onset"] = key[first_row[begins]] - base
+    found["onset"] = key[first_row] - base
     found["start"] = found["known_until"] = at[begins] - base
     found["last"] = at[ends] - base
     found["violations"] = ends - begins + 1
-    found["events"] = row[ends] - first_row[begins] + 1
-    found["peak"] = peak = np.maximum.reduceat(count, begins)
-    is_peak = np.flatnonzero(count == np.repeat(peak, found["violations"]))
-    found["peak_at"] = at[is_peak[np.searchsorted(is_peak, begins)]] - base
+    found["events"] = row[ends] - first_row + 1
+    found["peak"] = peak
+    found["peak_at"] = at[peak_place] - base
     return _joined(found, opened, key, base, row[ends], quiet)
+
+
+def _peaks(key: Instants, row: Numbers, begins: Numbers, window: int) -> tuple[Numbers, Numbers]:
+    """Return the most events in a window of each chain of rows, and the place of the first row with so many.
+
+    From one row to the next a window gains no more events than there are rows between them. So every few rows
+    are counted, and the others only where the peak can be.
+    """
+
+    def counted(places: Numbers) -> Numbers:
+        rows = row[places]
+        return rows + 1 - np.searchsorted(key, key[rows] - window, side="right")
+
+    is_step = np.zeros(row.size, np.bool_)
+    is_step[::_STEP] = is_step[begins] = True
+    steps = np.flatnonzero(is_step)
+    lengths = np.diff(steps, append=row.size)
+    counts = counted(steps)
+    most = _greatest(counts, np.searchsorted(steps, begins))
+    reach = counts + row[steps + lengths - 1] - row[steps]
+    places = np.flatnonzero(np.repeat(reach >= most, lengths))
+    counts = counted(places)
+    firsts = np.searchsorted(places, begins)
+    peak = _greatest(counts, firsts)
+    peak_places = places[counts == peak]
+    return peak[firsts], peak_places[np.searchsorted(peak_places, begins)]
+
+
+def _greatest(values: Numbers, begins: Numbers) -> Numbers:
+    """Return for each value the greatest of its stretch."""
+    return np.repeat(np.maximum.reduceat(values, begins), np.diff(begins, append=values.size))
 
 
 def _joined(

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from service.domain.errors import MemoryLimitExceededError
 from service.log_rules.episode import Mask
 from service.log_rules.findings import (
@@ -75,11 +73,10 @@ class Tally:
     def _feed(self, place: int, found: RuleMatches, *, is_known: bool) -> None:
         counter, rule = self._counters[place], self._question.rules.rules[place]
         rows, matched = self._rows.rules[rule.id], found.matched
-        rows.matched += found.rows
-        wrong = np.bincount(found.times, minlength=len(TimeStatus))
-        rows.time_null += int(wrong[TimeStatus.NULL])
-        rows.time_unparsable += int(wrong[TimeStatus.UNPARSABLE])
-        rows.time_out_of_range += int(wrong[TimeStatus.OUT_OF_RANGE])
+        rows.matched += sum(found.statuses)
+        rows.time_null += found.statuses[TimeStatus.NULL]
+        rows.time_unparsable += found.statuses[TimeStatus.UNPARSABLE]
+        rows.time_out_of_range += found.statuses[TimeStatus.OUT_OF_RANGE]
         rows.outside_period += found.after
         since = self._question.period.since_us
         before = 0

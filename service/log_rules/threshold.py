@@ -5,7 +5,7 @@ those that windows still to come may reach. What is kept at the end of a run is 
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from service.log_rules.rule import Matched, Period, Rule
 
 ROW_BYTES: Final = 56
 """What a row takes at most while it is counted: its time, group, key, and the count of its window."""
+
+_Rows: TypeAlias = tuple[Instants, Numbers, Instants]
+"""Times, groups, and marks, of which there are none unless equal rows count once."""
+_NONE: Final[Instants] = np.zeros(0, np.int64)
 
 
 class ThresholdRule:
@@ -37,7 +41,7 @@ class ThresholdRule:
         self._groups: Numbers = memory.group_of.astype(np.int32)
         self._opened = memory.opened
         self._closed: list[Episodes] = []
-        self._fed: list[tuple[Instants, Numbers, Instants]] = []
+        self._fed: list[_Rows] = []
         self.pending = 0
         """Rows that wait to be settled."""
 
@@ -60,8 +64,9 @@ class ThresholdRule:
             raise DisorderedError
         numbers = self._numbers
         number_of = np.array([numbers.setdefault(key, len(numbers)) for key in matched.keys], dtype=np.int32)
-        marks = np.zeros(0, np.int64) if matched.marks is None else matched.marks
-        self._fed.append((times, number_of[matched.group_of], marks))
+        groups = np.repeat(number_of, times.size) if number_of.size == 1 else number_of[matched.group_of]
+        marks = _NONE if matched.marks is None else matched.marks
+        self._fed.append((times, groups, marks))
         self.pending += times.size
 
     def settle(self, until_us: int) -> None:
@@ -82,8 +87,7 @@ class ThresholdRule:
         self._closed.append(episodes[~is_open])
         self._opened = np.sort(episodes[is_open], order="group")
         kept = times > until_us - limits.reach
-        self._times, self._groups = times[kept], groups[kept]
-        self._marks = self._marks[kept] if self._marks.size else self._marks
+        self._times, self._groups, self._marks = _at((times, groups, self._marks), kept)
         self._settled = until_us
 
     def facts(self) -> Sequence[Episode]:
@@ -117,15 +121,17 @@ class ThresholdRule:
 
     def _take(self, until_us: int) -> None:
         """Move the rows before an instant from those that wait to those that are counted."""
-        if not self._fed:
-            return
-        times, groups, marks = (np.concatenate(part) for part in zip(*self._fed, strict=True))
-        ready = times < until_us
-        self._fed = [] if ready.all() else [(times[~ready], groups[~ready], _at(marks, ~ready))]
-        self._times = np.concatenate([self._times, times[ready]])
-        self._groups = np.concatenate([self._groups, groups[ready]])
-        self._marks = np.concatenate([self._marks, _at(marks, ready)])
-        self.pending = sum(times.size for times, _, _ in self._fed)
+        ready, waiting = [(self._times, self._groups, self._marks)], []
+        for part in self._fed:
+            is_ready = part[0] < until_us
+            if is_ready.all():
+                ready.append(part)
+                continue
+            ready.append(_at(part, is_ready))
+            waiting.append(_at(part, ~is_ready))
+        self._fed = waiting
+        self._times, self._groups, self._marks = (np.concatenate(each) for each in zip(*ready, strict=True))
+        self.pending = sum(times.size for times, _, _ in waiting)
 
     def _drop_duplicates(self) -> None:
         """Keep one of each set of equal rows."""
@@ -139,8 +145,9 @@ class ThresholdRule:
         self._times, self._groups, self._marks = times[first], groups[first], marks[first]
 
 
-def _at(marks: Instants, rows: Mask) -> Instants:
-    return marks[rows] if marks.size else marks
+def _at(part: _Rows, rows: Mask) -> _Rows:
+    times, groups, marks = part
+    return times[rows], groups[rows], marks[rows] if marks.size else marks
 
 
 def _go_on(opened: Episodes, found: Episodes) -> Mask:

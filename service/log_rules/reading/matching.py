@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,13 @@ from service.sources.parquet.text import as_bytes, encoded
 Columns: TypeAlias = Mapping[str, Any]
 """Arrow arrays of one length, by name."""
 
+Where: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""As `Rule.where`."""
+Masks: TypeAlias = Mapping[Where, Mask]
+"""Which rows of a batch match, by what they have to match."""
+
+_FEW: Final = 8
+"""So many values are counted sooner by as many passes over a batch, which lies in the cache."""
 _TEXTS: Final = (
     pa.types.is_null,
     *(pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary),
@@ -28,13 +35,12 @@ _TEXTS: Final = (
 class RuleMatches:
     """What one rule wants of a batch."""
 
-    rows: int = 0
-    times: Statuses
-    """Of each row, a `TimeStatus`."""
+    statuses: Sequence[int]
+    """How many rows have times of each `TimeStatus`."""
+    after: int
+    """Rows after the end of the period."""
     matched: Matched
     """Rows with usable times before the end of the period, also those before its beginning."""
-    after: int = 0
-    """Rows after the end of the period."""
 
 
 class Matcher:
@@ -54,60 +60,95 @@ class Matcher:
         self.others = tuple(dict.fromkeys(others))
         """The columns that are read of rows that match."""
 
-    def masks(self, columns: Columns, rows: int) -> tuple[list[Mask], Mask, dict[str, Counter[str]]]:
-        """Return which rows each rule matches, which any does, and the values of the filter's columns."""
+    def masks(self, columns: Columns, rows: int) -> tuple[Masks, Mask, dict[str, Counter[str]]]:
+        """Return which rows match, by `where`, which match any, and the values of the filter's columns."""
         encoded = {name: _encoded(columns[name]) for name in self.filters}
-        values = {
-            name: Counter(
-                {
-                    value: int(count)
-                    for value, count in zip(known, np.bincount(codes, minlength=len(known)), strict=True)
-                    if count
-                }
-            )
-            for name, (codes, known) in encoded.items()
-        }
+        values = {name: _counted(codes, known) for name, (codes, known) in encoded.items()}
         # Rules that want the same rows share one mask.
-        of_where = {rule.where: np.ones(rows, np.bool_) for rule in self._rules}
-        for where in of_where:
+        masks = {rule.where: np.ones(rows, np.bool_) for rule in self._rules}
+        for where in masks:
             for name, wanted in where:
                 codes, known = encoded[name]
-                of_where[where] &= np.array([value in wanted for value in known], np.bool_)[codes]
-        distinct = list(of_where.values())
-        union = distinct[0] if len(distinct) == 1 else np.logical_or.reduce(distinct)
-        masks = [of_where[rule.where] for rule in self._rules]
+                masks[where] &= _any_of(codes, np.array([value in wanted for value in known], np.bool_))
+        union = next(iter(masks.values())) if len(masks) == 1 else np.logical_or.reduce([*masks.values()])
         return masks, union, values
 
     def matches(
-        self, columns: Columns, masks: Sequence[Mask], union: Mask
+        self, columns: Columns, masks: Masks, union: Mask
     ) -> tuple[Sequence[RuleMatches], int | None]:
         """Return what each rule wants of the rows in `union`, of which `columns` has the others."""
         us, status = parsed_times(columns[self._source.time_column], self._source.time_format)
         usable = status == TimeStatus.OK
-        newest = int(us[usable].max()) if usable.any() else None
+        known = us if usable.all() else us[usable]
+        newest = int(known.max()) if known.size else None
         in_time = usable & (us < self._period.until_us)
+        chosen = {
+            where: _Chosen.among(us, status, in_time, None if mask is union else mask[union])
+            for where, mask in masks.items()
+        }
         marks = _marks(columns, self._source.deduplicate)
         groups = {rule.group_by: _groups(columns, rule.group_by, us.size) for rule in self._rules}
         found = []
-        for rule, mask in zip(self._rules, masks, strict=True):
-            is_mine = np.ones(us.size, np.bool_) if mask is union else mask[union]
-            wanted = is_mine & in_time
+        for rule in self._rules:
+            mine = chosen[rule.where]
             group_of, keys = groups[rule.group_by]
-            everything = bool(wanted.all())
-            found.append(
-                RuleMatches(
-                    rows=int(is_mine.sum()),
-                    times=status[is_mine],
-                    matched=Matched(
-                        times=us if everything else us[wanted],
-                        group_of=group_of if everything else group_of[wanted],
-                        keys=keys,
-                        marks=None if marks is None else marks[wanted],
-                    ),
-                    after=int((is_mine & usable).sum() - wanted.sum()),
-                )
+            matched = Matched(
+                times=mine.times,
+                group_of=_at(group_of, mine.rows),
+                keys=keys,
+                marks=None if marks is None else _at(marks, mine.rows),
             )
+            found.append(RuleMatches(statuses=mine.statuses, after=mine.after, matched=matched))
         return found, newest
+
+
+class _Chosen(NamedTuple):
+    """The rows that one `where` chooses of those in a union."""
+
+    statuses: Sequence[int]
+    after: int
+    times: Instants
+    rows: Mask | None
+    """Those with usable times before the end of the period; None: all."""
+
+    @classmethod
+    def among(cls, us: Instants, status: Statuses, in_time: Mask, mine: Mask | None) -> Self:
+        if mine is not None:
+            status, in_time = status[mine], in_time & mine
+        statuses = [int(np.count_nonzero(status == one)) for one in TimeStatus]
+        after = statuses[TimeStatus.OK] - int(np.count_nonzero(in_time))
+        rows = None if in_time.all() else in_time
+        return cls(statuses, after, _at(us, rows), rows)
+
+
+def _at(values: Numbers, rows: Mask | None) -> Numbers:
+    return values if rows is None else values[rows]
+
+
+def _counted(codes: Numbers, known: Sequence[str]) -> Counter[str]:
+    """Count the values of a column."""
+    counts: Counter[str] = Counter()
+    for value, count in zip(known, _counts(codes, len(known)), strict=True):
+        # Two texts that are not UTF-8 may be shown alike.
+        if count:
+            counts[value] += count
+    return counts
+
+
+def _counts(codes: Numbers, size: int) -> list[int]:
+    """Return how often there is each number below `size`."""
+    if size > _FEW:
+        return [int(count) for count in np.bincount(codes, minlength=size)]
+    return [int(np.count_nonzero(codes == code)) for code in range(size)]
+
+
+def _any_of(codes: Numbers, is_wanted: Mask) -> Mask:
+    """Return which rows have a number that is wanted."""
+    places = np.flatnonzero(is_wanted)
+    if places.size == 1:
+        found: Mask = codes == places[0]
+        return found
+    return is_wanted[codes]
 
 
 def _encoded(column: Any) -> tuple[Any, list[str]]:
@@ -131,17 +172,18 @@ def _as_text(column: Any) -> Any:
 
 def _groups(columns: Columns, group_by: Sequence[str], rows: int) -> tuple[Numbers, list[GroupKey]]:
     """Return a number for each row by its values of some columns, and the values behind each number."""
-    numbers: Numbers = np.zeros(rows, np.int64)
+    numbers: Numbers = np.zeros(rows, np.int32)
     keys: list[GroupKey] = [()]
     for name in group_by:
         codes, known = _encoded(columns[name])
-        joint = numbers * len(known) + codes
+        joint = codes if len(keys) == 1 else numbers * np.int64(len(known)) + codes
+        size = len(keys) * len(known)
         # A dictionary may hold many values that no matched row has.
-        if len(keys) * len(known) <= max(4 * rows, 1_024):
-            used = np.flatnonzero(np.bincount(joint))
-            renumber = np.zeros(len(keys) * len(known), np.int64)
-            renumber[used] = np.arange(used.size)
-            numbers = renumber[joint]
+        if size <= max(4 * rows, 1_024):
+            is_used = np.zeros(size, np.bool_)
+            is_used[joint] = True
+            used = np.flatnonzero(is_used)
+            numbers = joint if used.size == size else (np.cumsum(is_used, dtype=np.int32) - 1)[joint]
         else:
             used, numbers = np.unique(joint, return_inverse=True)
         keys = [(*keys[one // len(known)], known[one % len(known)]) for one in used.tolist()]

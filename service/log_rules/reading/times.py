@@ -4,6 +4,7 @@ Texts are read in columns of bytes, those of one length at once, so that a bad v
 Instants without a zone are UTC; digits beyond microseconds are cut.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 
 from service.log_rules.episode import Instants, Mask
 from service.log_rules.rule import END_US, FIRST_US, microseconds
-from service.sources.parquet.columns import integers
+from service.sources.parquet.columns import integers, valid
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 
@@ -27,6 +28,8 @@ _LONGEST: Final = 40
 """Characters of the longest text that is taken for an instant."""
 _DATE, _MINUTES, _SECONDS = 10, 16, 19
 """Lengths of `2026-01-31`, `2026-01-31T10:00` and `2026-01-31T10:00:00`."""
+_ARROW_READS: Final = ((pa.timestamp("us"), _SECONDS), (pa.timestamp("us", "UTC"), 23))
+"""Without and with a zone: types, and lengths from which on no text lacks seconds, which Arrow allows."""
 _ZONES: Final = (1, 3, 5, 6)
 """Lengths of `Z`, `+02`, `+0200` and `+02:00`."""
 
@@ -48,13 +51,18 @@ def parsed_times(column: Any, form: str) -> tuple[Instants, Statuses]:
     """Return the instant of each value, and whether it is one; `form` is as in `LogSource.time_format`."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    known = column.is_valid().to_numpy(zero_copy_only=False)
     us, is_time = _parsed(column, form)
-    status = np.where(is_time, TimeStatus.OK, TimeStatus.UNPARSABLE).astype(np.int8)
-    status[is_time & ((us < FIRST_US) | (us >= END_US))] = TimeStatus.OUT_OF_RANGE
-    if _is_text(column.type):
-        known &= pc.binary_length(column).fill_null(0).to_numpy(zero_copy_only=False) > 0
-    status[~known] = TimeStatus.NULL
+    status = np.zeros(us.size, np.int8)
+    if us.size and (us.min() < FIRST_US or us.max() >= END_US):
+        status[(us < FIRST_US) | (us >= END_US)] = TimeStatus.OUT_OF_RANGE
+    if not is_time.all():
+        status[~is_time] = TimeStatus.UNPARSABLE
+    known = valid(column)
+    if known is not None:
+        status[~known] = TimeStatus.NULL
+    if _is_text(column.type) and not is_time.all():
+        lengths = pc.binary_length(column).fill_null(0)
+        status[lengths.to_numpy(zero_copy_only=False) == 0] = TimeStatus.NULL
     return us, status
 
 
@@ -93,6 +101,8 @@ def _is_text(kind: Any) -> bool:
 
 
 def _scaled(values: Instants, unit: str) -> Instants:
+    if unit == "us":
+        return values
     if unit == "ns":
         return values // 1_000
     per = _PER_UNIT[unit]
@@ -102,6 +112,10 @@ def _scaled(values: Instants, unit: str) -> Instants:
 def _texts(column: Any, form: str) -> tuple[Instants, Mask]:
     if form not in _EPOCHS and form != "iso8601":
         return _by_pattern(column, form)
+    if form == "iso8601":
+        us = _all_iso(column)
+        if us is not None:
+            return us, np.ones(us.size, np.bool_)
     column = column.cast(pa.large_binary())
     starts = np.frombuffer(column.buffers()[1], np.int64, len(column) + 1, column.offset * 8)
     content = np.frombuffer(column.buffers()[2] or b"", np.uint8)
@@ -122,6 +136,17 @@ def _texts(column: Any, form: str) -> tuple[Instants, Mask]:
         else:
             us[rows], good[rows] = _numbers(signs, _EPOCHS[form])
     return us, good
+
+
+def _all_iso(column: Any) -> Instants | None:
+    """Read texts as Arrow does, which is several times as fast; None unless it reads every one as we do."""
+    shortest = pc.min(pc.binary_length(column)).as_py() or 0
+    for kind, least in _ARROW_READS:
+        if shortest >= least:
+            with suppress(pa.ArrowInvalid):
+                us: Instants = integers(column.cast(pa.string()).cast(kind), np.int64)
+                return us
+    return None
 
 
 def _iso(signs: Bytes) -> tuple[Instants, Mask]:

@@ -67,6 +67,17 @@ def test_one_run_gives_what_the_definition_gives(rule: Rule, events: list[Event]
     assert found == oracle_episodes(rule, events)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_peak_of_a_long_episode_is_found_wherever_it_is(seed: int) -> None:
+    """Hundreds of violations follow each other, with ties, and the most crowded window is any of them."""
+    chance = np.random.default_rng(seed)
+    rule = rule_of(more_than=3, window=40, quiet=40)
+    steps = chance.choice([0, 1, 2, 9], 400, p=chance.dirichlet([1, 1, 1, 1]))
+    names = chance.choice([0, 1], 400, p=[0.2, 0.8]).tolist()
+    events = [((str(name),), at) for name, at in zip(names, np.cumsum(steps).tolist(), strict=True)]
+    assert counted(rule, events, Period(), Memory())[0] == oracle_episodes(rule, events)
+
+
 @settings(max_examples=300, deadline=None)
 @given(rule=rules, events=events_lists, cuts=st.lists(st.integers(-45, 45), max_size=6))
 def test_rows_that_come_in_order_are_counted_as_they_come(

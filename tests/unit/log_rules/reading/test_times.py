@@ -178,3 +178,16 @@ def test_a_slice_is_read_from_its_own_beginning() -> None:
     column = pa.array(["x", "2021-09-12T12:00:00", "2021-09-12T12:00:01"]).slice(1)
     us, _ = parsed_times(column, "iso8601")
     assert np.diff(us).tolist() == [1_000_000]
+
+
+ISO = st.from_regex(
+    r"(000[01]|20[0-9]{2}|9999)-(0[0-9]|1[0-3])-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9](:[0-6][0-9])?"
+    r"([.,][0-9]{0,9})?(Z|[+-][0-2][0-9](:?[0-6][0-9])?)?",
+    fullmatch=True,
+)
+
+
+@given(st.lists(ISO, min_size=1, max_size=3))
+def test_a_text_means_the_same_whatever_stands_beside_it(texts: list[str]) -> None:
+    """Also where all are such that Arrow could read them: beside a text that it cannot, it reads none."""
+    assert read(texts) == read([*texts, "x"])[:-1]
