@@ -238,6 +238,7 @@ def _run_policy(settings: Settings) -> RunPolicy:
         keep_runs=timedelta(days=settings.keep_runs_days),
         ambiguous_sends=settings.ambiguous_sends,
         repeats_notices=settings.support_notice == "always",
+        summarizes=settings.summary,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from service.account_risk.account_at_risk import RISK_ALERT, Criteria
 from service.account_risk.options import EvaluationOptions
 from service.account_risk.risk_alert import RiskAlert
+from service.account_risk.risk_summary import RiskSummary
 from service.domain.month import Month
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
@@ -40,6 +41,7 @@ class AccountRisk:
     question: Callable[[SourceUri, Month], Question]
 
     name: ClassVar[str] = ACCOUNT_RISK
+    summary: ClassVar[RiskSummary] = RiskSummary()
     needs_regions: ClassVar[bool] = True
 
     async def load(self) -> None:

@@ -1,5 +1,6 @@
-"""`runs` and `runs show`: what the ledger says of runs."""
+"""`runs`, `runs show` and `runs changes`: what the ledger says of runs."""
 
+from service.api.schemas.evaluation import ChangesOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import with_ledger
 from service.domain.month import Month
@@ -27,5 +28,14 @@ def show_run(run_id: str, *, as_json: bool) -> int:
 
     async def ask(store: Store) -> RunOut:
         return RunOut.of(await store.history.get_run(run_id))
+
+    return with_ledger(ask, as_json=as_json)
+
+
+def show_changes(run_id: str, *, limit: int, as_json: bool) -> int:
+    """Print what a run changed, the first `limit` accounts of each kind, and return the exit code."""
+
+    async def ask(store: Store) -> ChangesOut:
+        return ChangesOut.first(await store.changes.of_run(run_id), limit)
 
     return with_ledger(ask, as_json=as_json)

@@ -172,6 +172,18 @@ def show(
     raise typer.Exit(show_run(run_id, as_json=json))
 
 
+@_runs.command()
+def changes(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
+    limit: Annotated[int, typer.Option(help="How many accounts of each kind.", min=1, max=1_000_000)] = 1_000,
+    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Show what a run changed: new, reopened, continuing, recovered and withdrawn accounts."""
+    from service.cli.listing import show_changes  # noqa: PLC0415  # cold start
+
+    raise typer.Exit(show_changes(run_id, limit=limit, as_json=json))
+
+
 @_runs.command(name="alerts")
 def run_alerts(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],

@@ -2,31 +2,29 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
-from operator import attrgetter, itemgetter
 from typing import Final
 
-from service.api.schemas.evaluation import ChangesOut, RegionTotalOut
+from service.api.schemas.evaluation import ChangesOut
 from service.api.schemas.run import RunOut
 from service.cli.bars import shown
 from service.cli.command import async_command, operator, print_answer, print_ledger_place, report
 from service.cli.exit_codes import NOT_ALL_SENT, OK
-from service.cli.layout import Columns, console, print_table
 from service.cli.previewing import checked_request
-from service.domain.errors import DatabaseUnusableError, InterruptedRunError
-from service.domain.lifecycle.run_changes import ChangeKind
+from service.cli.work.changes import print_changes
+from service.domain.errors import DatabaseUnusableError, InterruptedRunError, RiskAlertsError
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest, RunStatus
 from service.runs.execute import execute_run, new_run_id
+from service.runs.waiting.keep_sending import send_waiting
 from service.settings import Settings
 from service.telemetry.structured import structlog
 from service.wiring import App, open_app
 
 LISTED: Final = 10
-"""Accounts of each kind; all are at `/runs/{run_id}/changes`."""
+"""Accounts of each kind; `runs changes` lists more."""
 
 
 @async_command
@@ -48,12 +46,13 @@ async def execute_and_print(settings: Settings, request: RunRequest, *, as_json:
         except InterruptedRunError as stopped:
             await _say_what_is_left(app, stopped)
             raise
+        code = await _send_summary(app, record) or _exit_code(record)
         changes = ChangesOut.first(await app.store.changes.of_run(record.run_id), LISTED)
     print_answer(RunOut.of(record), as_json=as_json)
     if not as_json:
         print_changes(changes)
         print_ledger_place(settings)
-    return _exit_code(record)
+    return code
 
 
 async def _run(app: App, request: RunRequest) -> RunRecord:
@@ -62,6 +61,19 @@ async def _run(app: App, request: RunRequest) -> RunRecord:
     with structlog.contextvars.bound_contextvars(run_id=run_id), _stopped_by_signals(app):
         async with shown(progress):
             return await app.at_work.spawn(execute_run(app, request, run_id=run_id, progress=progress))
+
+
+async def _send_summary(app: App, record: RunRecord) -> int:
+    """Send what the run let wait for its channels, unless a `serve` is at it; return the exit code."""
+    is_summarized = app.policy.summarizes and app.kinds[record.kind].summary is not None
+    if record.dry_run or not is_summarized or not await app.store.waiting.tenants():
+        return OK
+    try:
+        with _stopped_by_signals(app):
+            return _exit_code(await app.at_work.spawn(send_waiting(app)))
+    except RiskAlertsError as error:
+        report(f"the summary of run {record.run_id} waits to be sent: {error.detail}")
+        return NOT_ALL_SENT
 
 
 async def _say_what_is_left(app: App, stopped: InterruptedRunError) -> None:
@@ -107,36 +119,3 @@ def _exit_code(record: RunRecord) -> int:
     counts = record.counts
     missing = counts.failed_deliveries + counts.unknown + counts.unsent
     return NOT_ALL_SENT if missing and not record.dry_run else OK
-
-
-def print_changes(changes: ChangesOut) -> None:
-    """Print how many accounts of each region changed how, with their ARR, and name the first of them."""
-    if not changes.totals:
-        return
-    out = console()
-    regions: dict[str, list[RegionTotalOut]] = {}
-    for one in changes.totals:
-        regions.setdefault("null" if one.region is None else one.region, []).append(one)
-    kinds = [kind for kind in ChangeKind if any(one.change is kind for one in changes.totals)]
-    columns = {"Region": itemgetter(0)} | {kind.capitalize(): partial(_cell, kind) for kind in kinds}
-    print_table(out, "What changed", columns, [*regions.items(), ("All", changes.totals)])
-    # Who goes on stands in the run's own list.
-    named = [one for one in changes.changes if one.change is not ChangeKind.CONTINUING]
-    if named:
-        print_table(out, "For whom", _NAMED, named)
-
-
-def _cell(kind: ChangeKind, row: tuple[str, Sequence[RegionTotalOut]]) -> str:
-    found = [one for one in row[1] if one.change is kind]
-    accounts, arr = sum(one.accounts for one in found), sum(one.arr for one in found)
-    return f"{accounts:,} (ARR {arr:,})" if accounts else ""
-
-
-_NAMED: Final[Columns] = {
-    "Change": attrgetter("change"),
-    "Account": attrgetter("account_id"),
-    "Name": attrgetter("account_name"),
-    "Region": lambda one: "null" if one.account_region is None else one.account_region,
-    "ARR": lambda one: "unknown" if one.arr is None else f"{one.arr:,}",
-    "Alert": attrgetter("alert_id"),
-}

@@ -16,6 +16,7 @@ from service.api.schemas.alert import (
     WithdrawnOut,
 )
 from service.api.schemas.evaluation import (
+    ChangesOut,
     CountsOut,
     LedgerOut,
     LogLedgerOut,
@@ -26,6 +27,7 @@ from service.api.schemas.preview import PreviewAlertOut, PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.layout import Columns, console, moment_text, print_table, safe, table_of
 from service.cli.logs.answers import about, log_columns, print_log_ledger
+from service.cli.work.changes import print_changes
 from service.delivery.channels import Destination
 from service.delivery.route_check import CheckedRoute
 
@@ -46,6 +48,8 @@ def print_tables(answer: BaseModel) -> None:
                 out.print(safe(f"More: --cursor {answer.next_cursor}"))
         case AlertOut():
             _print_settled(out, [answer])
+        case ChangesOut():
+            print_changes(answer, also_continuing=True)
         case SettledOut():
             _print_settled(out, answer.settled)
         case _:

@@ -31,6 +31,8 @@ class Message:
     key: str
     """What a person searches for; stands in brackets behind the name, however long that is."""
     lines: tuple[Line, ...]
+    lists: tuple[tuple[str, ...], ...] = ()
+    """Stand below, each with its first line for a title; of one, no more than twelve lines are shown."""
     url: str | None = None
     """Where to read on."""
     link_text: str = ""

@@ -40,6 +40,8 @@ class RunPolicy:
     ambiguous_sends: AmbiguousSends
     repeats_notices: bool
     """Whether a run notifies support of what it has been notified of before."""
+    summarizes: bool
+    """Whether each channel gets a message with what a run changed there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -302,6 +302,7 @@ class _Run:
                 error=error,
                 warnings=self._warnings + undelivered_alerts(undelivered),
                 epoch=self._beat.epoch,
+                summary=self._kind.summary if app.policy.summarizes else None,
             )
         )
         record = await self._retry_while_unavailable(lambda: app.store.history.get_run(self._run_id))

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from service.domain.alert_type import AlertType
 from service.domain.evaluation import AnyEvaluation
+from service.domain.lifecycle.summary import SummaryType
 from service.domain.progress import Progress
 from service.domain.run import RunRequest
 from service.runtime.room import Turn
@@ -20,6 +21,10 @@ class RunKind(Protocol):
     @property
     def alert_type(self) -> AlertType:
         """The type of its alerts."""
+
+    @property
+    def summary(self) -> SummaryType | None:
+        """The type of the messages that say what a run changed; None: nothing says so."""
 
     @property
     def needs_regions(self) -> bool:

@@ -67,6 +67,9 @@ class AlertSettings(BaseModel):
     details_base_url: HttpUrl = Field(
         "https://app.yourcompany.com/accounts", description="The message links to `{base}/{account_id}`."
     )
+    summary: bool = Field(
+        default=False, description="After a month's run each channel gets one message with what it changed."
+    )
 
     risk_thresholds: Annotated[str, AfterValidator(_thresholds)] = Field(
         "0.2,0.5",

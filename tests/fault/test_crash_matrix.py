@@ -40,7 +40,7 @@ def source(site: Site) -> str:
 @pytest.mark.parametrize(
     ("point", "nth"),
     [
-        *((point, 1) for point in FAIL_POINTS),
+        *((point, 1) for point in FAIL_POINTS if not point.endswith("_summary")),
         # In the middle of the deliveries, too.
         *((point, 3) for point in ("after_claim", "before_settle", "after_settle")),
         *((point, 10) for point in ("before_post", "after_answer")),
@@ -95,6 +95,30 @@ def test_a_kill_between_a_step_and_its_event(site: Site) -> None:
     _check_alerts(site, 1)
 
 
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        *((point, 1) for point in ("before_finish", "before_summary", "after_summary", "after_finish")),
+        # When the alerts are through: of the run that sends the summary.
+        *((point, COUNT + 1) for point in ("before_post", "after_answer")),
+    ],
+)
+def test_a_kill_around_a_summary(site: Site, slack: RunningMock, source: str, point: str, nth: int) -> None:
+    """What the run changed is said once, or in doubt: never lost, never twice, and not by a replay."""
+    _die_at(site, source, point, nth, summary=True)
+    site.expire_leases()
+    with service(site.folder, site.env(**PATIENT, summary=True)) as restarted:
+        statuses = "SELECT status FROM outbox WHERE alert_type = 'summary'"
+        settled = [("sent",)], [("unknown",)]
+        wait_until(lambda: site.rows(statuses) in settled, what="the summary has a fate")
+        assert post_run(restarted, source).status_code == 200
+        _at_rest(restarted)
+        ((fate,),) = site.rows(statuses)
+    said = [record for record in slack.records() if "📋" in str((record.payload or {})["text"])]
+    assert (fate, len(said)) in {("sent", 1), ("unknown", 0), ("unknown", 1)}
+    assert (fate == "unknown") <= (point in {"before_post", "after_answer"})
+
+
 @pytest.mark.parametrize("point", ["after_claim", "after_settle", "before_finish"])
 def test_a_kill_of_whoever_resumes(site: Site, slack: RunningMock, source: str, point: str) -> None:
     """A run that dies again and again is resumed again and again, and comes to its end."""
@@ -112,11 +136,11 @@ def test_a_kill_of_whoever_resumes(site: Site, slack: RunningMock, source: str, 
         _check_replay(restarted, source, slack, deaths=3)
 
 
-def _die_at(site: Site, source: str, point: str, nth: int) -> None:
+def _die_at(site: Site, source: str, point: str, nth: int, **changes: object) -> None:
     """Have a service begin a run and die at a fail point of it; its log says only what is committed."""
     command = ("-m", "tests.support.failing", point, str(nth), "serve", "--port", "0")
     with (
-        started(command, folder=site.folder, env=site.env(**PATIENT)) as failing,
+        started(command, folder=site.folder, env=site.env(**PATIENT, **changes)) as failing,
         posting(listening(failing), source),
     ):
         assert failing.exit_code() == -signal.SIGKILL

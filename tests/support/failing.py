@@ -21,6 +21,7 @@ from service.sources.parquet.scan import Scan
 from service.store.alerts import changing
 from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
+from service.store.runs import leases
 from service.store.runs.leases import Runs
 
 _Matters = Callable[[tuple[Any, ...]], bool]
@@ -55,6 +56,9 @@ FAIL_POINTS: Final = MappingProxyType(
         "after_settle": (Outbox, "settle_and_claim", "after", _settles),
         "before_notice": (SupportNotice, "send", "before", _always),
         "after_notice": (SupportNotice, "send", "after", _always),
+        # Between the end of a run and the messages that say what it changed.
+        "before_summary": (leases, "let_summaries_wait", "before", _always),
+        "after_summary": (leases, "let_summaries_wait", "after", _always),
         "before_finish": (Runs, "finish", "before", _always),
         "after_finish": (Runs, "finish", "after", _always),
     }

@@ -142,6 +142,7 @@ class Outages:
     alert_type: OutageType = field(default_factory=OutageType)
 
     name: ClassVar[str] = "outages"
+    summary: ClassVar[None] = None
     needs_regions: ClassVar[bool] = False
 
     async def load(self) -> None:

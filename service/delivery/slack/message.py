@@ -17,6 +17,9 @@ VALUE_LIMIT: Final = 300
 """Cap of one value; no region or owner needs more, and Slack's own limit of a field is 2000."""
 LINK_LIMIT: Final = 2500
 """A longer link would not fit into a section's text."""
+LIST_LIMIT: Final = 12
+"""Lines of a list: each is cut so that all of them fit into a section's text."""
+_LIST_LINE_LIMIT: Final = 240
 _KEY_SHARE: Final = 60
 """Characters of the header that are kept free for the key: it is what a person searches for."""
 
@@ -45,7 +48,12 @@ def render(alert: Alert, message: Message, *, named_channel: str | None = None) 
         "fields": [{"type": "plain_text", "text": line, "emoji": False} for line in lines],
     }
     if message.url is None:
-        return {"text": "\n".join([title, *lines]), "blocks": [header, facts]}
+        lists = [_list_text(each) for each in message.lists]
+        sections = [
+            {"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}}
+            for text in lists
+        ]
+        return {"text": "\n".join([title, *lines, *lists]), "blocks": [header, facts, *sections]}
     if len(message.url) <= LINK_LIMIT:
         url = _escaped(message.url)
         details, link = f"Details: {url}", f"<{url}|{_escaped(message.link_text)}>"
@@ -65,6 +73,10 @@ def _title(message: Message) -> str:
 
 def _value(line: Line) -> str | None:
     return _shown(line.value) or line.if_blank
+
+
+def _list_text(lines: tuple[str, ...]) -> str:
+    return "\n".join(_fitted(_cleaned(line), _LIST_LINE_LIMIT) for line in lines[:LIST_LIMIT])
 
 
 def _shown(value: str | None) -> str:

@@ -32,6 +32,8 @@ class SubjectChange:
     route: str | None
     arr: int | None
     """As alerted; None where it is unknown, or the type knows none."""
+    channel: str | None = None
+    """Where its message went, or was to go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ class LogRules:
     alert_type: LogRuleAlert = field(default_factory=LogRuleAlert)
 
     name: ClassVar[str] = LOG_RULES
+    summary: ClassVar[None] = None
     needs_regions: ClassVar[bool] = False
 
     def rules_path(self, name: str) -> Path:

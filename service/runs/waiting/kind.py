@@ -87,6 +87,7 @@ class OutboxRuns:
     clock: Clock
 
     name: ClassVar[str] = OUTBOX
+    summary: ClassVar[None] = None
     needs_regions: ClassVar[bool] = False
 
     async def load(self) -> None:
@@ -119,8 +120,8 @@ def with_outbox(
     kinds: Mapping[str, RunKind], waiting: Waiting, clock: Clock, ambiguous: AmbiguousSends
 ) -> Mapping[str, RunKind]:
     """Add the kind that sends what waits: what was created, and of whatever type one of the `kinds` makes."""
-    types: dict[str, AlertType] = {kind.alert_type.name: kind.alert_type for kind in kinds.values()}
-    types[_CREATED.name] = _CREATED
+    of_kinds = (each for kind in kinds.values() for each in (kind.alert_type, kind.summary))
+    types: dict[str, AlertType] = {each.name: each for each in (_CREATED, *of_kinds) if each is not None}
     outbox = OutboxRuns(
         alert_type=WaitingTypes(types=types), waiting=waiting, ambiguous=ambiguous, clock=clock
     )

@@ -1,6 +1,6 @@
 """What a run changed, as its own rows and the events of alerts have it; it never reads otherwise later."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,34 +29,45 @@ class ChangesOfRuns(Part):
             raise RunNotFoundError(f"no run has the id {run_id[:60]!r}")
         # Without a period nothing is evaluated: what somebody created is sent.
         is_evaluation = run.recorded_at is not None and run.period is not None
-        found = list(_changes(self.connection, run.run_id)) if is_evaluation else []
-        found.sort(key=_order)
+        found = changes_of(self.connection, [run.run_id]) if is_evaluation else []
         return RunChanges(run_id=run.run_id, period=run.period, changes=tuple(found))
 
 
-def _changes(connection: sa.Connection, run_id: str) -> Iterator[SubjectChange]:
-    of_run = alert_events.c.run_id == run_id
+def changes_of(connection: sa.Connection, run_ids: Sequence[str]) -> list[SubjectChange]:
+    """Return what runs of one scope and source, the newest first, changed together; in order."""
+    found = (*_own(connection, run_ids), *_recovered(connection, run_ids), *withdrawn_by(connection, run_ids))
+    return sorted(found, key=_order)
+
+
+def _own(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[SubjectChange]:
+    """Yield the accounts that the newest of the runs has."""
     began = sa.select(alert_events.c.alert_id, alert_events.c.event).where(
-        of_run, alert_events.c.event.in_(list(_OF_EVENT))
+        alert_events.c.run_id.in_(run_ids), alert_events.c.event.in_(list(_OF_EVENT))
     )
     events: dict[str, str] = {row.alert_id: row.event for row in connection.execute(began)}
-    own = (
-        sa.select(outbox.c.alert_id, run_outcomes.c.subject, run_outcomes.c.route, run_outcomes.c.facts)
+    query = (
+        sa.select(
+            outbox.c.alert_id,
+            *(run_outcomes.c[name] for name in ("subject", "route", "channel", "facts")),
+        )
         .join(outbox, outbox.c.id == run_outcomes.c.alert_id)
-        .where(run_outcomes.c.run_id == run_id, outbox.c.alert_id.is_not(None))
+        .where(run_outcomes.c.run_id == run_ids[0], outbox.c.alert_id.is_not(None))
     )
-    for row in connection.execute(own):
+    for row in connection.execute(query):
         event = events.get(row.alert_id)
         yield _change(ChangeKind.CONTINUING if event is None else _OF_EVENT[EventKind(event)], row)
-    recovered = (
-        sa.select(outbox.c.alert_id, outbox.c.subject, outbox.c.route, outbox.c.facts)
+
+
+def _recovered(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[SubjectChange]:
+    query = (
+        sa.select(*(outbox.c[name] for name in ("alert_id", "subject", "route", "channel", "facts")))
         # As it was last alerted then: later months may have joined it since.
         .join(
             alert_events,
             sa.and_(alert_events.c.alert_id == outbox.c.alert_id, alert_events.c.period >= outbox.c.period),
         )
         .where(
-            of_run,
+            alert_events.c.run_id.in_(run_ids),
             alert_events.c.event == EventKind.RESOLVED,
             alert_events.c.reason == Resolution.RECOVERED,
             # One that begins as an old streak was never open.
@@ -64,20 +75,22 @@ def _changes(connection: sa.Connection, run_id: str) -> Iterator[SubjectChange]:
         )
         .order_by(outbox.c.period)
     )
-    last = {row.alert_id: row for row in connection.execute(recovered)}
+    last = {row.alert_id: row for row in connection.execute(query)}
     for row in last.values():
         yield _change(ChangeKind.RECOVERED, row)
-    gone = (
+
+
+def withdrawn_by(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[SubjectChange]:
+    """Yield what the data no longer have, as those runs found it."""
+    query = (
         sa.select(
             sa.func.coalesce(outbox.c.alert_id, run_withdrawals.c.alert_id).label("alert_id"),
-            run_withdrawals.c.subject,
-            run_withdrawals.c.route,
-            run_withdrawals.c.facts,
+            *(run_withdrawals.c[name] for name in ("subject", "route", "channel", "facts")),
         )
         .outerjoin(outbox, outbox.c.id == run_withdrawals.c.alert_id)
-        .where(run_withdrawals.c.run_id == run_id)
+        .where(run_withdrawals.c.run_id.in_(run_ids))
     )
-    for row in connection.execute(gone):
+    for row in connection.execute(query):
         yield _change(ChangeKind.WITHDRAWN, row)
 
 
@@ -93,5 +106,6 @@ def _change(kind: ChangeKind, row: Any) -> SubjectChange:
         subject=row.subject,
         name=facts.get("account_name"),
         route=row.route,
+        channel=row.channel,
         arr=facts.get("arr"),
     )

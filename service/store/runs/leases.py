@@ -15,7 +15,9 @@ import sqlalchemy as sa
 from service.domain.delivery_status import Outcome
 from service.domain.errors import RunFinishedError, RunNotFoundError
 from service.domain.evaluation import AnyEvaluation, RunWarning, nothing_delivered, unsent_alerts
+from service.domain.lifecycle.summary import SummaryType
 from service.domain.run import RunError, RunRequest, RunStatus
+from service.store.alerts.summaries import let_summaries_wait
 from service.store.audit import record_audit
 from service.store.database.database import DatabaseClock
 from service.store.part import Part, cleaned, reads, writes
@@ -180,10 +182,12 @@ class Runs(Part):
         error: RunError | None,
         warnings: tuple[RunWarning, ...] = (),
         epoch: int | None = None,
+        summary: SummaryType | None = None,
     ) -> None:
         """Close a run for good, adding `warnings`: after this nothing it reported changes.
 
-        That it delivered nothing, or that alerts were not sent, are its first warnings.
+        That it delivered nothing, or that alerts were not sent, are its first warnings. Of a run that
+        succeeded a `summary` waits for each channel in which it changed something.
         `epoch` is that of its lease, once it has one. Raises OvertakenError when another process closed or
         resumed it first, and LedgerImbalanceError (nothing is written then) when the run succeeded but does
         not add up.
@@ -208,3 +212,5 @@ class Runs(Part):
             "outcome_counts": orjson.dumps(outcomes).decode(),
         }
         update_running(self.connection, self._tenant_id, run_id, closing)
+        if summary is not None and error is None and not found.dry_run:
+            let_summaries_wait(self.connection, self._tenant_id, run_id, summary, now=now)

@@ -84,6 +84,23 @@ def test_the_alerts_of_a_run_are_listed_and_found_again(
     assert "alert_not_found" in unknown.stderr
 
 
+def test_a_run_sends_its_summary_and_lists_its_changes(
+    tmp_path: Path, source: str, slack: RunningMock
+) -> None:
+    """No `serve` is needed; a summary that cannot be sent is an exit code, and waits."""
+    slack.script("amer-risk-alerts", Step(times=3), Step(status=404, body="no_service"))
+    variables = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url, "SUMMARY": "true"}
+    done = command(tmp_path, "run", source, "--month", MONTH, "--json", **variables)
+    assert done.returncode == 2
+    assert _json(done.stdout)["counts"]["alerts_sent"] == 3
+    assert [record.status_code for record in slack.records()] == [200, 200, 200, 404]
+    run_id = _json(done.stdout)["run_id"]
+    changes = _json(command(tmp_path, "runs", "changes", run_id, "--limit", "2", "--json").stdout)
+    assert [one["change"] for one in changes["changes"]] == ["new", "new"]
+    assert changes["totals"][0]["accounts"] == 3
+    assert "For whom" in command(tmp_path, "runs", "changes", run_id).stdout
+
+
 def test_that_nothing_was_delivered_is_said_first(tmp_path: Path, source: str, slack: RunningMock) -> None:
     """A dead webhook: the run succeeded, exit code 2, and the first line says that nobody got anything."""
     slack.script("amer-risk-alerts", Step(status=404, body="no_service", times=10))

@@ -3,7 +3,7 @@
 import pytest
 
 from service.api.schemas.evaluation import ChangesOut
-from service.cli.running import print_changes
+from service.cli.work.changes import print_changes
 from service.domain.lifecycle.run_changes import ChangeKind, RunChanges, SubjectChange
 
 

@@ -1,0 +1,45 @@
+"""What a run changed, laid out for a person."""
+
+from collections.abc import Sequence
+from functools import partial
+from operator import attrgetter, itemgetter
+from typing import Final
+
+from service.api.schemas.evaluation import ChangesOut, RegionTotalOut
+from service.cli.layout import Columns, console, print_table
+from service.domain.lifecycle.run_changes import ChangeKind
+
+
+def print_changes(changes: ChangesOut, *, also_continuing: bool = False) -> None:
+    """Print how many accounts of each region changed how, with their ARR, and name the first of them.
+
+    After a run those that go on are not named: they stand in its own list.
+    """
+    if not changes.totals:
+        return
+    out = console()
+    regions: dict[str, list[RegionTotalOut]] = {}
+    for one in changes.totals:
+        regions.setdefault("null" if one.region is None else one.region, []).append(one)
+    kinds = [kind for kind in ChangeKind if any(one.change is kind for one in changes.totals)]
+    columns = {"Region": itemgetter(0)} | {kind.capitalize(): partial(_cell, kind) for kind in kinds}
+    print_table(out, "What changed", columns, [*regions.items(), ("All", changes.totals)])
+    named = [one for one in changes.changes if also_continuing or one.change is not ChangeKind.CONTINUING]
+    if named:
+        print_table(out, "For whom", _NAMED, named)
+
+
+def _cell(kind: ChangeKind, row: tuple[str, Sequence[RegionTotalOut]]) -> str:
+    found = [one for one in row[1] if one.change is kind]
+    accounts, arr = sum(one.accounts for one in found), sum(one.arr for one in found)
+    return f"{accounts:,} (ARR {arr:,})" if accounts else ""
+
+
+_NAMED: Final[Columns] = {
+    "Change": attrgetter("change"),
+    "Account": attrgetter("account_id"),
+    "Name": attrgetter("account_name"),
+    "Region": lambda one: "null" if one.account_region is None else one.account_region,
+    "ARR": lambda one: "unknown" if one.arr is None else f"{one.arr:,}",
+    "Alert": attrgetter("alert_id"),
+}

@@ -1,0 +1,171 @@
+"""SUMMARY: after a run each channel reads once what the run changed there."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mock_slack.running import RunningMock
+from mock_slack.script import Step
+from service.domain.run import RunError
+from service.runs.waiting.keep_sending import send_waiting
+from service.settings import Settings
+from service.wiring import open_app
+from tests.support.given import Given
+from tests.support.house import AMER, EMEA, Desk
+from tests.support.rows import MONTH, account, accounts, write_source
+
+FEB = "2026-02-01"
+
+
+@pytest.fixture
+async def desk(database_url: str, slack: RunningMock) -> AsyncIterator[Desk]:
+    """Open an app that summarizes its runs, and starts nothing by itself."""
+    given: dict[str, Any] = {
+        "database_url": database_url,
+        "slack_webhook_base_url": slack.webhook_base_url,
+        "slack_messages_per_second": 0,
+        "summary": True,
+    }
+    async with open_app(Settings(_env_file=None, **given)) as app:
+        yield Desk(app)
+
+
+async def summaries(desk: Desk, slack: RunningMock) -> dict[str, list[str]]:
+    """Send what waits, and return the lines of each channel's newest message, where anything waited."""
+    slack.reset()
+    if await desk.app.store.waiting.tenants():
+        await send_waiting(desk.app)
+    return {record.channel: str((record.payload or {})["text"]).splitlines() for record in slack.records()}
+
+
+async def test_each_channel_reads_once_what_a_run_changed(
+    desk: Desk, slack: RunningMock, tmp_path: Path
+) -> None:
+    """All kinds, with their ARR and their regions; a replay says nothing, restated data say what is new."""
+    january = [
+        account("stays", arr=70_000),
+        account("heals", arr=60_000),
+        account("closed", arr=50_000),
+        account("gone", arr=40_000, account_region="EMEA"),
+        account("nowhere", arr=30_000, account_region=None),
+    ]
+    source = write_source(tmp_path / "source.parquet", january)
+    first = await desk.run(source)
+    said = await summaries(desk, slack)
+    assert said.keys() == {AMER, EMEA}
+    assert said[EMEA] == [
+        "📋 Summary: 1 new (2026-01-01)",
+        "At Risk: 1 account, ARR $40,000",
+        f"Run: {first.run_id}",
+        "By region",
+        "EMEA: 1 new ($40,000)",
+        "New: 1 account, ARR $40,000",
+        "• Account gone (gone): $40,000",
+    ]
+    await desk.run(source)
+    assert await summaries(desk, slack) == {}
+    # February, with somebody's work in between.
+    await Given(desk.app.store).sql(
+        "UPDATE alerts SET status = 'resolved', resolution_reason = 'person' WHERE subject = 'closed'"
+    )
+    february = [
+        account("stays", month=FEB, arr=71_000),
+        account("heals", month=FEB, arr=60_000, status="Healthy"),
+        account("closed", month=FEB, arr=51_000),
+        account("new", month=FEB, arr=90_000),
+    ]
+    write_source(tmp_path / "source.parquet", [*january, *february])
+    second = await desk.run(source, month=FEB)
+    assert await summaries(desk, slack) == {
+        AMER: [
+            "📋 Summary: 1 new, 1 reopened, 1 continuing, 1 recovered (2026-02-01)",
+            "At Risk: 3 accounts, ARR $212,000",
+            f"Run: {second.run_id}",
+            "By region",
+            "AMER: 1 new ($90,000), 1 reopened ($51,000), 1 continuing ($71,000), 1 recovered ($60,000)",
+            "New: 1 account, ARR $90,000",
+            "• Account new (new): $90,000",
+            "Reopened: 1 account, ARR $51,000",
+            "• Account closed (closed): $51,000",
+            "Continuing: 1 account, ARR $71,000",
+            "• Account stays (stays): $71,000",
+            "Recovered: 1 account, ARR $60,000",
+            "• Account heals (heals): $60,000",
+        ]
+    }
+    # January says otherwise now: what was sent is gone, and is said to be once.
+    january[3] |= {"status": "Healthy"}
+    write_source(tmp_path / "source.parquet", [*january, *february])
+    await desk.run(source)
+    said = await summaries(desk, slack)
+    assert said.keys() == {EMEA}
+    assert said[EMEA][0] == "📋 Summary: 1 withdrawn (2026-01-01)"
+    for month in (MONTH, FEB):
+        await desk.run(source, month=month)
+        assert await summaries(desk, slack) == {}
+
+
+async def test_a_long_list_is_cut(desk: Desk, slack: RunningMock, tmp_path: Path) -> None:
+    """It says how many more there are, and what lists them; whatever an account is called, Slack takes it."""
+    rows = accounts(40)
+    rows[0] |= {"account_name": "<!channel> &\n" * 50, "arr": 1_500_000}
+    rows[1] |= {"account_name": None, "arr": 2_000_000}
+    source = write_source(tmp_path / "source.parquet", rows)
+    run = await desk.run(source)
+    lines = (await summaries(desk, slack))[AMER]
+    named = lines[lines.index("By region") + 2 :]
+    assert named[0] == "New: 40 accounts, ARR $41,499,221"
+    assert named[1] == "• a0001 (a0001): $2,000,000"
+    assert named[2].startswith("• &lt;!channel&gt; &amp; &lt;!channel&gt;")
+    assert named[2].endswith("… (a0000): $1,500,000")
+    assert named[11:] == [f"and 30 more: risk-alerts runs changes {run.run_id}"]
+
+
+async def test_of_a_run_that_died_the_next_one_tells(desk: Desk, slack: RunningMock, tmp_path: Path) -> None:
+    """What it recorded is as new in the summary as it would have been, and there is one summary."""
+    source = write_source(tmp_path / "source.parquet", [account("a")])
+    run = await desk.run(source)
+    given = Given(desk.app.store)
+    await given.sql("DELETE FROM outbox WHERE alert_type = 'summary'")
+    await given.sql("UPDATE runs SET status = 'failed', error = 'interrupted'")
+    replay = await desk.run(source)
+    said = await summaries(desk, slack)
+    assert said[AMER][:3] == [
+        "📋 Summary: 1 new (2026-01-01)",
+        "At Risk: 1 account, ARR $50,000",
+        f"Run: {replay.run_id}",
+    ]
+    assert (await desk.app.store.changes.of_run(run.run_id)).changes[0].change == "new"
+    await desk.run(source)
+    assert await summaries(desk, slack) == {}
+
+
+async def test_a_summary_fails_and_is_in_doubt_as_every_message(
+    desk: Desk, slack: RunningMock, tmp_path: Path
+) -> None:
+    """It waits out a pause, is tried again after a rejection, and a lost answer holds it."""
+    source = write_source(tmp_path / "source.parquet", [account("a")])
+    await desk.run(source)
+    slack.reset()
+    slack.script(AMER, Step(status=404, body="no_service"))
+    assert (await send_waiting(desk.app)).counts.failed_deliveries == 1
+    slack.script(AMER, Step(drop="after"))
+    assert (await send_waiting(desk.app)).counts.unknown == 1
+    assert (await send_waiting(desk.app)).counts.alerts == 0
+    assert len(slack.records()) == 2
+    (doubt,) = await Given(desk.app.store).sql("SELECT id, status FROM outbox WHERE alert_type = 'summary'")
+    assert doubt["status"] == "unknown"
+
+
+async def test_nothing_is_summarized_that_is_not_to_be(
+    desk: Desk, slack: RunningMock, tmp_path: Path
+) -> None:
+    """A dry run, a run that failed, and every run without the setting leave no message."""
+    source = write_source(tmp_path / "source.parquet", [account("a")])
+    await desk.run(source, dry_run=True)
+    given = Given(desk.app.store)
+    await given.a_recorded("r1", [], source=source)
+    await given.finished("r1", error=RunError(code="cancelled", detail="by somebody"))
+    assert await summaries(desk, slack) == {}
