@@ -27,10 +27,14 @@ class Answer:
     drop: Drop | None = None
     # Why a message was refused, for a person: Slack itself says only `invalid_blocks`.
     reason: str | None = None
+    # Whether a scripted message is in the channel whatever is answered.
+    posted: bool = False
 
     @property
     def accepted(self) -> bool:
         """Whether Slack has posted the message: a 2xx that reports no error in its body."""
+        if self.posted:
+            return True
         if not 200 <= self.status < 300:  # noqa: PLR2004  the range is the definition of success
             return False
         if self.body in {b"", b"ok"}:
@@ -40,6 +44,11 @@ class Answer:
         except orjson.JSONDecodeError:
             return False
         return isinstance(said, dict) and said.get("ok") is not False and "error" not in said
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it says nothing but `ok`, and leaves to the Web API's methods what they answer."""
+        return self.status == 200 and self.body == b"ok" and not self.headers  # noqa: PLR2004
 
     @property
     def retry_after(self) -> float | str | None:
@@ -84,8 +93,11 @@ def refused(status: int, error: str, *, reason: str | None = None) -> Answer:
     return Answer(status=status, body=error.encode(), reason=reason)
 
 
-def rate_limited(seconds: float) -> Answer:
-    """Return a 429 asking for a pause of `seconds`, whole numbers written as Slack does, without a point."""
+def rate_limited(seconds: float, *, error: str = "rate_limited") -> Answer:
+    """Return a 429 asking for a pause of `seconds`, whole numbers written as Slack does, without a point.
+
+    `error` is Slack's word, which its webhooks and its Web API spell differently.
+    """
     text = str(int(seconds)) if seconds == int(seconds) else f"{seconds:.6f}".rstrip("0")
-    body = b'{"retry_after":%s,"ok":false,"error":"rate_limited"}' % text.encode()
+    body = b'{"retry_after":%s,"ok":false,"error":"%s"}' % (text.encode(), error.encode())
     return Answer(status=429, body=body, media_type="application/json", headers={"retry-after": text})

@@ -81,7 +81,7 @@ async def health(workspace: TheWorkspace) -> dict[str, Any]:
     return {
         "status": "healthy",
         "ok": True,
-        **workspace.settings.model_dump(mode="json", exclude={"auth_token"}),
+        **workspace.settings.model_dump(mode="json", exclude={"auth_token", "bot_token"}),
         "seed": workspace.seed,
         "wants_token": workspace.settings.auth_token is not None,
     }

@@ -37,6 +37,8 @@ class Record:
     reason: str | None = None
     # "after" when the client got no answer.
     dropped: str | None = None
+    # The method of the Web API; None for a webhook.
+    method: str | None = None
 
 
 class Log:
@@ -54,7 +56,7 @@ class Log:
         # Where in the file the records since the start or the last reset begin, bytes.
         self._begin = 0
 
-    def append(self, channel: str, message: Message, answer: Answer) -> None:
+    def append(self, channel: str, message: Message, answer: Answer, *, method: str | None = None) -> None:
         """Write the record of one request; readers of the file see it at once.
 
         Raises OSError when the file cannot be opened or written.
@@ -73,6 +75,8 @@ class Log:
             record["reason"] = answer.reason
         if answer.drop is not None:
             record["dropped"] = answer.drop
+        if method is not None:
+            record["method"] = method
         line = orjson.dumps(record)
         if self._file is None:
             self._file = self._open()

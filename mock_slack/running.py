@@ -22,6 +22,7 @@ from mock_slack.script import Step
 from mock_slack.server import create_app
 from mock_slack.settings import GivenSettings
 from mock_slack.stats import Report
+from mock_slack.web_api.behaviour import Behaviour
 
 _TIMEOUT_S = 10.0
 _STEPS = TypeAdapter(tuple[Step, ...])
@@ -42,6 +43,26 @@ class RunningMock:
     def webhook_base_url(self) -> str:
         """What SLACK_WEBHOOK_BASE_URL is set to: messages go to `{webhook_base_url}/{channel}`."""
         return f"{self.url}/slack/webhook"
+
+    @property
+    def api_url(self) -> str:
+        """What SLACK_API_URL is set to: the Web API's methods are `{api_url}/{method}`."""
+        return f"{self.url}/api"
+
+    def behave(self, **behaviour: Any) -> None:
+        """Let the Web API behave so from now on: the fields of `mock_slack.web_api.behaviour.Behaviour`."""
+        self._call(HTTPMethod.PUT, "/web-api", Behaviour(**behaviour).model_dump_json().encode())
+
+    def calls(self) -> dict[str, int]:
+        """Return how often each method of the Web API was called."""
+        calls: dict[str, int] = orjson.loads(self._call(HTTPMethod.GET, "/web-api/calls"))
+        return calls
+
+    def messages(self, channel: str) -> list[dict[str, Any]]:
+        """Return what a bot has posted to a channel, oldest first."""
+        answer = self._call(HTTPMethod.GET, f"/web-api/messages/{quote(channel, safe='')}")
+        messages: list[dict[str, Any]] = orjson.loads(answer)["messages"]
+        return messages
 
     def script(self, channel: str, *steps: Step) -> None:
         """Lay down the answers for the channel's next requests, after those already waiting."""
@@ -86,13 +107,14 @@ def running_mock(
     *,
     http: Literal["auto", "h11", "httptools"] = "auto",
     clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], float] = time.time,
     **settings: Any,
 ) -> Iterator[RunningMock]:
     """Run a mock in a daemon thread with an event loop of its own until the block is left.
 
     `settings` are the fields of `mock_slack.settings.Settings`; the environment is not read. Where they say
     nothing the mock is one that tests want: no faults, any free port, a log that goes with the block. `http`
-    is uvicorn's HTTP implementation; `clock` is read in the mock's thread.
+    is uvicorn's HTTP implementation; `clock` and `wall` are read in the mock's thread.
 
     Stopping takes about 0.2 s (uvicorn's) and 1 s more while a request still hangs, so share one mock among
     many tests and `reset` it between them.
@@ -108,7 +130,7 @@ def running_mock(
         listener = stack.enter_context(socket.create_server(("127.0.0.1", given.port)))
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(given, clock=clock),
+                create_app(given, clock=clock, wall=wall),
                 http=http,
                 ws="none",
                 lifespan="on",

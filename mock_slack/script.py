@@ -33,6 +33,10 @@ class Step(BaseModel):
     drop: Drop | None = Field(
         None, description="Close the connection unanswered, before or after recording the request."
     )
+    posted: bool = Field(
+        False,  # noqa: FBT003  pydantic's way
+        description="Web API: the message is in the channel all the same, whatever is answered.",
+    )
     times: int = Field(1, ge=1, le=1_000_000, description="How many requests in a row get this answer.")
 
     @field_validator("headers")
@@ -54,6 +58,7 @@ class Step(BaseModel):
             headers=self.headers,
             delay_s=self.delay_s,
             drop=self.drop,
+            posted=self.posted,
         )
 
     def _body(self) -> bytes:

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     log_path: Path = Field(Path("mock_slack_requests.jsonl"), description="The JSON Lines log; appended to.")
     port: int = Field(8001, ge=0, le=65535, description="Port that `python -m mock_slack` listens on.")
     auth_token: SecretStr | None = Field(None, description="Wanted in X-Mock-Slack-Token when set.")
+    bot_token: SecretStr | None = Field(None, description="The Web API's token; unset: any will do.")
     channels: Annotated[frozenset[str] | None, NoDecode] = Field(
         None, description="The only channels there are; comma separated or a JSON list; unset: any."
     )

@@ -27,15 +27,15 @@ async def post_message(
         try:
             message = Message(await request.body())
         except ClientDisconnect:
-            return _HangUp()
+            return HangUp()
         answer = workspace.answer(channel, x_mock_slack_token, message, visit)
-        if answer.delay_s and not await _wait(answer.delay_s, request.receive):
-            return _HangUp()
+        if answer.delay_s and not await wait(answer.delay_s, request.receive):
+            return HangUp()
         visit.answered(answer)
-    return _HangUp() if answer.drop else _response(answer)
+    return HangUp() if answer.drop else respond(answer)
 
 
-class _HangUp(Response):
+class HangUp(Response):
     """Closes the connection without a byte of answer.
 
     ASGI has no message for that. uvicorn's `receive` is a method of its request cycle, which holds the
@@ -44,6 +44,7 @@ class _HangUp(Response):
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Close it, as soon as there is nothing left to be sent."""
         transport = getattr(getattr(receive, "__self__", None), "transport", None)
         if transport is None:
             sorry = Response("this server cannot drop a connection: run under uvicorn", 501)
@@ -55,7 +56,8 @@ class _HangUp(Response):
             pass
 
 
-def _response(answer: Answer) -> Response:
+def respond(answer: Answer) -> Response:
+    """Return an answer as it goes over the wire."""
     headers = dict(answer.headers)
     if answer.reason is not None:
         # The reason may quote the payload, so it is escaped to what a header can hold.
@@ -63,7 +65,7 @@ def _response(answer: Answer) -> Response:
     return Response(answer.body, answer.status, headers, media_type=answer.media_type)
 
 
-async def _wait(seconds: float, receive: Receive) -> bool:
+async def wait(seconds: float, receive: Receive) -> bool:
     """Wait, and return whether anybody is still there to be answered.
 
     The wait ends at once when the client leaves or the server stops. Stopping cancels it; nobody can be

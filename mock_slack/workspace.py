@@ -12,18 +12,21 @@ from mock_slack.rate import RateLimit
 from mock_slack.script import Script
 from mock_slack.settings import Settings
 from mock_slack.stats import Stats, Visit
+from mock_slack.web_api.conversations import USUAL, Conversations
+from mock_slack.web_api.methods import Methods
 
 
 class Workspace:
     """A Slack workspace with its channels; used on one event loop only, so nothing is locked."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self.settings = settings
         self.seed = secrets.randbits(32) if settings.seed is None else settings.seed
         self.script = Script()
         self.log = Log(settings.log_path)
         self.stats = Stats(clock)
         self._clock = clock
+        self._wall = wall
         self._forget()
 
     def answer(self, channel: str, token: str, message: Message, visit: Visit) -> Answer:
@@ -37,6 +40,12 @@ class Workspace:
         visit.decided(message.alert, answer)
         return answer
 
+    def bad_day(self, channel: str, message: Message) -> Answer | None:
+        """Return why a bot's message is not posted although nothing is wrong with it; None where it is."""
+        if wait_s := self._rate_limit.wait_s(channel):
+            return rate_limited(wait_s, error="ratelimited")
+        return None if message.refusal() else self._faults.draw(message.alert)
+
     def reset(self) -> None:
         """Return to the state after the start; the seed stays, so the same faults come again."""
         self.script.clear()
@@ -47,6 +56,10 @@ class Workspace:
     def _forget(self) -> None:
         self._faults = Faults(self.settings, self.seed)
         self._rate_limit = RateLimit(self.settings.rate_limit, self._clock)
+        channels = self.settings.channels
+        self.methods = Methods(
+            Conversations(USUAL if channels is None else channels), self._clock, self._wall
+        )
 
     def _answer(self, channel: str, token: str, message: Message) -> Answer:
         """Answer as Slack would: from who may speak, to what is said, to Slack having a bad day."""

@@ -28,7 +28,7 @@ def start_mock(log_path: Path) -> Iterator[Callable[..., Mock]]:
             clock = FakeClock()
             calm: dict[str, Any] = {"fail_rate_429": 0, "fail_rate_500": 0, "log_path": log_path}
             given = GivenSettings(**calm | settings)
-            return Mock(stack.enter_context(TestClient(create_app(given, clock=clock))), clock)
+            return Mock(stack.enter_context(TestClient(create_app(given, clock=clock, wall=clock))), clock)
 
         yield start
 

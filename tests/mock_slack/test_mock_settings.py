@@ -13,6 +13,7 @@ from pydantic import ValidationError
 import mock_slack
 from mock_slack import controls, server, webhook
 from mock_slack.settings import GivenSettings, Settings
+from mock_slack.web_api import routes as web_api
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "log_path": Path("mock_slack_requests.jsonl"),
         "port": 8001,
         "auth_token": None,
+        "bot_token": None,
         "channels": None,
         "rate_limit": 0,
     }
@@ -50,6 +52,7 @@ def test_every_setting_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "LOG_PATH": "/tmp/x.jsonl",  # noqa: S108  never opened
         "PORT": "9001",
         "AUTH_TOKEN": "canary",
+        "BOT_TOKEN": "xoxb-canary",
         "CHANNELS": '["amer", "emea"]',
         "RATE_LIMIT": "1",
     }
@@ -132,5 +135,5 @@ def test_the_readme_names_every_setting_and_every_route() -> None:
         for path, operations in server.create_app(GivenSettings()).openapi()["paths"].items()
         for method in map(str.upper, operations)
     ]
-    assert len(routes) == len(webhook.router.routes) + len(controls.router.routes)
+    assert len(routes) == sum(len(each.router.routes) for each in (webhook, controls, web_api))
     assert [name for name in names + routes if name not in text] == []
