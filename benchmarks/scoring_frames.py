@@ -9,8 +9,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 import pandas as pd
 
-from service.default_risk.ratios import PredictionKind, ratios_of
+from service.default_risk.ratios import ratios_of
 from service.default_risk.training.fitting import fit_trees
+from service.domain.default_risk.prediction import PredictionKind
 
 ROWS = 200
 

@@ -6,8 +6,8 @@ import time
 import numpy as np
 
 from service.default_risk.model_file import shipped_model
-from service.default_risk.ratios import PredictionKind
 from service.default_risk.scoring import score
+from service.domain.default_risk.prediction import PredictionKind
 
 
 def main() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from service.default_risk.levels import RiskLevel, RiskThresholds
+from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import RiskModel
 from service.default_risk.reading.companies import Companies
 from service.default_risk.reasons import MOST_REASONS
 from service.default_risk.scoring import Scores, score
+from service.domain.default_risk.prediction import RiskLevel
 
 
 class RowOutcome(StrEnum):

@@ -1,5 +1,7 @@
 """What stands between financial ratios and a score."""
 
+from collections.abc import Mapping
+
 from service.domain.errors import UsageError
 
 
@@ -29,3 +31,12 @@ class TrainingNotInstalledError(UsageError):
 
     code = "training_not_installed"
     example = "training needs the extra `train`: pip install 'risk-alerts[train]'"
+
+
+class BadRatiosError(ValueError):
+    """Values of a statement are neither numbers nor missing."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
+        self.problems = problems
+        """Why, by ratio."""

@@ -1,16 +1,9 @@
 """Risk levels: LOW, MEDIUM or HIGH, by two thresholds on the exact probability."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Self
 
-
-class RiskLevel(StrEnum):
-    """What a probability means for people."""
-
-    LOW = "LOW"
-    MEDIUM = "MEDIUM"
-    HIGH = "HIGH"
+from service.domain.default_risk.prediction import RiskLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

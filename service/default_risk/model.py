@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.default_risk.ratios import PredictionKind, Ratio
+from service.default_risk.ratios import Ratio
+from service.domain.default_risk.prediction import PredictionKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.default_risk.errors import BadModelError
 from service.default_risk.model import Calibration, RatioPoints, RiskModel, TrainedOn
-from service.default_risk.ratios import RATIOS, PredictionKind, ratios_of
+from service.default_risk.ratios import RATIOS, ratios_of
+from service.domain.default_risk.prediction import PredictionKind
 
 _LARGEST: Final = 1 << 20
 _Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -2,18 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
 
-
-class PredictionKind(StrEnum):
-    """What statements a prediction is made from."""
-
-    ANNUAL = "annual"
-    QUARTERLY = "quarterly"
+from service.domain.default_risk.prediction import PredictionKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

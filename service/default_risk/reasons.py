@@ -1,6 +1,6 @@
 """Reasons: which ratios made a score what it is, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,19 +31,24 @@ class Reason:
 def reasons(
     model: RiskModel, values: Sequence[Floats], scores: Scores, row: int
 ) -> tuple[list[Reason], float]:
-    """Return the strongest reasons of one score, at most `MOST_REASONS`, and the sum of all others.
-
-    What is missing, or says nothing either way, is no reason; where the model abstained there is none.
-    """
+    """Return the strongest reasons of one score, and the sum of all others; none where it is no score."""
     if scores.abstained[row]:
         return [], 0.0
-    named = [
+    return strongest(
         Reason(
-            ratio=model.ratios[place].ratio,
+            ratio=table.ratio,
             value=float(values[place][row]),
             contribution=float(scores.contributions[place, row]),
         )
-        for place in scores.order[row]
-        if scores.contributions[place, row] != 0
-    ]
-    return named[:MOST_REASONS], sum(reason.contribution for reason in named[MOST_REASONS:])
+        for place, table in enumerate(model.ratios)
+    )
+
+
+def strongest(given: Iterable[Reason]) -> tuple[list[Reason], float]:
+    """Return the strongest reasons, at most `MOST_REASONS`, and the sum of all others.
+
+    What is missing, or says nothing either way, is no reason.
+    """
+    said = [reason for reason in given if reason.contribution != 0]
+    said.sort(key=lambda reason: -abs(reason.contribution))
+    return said[:MOST_REASONS], sum(reason.contribution for reason in said[MOST_REASONS:])

@@ -18,6 +18,7 @@ from service.store.alerts.work import AlertWork
 from service.store.audit import Audit
 from service.store.database.database import Database
 from service.store.database.failures import DatabaseBusyError
+from service.store.default_risk.default_risk import DefaultRisk
 from service.store.history import History
 from service.store.outbox.doubts import Doubts
 from service.store.outbox.record import Recording
@@ -60,6 +61,7 @@ class Store:
         self.retention = Retention(*of)
         self.audit = Audit(*of)
         self.access = Access(*of)
+        self.default_risk = DefaultRisk(*of)
         self._probe: asyncio.Task[None] | None = None
 
     def seen_by(self, actor: Actor, scope: Scope) -> Self:

@@ -15,21 +15,24 @@ from service.domain.errors import DatabaseOutdatedError, DatabaseUnusableError
 from service.domain.evaluation import Checkpoint
 from service.domain.identity.actor import Actor
 from service.domain.identity.api_key import KeySecret
-from service.domain.identity.permission import KeyScope
+from service.domain.identity.permission import KeyScope, Role
 from service.domain.identity.scope import Scope
 from service.domain.tenant import DEFAULT_TENANT
 from service.store.part import Part
 from service.store.schema import tables as schema
 from service.store.schema.access_tables import access_state
+from service.store.schema.default_risk_tables import risk_models
 from service.store.schema.roles import role_sql
 from service.store.schema.tables import health_probe, lanes, last_commits, metadata, runs
 from service.store.store import Store, open_store
 from tests.support.alerts import an_alert
 from tests.support.databases import PostgresqlServer
 from tests.support.given import NOW, Given, an_evaluation, routed, the_answer
+from tests.support.people import add_person
+from tests.support.predictions import MODEL, a_prediction
 
 OTHER: Final = "11111111-2222-4333-8444-555555555555"
-NOBODYS: Final = {access_state, health_probe, lanes, last_commits}
+NOBODYS: Final = {access_state, health_probe, lanes, last_commits, risk_models}
 """Tables whose rows belong to no tenant."""
 
 
@@ -86,7 +89,10 @@ async def a_life(store: Store, run_id: str, tenant_id: str) -> None:
     key = {"name": "ci", "scopes": [KeyScope.READ], "now": NOW, "expires_at": None}
     await store.access.keys.create(KeySecret.new(), **key)  # type: ignore[arg-type]
     everybody = store.seen_by(Actor.system(tenant_id), Scope.of_all())
-    await everybody.access.organizations.create(tenant_id, name="North", code="north", now=NOW)
+    place = await everybody.access.organizations.create(tenant_id, name="North", code="north", now=NOW)
+    made = await store.default_risk.predictions.record(a_prediction(), model=MODEL, organization_id=place.id)
+    user = await add_person(store, run_id, Role.USER, tenant_id=tenant_id)
+    await everybody.default_risk.grants.grant(made.company.id, user.id)
 
 
 async def rows(store: Store, scope: Scope | None) -> dict[str, int]:
@@ -110,7 +116,7 @@ async def test_a_transaction_sees_its_own_tenants_rows(ours: Store, theirs: Stor
     assert await rows(theirs, Scope.of_system(OTHER)) == dict.fromkeys(before, 0)
     await a_life(theirs, "theirs", OTHER)
     empty = {name for name, count in before.items() if not count}
-    assert empty == {"idempotency_keys", "refresh_tokens", "users"}
+    assert empty == {"idempotency_keys", "refresh_tokens"}
     assert await rows(ours, Scope.of_organization(DEFAULT_TENANT, "o1")) == before
     assert await rows(theirs, Scope.of_tenant(OTHER)) == before
     assert await rows(ours, None) == dict.fromkeys(before, 0)
@@ -151,10 +157,14 @@ async def test_rows_of_another_tenant_cannot_be_written(ours: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE audit SET principal = 'eve'", "DELETE FROM audit", "DELETE FROM access_state"]
+    "statement",
+    [
+        *("UPDATE audit SET principal = 'eve'", "DELETE FROM audit", "DELETE FROM access_state"),
+        *("UPDATE risk_models SET content = ''", "DELETE FROM risk_models"),
+    ],
 )
 async def test_the_application_changes_no_audit(ours: Store, statement: str) -> None:
-    """Nor does it open the door again: it has no grant for that."""
+    """Nor does it open the door again, or change a model: it has no grant for that."""
     await a_life(ours, "ours", DEFAULT_TENANT)
     with pytest.raises(DatabaseUnusableError, match="may not do what is needed"):
         await ours._database.within(Scope.of_all()).write(

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from service.default_risk.model import Calibration, RatioPoints, RiskModel, TrainedOn
 from service.default_risk.model_file import model_bytes, parse_model
-from service.default_risk.ratios import PredictionKind, ratios_of
+from service.default_risk.ratios import ratios_of
+from service.domain.default_risk.prediction import PredictionKind
 
 ANNUAL: Final = [ratio.name for ratio in ratios_of(PredictionKind.ANNUAL)]
 HEALTHY: Final = {

@@ -14,9 +14,9 @@ from service.default_risk.card import points_rows, write_card
 from service.default_risk.errors import BadModelError
 from service.default_risk.model import RiskModel
 from service.default_risk.model_file import load_model, model_bytes, parse_model, shipped_model
-from service.default_risk.ratios import PredictionKind
 from service.default_risk.training.labelled import read_labelled
 from service.default_risk.training.train import Description, evaluate, recalibrate, train
+from service.domain.default_risk.prediction import PredictionKind
 from service.telemetry.terminal import harmless
 
 

@@ -17,12 +17,12 @@ from service.cli.logs.text_table import write_table
 from service.cli.scoring.models import model_of
 from service.default_risk.bulk import BulkScoring, RowOutcome, ScoredCompanies, results_table
 from service.default_risk.errors import BadCompaniesFileError
-from service.default_risk.levels import RiskLevel, RiskThresholds
+from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import with_prior
-from service.default_risk.ratios import PredictionKind
-from service.default_risk.reading.companies import Units, ledger_text, period_text, read_companies
+from service.default_risk.reading.companies import Units, ledger_text, read_companies
 from service.default_risk.reading.tables import COMPANY_FILES, read_records
 from service.default_risk.reasons import reasons
+from service.domain.default_risk.prediction import PredictionKind, RiskLevel, period_text
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.settings import Settings
 from service.sources.opening import check_allowed, open_source

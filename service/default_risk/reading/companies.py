@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.default_risk.errors import BadCompaniesFileError, SuspectedFractionUnitsError
-from service.default_risk.ratios import PredictionKind, Ratio, ratios_of
+from service.default_risk.ratios import Ratio, ratios_of
 from service.default_risk.reading.tables import Records
 from service.default_risk.scoring import Floats
 from service.default_risk.values import Numbers
+from service.domain.default_risk.prediction import PredictionKind
 
 _LONGEST_SYMBOL: Final = 40
 _YEARS: Final = range(1900, 2101)
@@ -171,11 +172,6 @@ def _quarters(records: Records, problems: dict[int, list[str]]) -> list[int]:
             problems.setdefault(row, []).append("reporting_quarter must be Q1, Q2, Q3 or Q4")
         quarters.append(quarter)
     return quarters
-
-
-def period_text(year: int, quarter: int) -> str:
-    """Return a period as people write it: `2025`, `2025-Q3`."""
-    return f"{year}-Q{quarter}" if quarter else str(year)
 
 
 def ledger_text(ledger: Counter[str]) -> str:

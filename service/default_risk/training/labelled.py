@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from service.default_risk.errors import BadCompaniesFileError
-from service.default_risk.ratios import PredictionKind, ratios_of
+from service.default_risk.ratios import ratios_of
 from service.default_risk.values import Numbers
+from service.domain.default_risk.prediction import PredictionKind
 
 _CHUNK: Final = 1 << 20
 LEAST_DEFAULTS: Final = 50

@@ -8,7 +8,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0013');
+INSERT INTO "alembic_version" VALUES('0014');
 CREATE TABLE alert_events (
 	alert_id VARCHAR(32) NOT NULL,
 	number INTEGER NOT NULL,
@@ -110,6 +110,28 @@ CREATE TABLE checkpoints (
 	left_at DATETIME NOT NULL,
 	PRIMARY KEY (tenant_id, lease, until)
 );
+CREATE TABLE companies (
+	id VARCHAR(36) NOT NULL,
+	tenant_id VARCHAR(36) NOT NULL,
+	organization_id VARCHAR(36) NOT NULL,
+	symbol VARCHAR(40) NOT NULL,
+	name TEXT NOT NULL,
+	sector TEXT,
+	market_cap DOUBLE,
+	created_at DATETIME NOT NULL,
+	created_by TEXT NOT NULL,
+	updated_at DATETIME NOT NULL,
+	deleted_at DATETIME,
+	PRIMARY KEY (id)
+);
+CREATE TABLE company_access (
+	company_id VARCHAR(36) NOT NULL,
+	user_id VARCHAR(36) NOT NULL,
+	tenant_id VARCHAR(36) NOT NULL,
+	granted_at DATETIME NOT NULL,
+	granted_by TEXT NOT NULL,
+	PRIMARY KEY (company_id, user_id)
+);
 CREATE TABLE doubt_settlements (
 	alert_id VARCHAR(32) NOT NULL,
 	claim INTEGER NOT NULL,
@@ -191,6 +213,29 @@ CREATE TABLE outbox (
 	PRIMARY KEY (id),
 	UNIQUE (tenant_id, alert_type, subject, period)
 );
+CREATE TABLE predictions (
+	id VARCHAR(32) NOT NULL,
+	version INTEGER NOT NULL,
+	is_newest BOOLEAN NOT NULL,
+	tenant_id VARCHAR(36) NOT NULL,
+	organization_id VARCHAR(36) NOT NULL,
+	company_id VARCHAR(36) NOT NULL,
+	kind VARCHAR(16) NOT NULL,
+	reporting_year INTEGER NOT NULL,
+	reporting_quarter INTEGER NOT NULL,
+	model_sha256 VARCHAR(64) NOT NULL,
+	prior DOUBLE NOT NULL,
+	probability DOUBLE,
+	risk_level VARCHAR(16),
+	intercept DOUBLE NOT NULL,
+	ratios TEXT NOT NULL,
+	contributions TEXT NOT NULL,
+	clamped TEXT,
+	created_at DATETIME NOT NULL,
+	created_by TEXT NOT NULL,
+	deleted_at DATETIME,
+	PRIMARY KEY (id, version)
+);
 CREATE TABLE refresh_tokens (
 	token_hash VARCHAR(64) NOT NULL,
 	family_id VARCHAR(36) NOT NULL,
@@ -201,6 +246,16 @@ CREATE TABLE refresh_tokens (
 	rotated_at DATETIME,
 	revoked_at DATETIME,
 	PRIMARY KEY (token_hash)
+);
+CREATE TABLE risk_models (
+	sha256 VARCHAR(64) NOT NULL,
+	kind VARCHAR(16) NOT NULL,
+	name VARCHAR(64) NOT NULL,
+	horizon TEXT NOT NULL,
+	trained_on TEXT NOT NULL,
+	content BLOB NOT NULL,
+	added_at DATETIME NOT NULL,
+	PRIMARY KEY (sha256)
 );
 CREATE TABLE run_outcomes (
 	run_id VARCHAR(40) NOT NULL,
@@ -318,4 +373,10 @@ CREATE INDEX alerts_by_subject ON alerts (tenant_id, subject, created_at);
 CREATE INDEX alerts_by_state ON alerts (tenant_id, status, severity);
 CREATE UNIQUE INDEX alerts_open ON alerts (tenant_id, alert_type, rule_name, subject) WHERE status IN ('triggered', 'acknowledged') AND subject IS NOT NULL;
 CREATE UNIQUE INDEX alerts_open_by_key ON alerts (tenant_id, dedup_key) WHERE status IN ('triggered', 'acknowledged') AND dedup_key IS NOT NULL;
-CREATE INDEX alert_events_by_run ON alert_events (run_id, event)
+CREATE INDEX alert_events_by_run ON alert_events (run_id, event);
+CREATE INDEX companies_by_tenant ON companies (tenant_id, symbol, id);
+CREATE UNIQUE INDEX companies_by_symbol ON companies (organization_id, symbol) WHERE deleted_at IS NULL;
+CREATE INDEX company_access_by_user ON company_access (user_id);
+CREATE INDEX predictions_by_tenant ON predictions (tenant_id, kind, id);
+CREATE INDEX predictions_by_organization ON predictions (organization_id, kind, id);
+CREATE UNIQUE INDEX predictions_by_period ON predictions (company_id, kind, reporting_year, reporting_quarter, model_sha256) WHERE is_newest AND deleted_at IS NULL

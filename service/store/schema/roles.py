@@ -5,10 +5,11 @@ from typing import Final
 
 from service.store.schema.access_tables import access_state, audit
 from service.store.schema.alert_tables import alert_events
+from service.store.schema.default_risk_tables import risk_models
 from service.store.schema.tables import metadata
 
 APPLICATION: Final = "risk_alerts_app"
-_APPEND_ONLY: Final = frozenset({audit.name, access_state.name, alert_events.name})
+_APPEND_ONLY: Final = frozenset({audit.name, access_state.name, alert_events.name, risk_models.name})
 _ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
@@ -16,7 +17,8 @@ def role_sql(role: str = APPLICATION) -> Iterator[str]:
     """Yield the statements that make the application's role and give it what it needs, and no more.
 
     It neither owns a table nor passes the policies of the rows by, and may not change what is written in the
-    audit, nor take away the mark that the door is closed. Its password is set by hand.
+    audit, nor a model that predictions were made with, nor take away the mark that the door is closed. Its
+    password is set by hand.
     """
     yield f"CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;"
     for table in metadata.sorted_tables:

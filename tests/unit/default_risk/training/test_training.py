@@ -14,11 +14,12 @@ from service.default_risk.card import write_card
 from service.default_risk.errors import BadCompaniesFileError
 from service.default_risk.model import RiskModel
 from service.default_risk.model_file import model_bytes, parse_model
-from service.default_risk.ratios import PredictionKind, ratios_of
+from service.default_risk.ratios import ratios_of
 from service.default_risk.training.evaluation import auc, folds, measured
 from service.default_risk.training.fitting import fit, fit_trees, one_thread, table_of
 from service.default_risk.training.labelled import Labelled, read_labelled
 from service.default_risk.training.train import Description, evaluate, recalibrate, train
+from service.domain.default_risk.prediction import PredictionKind
 from tests.support.companies import ANNUAL, labelled_table
 
 DESCRIPTION = Description(

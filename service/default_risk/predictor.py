@@ -1,0 +1,140 @@
+"""The predictor: statements are scored one by one, or in batches, with the models of this process."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from service.default_risk.errors import BadRatiosError
+from service.default_risk.levels import RiskThresholds
+from service.default_risk.model import RiskModel, with_prior
+from service.default_risk.model_file import model_bytes, shipped_model
+from service.default_risk.ratios import ratios_of
+from service.default_risk.reasons import Reason, strongest
+from service.default_risk.scoring import Floats, Scores, score
+from service.default_risk.values import Numbers
+from service.domain.default_risk.prediction import Assessment, ModelRecord, PredictionKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What stands in a prediction, in words."""
+
+    reasons: tuple[str, ...]
+    """The strongest, at most `MOST_REASONS`."""
+    remainder: float
+    """What all other ratios contribute, in log-odds."""
+    missing: tuple[str, ...]
+    """The ratios that are."""
+    abstained: str | None
+    """Why there is no probability, where there is none."""
+
+
+class Predictor:
+    """The models of a process, by kind, as its settings have them."""
+
+    def __init__(
+        self, models: Mapping[PredictionKind, RiskModel], *, prior: float | None, thresholds: RiskThresholds
+    ) -> None:
+        self._records = {kind: record_of(model) for kind, model in models.items()}
+        self._models = {
+            kind: model if prior is None else with_prior(model, prior) for kind, model in models.items()
+        }
+        self.thresholds = thresholds
+
+    @classmethod
+    def shipped(cls, *, prior: float | None, thresholds: RiskThresholds) -> Self:
+        """Return one with the models that come with this service."""
+        models = {kind: shipped_model(kind) for kind in PredictionKind}
+        return cls(models, prior=prior, thresholds=thresholds)
+
+    def model(self, kind: PredictionKind) -> RiskModel:
+        """Return the model that statements of a kind are scored with, moved to the prior of the settings."""
+        return self._models[kind]
+
+    def record(self, kind: PredictionKind) -> ModelRecord:
+        """Return what is kept of that model beside predictions."""
+        return self._records[kind]
+
+    def assess(self, kind: PredictionKind, given: Mapping[str, float | str | None]) -> Assessment:
+        """Score one statement; its values are read as those of files are.
+
+        Raises BadRatiosError, which names every value that is neither a number nor missing.
+        """
+        model = self._models[kind]
+        values: list[Floats] = []
+        problems: dict[str, str] = {}
+        for table in model.ratios:
+            numbers = Numbers.of(pa.array([given.get(table.ratio.name)]))
+            values.append(numbers.values)
+            if numbers.problems:
+                problems[table.ratio.name] = numbers.problems[0]
+        if problems:
+            raise BadRatiosError(problems)
+        return assessments(model, values, score(model, values), self.thresholds)[0]
+
+    def explain(self, kind: PredictionKind, assessment: Assessment) -> Explanation:
+        """Say a prediction in words, whichever model it was made with."""
+        ratios = ratios_of(kind)
+        missing = tuple(
+            ratio.name for ratio, value in zip(ratios, assessment.ratios, strict=True) if value is None
+        )
+        if assessment.probability is None:
+            why = f"too many ratios are missing: {', '.join(missing)}"
+            return Explanation(reasons=(), remainder=0.0, missing=missing, abstained=why)
+        made = [
+            Reason(ratio=ratio, value=value, contribution=contribution)
+            for ratio, value, contribution in zip(
+                ratios, assessment.ratios, assessment.contributions, strict=True
+            )
+            if value is not None
+        ]
+        named, remainder = strongest(made)
+        words = tuple(reason.words for reason in named)
+        return Explanation(reasons=words, remainder=remainder, missing=missing, abstained=None)
+
+
+def record_of(model: RiskModel) -> ModelRecord:
+    """Return what is kept of a model, which no prior has moved, beside predictions."""
+    return ModelRecord(
+        sha256=model.sha256,
+        kind=model.kind,
+        name=model.name,
+        horizon=model.horizon,
+        trained_on=model.trained_on.title,
+        content=model_bytes(model),
+    )
+
+
+def assessments(
+    model: RiskModel, values: Sequence[Floats], scores: Scores, thresholds: RiskThresholds
+) -> list[Assessment]:
+    """Return what was said of each row of a batch, as it is written down."""
+    names = [table.ratio.name for table in model.ratios]
+    ratios = np.array(values).T.astype(object)
+    ratios[scores.missing.T] = None
+    some = np.logical_or.reduce(scores.clamped).tolist()
+    return [
+        Assessment(
+            ratios=tuple(row),
+            probability=None if abstained else probability,
+            risk_level=None if abstained else thresholds.level(probability),
+            prior=model.prior,
+            intercept=model.base,
+            contributions=() if abstained else tuple(contributions),
+            clamped=tuple(name for name, is_so in zip(names, scores.clamped[:, place], strict=True) if is_so)
+            if some[place]
+            else (),
+        )
+        for place, (row, probability, abstained, contributions) in enumerate(
+            zip(
+                ratios.tolist(),
+                scores.probability.tolist(),
+                scores.abstained.tolist(),
+                scores.contributions.T.tolist(),
+                strict=True,
+            )
+        )
+    ]

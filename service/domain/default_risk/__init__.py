@@ -1,0 +1,1 @@
+"""Companies, and the predictions of their default: the nouns, without the arithmetic."""

@@ -1,0 +1,120 @@
+"""Predictions: what a model says of one statement of one company, kept for good with its model."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from service.domain.default_risk.company import Company
+
+
+class PredictionKind(StrEnum):
+    """What statements a prediction is made from."""
+
+    ANNUAL = "annual"
+    QUARTERLY = "quarterly"
+
+
+class RiskLevel(StrEnum):
+    """What a probability means for people."""
+
+    LOW = "LOW"
+    MEDIUM = "MEDIUM"
+    HIGH = "HIGH"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelName:
+    """Which model a prediction was made with."""
+
+    sha256: str
+    kind: PredictionKind
+    name: str
+    horizon: str
+    """Within which time a default is meant, in words."""
+    trained_on: str
+    """The title of its data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecord(ModelName):
+    """A model as it is kept for good beside the predictions that were made with it."""
+
+    content: bytes
+    """Its file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """What a model says of one statement; ratios and contributions are in the order of the kind's ratios."""
+
+    ratios: tuple[float | None, ...]
+    """None: missing."""
+    probability: float | None
+    """Exact; None where the model abstained, since too many ratios are missing."""
+    risk_level: RiskLevel | None
+    """By the thresholds of the time."""
+    prior: float
+    """The share of defaults that the model was calibrated for."""
+    intercept: float
+    """The log-odds of the average company: with the contributions they are those of the probability."""
+    contributions: tuple[float, ...]
+    """In log-odds; none where the model abstained."""
+    clamped: tuple[str, ...] = ()
+    """The ratios whose values the training data never had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPrediction:
+    """A prediction to be written down."""
+
+    company_symbol: str
+    company_name: str | None
+    """Of a company that is not known yet; so are the two below. None: as its symbol."""
+    sector: str | None
+    market_cap: float | None
+    reporting_year: int
+    reporting_quarter: int
+    """0: an annual statement."""
+    assessment: Assessment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One version of a prediction."""
+
+    id: str
+    """The same for all versions."""
+    version: int
+    """From 1."""
+    is_newest: bool
+    tenant_id: str
+    organization_id: str
+    company: Company
+    kind: PredictionKind
+    reporting_year: int
+    reporting_quarter: int
+    """0: an annual statement."""
+    model: ModelName
+    assessment: Assessment
+    created_at: datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionFilter:
+    """Which predictions are asked for; None where it does not matter."""
+
+    kind: PredictionKind | None = None
+    organization_id: str | None = None
+    company_id: str | None = None
+    company_symbol: str | None = None
+    reporting_year: int | None = None
+    reporting_quarter: int | None = None
+    risk_level: RiskLevel | None = None
+    model: str | None = None
+    """The SHA-256 of its model."""
+
+
+def period_text(year: int, quarter: int) -> str:
+    """Return a period as people write it: `2025`, `2025-Q3`."""
+    return f"{year}-Q{quarter}" if quarter else str(year)
