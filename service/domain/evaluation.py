@@ -1,6 +1,6 @@
 """The evaluation: everything that reading a source for a run has found."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -85,6 +85,22 @@ class CheckpointFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lasting:
+    """Which problems last at the end of what was evaluated: of its rules, other open alerts are over."""
+
+    until: str
+    """What was evaluated ends here, exclusive. Instants sort as texts, beside the periods of alerts."""
+    begins: str
+    """What all subjects begin with that it is about."""
+    rules: Mapping[str, str]
+    """By rule: an alert that was evaluated last after this instant is only over where it has `ended`."""
+    subjects: Collection[str] = field(repr=False)
+    """Those whose problem lasts."""
+    ended: Collection[str] = field(repr=False)
+    """Those whose problem was found, and its end as well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation(Generic[AlertT_co, RowsT_co]):
     """Which alerts there are, and what became of every row."""
 
@@ -105,9 +121,16 @@ class Evaluation(Generic[AlertT_co, RowsT_co]):
     """Whether what it no longer has of its scope is withdrawn; it is not where it has only a part of that."""
     conditions: Mapping[str, Condition] = field(default_factory=dict, repr=False)
     """Of those subjects that were watched and are not among the alerts."""
+    lasting: Lasting | None = field(default=None, repr=False)
+    """None where each period says of each subject what it is."""
     in_digest: frozenset[str] = frozenset()
     """Ids of alerts that another one of them stands for: they are kept, and not sent."""
     checkpoint: Checkpoint | None = None
+
+    @property
+    def until(self) -> str | None:
+        """How far the data were evaluated, where that is not as far as the period of the run."""
+        return None if self.lasting is None else self.lasting.until
 
 
 AnyEvaluation: TypeAlias = Evaluation[Alert, RowLedger]

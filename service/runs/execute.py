@@ -224,9 +224,10 @@ class _Run:
         app = self._app
         with app.room.turn() as turn:
             evaluation, routed = await self._evaluate(request, turn)
-            name, conditions, seen = self._kind.alert_type.name, evaluation.conditions, None
-            if request.period is not None:
-                seen = Seen(alert_type=name, period=request.period, conditions=conditions)
+            name, seen = self._kind.alert_type.name, None
+            if (period := evaluation.until or request.period) is not None:
+                conditions, lasting = evaluation.conditions, evaluation.lasting
+                seen = Seen(alert_type=name, period=period, conditions=conditions, lasting=lasting)
             self._progress.phase = Phase.RECORDING
             actions = await self._retry_while_unavailable(
                 lambda: app.store.recording.record(
@@ -286,7 +287,7 @@ class _Run:
         if request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
         notes = await self._retry_while_unavailable(
-            lambda: open_alerts.acknowledged(alert_type.name, period=period)
+            lambda: open_alerts.acknowledged(alert_type.name, period=found.until or period)
         )
         routing = route(found.alerts, app.channels, alert_type, notes, in_digest=found.in_digest)
         return evaluation, await run_in_daemon_thread(lambda: list(routing))

@@ -51,7 +51,9 @@ async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Pr
         withdrawn = await retry_while_unavailable(app.clock, lambda: recording.withdrawable(replay.withdrawn))
         notes = await retry_while_unavailable(
             app.clock,
-            lambda: app.store.open_alerts.acknowledged(kind.alert_type.name, period=request.period),
+            lambda: app.store.open_alerts.acknowledged(
+                kind.alert_type.name, period=evaluation.until or request.period
+            ),
         )
         shown = await run_in_daemon_thread(
             _shown, app, request, evaluation, replay, withdrawn[:limit], notes, limit

@@ -31,7 +31,7 @@ class Resolution(StrEnum):
 
     PERSON = "person"
     RECOVERED = "recovered"
-    """The newest month has the account's row, and it is not At Risk."""
+    """The newest data show that it is over: the account is not At Risk, the burst is past."""
     WITHDRAWN = "withdrawn"
     """The data no longer have any of its occurrences."""
     MIGRATED = "migrated"
@@ -95,8 +95,8 @@ def _transitions() -> tuple[AlertTransition, ...]:
         AlertTransition(AlertStep.RESOLVE, triggered, resolved, "a person says that it is over"),
         AlertTransition(AlertStep.RESOLVE, acknowledged, resolved, "a person says that it is over"),
         AlertTransition(AlertStep.REOPEN, resolved, triggered, "a person, while nothing newer is open"),
-        AlertTransition(AlertStep.RECOVER, triggered, resolved, "the newest month has it, not At Risk"),
-        AlertTransition(AlertStep.RECOVER, acknowledged, resolved, "the newest month has it, not At Risk"),
+        AlertTransition(AlertStep.RECOVER, triggered, resolved, "the newest data show that it is over"),
+        AlertTransition(AlertStep.RECOVER, acknowledged, resolved, "the newest data show that it is over"),
         AlertTransition(AlertStep.WITHDRAW, triggered, resolved, "withdrawn, and no occurrence is left"),
         AlertTransition(AlertStep.WITHDRAW, acknowledged, resolved, "withdrawn, and no occurrence is left"),
         AlertTransition(AlertStep.ALERT_AGAIN, resolved, triggered, "alerting again in the same streak"),

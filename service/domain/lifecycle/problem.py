@@ -43,12 +43,14 @@ class Joining(StrEnum):
     REOPEN = "reopen"
 
 
-def join(known: Iterable[KnownAlert], *, began: str, period: str) -> tuple[Joining, KnownAlert | None]:
+def join(
+    known: Iterable[KnownAlert], *, began: str, period: str, until: str | None = None
+) -> tuple[Joining, KnownAlert | None]:
     """Say which alert an occurrence of `period` belongs to, and what that does.
 
     What counts is the order of the data's periods, never the time of a run: an old month that is evaluated
-    late joins the alert of its streak, and changes no status. With CREATE and CREATE_ENDED the alert is the
-    one before, where there is one.
+    late joins the alert of its streak, and changes no status. `until` is how far the data were evaluated,
+    where that is further than `period`. With CREATE and CREATE_ENDED the alert is the one before, if any.
     """
     in_order = sorted(known, key=lambda each: each.last_period)
     newest = in_order[-1] if in_order else None
@@ -57,7 +59,7 @@ def join(known: Iterable[KnownAlert], *, began: str, period: str) -> tuple[Joini
     if period > newest.last_period:
         if newest.status in OPEN:
             return Joining.JOIN, newest
-        is_same_streak, is_late = began <= newest.last_period, period < newest.evaluated_period
+        is_same_streak, is_late = began <= newest.last_period, (until or period) < newest.evaluated_period
         if is_same_streak:
             return Joining.JOIN if is_late else Joining.REOPEN, newest
         return Joining.CREATE_ENDED if is_late else Joining.CREATE, newest
@@ -68,10 +70,10 @@ def join(known: Iterable[KnownAlert], *, began: str, period: str) -> tuple[Joini
     return Joining.CREATE_ENDED, before[-1] if before else None
 
 
-def alerts_again(alert: KnownAlert, period: str) -> bool:
+def alerts_again(alert: KnownAlert, until: str) -> bool:
     """Return whether an occurrence that is known, and found again, reopens its alert.
 
-    That is where the same month said before that there is nothing; what a person resolved stays so.
+    That is where as much of the data said before that there is nothing; what a person resolved stays so.
     """
     was_over = alert.resolution in {Resolution.WITHDRAWN, Resolution.RECOVERED}
-    return alert.status not in OPEN and was_over and alert.evaluated_period <= period
+    return alert.status not in OPEN and was_over and alert.evaluated_period <= until

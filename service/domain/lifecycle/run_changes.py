@@ -15,7 +15,7 @@ class ChangeKind(StrEnum):
     CONTINUING = "continuing"
     """Its alert was there before."""
     RECOVERED = "recovered"
-    """Its alert was resolved: the month shows it, not At Risk."""
+    """Its alert was resolved: the data show that it is over."""
     WITHDRAWN = "withdrawn"
     """An earlier run over the same source had it in this month, and the data no longer have."""
 

@@ -1,5 +1,6 @@
 """The evaluation of a period of a stream: alerts, what became of each row, what the next run begins with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +12,13 @@ from service.domain.progress import Progress
 from service.domain.run import RunRequest
 from service.log_rules.alerts.checkpoint import Remembered, files_known, packed, unpacked
 from service.log_rules.alerts.episodes import alerts_of
+from service.log_rules.alerts.lasting import lasting_of
 from service.log_rules.alerts.log_alert import LogAlert
 from service.log_rules.alerts.options import LogRunOptions
 from service.log_rules.evaluate import evaluate_log
 from service.log_rules.findings import MOST_VALUES, Before, LogFindings, LogOptions, LogQuestion
 from service.log_rules.ledger import LogRows
+from service.log_rules.memory import Memory
 from service.log_rules.rule import Period, RuleFile, microseconds
 from service.log_rules.rules_file import load_rules
 from service.log_rules.warnings import log_warnings
@@ -45,7 +48,7 @@ async def evaluate(
     with options.open_source(request.source) as source:
         question = LogQuestion(rules=rules, period=period, before=before)
         findings = await evaluate_log(source, question, options=machine, progress=progress, turn=turn)
-    evaluated = _Evaluated(options, request, rules, before, findings, found)
+    evaluated = _Evaluated(options, request, question, findings, found)
     return await run_in_daemon_thread(evaluated.said, since, until, warnings)
 
 
@@ -53,8 +56,7 @@ async def evaluate(
 class _Evaluated:
     options: LogRunOptions
     request: RunRequest
-    rules: RuleFile
-    before: Before
+    question: LogQuestion
     findings: LogFindings
     found: CheckpointFound | None
 
@@ -70,17 +72,19 @@ class _Evaluated:
         )
         rows = findings.rows
         rows.reminders, rows.digests = said.reminders, said.digests
+        memories = {each.rule.id: each.counter.memory() for each in findings.rules}
         return Evaluation(
             criteria={"kind": request.kind, "period": f"{since}/{until}", "stream": stream}
-            | {f"rule {rule.id}": repr(rule) for rule in self.rules.rules}
-            | {"source": repr(self.rules.source)},
+            | {f"rule {rule.id}": repr(rule) for rule in self.question.rules.rules}
+            | {"source": repr(self.question.rules.source)},
             alerts=said.alerts,
             in_digest=said.in_digest,
             rows=rows,
-            warnings=(*warnings, *log_warnings(findings, self.before)),
+            warnings=(*warnings, *log_warnings(findings, self.question.before)),
             plan=self._plan(since, until, stream),
             source_versions=tuple((file.path, file.version) for file in findings.files),
-            checkpoint=self._checkpoint(since, until),
+            lasting=lasting_of(self.question, memories, said.alerts, stream=stream),
+            checkpoint=self._checkpoint(since, until, memories),
         )
 
     def _plan(self, since: str, until: str, stream: str) -> dict[str, Any]:
@@ -94,9 +98,9 @@ class _Evaluated:
             "began_from_checkpoint": self.found is not None,
         }
 
-    def _checkpoint(self, since: str, until: str) -> Checkpoint:
-        findings, before = self.findings, self.before
-        source = self.rules.source
+    def _checkpoint(self, since: str, until: str, memories: Mapping[str, Memory]) -> Checkpoint:
+        findings, before = self.findings, self.question.before
+        source = self.question.rules.source
         values = {
             name: {*before.values.get(name, ()), *counts}
             for name, counts in findings.values.items()
@@ -104,7 +108,7 @@ class _Evaluated:
         }
         remembered = Remembered(
             memories={
-                each.rule.id: (each.rule.digest(source), each.counter.memory()) for each in findings.rules
+                rule.id: (rule.digest(source), memories[rule.id]) for rule in self.question.rules.rules
             },
             files=files_known(before.files, [file.path for file in findings.files]),
             values={name: of for name, of in values.items() if len(of) <= MOST_VALUES},

@@ -63,7 +63,7 @@ class LogRules:
         self, request: RunRequest, progress: Progress, turn: Turn, watched: Collection[str] = ()
     ) -> "LogEvaluation":
         """Find the episodes of a period that no earlier run has seen begin; raises SourceError."""
-        del watched  # what has become of a group is seen by the next run
+        del watched  # of all groups it is said what lasts
         await self.load()
         from service.log_rules.alerts.evaluation import evaluate  # noqa: PLC0415  # loaded by now
         from service.store.patience import retry_while_unavailable  # noqa: PLC0415  # a plan needs no database

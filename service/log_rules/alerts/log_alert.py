@@ -50,7 +50,7 @@ class LogAlert:
         route = episode.group[rule.group_by.index(rule.route)] if rule.route else None
         return cls(
             tenant_id=tenant_id,
-            subject=_subject(stream, rule.id, *episode.group),
+            subject=subject_of(stream, rule.id, *episode.group),
             period=instant_text(episode.start + number * (rule.repeat_us or 0)),
             route=None if route is None else _storable(route)[:_LONGEST_GROUP],
             facts={
@@ -78,7 +78,7 @@ class LogAlert:
         groups = {episode.group for episode in episodes}
         return cls(
             tenant_id=tenant_id,
-            subject=f"{_subject(stream, rule.id)}#digest",
+            subject=digest_subject(stream, rule.id),
             period=period,
             route=None,
             facts={
@@ -136,13 +136,18 @@ def _title(rule: Rule, episode: Episode, group: str) -> str:
     )
 
 
-def _subject(*parts: str) -> str:
+def subject_of(*parts: str) -> str:
     """Join names so that no two lists of them give the same text; a long one ends in a digest of itself."""
     text = "/".join(part.translate(_ESCAPES) for part in parts)
     if len(text.encode("utf-8", "replace")) <= _LONGEST_SUBJECT:
         return text
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return f"{text[:200]}…{digest}"
+
+
+def digest_subject(stream: str, rule_id: str) -> str:
+    """Return what the digests of a rule are about; no group is spelled so."""
+    return f"{subject_of(stream, rule_id)}#digest"
 
 
 def _storable(text: str) -> str:

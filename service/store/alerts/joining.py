@@ -37,6 +37,8 @@ class RecordedRun:
     source_uri: str
     at: datetime
     """By the database's clock."""
+    until: str | None = None
+    """How far its data were evaluated; None: as far as the period of each of its alerts."""
 
     @property
     def origin(self) -> Origin:
@@ -69,10 +71,13 @@ def _batches(found: Sequence[RoutedAlert]) -> Iterator[list[RoutedAlert]]:
             yield batch[start : start + _BATCH]
 
 
-def join_again(connection: sa.Connection, run: RecordedRun, found: Collection[str]) -> None:
+def join_again(
+    connection: sa.Connection, run: RecordedRun, found: Collection[str], ended: Collection[str] = ()
+) -> None:
     """Reopen alerts whose occurrence was recorded before, and is found again after it was over or withdrawn.
 
-    Before the outbox is written: what was withdrawn is so still.
+    Those of subjects that have `ended` recovered for good. Before the outbox is written: what was withdrawn
+    is so still.
     """
     query = (
         sa.select(alerts, outbox.c.id.label("occurrence_id"), outbox.c.period)
@@ -86,16 +91,23 @@ def join_again(connection: sa.Connection, run: RecordedRun, found: Collection[st
             ),
         )
     )
-    rows = [dict(row) for row in connection.execute(query).mappings() if row["occurrence_id"] in found]
-    over = [row for row in rows if alerts_again(_known_alert(row), row["period"])]
+    found_again = connection.execute(query.order_by(outbox.c.period)).mappings()
+    # Of several occurrences of one alert the newest speaks for all.
+    rows = list({row["id"]: dict(row) for row in found_again if row["occurrence_id"] in found}.values())
+    over = [
+        row
+        for row in rows
+        if alerts_again(_known_alert(row), run.until or row["period"])
+        and not (row["resolution_reason"] == Resolution.RECOVERED and row["subject"] in ended)
+    ]
     # Of several about the same only the newest is ever open.
     newest = _newest_periods(connection, run.tenant_id, [row["subject"] for row in over])
     reopened = {row["id"] for row in over if row["last_period"] == newest[_row_about(row)]}
     changes = []
     for row in rows:
         values: dict[str, Any] = {}
-        if row["evaluated_period"] <= row["period"]:
-            values = {"evaluated_period": row["period"], "last_seen": Condition.ALERTING}
+        if row["evaluated_period"] <= (until := run.until or row["period"]):
+            values = {"evaluated_period": until, "last_seen": Condition.ALERTING}
         if is_reopened := row["id"] in reopened:
             values |= triggered_again(row)
         if is_reopened or row["status"] in OPEN:
@@ -181,7 +193,8 @@ def _joining(run: RecordedRun, item: RoutedAlert, rows: Sequence[Mapping[str, An
     """Return what an occurrence changes."""
     alert, problem = item.alert, item.problem
     of_event: dict[str, Any] = {"occurrence_id": alert.alert_id, "period": alert.period}
-    how, other = join(map(_known_alert, rows), began=problem.began, period=alert.period)
+    until = run.until or alert.period
+    how, other = join(map(_known_alert, rows), began=problem.began, period=alert.period, until=until)
     newest: dict[str, Any] = {
         "message": problem.message,
         "severity": problem.severity,
@@ -198,7 +211,7 @@ def _joining(run: RecordedRun, item: RoutedAlert, rows: Sequence[Mapping[str, An
             "subject": alert.subject,
             "status": AlertStatus.TRIGGERED,
             "began": problem.began,
-            "evaluated_period": alert.period,
+            "evaluated_period": until,
             "last_seen": Condition.ALERTING,
             "previous_alert_id": other and other.alert_id,
         }
@@ -211,8 +224,8 @@ def _joining(run: RecordedRun, item: RoutedAlert, rows: Sequence[Mapping[str, An
     values: dict[str, Any] = {"began": min(row["began"], problem.began)}
     if alert.period > row["last_period"]:
         values |= newest
-    if alert.period >= row["evaluated_period"]:
-        values |= {"evaluated_period": alert.period, "last_seen": Condition.ALERTING}
+    if until >= row["evaluated_period"]:
+        values |= {"evaluated_period": until, "last_seen": Condition.ALERTING}
     if how is Joining.REOPEN:
         values |= triggered_again(row)
     event = EventKind.REOPENED if how is Joining.REOPEN else EventKind.JOINED

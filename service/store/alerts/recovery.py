@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from service.domain.alert_type import Line
-from service.domain.evaluation import Condition
+from service.domain.evaluation import Condition, Lasting
 from service.domain.lifecycle.alert_status import OPEN, AlertStatus, EventKind, Resolution
 from service.store.alerts.changing import SYSTEM, Change, resolved, write_changes
 from service.store.alerts.joining import RecordedRun
@@ -33,8 +33,10 @@ class Seen:
 
     alert_type: str
     period: str
+    """Or how far it goes, where something is `lasting`."""
     conditions: Mapping[str, Condition]
     """Of those subjects that do not alert."""
+    lasting: Lasting | None = None
 
 
 class OpenAlerts(Part):
@@ -93,6 +95,39 @@ def recover(connection: sa.Connection, run: RecordedRun, seen: Seen) -> None:
             if (row["last_seen"], row["evaluated_period"]) != (seen.conditions[row["subject"]], seen.period)
         ]
         write_changes(connection, changes, run.origin, at=run.at)
+    if seen.lasting is not None:
+        _end_what_is_over(connection, run, seen.alert_type, seen.lasting)
+
+
+def _end_what_is_over(connection: sa.Connection, run: RecordedRun, alert_type: str, lasting: Lasting) -> None:
+    """End the open alerts whose problem does not last; of those that do, note how far that is known."""
+    query = sa.select(alerts).where(
+        alerts.c.tenant_id == run.tenant_id,
+        alerts.c.status.in_(OPEN),
+        alerts.c.alert_type == alert_type,
+        alerts.c.rule_name.in_(list(lasting.rules)),
+        alerts.c.subject.startswith(lasting.begins, autoescape=True),
+        alerts.c.evaluated_period <= lasting.until,
+    )
+    rows = [dict(row) for row in connection.execute(query).mappings()]
+    over = [row for row in rows if row["subject"] not in lasting.subjects and _is_over(row, lasting)]
+    changes = [_change(run, row, Condition.RECOVERED, lasting.until) for row in over]
+    write_changes(connection, changes, run.origin, at=run.at)
+    # Nothing that anybody sees, and no event: it keeps an older run from ending what a newer one saw last.
+    known = alerts.update().where(alerts.c.id == sa.bindparam("alert_id"))
+    lasts = [
+        {"alert_id": row["id"], "evaluated_period": lasting.until}
+        for row in rows
+        if row["subject"] in lasting.subjects and row["evaluated_period"] < lasting.until
+    ]
+    if lasts:
+        connection.execute(known, lasts)
+
+
+def _is_over(row: Mapping[str, Any], lasting: Lasting) -> bool:
+    if (row["last_seen"], row["evaluated_period"]) == (Condition.RECOVERED, lasting.until):
+        return False  # that was said before, and a person has reopened it since
+    return row["subject"] in lasting.ended or row["evaluated_period"] <= lasting.rules[row["rule_name"]]
 
 
 def see_again(

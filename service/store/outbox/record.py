@@ -86,9 +86,11 @@ class Recording(Part):
         scope = lease.scope if withdraws else None
         standings = _standings_of_run(self.connection, tenant_id, lease.run_id, scope, routed)
         replay = _replay(standings, routed, ambiguous, restatable)
-        run = _recorded(self.connection, tenant_id, lease)
+        lasting = None if seen is None else seen.lasting
+        until, ended = (None, ()) if lasting is None else (lasting.until, lasting.ended)
+        run = _recorded(self.connection, tenant_id, lease, until)
         if withdraws:  # else nothing of it was ever withdrawn, and it has its alerts since it was put there
-            join_again(self.connection, run, standings.keys() & set(replay.alert_ids))
+            join_again(self.connection, run, standings.keys() & set(replay.alert_ids), ended)
         # What a digest stands for is in it, and nothing that anybody works on.
         new = [item for item in routed if item.alert.alert_id not in standings and not item.in_digest]
         joined = join_occurrences(self.connection, run, new)
@@ -130,7 +132,7 @@ class Recording(Part):
         return replay.actions
 
 
-def _recorded(connection: sa.Connection, tenant_id: str, lease: Lease) -> RecordedRun:
+def _recorded(connection: sa.Connection, tenant_id: str, lease: Lease, until: str | None) -> RecordedRun:
     of_run = runs.c.run_id == lease.run_id, runs.c.tenant_id == tenant_id
     return RecordedRun(
         tenant_id=tenant_id,
@@ -138,6 +140,7 @@ def _recorded(connection: sa.Connection, tenant_id: str, lease: Lease) -> Record
         scope=lease.scope,
         source_uri=connection.execute(sa.select(runs.c.source_uri).where(*of_run)).scalar_one(),
         at=database_time(connection),
+        until=until,
     )
 
 

@@ -62,6 +62,13 @@ def test_an_occurrence_belongs_to_the_alert_of_its_streak(
         assert (how, alert and alert.alert_id) == (Joining(expected[0]), expected[1])
 
 
+def test_an_occurrence_is_late_where_its_data_end_earlier() -> None:
+    """What counts is how far the data were evaluated, which may be beyond the period of the occurrence."""
+    alert = over("a", Resolution.RECOVERED, evaluated_period=MAY)
+    assert join([alert], began=APR, period=APR, until=APR)[0] is Joining.CREATE_ENDED
+    assert join([alert], began=APR, period=APR, until=MAY)[0] is Joining.CREATE
+
+
 def test_a_month_that_is_at_risk_after_all_reopens_what_it_ended() -> None:
     """The same month says otherwise now; what a person resolved, and what a newer month ended, stays so."""
     assert alerts_again(over("a", Resolution.WITHDRAWN), MAR)
