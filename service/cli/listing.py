@@ -1,12 +1,22 @@
-"""`runs`, `runs show` and `runs changes`: what the ledger says of runs."""
+"""`runs`, and `runs show`, `alerts` and `changes`: what the ledger says of runs and of their alerts."""
 
+import os
+import sys
+
+from service.api.csv_lines import csv_header, csv_rows
+from service.api.schemas.alert import AlertsOut, RunAlertOut
 from service.api.schemas.evaluation import ChangesOut
 from service.api.schemas.run import RunOut, RunsOut
-from service.cli.command import with_ledger
+from service.cli.command import async_command, open_ledger, with_ledger
+from service.cli.exit_codes import OK
+from service.domain.delivery_status import Outcome
 from service.domain.month import Month
 from service.domain.run import RunStatus
 from service.runtime.clock import SystemClock
+from service.settings import Settings
 from service.store.store import Store
+
+_PAGE = 500
 
 
 def list_runs(
@@ -39,3 +49,41 @@ def show_changes(run_id: str, *, limit: int, as_json: bool) -> int:
         return ChangesOut.first(await store.changes.of_run(run_id), limit)
 
     return with_ledger(ask, as_json=as_json)
+
+
+def list_alerts(
+    run_id: str, *, outcome: Outcome | None, limit: int, cursor: str | None, as_json: bool
+) -> int:
+    """Print a page of a run's alerts and return the exit code."""
+
+    async def ask(store: Store) -> AlertsOut:
+        page = await store.history.list_alerts(run_id, outcome=outcome, limit=limit, cursor=cursor)
+        return AlertsOut.of(page)
+
+    return with_ledger(ask, as_json=as_json)
+
+
+@async_command
+async def write_alerts(settings: Settings, run_id: str, *, outcome: Outcome | None) -> int:
+    """Write all alerts of a run to stdout, as CSV, and return the exit code."""
+    async with open_ledger(settings) as store:
+        cursor = None
+        while True:
+            page = await store.history.list_alerts(run_id, outcome=outcome, limit=_PAGE, cursor=cursor)
+            lines = "" if cursor else csv_header()
+            if not _written(lines + csv_rows(map(RunAlertOut.of, page.items))):
+                return OK
+            if (cursor := page.next_cursor) is None:
+                return OK
+
+
+def _written(text: str) -> bool:
+    """Write to stdout as it is; False where nobody reads any more, such as `head`."""
+    try:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Whatever is still to be flushed at the end of the process goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True

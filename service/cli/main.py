@@ -1,7 +1,6 @@
 """The command line: the same flows as the API, for people and for batch jobs.
 
-Only what `--help` needs is imported at the top; each command imports its own part when it is called, because
-a scheduler that starts a process for every run should not wait for a web framework.
+Only what `--help` needs is imported at the top: each command imports its own part when it is called.
 """
 
 import sys
@@ -10,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from service.cli.database_commands import db
+from service.cli.declared import done_by
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
 from service.cli.identities.commands import audit, keys, users
 from service.cli.logs.commands import logs, rules
@@ -77,6 +77,7 @@ def options(
 
 
 @commands.command()
+@done_by("serving:serve_api")
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
@@ -87,12 +88,10 @@ def serve(
 
     Deliveries then stop, requests in flight are answered, and the process exits.
     """
-    from service.cli.serving import serve_api  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(serve_api(host=host, port=port))
 
 
 @commands.command()
+@done_by("running:run_month")
 def run(
     source: Source,
     month: MonthText,
@@ -100,48 +99,39 @@ def run(
     plan_digest: Annotated[
         str | None, typer.Option(help="From preview: execute exactly that plan, or fail and send nothing.")
     ] = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Send a month's alerts.
 
     Evaluates the source, sends every alert that has not been sent yet, and reports the outcome of each.
     """
-    from service.cli.running import run_month  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(
-        run_month(source=source, month=month, dry_run=dry_run, plan_digest=plan_digest, as_json=json)
-    )
 
 
 @commands.command()
+@done_by("previewing:preview_month")
 def preview(
     source: Source,
     month: MonthText,
     limit: Annotated[int, typer.Option(help="How many alerts to show.", min=0, max=10_000)] = 500,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show what a run would send.
 
     Nothing is sent, claimed or written.
     """
-    from service.cli.previewing import preview_month  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(preview_month(source=source, month=month, limit=limit, as_json=json))
 
 
 @commands.command()
+@done_by("planning:print_plan")
 def plan(
     source: Source,
     month: MonthText,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show what an evaluation would read, from the file footers alone.
 
     Files, row groups read and skipped (and why), columns, compressed bytes, and an upper bound of the memory.
     """
-    from service.cli.planning import print_plan  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(print_plan(source=source, month=month, as_json=json))
 
 
 @_runs.callback(invoke_without_command=True)
@@ -151,37 +141,33 @@ def runs(
     cursor: Annotated[str | None, typer.Option(help="next_cursor of the previous page.")] = None,
     month: Annotated[str | None, typer.Option(help="Only runs of this month.")] = None,
     status: Annotated[RunStatus | None, typer.Option(help="Only runs with this status.")] = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """List the runs, or show one of them."""
     if context.invoked_subcommand is not None:
         return
     from service.cli.listing import list_runs  # noqa: PLC0415  # cold start
 
-    raise typer.Exit(list_runs(limit=limit, cursor=cursor, month=month, status=status, as_json=json))
+    raise typer.Exit(list_runs(limit=limit, cursor=cursor, month=month, status=status, as_json=as_json))
 
 
 @_runs.command()
+@done_by("listing:show_run")
 def show(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show a run."""
-    from service.cli.listing import show_run  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(show_run(run_id, as_json=json))
 
 
 @_runs.command()
+@done_by("listing:show_changes")
 def changes(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
     limit: Annotated[int, typer.Option(help="How many accounts of each kind.", min=1, max=1_000_000)] = 1_000,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show what a run changed: new, reopened, continuing, recovered and withdrawn accounts."""
-    from service.cli.listing import show_changes  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(show_changes(run_id, limit=limit, as_json=json))
 
 
 @_runs.command(name="alerts")
@@ -191,19 +177,19 @@ def run_alerts(
     csv: Annotated[bool, typer.Option("--csv", help="Write all of them as CSV.")] = False,  # noqa: FBT002  # how typer spells a flag
     limit: Annotated[int, typer.Option(help="How many to show.", min=1, max=1_000)] = 100,
     cursor: Annotated[str | None, typer.Option(help="next_cursor of the previous page.")] = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """List the alerts of a run and what became of each, in the order of sending.
 
     In CSV a text that a spreadsheet would take for a formula has an apostrophe before it.
     """
-    if csv and json:
+    if csv and as_json:
         raise typer.BadParameter("give either --csv or --json")
-    from service.cli.alerts import list_alerts, write_alerts  # noqa: PLC0415  # cold start
+    from service.cli.listing import list_alerts, write_alerts  # noqa: PLC0415  # cold start
 
     if csv:
         raise typer.Exit(write_alerts(run_id, outcome=outcome))
-    raise typer.Exit(list_alerts(run_id, outcome=outcome, limit=limit, cursor=cursor, as_json=json))
+    raise typer.Exit(list_alerts(run_id, outcome=outcome, limit=limit, cursor=cursor, as_json=as_json))
 
 
 @_routes.callback()
@@ -212,31 +198,27 @@ def routes() -> None:
 
 
 @_routes.command()
+@done_by("routes:print_route_check")
 def check(
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show which webhooks are live; nothing is posted that a person sees.
 
     Every channel's webhook is sent a body that is no JSON: a live one answers `invalid_payload`, a dead one
     403, 404 or 410. Exit code 0: all are live; 2: some are not.
     """
-    from service.cli.routes import print_route_check  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(print_route_check(as_json=json))
 
 
 @commands.command()
+@done_by("interventions:cancel_run")
 def cancel(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Cancel a run, in whichever process it is running.
 
     Undelivered alerts stay in the outbox for the next run of the month.
     """
-    from service.cli.interventions import cancel_run  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(cancel_run(run_id, as_json=json))
 
 
 @commands.command()
@@ -253,7 +235,7 @@ def settle(
     ] = None,
     note: Annotated[str | None, typer.Option(help="Why; kept with the alert.")] = None,
     by: Annotated[str | None, typer.Option(help="Who settles it; by default your user name.")] = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Record whether Slack has an alert that is in doubt.
 
@@ -264,7 +246,7 @@ def settle(
     from service.cli.interventions import settle_doubts  # noqa: PLC0415  # cold start
 
     raise typer.Exit(
-        settle_doubts(settle_as, alert_id=alert_id, run_id=run_id, note=note, by=by, as_json=json)
+        settle_doubts(settle_as, alert_id=alert_id, run_id=run_id, note=note, by=by, as_json=as_json)
     )
 
 

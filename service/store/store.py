@@ -102,12 +102,8 @@ async def open_store(database_url: str, *, tenant_id: str = DEFAULT_TENANT) -> A
 
     It sees that tenant's rows, and acts as the process itself.
     """
-    database = await open_database(database_url)
-    store = Store(database, Scope.of_system(tenant_id), Actor.system(tenant_id))
-    try:
+    async with _opened(await open_database(database_url), tenant_id) as store:
         yield store
-    finally:
-        await store.close()
 
 
 @asynccontextmanager
@@ -116,7 +112,12 @@ async def open_store_to_read(database_url: str, *, tenant_id: str = DEFAULT_TENA
 
     Raises DatabaseUnusableError, DatabaseOutdatedError and DatabaseSchemaNewerError.
     """
-    database = await open_database_to_read(database_url)
+    async with _opened(await open_database_to_read(database_url), tenant_id) as store:
+        yield store
+
+
+@asynccontextmanager
+async def _opened(database: Database, tenant_id: str) -> AsyncIterator[Store]:
     store = Store(database, Scope.of_system(tenant_id), Actor.system(tenant_id))
     try:
         yield store

@@ -1,11 +1,10 @@
 """`audit`: who did what, as it is written down."""
 
 from service.api.schemas.audit import AuditOut
-from service.cli.command import async_command, print_json, report, warn_of_ledger
+from service.cli.command import async_command, open_ledger, print_json, report
 from service.cli.exit_codes import OK
 from service.cli.identities.columns import print_columns
 from service.settings import Settings
-from service.store.store import open_store_to_read
 
 
 @async_command
@@ -19,8 +18,7 @@ async def print_audit(
     as_json: bool,
 ) -> int:
     """Print entries of the audit, newest first, and return the exit code."""
-    warn_of_ledger(settings)
-    async with open_store_to_read(settings.ledger_url(), tenant_id=settings.tenant_id) as store:
+    async with open_ledger(settings) as store:
         page = await store.audit.list(limit=limit, cursor=cursor, action=action, principal=principal)
     answer = AuditOut.of(page)
     if as_json:

@@ -1,10 +1,11 @@
-"""The groups of commands about identities; each command imports its own part when it is called."""
+"""The groups of commands about identities."""
 
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from service.cli.declared import done_by
 from service.domain.identity.permission import KeyScope, Role
 
 keys = typer.Typer(
@@ -23,148 +24,120 @@ _EVERY_SCOPE: Final = ", ".join(KeyScope)
 
 
 @keys.command()
+@done_by("identities.keys:new_key")
 def new(
     name: Annotated[str, typer.Option(help="What it is for: a name in lists and in the audit.")],
     scope: Annotated[list[KeyScope], typer.Option(help=f"What it may do; once for each of {_EVERY_SCOPE}.")],
     expires_in_days: Annotated[
         int | None, typer.Option(help="When it ends by itself; by default it does not.", min=1, max=3_650)
     ] = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Make an API key and print it: this once, since only a hash of it is kept.
 
     With the first identity the API stops being open: from then on every request has to show one. Two keys may
     be valid at once: make the new one, hand it out, then revoke the old one.
     """
-    from service.cli.identities.keys import new_key  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(new_key(name=name, scopes=scope, expires_in_days=expires_in_days, as_json=json))
 
 
 @keys.command(name="list")
+@done_by("identities.keys:list_keys")
 def list_(
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """List the keys, newest first: what each may do, until when, and when it was last used."""
-    from service.cli.identities.keys import list_keys  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(list_keys(as_json=json))
 
 
 @keys.command()
+@done_by("identities.keys:revoke_key")
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Revoke a key: it opens nothing any more, from the next request on.
 
     Revoking the last one does not open the API again.
     """
-    from service.cli.identities.keys import revoke_key  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(revoke_key(key_id, as_json=json))
 
 
+@done_by("identities.audit:print_audit")
 def audit(
     limit: Annotated[int, typer.Option(help="How many entries to show.", min=1, max=1_000)] = 50,
     cursor: Annotated[str | None, typer.Option(help="next_cursor of the previous page.")] = None,
     action: Annotated[str | None, typer.Option(help="Only this action, such as run.begin.")] = None,
     principal: Annotated[str | None, typer.Option(help="Only what this one did, such as cli:ann.")] = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show who did what: every change, and every change that was refused, newest first."""
-    from service.cli.identities.audit import print_audit  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(
-        print_audit(limit=limit, cursor=cursor, action=action, principal=principal, as_json=json)
-    )
 
 
 @keys.command()
+@done_by("identities.signing:new_signing_key")
 def jwt(
     file: Annotated[
         Path | None, typer.Option(help="The file of the keys; by default JWT_KEYS_FILE.", metavar="PATH")
     ] = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Make a key that signs access tokens, in a file that only its owner can read.
 
     The key that was there before still verifies; an older one ends. A service that is running notices within
     a second. Without such a file nobody can log in.
     """
-    from service.cli.identities.signing import new_signing_key  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(new_signing_key(file, as_json=json))
 
 
 @users.command(name="new")
+@done_by("identities.users:new_user")
 def new_user(
     email: Email,
     role: Annotated[Role, typer.Option(help="What the person is; super_admins are made here only.")],
     name: Annotated[str | None, typer.Option(help="By default what stands before the @.")] = None,
-    organization: Annotated[
-        str | None, typer.Option(metavar="ID", help="The organisation; org_admin and org_member need one.")
+    organization_id: Annotated[
+        str | None,
+        typer.Option(
+            "--organization", metavar="ID", help="The organisation; org_admin and org_member need one."
+        ),
     ] = None,
-    password_stdin: FromStdin = False,  # noqa: FBT002  # how typer spells a flag
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    reads_stdin: FromStdin = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Make a user, and ask for the password.
 
     With the first identity the API stops being open: from then on every request has to show one.
     """
-    from service.cli.identities.users import new_user as make  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(
-        make(
-            email=email,
-            name=name,
-            role=role,
-            organization_id=organization,
-            reads_stdin=password_stdin,
-            as_json=json,
-        )
-    )
 
 
 @users.command(name="list")
+@done_by("identities.users:list_users")
 def list_users(
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """List the users by id."""
-    from service.cli.identities.users import list_users as list_all  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(list_all(as_json=json))
 
 
 @users.command()
+@done_by("identities.users:set_password")
 def password(
     email: Email,
-    password_stdin: FromStdin = False,  # noqa: FBT002  # how typer spells a flag
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    reads_stdin: FromStdin = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Give a user another password, which ends all their log-ins."""
-    from service.cli.identities.users import set_password  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(set_password(email, reads_stdin=password_stdin, as_json=json))
 
 
 @users.command()
+@done_by("identities.users:set_active", is_active=False)
 def deactivate(
     email: Email,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Let a user in no more, from the next request on; a super_admin, too."""
-    from service.cli.identities.users import set_active  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(set_active(email, is_active=False, as_json=json))
 
 
 @users.command()
+@done_by("identities.users:set_active", is_active=True)
 def activate(
     email: Email,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Let a user in again."""
-    from service.cli.identities.users import set_active  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(set_active(email, is_active=True, as_json=json))

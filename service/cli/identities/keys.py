@@ -17,7 +17,7 @@ from service.wiring import open_app
 
 @async_command
 async def new_key(
-    settings: Settings, *, name: str, scopes: Sequence[KeyScope], expires_in_days: int | None, as_json: bool
+    settings: Settings, *, name: str, scope: Sequence[KeyScope], expires_in_days: int | None, as_json: bool
 ) -> int:
     """Make a key, print it, this once, and return the exit code."""
     secret = KeySecret.new()
@@ -25,7 +25,7 @@ async def new_key(
         now = app.clock.now()
         expires_at = None if expires_in_days is None else now + timedelta(days=expires_in_days)
         key = await app.store.access.keys.create(
-            secret, name=name, scopes=scopes, now=now, expires_at=expires_at
+            secret, name=name, scopes=scope, now=now, expires_at=expires_at
         )
     if as_json:
         print_json(KeyMadeOut(key=secret.text, **KeyOut.of(key).model_dump()))

@@ -10,24 +10,24 @@ from service.settings import Settings
 from service.telemetry.terminal import harmless
 
 
-def new_signing_key(path: Path | None, *, as_json: bool) -> int:
+def new_signing_key(file: Path | None, *, as_json: bool) -> int:
     """Put a new signing key into a file, print its name, and return the exit code."""
 
     def command(settings: Settings) -> int:
-        file = path or settings.jwt_keys_file
-        if file is None:
+        place = file or settings.jwt_keys_file
+        if place is None:
             report("give --file PATH, or set JWT_KEYS_FILE")
             return USAGE
         try:
-            kid, older = add_key(file)
+            kid, older = add_key(place)
         except OSError as problem:
-            report(f"{file} cannot be written: {problem.strerror}")
+            report(f"{place} cannot be written: {problem.strerror}")
             return RUN_FAILED
         if as_json:
-            print_json({"file": str(file), "signs": kid, "verify": [kid, *older]})
+            print_json({"file": str(place), "signs": kid, "verify": [kid, *older]})
         else:
             also = f"; {older[0]} still verifies" if older else ""
-            sys.stdout.write(harmless(f"{file}: {kid} signs from now on{also}") + "\n")
+            sys.stdout.write(harmless(f"{place}: {kid} signs from now on{also}") + "\n")
         return OK
 
     return with_settings(command, as_json=as_json)

@@ -1,9 +1,11 @@
-"""The groups of commands `rules` and `logs`; each command imports its own part when it is called."""
+"""The groups of commands `rules` and `logs`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from service.cli.declared import done_by
 
 logs = typer.Typer(help="Event logs.", rich_markup_mode=None, no_args_is_help=True)
 rules = typer.Typer(help="Rules over event logs.", rich_markup_mode=None, no_args_is_help=True)
@@ -30,84 +32,58 @@ def logs_group() -> None:
 
 
 @logs.command()
+@done_by("logs.planning:print_log_plan")
 def plan(
     source: Log,
-    rules_file: RulesFile = Path("log_rules.toml"),
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    rules: RulesFile = Path("log_rules.toml"),
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show what an evaluation of a log would read, and how much memory it would take at most.
 
     From listings, first records and footers alone; columns that are missing are named.
     """
-    from service.cli.logs.planning import print_log_plan  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(print_log_plan(source=source, rules=rules_file, as_json=json))
 
 
 @logs.command()
+@done_by("logs.running:run_logs")
 def run(
     source: Log,
     since: Since,
     until: Until,
-    rules_file: RulesFile = Path("log_rules.toml"),
+    rules: RulesFile = Path("log_rules.toml"),
     stream: Stream = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Record the run, but send nothing.")] = False,  # noqa: FBT002  # how typer spells a flag
     plan_digest: Annotated[
         str | None, typer.Option(help="From preview: execute exactly that plan, or fail and send nothing.")
     ] = None,
-    json: Answer = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Answer = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Send the alerts of a period of a log.
 
     Begins with what the run of the stream left that ended where this one begins, and leaves the same for the
     next. What was sent is not sent again.
     """
-    from service.cli.logs.running import run_logs  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(
-        run_logs(
-            source=source,
-            rules=rules_file.absolute(),
-            since=since,
-            until=until,
-            stream=stream,
-            dry_run=dry_run,
-            plan_digest=plan_digest,
-            as_json=json,
-        )
-    )
 
 
 @logs.command()
+@done_by("logs.running:preview_logs")
 def preview(
     source: Log,
     since: Since,
     until: Until,
-    rules_file: RulesFile = Path("log_rules.toml"),
+    rules: RulesFile = Path("log_rules.toml"),
     stream: Stream = None,
     limit: Annotated[int, typer.Option(help="How many alerts to show.", min=0, max=10_000)] = 500,
-    json: Answer = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Answer = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show what a run of a period of a log would send.
 
     Nothing is sent, claimed or written.
     """
-    from service.cli.logs.running import preview_logs  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(
-        preview_logs(
-            source=source,
-            rules=rules_file.absolute(),
-            since=since,
-            until=until,
-            stream=stream,
-            limit=limit,
-            as_json=json,
-        )
-    )
 
 
 @rules.command("check")
+@done_by("logs.rules:check_rules")
 def check_rules(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file of rules (TOML).")],
 ) -> None:
@@ -115,12 +91,10 @@ def check_rules(
 
     Every problem is named with its place. Exit code 0: it can be used; 64: it cannot.
     """
-    from service.cli.logs.rules import check_rules  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(check_rules(file))
 
 
 @rules.command("test")
+@done_by("logs.rules:test_rules")
 def test_rules(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Tests of rules (TOML), beside the rules.")],
 ) -> None:
@@ -128,23 +102,18 @@ def test_rules(
 
     Exit code 0: all pass; 1: some do not; 64: a file cannot be used.
     """
-    from service.cli.logs.rules import test_rules  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(test_rules(file))
 
 
 @rules.command()
+@done_by("logs.backtest:backtest")
 def backtest(
     source: Log,
-    rules_file: RulesFile = Path("log_rules.toml"),
+    rules: RulesFile = Path("log_rules.toml"),
     since: Annotated[str | None, typer.Option("--from", help="First instant, ISO 8601; UTC.")] = None,
     until: Annotated[str | None, typer.Option(help="First instant after the period, ISO 8601; UTC.")] = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show what rules would have said of a log, also at half and twice their thresholds and windows.
 
     Episodes and messages a day, each as the rule stands (<-) and otherwise. Nothing is sent or written.
     """
-    from service.cli.logs.backtest import backtest  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(backtest(source=source, rules=rules_file, since=since, until=until, as_json=json))

@@ -13,12 +13,12 @@ from service.telemetry.terminal import harmless
 from service.wiring import channels_of
 
 
-def check_rules(path: Path) -> int:
+def check_rules(file: Path) -> int:
     """Print what each rule does and return the exit code."""
 
     def command(settings: Settings) -> int:
-        rules = load_rules(path)
-        check_channels(rules, channels_of(settings), path.name)
+        rules = load_rules(file)
+        check_channels(rules, channels_of(settings), file.name)
         rows = [
             (
                 rule.id,
@@ -38,11 +38,11 @@ def check_rules(path: Path) -> int:
     return with_settings(command)
 
 
-def test_rules(path: Path) -> int:
+def test_rules(file: Path) -> int:
     """Print how each test of a file ended and return the exit code."""
 
     def command(_: Settings) -> int:
-        tested = run_tests(path)
+        tested = run_tests(file)
         for one in tested:
             said = "ok    " if one.problem is None else "FAILED"
             sys.stdout.write(harmless(f"{said} {one.name}{f': {one.problem}' if one.problem else ''}") + "\n")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from service.cli.command import async_command, parsed_source
 from service.cli.previewing import print_preview
@@ -16,39 +17,27 @@ from service.sources.opening import check_allowed
 from service.wiring import channels_of
 
 
+class _Asked(TypedDict):
+    source: str
+    rules: Path
+    since: str
+    until: str
+    stream: str | None
+
+
 @async_command
 async def run_logs(
-    settings: Settings,
-    *,
-    source: str,
-    rules: Path,
-    since: str,
-    until: str,
-    stream: str | None,
-    dry_run: bool,
-    plan_digest: str | None,
-    as_json: bool,
+    settings: Settings, *, dry_run: bool, plan_digest: str | None, as_json: bool, **asked: Unpack[_Asked]
 ) -> int:
     """Run a period and return the exit code."""
-    asked = await _checked(settings, source, rules, since, until, stream)
-    request = replace(asked, dry_run=dry_run, plan_digest=plan_digest)
+    request = replace(await _checked(settings, **asked), dry_run=dry_run, plan_digest=plan_digest)
     return await execute_and_print(settings, request, as_json=as_json)
 
 
 @async_command
-async def preview_logs(
-    settings: Settings,
-    *,
-    source: str,
-    rules: Path,
-    since: str,
-    until: str,
-    stream: str | None,
-    limit: int,
-    as_json: bool,
-) -> int:
+async def preview_logs(settings: Settings, *, limit: int, as_json: bool, **asked: Unpack[_Asked]) -> int:
     """Preview a period and return the exit code."""
-    request = await _checked(settings, source, rules, since, until, stream)
+    request = await _checked(settings, **asked)
     return await print_preview(settings, request, limit=limit, as_json=as_json)
 
 
@@ -57,7 +46,7 @@ async def _checked(
 ) -> RunRequest:
     request = log_request(
         parsed_source(source),
-        rules,
+        rules.absolute(),  # noqa: ASYNC240  # asks for the working folder, and no disk
         since=_instant(since, "--from"),
         until=_instant(until, "--until"),
         stream=rules.stem if stream is None else stream,

@@ -173,8 +173,19 @@ def _engine(url: sa.URL, connections: int, *, writes: bool) -> sa.Engine:
         pool_size=connections,
         max_overflow=0,
     )
-    sa.event.listen(engine, "connect", _set_up_writer if writes else _set_up_reader)
-    sa.event.listen(engine, "begin", _begin_writing if writes else _begin_reading)
+    # What is temporary stands in memory: a large statement needs no file of its own.
+    pragmas = ("synchronous=FULL", "temp_store=MEMORY") if writes else ("query_only=ON",)
+
+    @sa.event.listens_for(engine, "connect")
+    def set_up(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A deferred transaction that turns to writing fails at once whatever the busy timeout.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
     return engine
 
 
@@ -212,25 +223,3 @@ def _make_file(path: str) -> None:
         ) from problem
     with suppress(OSError):  # SQLite says it better
         create_private_file(Path(path))
-
-
-def _set_up_reader(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA query_only=ON")
-    cursor.close()
-
-
-def _set_up_writer(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA temp_store=MEMORY")  # a large statement needs no file of its own
-    cursor.close()
-
-
-def _begin_reading(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
-
-
-def _begin_writing(connection: sa.Connection) -> None:
-    # A deferred transaction that turns to writing fails at once whatever the busy timeout.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from service.account_risk.kind import month_request
 from service.domain.errors import DatabaseUnusableError
 from service.domain.month import Month
 from service.domain.source_uri import SourceUri
-from service.store.database import database, sqlite
+from service.store.database import database
 from service.store.database.failures import DatabaseBusyError
 from service.store.schema.copying import copy_ledger
 from service.store.store import Store, open_store
@@ -158,18 +159,17 @@ async def test_a_read_only_database_can_be_looked_at_and_is_unhealthy(path: Path
 
 
 async def test_a_full_database_is_unusable_and_loses_nothing(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, request: pytest.FixtureRequest
 ) -> None:
     """When there is no room left recording fails whole, health says so, and what was there can be read."""
     with closing(sqlite3.connect(path)) as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
-    set_up = sqlite._set_up_writer
 
-    def set_up_small(connection: sqlite3.Connection, record: object) -> None:
-        set_up(connection, record)
+    def set_up_small(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA max_page_count={pages + 6}").close()
 
-    monkeypatch.setattr(sqlite, "_set_up_writer", set_up_small)
+    sa.event.listen(sa.Pool, "connect", set_up_small)
+    request.addfinalizer(partial(sa.event.remove, sa.Pool, "connect", set_up_small))
     async with open_store(f"sqlite:///{path}") as store:
         given = Given(store)
         lease = await given.a_lease("r1")

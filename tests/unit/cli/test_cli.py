@@ -1,13 +1,16 @@
 """The command line's own parts: help, exit codes, sources, tables."""
 
+import inspect
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from service.api.examples import examples
@@ -94,6 +97,24 @@ def test_help_loads_nothing_heavy() -> None:
     program = f"import sys, service.cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def _declared(group: typer.Typer) -> Iterator[Callable[..., Any]]:
+    for command in group.registered_commands:
+        if command.callback is not None and "fixed" in inspect.getclosurevars(command.callback).nonlocals:
+            yield command.callback
+    for inner in group.registered_groups:
+        yield from _declared(inner.typer_instance or typer.Typer())
+
+
+@pytest.mark.parametrize("command", list(_declared(commands)), ids=lambda command: command.__qualname__)
+def test_what_does_a_command_takes_its_options(command: Callable[..., Any]) -> None:
+    """An option that is renamed on one side only would end the command with a stack."""
+    doer = inspect.getclosurevars(command).nonlocals
+    work = getattr(import_module("service.cli." + doer["module"]), doer["name"])
+    taken = inspect.signature(work)
+    given = [*inspect.signature(command).parameters, *doer["fixed"]]
+    taken.bind(**dict.fromkeys(given), **dict.fromkeys({"settings"} & taken.parameters.keys()))
 
 
 @pytest.mark.parametrize("uri", ["gs://bucket/x", "s3://bucket/x/*.parquet", "file:///a%20b"])
