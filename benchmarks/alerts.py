@@ -40,6 +40,7 @@ _ASKED: Final = {
     "`severity=critical`": "&severity=critical",
     "`status=acknowledged&severity=low`": "&status=acknowledged&severity=low",
     "`rule_name`, one in a thousand": "&rule_name=rare",
+    "`route`, one in a thousand": "&route=RARE",
     "`subject`, one of a million": "&subject=s777",
 }
 
@@ -109,7 +110,8 @@ async def _filled(url: str, count: int) -> None:
             "CASE n % 1000 WHEN 0 THEN 'rare' ELSE 'account_at_risk' END, 'a message of some words', "
             "CASE n % 4 WHEN 0 THEN 'low' WHEN 1 THEN 'medium' WHEN 2 THEN 'high' ELSE 'critical' END, "
             "CASE n % 10 WHEN 0 THEN 'triggered' WHEN 1 THEN 'triggered' WHEN 2 THEN 'acknowledged' "
-            f"ELSE 'resolved' END, 's' || n, 'AMER', 1, {_MOMENT[dialect]}, {_MOMENT[dialect]}, 0 FROM s"
+            "ELSE 'resolved' END, 's' || n, CASE n % 1000 WHEN 1 THEN 'RARE' ELSE 'AMER' END, 1, "
+            f"{_MOMENT[dialect]}, {_MOMENT[dialect]}, 0 FROM s"
         )
         last = min(first + _AT_ONCE - 1, count)
         values = {"first": first, "last": last, "tenant": DEFAULT_TENANT}

@@ -45,6 +45,7 @@ alerts = sa.Table(
     sa.Index("alerts_by_status", "tenant_id", "status", "created_at", "id"),
     sa.Index("alerts_by_severity", "tenant_id", "severity", "created_at", "id"),
     sa.Index("alerts_by_rule", "tenant_id", "rule_name", "created_at", "id"),
+    sa.Index("alerts_by_route", "tenant_id", "route", "created_at", "id"),
     sa.Index("alerts_by_subject", "tenant_id", "subject", "created_at"),
     sa.Index("alerts_by_state", "tenant_id", "status", "severity"),
 )
