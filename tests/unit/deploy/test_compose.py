@@ -1,0 +1,95 @@
+"""The compose file fits the Compose Specification, and starts what this repository has."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from service.log_rules.rules_file import load_rules
+from service.settings import Settings
+
+ROOT: Final = Path(__file__).parents[3]
+FOLDER: Final = ROOT / "deploy" / "compose"
+PASSWORD: Final = "0123456789abcdef"
+
+
+@pytest.fixture
+def compose() -> Any:
+    """Read the file, with the password that its reader gives."""
+    text = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
+    given = re.sub(r"\$\{POSTGRES_PASSWORD:\?[^}]*\}", PASSWORD, text)
+    return yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", given))
+
+
+def test_compose_takes_the_file(compose: Any) -> None:
+    """The schema of the Compose Specification refuses fields that it does not know."""
+    schema = files("check_jsonschema.builtin_schemas").joinpath("vendor/compose-spec.json")
+    validator = jsonschema_rs.validator_for(json.loads(schema.read_text("utf-8")))
+    assert [f"{one.instance_path}: {one.message}" for one in validator.iter_errors(compose)] == []
+    compose["services"]["service"]["enviroment"] = {}
+    assert not validator.is_valid(compose)
+
+
+def test_the_service_starts_with_its_settings(compose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each variable is a setting that takes its value; who asks needs a key, as the image says."""
+    service = compose["services"]["service"]
+    environment = service["environment"]
+    assert {name.lower() for name in environment} <= set(Settings.model_fields)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings(_env_file=None)
+    assert settings.database_url is not None
+    assert PASSWORD in settings.database_url.get_secret_value()
+    assert "@database:" in settings.database_url.get_secret_value()
+    assert settings.memory_limit_mb is not None
+    assert service["mem_limit"] == f"{settings.memory_limit_mb * 3 // 2}m"
+
+
+def test_what_is_mounted_is_there(compose: Any) -> None:
+    """The mock, and the rules under the folder of rules; the logs are the reader's own."""
+    services = compose["services"]
+    mounted = {
+        target: (FOLDER / source).resolve()
+        for service in services.values()
+        for source, target, *_ in (volume.split(":") for volume in service.get("volumes", ()))
+        if source.startswith(".")
+    }
+    assert mounted.pop("/data/logs") == FOLDER / "logs"
+    environment = services["service"]["environment"]
+    assert environment["ALLOWED_SOURCES"] == '["file:///data/logs"]'
+    assert load_rules(mounted.pop(f"{environment['RULES_FOLDER']}/mobile.toml")).rules
+    assert mounted == {"/opt/mock/mock_slack": ROOT / "mock_slack"}
+    assert (FOLDER / services["service"]["build"]).resolve() == ROOT
+
+
+def test_ports_are_this_machines_alone(compose: Any) -> None:
+    """Nobody elsewhere reaches the service, the mock or the database."""
+    published = [port for service in compose["services"].values() for port in service.get("ports", ())]
+    assert sorted(published) == ["127.0.0.1:8001:8001", "127.0.0.1:8080:8080"]
+    assert "ports" not in compose["services"]["database"]
+
+
+def test_the_image_has_all_that_the_mock_needs() -> None:
+    """The mock runs in the service's image, whose packages are those of its lock file."""
+    code = "import sys, mock_slack.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    distributions = packages_distributions()
+    needed = {name for module in done.stdout.split() for name in distributions.get(module, ())}
+    locked = set(
+        re.findall(r"^([a-z0-9][a-z0-9_.-]*)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    )
+    assert {_plain(name) for name in needed} - {"risk-alerts", "setuptools"} <= {
+        _plain(name) for name in locked
+    }
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
