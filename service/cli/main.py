@@ -12,10 +12,10 @@ from service.cli.database_commands import db
 from service.cli.declared import done_by
 from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
 from service.cli.identities.commands import audit, keys, users
+from service.cli.lifecycle.commands import alerts
 from service.cli.logs.commands import logs, rules
 from service.cli.sampling import sample_data
 from service.cli.scoring.commands import model, score
-from service.cli.work.commands import alerts
 from service.domain.delivery_status import Outcome, SettleAs
 from service.domain.progress import RunStatus
 from service.runtime.garbage import ending, loading

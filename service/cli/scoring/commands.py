@@ -1,25 +1,12 @@
 """The group of commands `model`, and `score`; each command imports its own part when it is called."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Kind(StrEnum):
-    """What statements a model is for."""
-
-    ANNUAL = "annual"
-    QUARTERLY = "quarterly"
-
-
-class Percentages(StrEnum):
-    """What the percentages of a file are."""
-
-    PERCENT = "percent"
-    FRACTION = "fraction"
-
+from service.default_risk.units import Units
+from service.domain.default_risk.prediction import PredictionKind
 
 model = typer.Typer(help="Models of default risk.", rich_markup_mode=None, no_args_is_help=True)
 
@@ -40,7 +27,7 @@ def model_group() -> None:
 @model.command()
 def train(
     data: Data,
-    kind: Annotated[Kind, typer.Option(help="Which ratios it reads.")],
+    kind: Annotated[PredictionKind, typer.Option(help="Which ratios it reads.")],
     name: Annotated[str, typer.Option(help="What the model is called.")],
     out: Out,
     label: Label = "bankrupt",
@@ -110,16 +97,16 @@ def score(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Companies (CSV, XLSX or Parquet): a path or a URI.")
     ],
-    kind: Annotated[Kind, typer.Option(help="What statements the ratios are from.")] = Kind.ANNUAL,
+    kind: Annotated[
+        PredictionKind, typer.Option(help="What statements the ratios are from.")
+    ] = PredictionKind.ANNUAL,
     model_file: Annotated[
         Path | None, typer.Option("--model", help="A model file; by default the one that comes with it.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write every row's score to this .csv or .parquet.")
     ] = None,
-    units: Annotated[
-        Percentages | None, typer.Option(help="What percentages are, where that is in doubt.")
-    ] = None,
+    units: Annotated[Units | None, typer.Option(help="What percentages are, where that is in doubt.")] = None,
     sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook; by default the first.")] = None,
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:

@@ -36,7 +36,7 @@ class _Description(BaseModel):
 def train_model(
     data: Path,
     *,
-    kind: str,
+    kind: PredictionKind,
     name: str,
     out: Path,
     label: str,
@@ -51,7 +51,7 @@ def train_model(
         description = Description(
             name=name, **words.model_dump(exclude={"limits"}), limits=tuple(words.limits)
         )
-        labelled = read_labelled(data, PredictionKind(kind), label=label, company=company, time=time)
+        labelled = read_labelled(data, kind, label=label, company=company, time=time)
         _write(train(labelled, description), out)
         return OK
 

@@ -1,6 +1,5 @@
 """`score`: a file of companies becomes scores with reasons, on the terminal or in a file."""
 
-import csv
 import heapq
 import sys
 import threading
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 
+from service.api.csv_lines import csv_lines
 from service.cli.command import async_command, parsed_source, print_json, report
 from service.cli.exit_codes import OK
 from service.cli.logs.text_table import write_table
@@ -19,9 +19,10 @@ from service.default_risk.bulk import BulkScoring, RowOutcome, ScoredCompanies, 
 from service.default_risk.errors import BadCompaniesFileError
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import with_prior
-from service.default_risk.reading.companies import Units, ledger_text, read_companies
+from service.default_risk.reading.companies import ledger_text, read_companies
 from service.default_risk.reading.tables import COMPANY_FILES, read_records
 from service.default_risk.reasons import reasons
+from service.default_risk.units import Units
 from service.domain.default_risk.prediction import PredictionKind, RiskLevel, period_text
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.settings import Settings
@@ -31,7 +32,6 @@ from service.telemetry.terminal import harmless
 from service.wiring import storage_access
 
 _SHOWN: Final = 20
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class Worst:
@@ -72,16 +72,15 @@ async def score_file(
     settings: Settings,
     file: str,
     *,
-    kind: str,
+    kind: PredictionKind,
     model: Path | None,
     out: Path | None,
-    units: str | None,
+    units: Units | None,
     sheet: str | None,
     as_json: bool,
 ) -> int:
     """Score a file, print the ledger and the riskiest companies, and return the exit code."""
-    of = PredictionKind(kind)
-    chosen = model_of(of, model)
+    chosen = model_of(kind, model)
     if settings.prior is not None:
         chosen = with_prior(chosen, settings.prior)
     scoring = BulkScoring(chosen, RiskThresholds.parse(settings.risk_thresholds))
@@ -91,7 +90,7 @@ async def score_file(
 
     def work() -> None:
         with open_source(uri, access) as source, _written(out) as write:
-            for batch in _batches(source, of, scoring, None if units is None else Units(units), sheet):
+            for batch in _batches(source, kind, scoring, units, sheet):
                 worst.add(scoring, batch)
                 write(scoring, batch)
 
@@ -154,25 +153,16 @@ class _CsvFile(ExitStack):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._lines = csv.writer(
-            self.enter_context(path.open("w", newline="", encoding="utf-8")), lineterminator="\r\n"
-        )
+        self._file = self.enter_context(path.open("w", newline="", encoding="utf-8"))
         self._has_header = False
 
     def write(self, table: Any) -> None:
         """Write one table."""
         if not self._has_header:
-            self._lines.writerow(table.schema.names)
+            self._file.write(csv_lines([table.schema.names]))
         self._has_header = True
         columns = [column.to_pylist() for column in table.columns]
-        self._lines.writerows(map(_cell, row) for row in zip(*columns, strict=True))
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return repr(value)
-    # What a spreadsheet would calculate stays text.
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULAS) else value
+        self._file.write(csv_lines(zip(*columns, strict=True)))
 
 
 def _answer(scoring: BulkScoring, batch: ScoredCompanies, row: int) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -14,6 +13,7 @@ from service.default_risk.errors import BadCompaniesFileError, SuspectedFraction
 from service.default_risk.ratios import Ratio, ratios_of
 from service.default_risk.reading.tables import Records
 from service.default_risk.scoring import Floats
+from service.default_risk.units import Units
 from service.default_risk.values import Numbers
 from service.domain.default_risk.prediction import PredictionKind
 
@@ -25,13 +25,6 @@ _FRACTION: Final = 1.0
 _LEAST_ROWS: Final = 10
 """So few rows may be companies that hardly earn or owe anything."""
 _TEXTS: Final = ("company_name", "sector")
-
-
-class Units(StrEnum):
-    """What the percentages of a file are."""
-
-    PERCENT = "percent"
-    FRACTION = "fraction"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,13 +116,13 @@ def measured(said: NDArray[np.float64], defaulted: NDArray[np.int8]) -> dict[str
 
 def auc(said: NDArray[np.float64], defaulted: NDArray[np.int8]) -> float:
     """Return the area under the ROC curve, by ranks (Mann and Whitney 1947)."""
-    values, place, counts = np.unique(said, return_inverse=True, return_counts=True)
+    _, place, counts = np.unique(said, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     ranks = (ends - (counts - 1) / 2)[place]
     positive = int(defaulted.sum())
     negative = len(defaulted) - positive
     above = float(ranks[defaulted == 1].sum()) - positive * (positive + 1) / 2
-    return above / (positive * negative) if len(values) else 0.5
+    return above / (positive * negative)
 
 
 def _fold_of(company: str, number: int) -> int:

@@ -20,9 +20,9 @@ from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import parsed_source
 from service.cli.exit_codes import EXIT_CODES_HELP
+from service.cli.lifecycle.tables import print_list, print_one
 from service.cli.main import commands
 from service.cli.tables import print_tables
-from service.cli.work.tables import print_list, print_one
 
 RUN = examples()["run"]
 PREVIEW = examples()["preview"]

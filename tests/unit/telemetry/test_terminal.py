@@ -19,8 +19,8 @@ from service.api.schemas.alert import AlertOut
 from service.api.schemas.managed_alert import AlertEventOut, ManagedAlertOut
 from service.api.schemas.run import RunOut
 from service.cli.command import print_json, report
+from service.cli.lifecycle.tables import print_one
 from service.cli.tables import print_tables
-from service.cli.work.tables import print_one
 from service.telemetry.logs import configure_logging
 from service.telemetry.terminal import harmless, harmless_json
 from tests.support.logs import logging_put_back

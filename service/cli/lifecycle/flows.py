@@ -27,7 +27,7 @@ async def print_alerts(
     if as_json:
         print_json([each.model_dump(mode="json", by_alias=True) for each in shown])
     else:
-        from service.cli.work.tables import print_list  # noqa: PLC0415  # not needed with --json
+        from service.cli.lifecycle.tables import print_list  # noqa: PLC0415  # not needed with --json
 
         print_list(shown, page.next_cursor)
     return OK
@@ -42,7 +42,7 @@ async def show_alert(settings: Settings, alert_id: str, *, as_json: bool) -> int
     if as_json:
         print_json(alert)
     else:
-        from service.cli.work.tables import print_one  # noqa: PLC0415  # not needed with --json
+        from service.cli.lifecycle.tables import print_one  # noqa: PLC0415  # not needed with --json
 
         print_one(alert, [AlertEventOut.of(each) for each in events.items])
     return OK
@@ -99,7 +99,7 @@ async def print_stats(settings: Settings, *, as_json: bool) -> int:
     if as_json:
         print_json(counts)
     else:
-        from service.cli.work.tables import print_counts  # noqa: PLC0415  # not needed with --json
+        from service.cli.lifecycle.tables import print_counts  # noqa: PLC0415  # not needed with --json
 
         print_counts(counts)
     return OK

@@ -33,7 +33,7 @@ def list_alerts(
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """List alerts, newest first."""
-    from service.cli.work.flows import print_alerts  # noqa: PLC0415  # cold start
+    from service.cli.lifecycle.flows import print_alerts  # noqa: PLC0415  # cold start
     from service.domain.lifecycle.managed_alert import AlertFilter  # noqa: PLC0415  # cold start
 
     wanted = AlertFilter(status=status, severity=severity, rule_name=rule, subject=subject)
@@ -46,7 +46,7 @@ def show(
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show an alert, its occurrences and what became of each, and what happened to it."""
-    from service.cli.work.flows import show_alert  # noqa: PLC0415  # cold start
+    from service.cli.lifecycle.flows import show_alert  # noqa: PLC0415  # cold start
 
     raise typer.Exit(show_alert(alert_id, as_json=json))
 
@@ -103,7 +103,7 @@ def note(
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Add a note to an alert."""
-    from service.cli.work.flows import add_note  # noqa: PLC0415  # cold start
+    from service.cli.lifecycle.flows import add_note  # noqa: PLC0415  # cold start
 
     raise typer.Exit(add_note(alert_id, text, by=by, as_json=json))
 
@@ -113,7 +113,7 @@ def stats(
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Count the alerts of `TENANT_ID` by status and severity."""
-    from service.cli.work.flows import print_stats  # noqa: PLC0415  # cold start
+    from service.cli.lifecycle.flows import print_stats  # noqa: PLC0415  # cold start
 
     raise typer.Exit(print_stats(as_json=json))
 
@@ -129,13 +129,13 @@ def create(
     json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Create an alert; where one like it is open, that one gets an event."""
-    from service.cli.work.flows import create_alert  # noqa: PLC0415  # cold start
+    from service.cli.lifecycle.flows import create_alert  # noqa: PLC0415  # cold start
 
     body = {"rule_name": rule, "message": message, "severity": severity, "subject": subject}
     raise typer.Exit(create_alert(body | {"dedup_key": key, "by": by}, as_json=json))
 
 
 def _take(step: AlertStep, alert_id: str, *, note: str | None, by: str | None, as_json: bool) -> None:
-    from service.cli.work.flows import take_step  # noqa: PLC0415  # cold start
+    from service.cli.lifecycle.flows import take_step  # noqa: PLC0415  # cold start
 
     raise typer.Exit(take_step(step, alert_id, note=note, by=by, as_json=as_json))
