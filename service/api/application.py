@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -14,13 +15,18 @@ from service.api.errors import install_error_handlers
 from service.api.identity.authentication import AuthenticationMiddleware
 from service.api.identity.documented import say_how_to_authenticate
 from service.api.identity.rate_limits import RateLimitMiddleware
+from service.api.late_routes import LateRoutes
 from service.api.middleware import TracingMiddleware
 from service.api.openapi import fill_in_examples
-from service.api.routes import alerts, doubts, health, preview, runs
-from service.api.v1 import audit, auth, organizations, tenants, users
+from service.api.routes import health
 from service.settings import Settings
 from service.telemetry.redaction import Redactor
 from service.wiring import App, open_app
+
+_LATE: Final = (
+    *(f"service.api.routes.{name}" for name in ("runs", "preview", "alerts", "doubts")),
+    *(f"service.api.v1.{name}" for name in ("auth", "tenants", "organizations", "users", "audit")),
+)
 
 
 def create_app(
@@ -50,11 +56,16 @@ def create_app(
     api.add_middleware(AccessMiddleware, allowed_hosts=settings.allowed_hosts or ())
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     api.add_middleware(AnswerHeadersMiddleware)
-    for each in (runs, preview, alerts, doubts, health, auth, tenants, organizations, users, audit):
-        # As they are: `include_router` would build each of them a second time, while the first request waits.
-        api.router.routes += each.router.routes
+    # As they are: `include_router` would build each of them a second time, while the first request waits.
+    api.router.routes += health.router.routes
+    late = api.state.late_routes = LateRoutes(api.router, _LATE)
     install_error_handlers(api, Redactor(settings.secrets()))
     document = api.openapi
+
+    def whole_document() -> dict[str, Any]:
+        late.add()
+        return say_how_to_authenticate(fill_in_examples(document()))
+
     # FastAPI's documented way to extend the document is to replace this method; it is computed once.
-    api.openapi = lambda: say_how_to_authenticate(fill_in_examples(document()))  # type: ignore[method-assign]
+    api.openapi = whole_document  # type: ignore[method-assign]
     return api

@@ -16,7 +16,6 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from service.api.schemas.error import ErrorOut
-from service.api.schemas.run import KINDS
 from service.api.v1 import envelope
 from service.domain.errors import BadMonthError, RefusedError, RiskAlertsError, UsageError
 from service.domain.identity.login_errors import TooManyRequestsError
@@ -104,7 +103,6 @@ _BY_STATUS: Final[Mapping[int, type[RiskAlertsError]]] = {
 """Of the statuses that the framework itself answers with."""
 
 _MOST_PROBLEMS_SHOWN: Final = 5
-_KINDS: Final = tuple((kind,) for kind in KINDS)
 _CLIENT_CLOSED_REQUEST: Final = 499
 """nginx's status for an answer that nobody reads."""
 
@@ -199,9 +197,12 @@ def _methods(routes: Iterable[BaseRoute], request: Request) -> set[str]:
 
 def _field(problem: Mapping[str, Any]) -> str:
     """Return which part of a request is wrong, such as `body.month`."""
+    # Known by now: a body was looked at.
+    from service.api.schemas.run import KINDS  # noqa: PLC0415  # a start needs no body
+
     place = problem["loc"]
     # A body that may be of several kinds is known by its fields, whichever kind it is.
-    parts = place if place[1:2] not in _KINDS else (place[0], *place[2:])
+    parts = (place[0], *place[2:]) if place[1:2] and place[1] in KINDS else place
     return ".".join(str(part)[:60] for part in parts)
 
 

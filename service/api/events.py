@@ -6,6 +6,7 @@ from typing import Final
 from fastapi.sse import ServerSentEvent
 
 from service.api.context import Context
+from service.api.run_bodies import progress_of
 from service.api.schemas.run import ProgressOut, RunOut
 from service.domain.run import RunRecord
 from service.store.history import History
@@ -23,7 +24,7 @@ async def run_events(context: Context, history: History, record: RunRecord) -> A
     app = context.app
     shown: ProgressOut | None = None
     while record.finished_at is None:
-        progress = context.progress_of(record)
+        progress = progress_of(context, record)
         if progress is not None and progress != shown:
             yield ServerSentEvent(event="progress", data=progress)
             shown = progress

@@ -14,8 +14,10 @@ import service.api.schemas.fastapi_models  # noqa: F401  # before anything else 
 from service.api.access import OPEN_TO_ALL, is_loopback
 from service.api.application import create_app
 from service.api.connections import server_config
+from service.api.late_routes import LateRoutes
 from service.cli.command import with_settings
 from service.cli.exit_codes import OK, RUN_FAILED
+from service.runtime.daemon_thread import run_in_daemon_thread
 from service.settings import Settings
 from service.telemetry.logs import configure_logging
 from service.telemetry.redaction import Redactor
@@ -61,7 +63,7 @@ async def _serve(settings: Settings, *, host: str, port: int) -> int:
         api = create_app(settings, opened=opened)
         config = server_config(api, host=host, port=port, grace_s=settings.shutdown_grace_s)
         try:
-            await DrainingServer(config, app).serve()
+            await DrainingServer(config, app, api.state.late_routes).serve()
         except SystemExit:
             # How uvicorn says that the port is taken; it has logged so.
             return RUN_FAILED
@@ -74,16 +76,21 @@ class DrainingServer(uvicorn.Server):
     Runs hold their requests open: waiting for the requests first would let every run finish.
     """
 
-    def __init__(self, config: uvicorn.Config, app: App) -> None:
+    def __init__(self, config: uvicorn.Config, app: App, late_routes: LateRoutes) -> None:
         super().__init__(config)
         self._app = app
+        self._late_routes = late_routes
         self._loading: asyncio.Task[None] | None = None
 
     async def on_tick(self, counter: int) -> bool:
-        """Once somebody has been answered, load what the first run needs: the start did not wait for it."""
+        """Once somebody has been answered, load what the start did not wait for."""
         if self._loading is None and self.server_state.total_requests:
-            self._loading = self._app.at_work.spawn(self._app.load())
+            self._loading = self._app.at_work.spawn(self._load())
         return await super().on_tick(counter)
+
+    async def _load(self) -> None:
+        await run_in_daemon_thread(self._late_routes.add)
+        await self._app.load()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain."""

@@ -10,6 +10,7 @@ from service.api.identity.caller import Caller, Needs
 from service.api.limits import while_connected
 from service.api.openapi import CHANGING, LOGS, SOURCE, answers
 from service.api.parameters import PreviewQuery
+from service.api.run_bodies import check_source, request_of
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import AnyRunIn
 from service.domain.identity.permission import Permission
@@ -41,10 +42,10 @@ async def preview_run(
 
     It ends when the client hangs up.
     """
-    request = context.request(body)
+    request = request_of(context, body)
     context.previews.take()
     try:
-        await context.check_source(request)
+        await check_source(context, request)
         work = preview(caller.app, request, limit=query.limit, progress=Progress())
         answer = await while_connected(http, work)
     finally:

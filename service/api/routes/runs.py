@@ -16,6 +16,7 @@ from service.api.identity.caller import Caller, Needs, not_here_if_seen
 from service.api.limits import while_connected
 from service.api.openapi import CHANGING, LOGS, READING, SOURCE, answers
 from service.api.parameters import AlertsQuery, ChangesQuery, IdempotencyKey, RunId, RunsQuery, WithdrawnQuery
+from service.api.run_bodies import check_source, month_of, request_of, run_out
 from service.api.schemas.alert import AlertsOut, WithdrawalsOut
 from service.api.schemas.evaluation import ChangesOut
 from service.api.schemas.run import AnyRunIn, RunOut, RunsOut, RunStartedOut
@@ -68,7 +69,7 @@ async def start_run(
     The run goes on if the client goes away. Running the same month again sends nothing twice.
     """
     app = caller.app
-    request = context.request(body, idempotency_key)
+    request = request_of(context, body, idempotency_key)
     earlier = await retry_while_unavailable(
         app.clock, lambda: app.store.requests.run_of(request), retry_on=DatabaseBusyError
     )
@@ -88,7 +89,7 @@ async def start_run(
 async def _run(context: Context, app: App, request: RunRequest) -> str:
     context.runs.take()
     try:
-        await context.check_source(request)
+        await check_source(context, request)
     except BaseException:
         context.runs.leave()
         raise
@@ -113,7 +114,7 @@ async def list_runs(context: Opened, caller: MayRead, query: Annotated[RunsQuery
     page = await caller.app.store.history.list_runs(
         limit=query.limit,
         cursor=query.cursor,
-        period=None if query.month is None else str(context.month(query.month)),
+        period=None if query.month is None else str(month_of(context, query.month)),
         status=query.status,
     )
     return RunsOut.of(page)
@@ -128,7 +129,7 @@ async def list_runs(context: Opened, caller: MayRead, query: Annotated[RunsQuery
 async def get_run(context: Opened, caller: MayRead, run_id: RunId) -> RunOut:
     """Show what a run was asked, how far it has come, and what it did."""
     record = await caller.app.store.history.get_run(run_id)
-    return context.run_out(record)
+    return run_out(context, record)
 
 
 @router.get(
@@ -188,7 +189,7 @@ async def cancel_run(context: Opened, caller: MayRun, run_id: RunId) -> RunOut:
     except RunNotFoundError as absent:
         await not_here_if_seen(caller, absent, run_id=run_id)
     record = await caller.app.store.history.get_run(run_id)
-    return context.run_out(record)
+    return run_out(context, record)
 
 
 @router.get(

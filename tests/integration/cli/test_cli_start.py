@@ -9,6 +9,7 @@ from tests.support.processes import Running, listening, started, unpaced
 from tests.support.waiting import wait_until
 
 RUNS_NEED: Final = {"numpy", "pyarrow", "aiohttp"}
+ROUTES: Final = "service.api.routes"
 SELDOM_NEEDED: Final = {
     "alembic",
     "asyncpg",
@@ -39,6 +40,7 @@ def test_a_start_loads_nothing_that_only_a_run_needs(tmp_path: Path) -> None:
         assert httpx2.get(f"{address.url}/openapi.json").json()["paths"]
     assert {"fastapi", "sqlalchemy"} <= answered
     assert report["built"] == []
+    assert {name for name in answered if name.startswith(f"{ROUTES}.")} == {f"{ROUTES}.health"}
     assert (RUNS_NEED | SELDOM_NEEDED) & answered == set()
-    assert set(later["loaded"]) >= RUNS_NEED
+    assert set(later["loaded"]) >= RUNS_NEED | {f"{ROUTES}.runs"}
     assert not {name for name in later["by_the_loop"] if name.split(".")[0] in RUNS_NEED}

@@ -76,7 +76,9 @@ class Endpoint:
 def endpoints() -> list[Endpoint]:
     """Return what there is besides what is free."""
     found = []
-    for route in _routes(create_app(Settings(_env_file=None)).routes):
+    api = create_app(Settings(_env_file=None))
+    api.state.late_routes.add()
+    for route in _routes(api.routes):
         if route.path.startswith(INTERNAL):
             assert internal_service in _calls(route.dependant), f"{route.path} is for other services only"
             assert route.methods == {"POST"}, f"{route.path}: other services only create"
