@@ -12,8 +12,8 @@ from service.api.schemas.run import RunOut
 from service.cli.bars import shown
 from service.cli.command import async_command, operator, print_answer, print_ledger_place, report
 from service.cli.exit_codes import NOT_ALL_SENT, OK
+from service.cli.lifecycle.changes import print_changes
 from service.cli.previewing import checked_request
-from service.cli.work.changes import print_changes
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, RiskAlertsError
 from service.domain.progress import Progress
 from service.domain.run import RunRecord, RunRequest, RunStatus

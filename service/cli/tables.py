@@ -26,8 +26,8 @@ from service.api.schemas.evaluation import (
 from service.api.schemas.preview import PreviewAlertOut, PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.layout import Columns, console, moment_text, print_table, safe, table_of
+from service.cli.lifecycle.changes import print_changes
 from service.cli.logs.answers import about, log_columns, print_log_ledger
-from service.cli.work.changes import print_changes
 from service.delivery.channels import Destination
 from service.delivery.route_check import CheckedRoute
 

@@ -1,9 +1,9 @@
 """The last lines of a run: what it changed, for a person at a terminal."""
 
 import pytest
-from service.cli.work.changes import print_changes
 
 from service.api.schemas.evaluation import ChangesOut
+from service.cli.lifecycle.changes import print_changes
 from service.domain.lifecycle.run_changes import ChangeKind, RunChanges, SubjectChange
 
 
