@@ -6,7 +6,7 @@ from typing import Final
 from fastapi.sse import ServerSentEvent
 
 from service.api.context import Context
-from service.api.run_bodies import progress_of
+from service.api.routes.run_bodies import progress_of
 from service.api.schemas.run import ProgressOut, RunOut
 from service.domain.run import RunRecord
 from service.store.history import History

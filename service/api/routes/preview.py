@@ -10,7 +10,7 @@ from service.api.identity.caller import Caller, Needs
 from service.api.limits import while_connected
 from service.api.openapi import CHANGING, LOGS, SOURCE, answers
 from service.api.parameters import PreviewQuery
-from service.api.run_bodies import check_source, request_of
+from service.api.routes.run_bodies import check_source, request_of
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import AnyRunIn
 from service.domain.identity.permission import Permission
