@@ -11,12 +11,12 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from service.api import csv_alerts
 from service.api.context import Context, Opened
 from service.api.errors import MAX_BODY_BYTES, error_response
-from service.api.events import run_events
 from service.api.identity.caller import Caller, Needs, not_here_if_seen
 from service.api.limits import while_connected
 from service.api.openapi import CHANGING, LOGS, READING, SOURCE, answers
 from service.api.parameters import AlertsQuery, ChangesQuery, IdempotencyKey, RunId, RunsQuery, WithdrawnQuery
 from service.api.routes.run_bodies import check_source, month_of, request_of, run_out
+from service.api.routes.run_events import run_events
 from service.api.schemas.alert import AlertsOut, WithdrawalsOut
 from service.api.schemas.evaluation import ChangesOut
 from service.api.schemas.run import AnyRunIn, RunOut, RunsOut, RunStartedOut
