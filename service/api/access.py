@@ -24,8 +24,8 @@ from service.domain.errors import RefusedError
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """Always allowed: nobody else can own these names."""
-PROBES: Final = frozenset({"/health", "/live"})
-"""Load balancers ask them under the address of the instance, whatever that is."""
+PROBES: Final = frozenset({"/health", "/live", "/metrics"})
+"""Load balancers and Prometheus ask them under the address of the instance, whatever that is."""
 
 OPEN_TO_ALL: Final = (
     "nobody is asked who they are: anybody who can reach this port can start and cancel runs, read every "

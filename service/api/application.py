@@ -16,6 +16,7 @@ from service.api.identity.authentication import AuthenticationMiddleware
 from service.api.identity.documented import say_how_to_authenticate
 from service.api.identity.rate_limits import RateLimitMiddleware
 from service.api.late_routes import LateRoutes
+from service.api.metrics.middleware import MetricsMiddleware
 from service.api.middleware import TracingMiddleware
 from service.api.openapi import fill_in_examples
 from service.api.routes import health
@@ -24,7 +25,7 @@ from service.telemetry.redaction import Redactor
 from service.wiring import App, open_app
 
 _LATE: Final = (
-    *(f"service.api.routes.{name}" for name in ("runs", "preview", "alerts", "doubts")),
+    *(f"service.api.routes.{name}" for name in ("runs", "preview", "alerts", "doubts", "metrics")),
     *(f"service.api.v1.{name}" for name in ("auth", "tenants", "organizations", "users", "audit")),
 )
 
@@ -56,6 +57,7 @@ def create_app(
     api.add_middleware(AccessMiddleware, allowed_hosts=settings.allowed_hosts or ())
     api.add_middleware(TracingMiddleware, project=settings.google_cloud_project)
     api.add_middleware(AnswerHeadersMiddleware)
+    api.add_middleware(MetricsMiddleware)
     # As they are: `include_router` would build each of them a second time, while the first request waits.
     api.router.routes += health.router.routes
     late = api.state.late_routes = LateRoutes(api.router, _LATE)

@@ -1,6 +1,7 @@
 """What every route is given: the opened application, and the watch on the time left."""
 
-from typing import Annotated
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 from starlette.applications import Starlette
@@ -8,6 +9,10 @@ from starlette.applications import Starlette
 from service.api.limits import Places
 from service.api.time_left import TimeLeft
 from service.wiring import App
+
+if TYPE_CHECKING:
+    from service.api.metrics.metrics import Metrics
+    from service.telemetry.events import Event
 
 
 class Context:
@@ -19,6 +24,18 @@ class Context:
         self.runs = Places(max_concurrent, of="runs")
         self.previews = Places(max_concurrent, of="previews")
         """Counted apart: a look is not refused because runs are waiting for Slack."""
+        app.events.also(self._hear)
+
+    @cached_property
+    def metrics(self) -> "Metrics":
+        """What is counted in this process; made when there is something to count."""
+        # Prometheus's library is a thirtieth of a start: nothing needs it before the first answer.
+        from service.api.metrics.metrics import Metrics  # noqa: PLC0415
+
+        return Metrics(self.app.kinds)
+
+    def _hear(self, event: "Event") -> None:
+        self.metrics.hear(event)
 
 
 def context_of(app: Starlette) -> Context:

@@ -15,10 +15,12 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from service.api.context import context_of
 from service.api.schemas.error import ErrorOut
 from service.api.v1 import envelope
 from service.domain.errors import BadMonthError, RefusedError, RiskAlertsError, UsageError
 from service.domain.identity.login_errors import TooManyRequestsError
+from service.telemetry.access_events import NotAuthenticated
 from service.telemetry.redaction import Redactor
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -153,6 +155,8 @@ def install_error_handlers(api: FastAPI, redact: Redactor) -> None:
     async def declared(request: Request, error: Exception) -> JSONResponse:
         if not isinstance(error, RiskAlertsError):
             raise error
+        if error.http_status == HTTPStatus.UNAUTHORIZED:
+            context_of(request.app).app.events.emit(NotAuthenticated(code=error.code))
         return refusal(request.scope, error, redact=redact)
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:

@@ -126,7 +126,12 @@ class DeliveryReport:
             if outcome is Outcome.SENT:
                 self.progress.sent_by_channel[entry.channel] += 1
             self._settled(
-                entry, outcome, settlement.reason, http_status=settlement.http_status, attempts=answered.posts
+                entry,
+                outcome,
+                settlement.reason,
+                http_status=settlement.http_status,
+                attempts=answered.posts,
+                posted=settlement.posted,
             )
         elif settlement.posted:
             self.events.emit(
@@ -164,6 +169,7 @@ class DeliveryReport:
         *,
         http_status: int | None = None,
         attempts: int,
+        posted: bool = False,
     ) -> None:
         self.progress.alerts_settled += 1
         self.events.emit(
@@ -177,6 +183,7 @@ class DeliveryReport:
                 reason=reason,
                 http_status=http_status,
                 attempts=attempts,
+                posted=posted,
             )
         )
 

@@ -20,6 +20,7 @@ from service.store.database.database import Database
 from service.store.database.failures import DatabaseBusyError
 from service.store.default_risk.default_risk import DefaultRisk
 from service.store.history import History
+from service.store.ledger_state import LedgerStates
 from service.store.outbox.doubts import Doubts
 from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
@@ -56,6 +57,7 @@ class Store:
         self.open_alerts = OpenAlerts(*of)
         self.changes = ChangesOfRuns(*of)
         self.history = History(*of)
+        self.ledger_states = LedgerStates(*of)
         self.alerts = Alerts(*of)
         self.alert_work = AlertWork(*of)
         self.retention = Retention(*of)

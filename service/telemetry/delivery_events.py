@@ -51,6 +51,8 @@ class AlertSettled(DeliveryEvent):
 
     name = "alert_settled"
     outcome: Outcome
+    posted: bool = False
+    """Whether it was settled by the answer to a POST, or by its absence."""
 
     @property
     def severity(self) -> int:

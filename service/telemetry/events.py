@@ -110,6 +110,10 @@ class Events:
     def __init__(self, *hooks: Hook) -> None:
         self._hooks = hooks or (log_line,)
 
+    def also(self, hook: Hook) -> None:
+        """Let a hook hear of every event from now on, beside those that are there."""
+        self._hooks = (*self._hooks, hook)
+
     def emit(self, event: Event) -> None:
         """Give the event to every hook; raises nothing, since no run may fail of being watched."""
         for hook in self._hooks:

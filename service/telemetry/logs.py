@@ -90,7 +90,7 @@ def _is_no_probe(record: logging.LogRecord) -> bool:
     """Whether an access line is worth its place: a probe that was answered well every few seconds is not."""
     match record.args:
         case (_, "GET" | "HEAD", str(path), _, 200):
-            return path.partition("?")[0] not in {"/health", "/live"}
+            return path.partition("?")[0] not in {"/health", "/live", "/metrics"}
     return True
 
 

@@ -11,6 +11,11 @@ from typing import Any
 import orjson
 
 _HERE = Path(__file__).parent
+_METRICS = """\
+# HELP risk_alerts_in_doubt Alerts that Slack may have or not; a person settles them.
+# TYPE risk_alerts_in_doubt gauge
+risk_alerts_in_doubt 0.0
+"""
 
 
 @cache
@@ -23,6 +28,7 @@ def examples() -> dict[str, Any]:
     events = {"progress": running["progress"], "run": run}
     return {
         **health,
+        "metrics": _METRICS,
         "run": run,
         "run_id": run["run_id"],
         "run_in": {name: run[name] for name in ("source_uri", "month", "dry_run", "plan_digest")},

@@ -11,6 +11,7 @@ from service.api.errors import refusal
 from service.domain.errors import RiskAlertsError
 from service.domain.identity.errors import UnauthenticatedError
 from service.domain.identity.principal import Principal, PrincipalKind
+from service.telemetry.access_events import NotAuthenticated
 
 FREE: Final = frozenset(
     {*("/", "/live", "/health", "/docs", "/openapi.json"), "/api/v1/auth/login", "/api/v1/auth/refresh"}
@@ -18,6 +19,8 @@ FREE: Final = frozenset(
 """What is answered to everybody, whoever they are: it says nothing that is anybody's, or asks by itself."""
 _FREE_FILES: Final = "/static-offline-docs/"
 """What the page under /docs is made of."""
+METRICS: Final = "/metrics"
+"""They are of all tenants, so that no tenant's key or person is let in."""
 INTERNAL: Final = "/internal/"
 """What is under it is for other services of the same operator, whether or not anybody else is asked."""
 _BEARER: Final = "bearer "
@@ -34,14 +37,19 @@ class AuthenticationMiddleware:
         if scope["type"] != "http" or scope["path"] in FREE or scope["path"].startswith(_FREE_FILES):
             await self._app(scope, receive, send)
             return
-        authenticator = context_of(scope["app"]).app.authenticator
+        app = context_of(scope["app"]).app
+        authenticator = app.authenticator
         headers = Headers(scope=scope)
         try:
             if scope["path"].startswith(INTERNAL):
                 principal = authenticator.internal(_service_key_of(headers))
+            elif scope["path"] == METRICS:
+                principal = await authenticator.operator(credential_of(headers))
             else:
                 principal = await authenticator.principal(credential_of(headers))
         except RiskAlertsError as problem:
+            if isinstance(problem, UnauthenticatedError):
+                app.events.emit(NotAuthenticated(code=problem.code))
             await refusal(scope, problem)(scope, receive, send)
             return
         scope.setdefault("state", {})["principal"] = principal

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0015"
+NEWEST_REVISION = "0016"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -123,6 +123,7 @@ runs = sa.Table(
     sa.Column("restated", sa.Integer, nullable=False, server_default="0"),
     sa.Index("runs_by_start", "tenant_id", "started_at", "run_id"),
     sa.Index("runs_by_status", "tenant_id", "status"),
+    sa.Index("runs_by_kind", "kind", "status", "finished_at"),
 )
 
 leases = sa.Table(

@@ -93,6 +93,7 @@ def test_every_route_of_the_specification_is_there(openapi: dict[str, Any]) -> N
         "GET /",
         "GET /live",
         "GET /health",
+        "GET /metrics",
     }
 
 

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from service.api.application import create_app
-from service.api.identity.authentication import FREE, INTERNAL
+from service.api.identity.authentication import FREE, INTERNAL, METRICS
 from service.api.identity.caller import Needs
 from service.api.identity.internal import internal_service
 from service.domain.identity.permission import MATRIX, Permission, Reach, Role
@@ -55,8 +55,9 @@ SECOND: Final = {
     (409, "illegal_transition"),
 }
 """What may stand for 200 where somebody was there before, or is the first."""
-NOBODYS: Final = {*FREE, "/docs/oauth2-redirect", "/api/v1/auth/logout", "/api/v1/auth/me"}
-"""What needs no permission: what is free, a page that the framework adds, and what is about oneself."""
+NOBODYS: Final = {*FREE, "/docs/oauth2-redirect", "/api/v1/auth/logout", "/api/v1/auth/me", METRICS}
+"""What needs no permission: what is free, a page that the framework adds, what is about oneself, and the
+metrics, for which nobody but the operator has the key."""
 
 
 @dataclass(frozen=True, slots=True)
