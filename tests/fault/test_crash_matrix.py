@@ -1,5 +1,6 @@
 """The crash matrix: SIGKILL at every boundary of a run; what is left is read from the API and the mock."""
 
+import asyncio
 import signal
 from collections import Counter
 from typing import Any, Final
@@ -9,7 +10,10 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
+from service.domain.lifecycle.alert_status import Severity
+from service.domain.lifecycle.managed_alert import NewAlert
 from service.domain.tenant import DEFAULT_TENANT
+from service.store.store import open_store
 from tests.support.failing import FAIL_POINTS
 from tests.support.processes import Running, listening, service, started
 from tests.support.rows import account, accounts, write_source
@@ -40,7 +44,7 @@ def source(site: Site) -> str:
 @pytest.mark.parametrize(
     ("point", "nth"),
     [
-        *((point, 1) for point in FAIL_POINTS if not point.endswith("_summary")),
+        *((point, 1) for point in FAIL_POINTS if not point.endswith(("_summary", "_waiting"))),
         # In the middle of the deliveries, too.
         *((point, 3) for point in ("after_claim", "before_settle", "after_settle")),
         *((point, 10) for point in ("before_post", "after_answer")),
@@ -77,22 +81,72 @@ def test_a_kill_after_the_bytes_have_left(site: Site, slack: RunningMock, source
         _check_replay(restarted, source, slack)
 
 
-def test_a_kill_between_a_step_and_its_event(site: Site) -> None:
-    """Neither is there: the alert is as nobody had acknowledged it, and can be."""
-    command = ("-m", "tests.support.failing", "before_alert_event", "2", "serve", "--port", "0")
+@pytest.mark.parametrize(
+    ("step", "nth"),
+    # Behind the three events of their creation; of many at once, in the middle of them.
+    [("acknowledge", 4), ("resolve", 4), ("bulk", 5)],
+)
+def test_a_kill_between_a_step_and_its_event(site: Site, step: str, nth: int) -> None:
+    """Neither is there: the alerts are as if nobody had asked, and can take the step."""
     body = {"tenant_id": DEFAULT_TENANT, "rule_name": "errors", "message": "too many"}
-    with started(command, folder=site.folder, env=site.env()) as failing:
-        url = f"{listening(failing).url}/alerts"
-        created = httpx2.post(url, json=body).json()
+    with started(_failing("before_alert_event", nth), folder=site.folder, env=site.env()) as failing:
+        url = listening(failing).url
+        created = [httpx2.post(f"{url}/alerts", json=body).json() for _ in range(3)]
         with pytest.raises(httpx2.HTTPError):
-            httpx2.put(f"{url}/{created['id']}/acknowledge", json={"by": "ann"})
+            _take(url, step, [alert["id"] for alert in created], by="ann")
         assert failing.exit_code() == -signal.SIGKILL
-    _check_alerts(site, 1)
+    _check_alerts(site, 3)
     with service(site.folder, site.env()) as restarted:
-        assert ask(restarted, f"/alerts/{created['id']}") == created
-        answer = httpx2.put(f"{restarted.url}/alerts/{created['id']}/acknowledge", json={"by": "bob"})
-        assert answer.json()["acknowledged_by"] == "bob"
+        for alert in created:
+            assert ask(restarted, f"/alerts/{alert['id']}") == alert
+        answer = _take(restarted.url, step, [alert["id"] for alert in created], by="bob")
+        assert answer.status_code == 200, answer.text
+    _check_alerts(site, 3)
+    assert set(site.rows("SELECT by FROM alert_events WHERE number = 2")) == {("bob",)}
+
+
+def test_a_kill_between_an_alert_and_its_message(site: Site, slack: RunningMock) -> None:
+    """Neither is there: whoever repeats the request has one alert, and Slack one message."""
+    body = {"tenant_id": DEFAULT_TENANT, "rule_name": "errors", "message": "too many", "channel": "war-room"}
+    with started(_failing("before_waiting", 1), folder=site.folder, env=site.env()) as failing:
+        with pytest.raises(httpx2.HTTPError):
+            httpx2.post(f"{listening(failing).url}/alerts", json=body)
+        assert failing.exit_code() == -signal.SIGKILL
+    _check_alerts(site, 0)
+    with service(site.folder, site.env(**PATIENT)) as restarted:
+        assert httpx2.post(f"{restarted.url}/alerts", json=body).status_code == 201
+        wait_until(lambda: site.rows("SELECT status FROM outbox") == [("sent",)], what="it is sent")
     _check_alerts(site, 1)
+    assert len(slack.records()) == 1
+
+
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        *((point, 1) for point in ("before_record", "after_record", "after_claim", "before_settle")),
+        *((point, 1) for point in ("after_settle", "before_finish", "after_finish")),
+        *((point, 3) for point in ("before_post", "after_answer")),
+    ],
+)
+def test_a_kill_of_what_sends_created_alerts(site: Site, slack: RunningMock, point: str, nth: int) -> None:
+    """Each is sent once, or in doubt: whatever died, none is lost, and none is there twice."""
+    created = asyncio.run(_created(site, 8))
+    with started(_failing(point, nth), folder=site.folder, env=site.env(**PATIENT)) as failing:
+        assert failing.exit_code() == -signal.SIGKILL
+    site.expire_leases()
+    with service(site.folder, site.env(**PATIENT)) as restarted:
+        wait_until(lambda: set(site.statuses().values()) <= {"sent", "unknown"}, what="each has a fate")
+        _at_rest(restarted)
+    statuses = site.statuses()
+    accepted = Counter(
+        str((record.payload or {})["text"]).rpartition("Alert: ")[2] for record in slack.records()
+    )
+    assert statuses.keys() == created
+    assert set(accepted.values()) <= {1}
+    sent = {alert_id for alert_id, status in statuses.items() if status == "sent"}
+    assert sent <= accepted.keys() <= statuses.keys()
+    assert len(statuses) - len(sent) <= SENDERS
+    _check_alerts(site, 8)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +179,7 @@ def test_a_kill_of_whoever_resumes(site: Site, slack: RunningMock, source: str, 
     _die_at(site, source, point, 1)
     for _ in range(2):
         site.expire_leases()
-        command = ("-m", "tests.support.failing", point, "1", "serve", "--port", "0")
-        with started(command, folder=site.folder, env=site.env(**PATIENT)) as resuming:
+        with started(_failing(point, 1), folder=site.folder, env=site.env(**PATIENT)) as resuming:
             assert resuming.exit_code() == -signal.SIGKILL
     site.expire_leases()
     with service(site.folder, site.env(**PATIENT)) as restarted:
@@ -136,11 +189,35 @@ def test_a_kill_of_whoever_resumes(site: Site, slack: RunningMock, source: str, 
         _check_replay(restarted, source, slack, deaths=3)
 
 
+def _failing(point: str, nth: int) -> tuple[str, ...]:
+    return ("-m", "tests.support.failing", point, str(nth), "serve", "--port", "0")
+
+
+def _take(url: str, step: str, ids: list[str], *, by: str) -> httpx2.Response:
+    """Take a step for the first alert, or acknowledge all at once."""
+    if step == "bulk":
+        body = {"action": "acknowledge", "ids": ids, "by": by}
+        return httpx2.post(f"{url}/alerts/bulk", json=body)
+    return httpx2.put(f"{url}/alerts/{ids[0]}/{step}", json={"by": by})
+
+
+async def _created(site: Site, count: int) -> set[str]:
+    """Create alerts for one channel, which nothing sends yet, and return their ids."""
+    async with open_store(f"sqlite:///{site.database}") as store:
+        found = [
+            await store.alert_work.create(
+                NewAlert(rule_name="e", message=str(each), severity=Severity.HIGH, channel="war-room"),
+                by="ann",
+            )
+            for each in range(count)
+        ]
+    return {alert.alert_id for alert, _ in found}
+
+
 def _die_at(site: Site, source: str, point: str, nth: int, **changes: object) -> None:
     """Have a service begin a run and die at a fail point of it; its log says only what is committed."""
-    command = ("-m", "tests.support.failing", point, str(nth), "serve", "--port", "0")
     with (
-        started(command, folder=site.folder, env=site.env(**PATIENT, **changes)) as failing,
+        started(_failing(point, nth), folder=site.folder, env=site.env(**PATIENT, **changes)) as failing,
         posting(listening(failing), source),
     ):
         assert failing.exit_code() == -signal.SIGKILL

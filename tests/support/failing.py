@@ -18,7 +18,7 @@ from service.cli.main import main
 from service.delivery.slack.sender import SlackSender
 from service.delivery.support_notice import SupportNotice
 from service.sources.parquet.scan import Scan
-from service.store.alerts import changing
+from service.store.alerts import changing, work
 from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
 from service.store.runs import leases
@@ -48,6 +48,8 @@ FAIL_POINTS: Final = MappingProxyType(
         "before_record": (Recording, "record", "before", _always),
         # Between the UPDATE (or INSERT) of an alert and its event.
         "before_alert_event": (changing, "_event_row", "before", _always),
+        # Between an alert that somebody creates and its message.
+        "before_waiting": (work, "let_wait", "before", _always),
         "after_record": (Recording, "record", "after", _always),
         "after_claim": (Outbox, "settle_and_claim", "after", _claims),
         "before_post": (SlackSender, "post", "before", _always),
