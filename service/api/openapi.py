@@ -118,7 +118,9 @@ def fill_in_examples(document: dict[str, Any]) -> dict[str, Any]:
 def _example(error: type[RiskAlertsError]) -> dict[str, Any]:
     run_id = examples()["run_id"] if error.kind in {Kind.SOURCE, Kind.RUN} else None
     if error is UnhealthyError:
-        return UnhealthyOut(detail=error.example, run_id=run_id).model_dump()
+        healthy = examples()["healthy"]
+        parts = {"checks": healthy["checks"] | {"database": "unusable"}, "timestamp": healthy["timestamp"]}
+        return UnhealthyOut(detail=error.example, run_id=run_id, **parts).model_dump(mode="json")
     return ErrorOut(error=error.code, detail=error.example, run_id=run_id).model_dump()
 
 

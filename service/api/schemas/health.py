@@ -1,5 +1,6 @@
 """Whether the service can do its job."""
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -26,6 +27,18 @@ class LiveOut(Out):
     ok: Literal[True] = True
 
 
+class ChecksOut(Out):
+    """Each part that the service needs for its job; only the database makes it unhealthy."""
+
+    database: Literal["ok", "busy", "unusable"]
+    slack: Literal["configured", "not_configured"] = Field(
+        description="Whether there is a webhook to post to."
+    )
+    routing: Literal["configured", "not_configured"] = Field(
+        description="Whether any region leads to a channel."
+    )
+
+
 class HealthOut(Out):
     """The service can do its job."""
 
@@ -35,6 +48,8 @@ class HealthOut(Out):
     database: Literal["ok", "busy"] = Field(
         description="`busy`: somebody else holds the write lock just now."
     )
+    checks: ChecksOut
+    timestamp: datetime
 
 
 class UnhealthyOut(ErrorOut):
@@ -44,3 +59,5 @@ class UnhealthyOut(ErrorOut):
     status: Literal["unhealthy"] = "unhealthy"
     ok: Literal[False] = False
     database: Literal["unusable"] = "unusable"
+    checks: ChecksOut
+    timestamp: datetime

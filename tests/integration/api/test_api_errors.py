@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -303,10 +304,13 @@ def test_probes_tell_a_living_process_from_one_that_can_work(tmp_path: Path) -> 
         assert service.get("/live") == {"status": "alive", "ok": True}
         assert [service.client.head(path).status_code for path in ("/live", "/health")] == [200, 503]
         assert service.client.head("/health").content == b""
-        assert service.client.get("/health").json() == {
+        answer = service.client.get("/health").json()
+        assert datetime.fromisoformat(answer.pop("timestamp")).tzinfo is not None
+        assert answer == {
             "status": "unhealthy",
             "ok": False,
             "database": "unusable",
+            "checks": {"database": "unusable", "slack": "configured", "routing": "configured"},
             "error": "unhealthy",
             "detail": "the database cannot be written: it is read-only",
             "run_id": None,
@@ -332,9 +336,25 @@ def test_the_documentation_needs_no_internet(service: RunningService) -> None:
     assert service.client.get("/redoc").status_code == 404
 
 
+def _healthy(service: RunningService, database: str, **parts: str) -> None:
+    """Check that the answer is exactly the documented one, made just now."""
+    before = datetime.now(UTC)
+    answer = service.get("/health")
+    assert before <= datetime.fromisoformat(answer.pop("timestamp")) <= datetime.now(UTC)
+    checks = {"database": database, "slack": "configured", "routing": "configured"} | parts
+    assert answer == HEALTHY | {"database": database, "checks": checks}
+
+
 def test_a_database_that_works_is_healthy(service: RunningService) -> None:
     """200 with exactly the documented body."""
-    assert service.get("/health") == HEALTHY | {"database": "ok"}
+    _healthy(service, "ok")
+
+
+def test_a_service_that_cannot_send_says_so_and_is_healthy(tmp_path: Path) -> None:
+    """It answers and previews: a probe that took it away would help nobody."""
+    given = settings(tmp_path, slack_webhook_base_url=None, region_channels={})
+    with running_service(given) as service:
+        _healthy(service, "ok", slack="not_configured", routing="not_configured")
 
 
 def test_a_database_that_is_busy_is_healthy(tmp_path: Path) -> None:
@@ -343,7 +363,7 @@ def test_a_database_that_is_busy_is_healthy(tmp_path: Path) -> None:
         other = sqlite3.connect(tmp_path / "risk_alerts.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         try:
-            assert service.get("/health") == HEALTHY | {"database": "busy"}
+            _healthy(service, "busy")
         finally:
             other.execute("ROLLBACK")
             other.close()
