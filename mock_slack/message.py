@@ -1,5 +1,6 @@
 """A message: one request's body, read and checked as Slack does it."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -13,7 +14,7 @@ from mock_slack.blocks import why_invalid
 
 # Slack's limit, answered with an error of its own.
 MAX_ATTACHMENTS = 100
-ALERT_BLOCK = "risk_alert."
+_ALERT_BLOCK = re.compile(r"(?:risk_alert\.|[a-z_]+\.(?=[0-9a-f]{32}$))(.+)")
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,14 @@ class Message:
     def alert(self) -> str:
         """What the message is about: the id in the first block's `block_id`, else a hash of the payload.
 
-        The service names its first block `risk_alert.<alert id>`. The hash is taken over the payload with
-        sorted keys, or over the body when it holds no payload.
+        The service names its first block by the alert's type and id: `risk_alert.<id>`. The hash is taken
+        over the payload with sorted keys, or over the body when it holds no payload.
         """
         if self.line is None:
             return _hash(self.raw)
         match self.payload:
-            case {"blocks": [{"block_id": str(name)}, *_]} if name.startswith(ALERT_BLOCK):
-                return name.removeprefix(ALERT_BLOCK)
+            case {"blocks": [{"block_id": str(name)}, *_]} if found := _ALERT_BLOCK.fullmatch(name):
+                return found[1]
         return _hash(orjson.dumps(self.payload, option=orjson.OPT_SORT_KEYS))
 
     def refusal(self) -> Answer | None:

@@ -123,6 +123,8 @@ def test_the_first_block_or_else_the_content_names_the_alert(start_mock: Callabl
     mock = start_mock()
     mock.post(alert("one", "first words"))
     mock.post(alert("one", "other words"), "emea")
+    for text in ("a", "b"):
+        mock.post({"text": text, "blocks": [{"type": "divider", "block_id": f"log_rule.{'0a' * 16}"}]})
     mock.post(b'{"text": "x", "username": "y"}')
     mock.post(b'{"username": "y",  "text": "x"}')
     mock.post({"text": "z", "blocks": [{"type": "divider", "block_id": "other.one"}]})
@@ -130,4 +132,5 @@ def test_the_first_block_or_else_the_content_names_the_alert(start_mock: Callabl
     mock.post({"text": "zzz", "blocks": []})
     duplicates = mock.report().total.duplicates
     assert duplicates.pop("one") == 2
+    assert duplicates.pop("0a" * 16) == 2
     assert list(duplicates.values()) == [2]

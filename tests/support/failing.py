@@ -17,8 +17,11 @@ from service.account_risk.folding.fold import Fold
 from service.cli.main import main
 from service.delivery.slack.sender import SlackSender
 from service.delivery.support_notice import SupportNotice
+from service.log_rules.reading.log_files import LogFiles
+from service.log_rules.tally import Tally
 from service.sources.parquet.scan import Scan
-from service.store.alerts import changing, work
+from service.store.alerts import changing, recovery, work
+from service.store.outbox import record
 from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
 from service.store.runs import leases
@@ -68,10 +71,21 @@ FAIL_POINTS: Final = MappingProxyType(
 """By name: the verb, the side of it, and which of its calls count. After the bytes of a POST have left, only
 Slack can tell: there the test kills when the mock has the request."""
 
+LOG_FAIL_POINTS: Final = MappingProxyType(
+    {
+        "after_listing": (LogFiles, "list", "after", _always),
+        "mid_count": (Tally, "take", "after", _always),
+        "before_ending": (recovery, "_end_what_is_over", "before", _always),
+        "before_checkpoint": (record, "write_checkpoint", "before", _always),
+        "after_checkpoint": (record, "write_checkpoint", "after", _always),
+    }
+)
+"""What a run over a log has besides."""
+
 
 def put_in(point: str, nth: int) -> None:
     """Let this process die at the `nth` passage of a fail point."""
-    owner, verb, side, matters = FAIL_POINTS[point]
+    owner, verb, side, matters = (FAIL_POINTS | LOG_FAIL_POINTS)[point]
     passages = iter(range(1, nth + 1))
 
     def pass_by(args: tuple[Any, ...]) -> None:
