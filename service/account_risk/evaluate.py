@@ -14,7 +14,6 @@ import numpy as np
 
 from service.account_risk.account_at_risk import AccountAtRisk, Criteria
 from service.account_risk.alerting import conditions, near_miss_warnings, select
-from service.account_risk.dask.engine import dask_engine
 from service.account_risk.engine import Engine, LocalEngine
 from service.account_risk.folding.fold import Fold
 from service.account_risk.options import EvaluationOptions
@@ -140,6 +139,8 @@ def _engine(
 ) -> AbstractContextManager[Engine]:
     if options.cluster is None:
         return nullcontext(LocalEngine(scan, plan))
+    from service.account_risk.dask.engine import dask_engine  # noqa: PLC0415  # few have a cluster
+
     return dask_engine(scan, plan, options, stop)
 
 

@@ -6,6 +6,7 @@ from service.store.schema.tables import PlainValues, UtcTimestamp, metadata, ten
 
 IS_KNOWN = "deleted_at IS NULL"
 IS_CURRENT = f"is_newest AND {IS_KNOWN}"
+"""PostgreSQL's conditions too, as migration 0014 has them: saying so here would load that dialect."""
 
 companies = sa.Table(
     "companies",
@@ -31,7 +32,6 @@ sa.Index(
     *(companies.c.organization_id, companies.c.symbol),
     unique=True,
     sqlite_where=sa.text(IS_KNOWN),
-    postgresql_where=sa.text(IS_KNOWN),
 )
 
 company_access = sa.Table(
@@ -97,5 +97,4 @@ sa.Index(
     *(predictions.c.reporting_year, predictions.c.reporting_quarter, predictions.c.model_sha256),
     unique=True,
     sqlite_where=sa.text(IS_CURRENT),
-    postgresql_where=sa.text(IS_CURRENT),
 )

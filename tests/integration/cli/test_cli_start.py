@@ -13,6 +13,7 @@ ROUTES: Final = "service.api.routes"
 SELDOM_NEEDED: Final = {
     "alembic",
     "asyncpg",
+    "sqlalchemy.dialects.postgresql",
     "rich",
     "jwt",
     "argon2",
