@@ -26,7 +26,7 @@ from service.api.schemas.evaluation import (
 from service.api.schemas.preview import PreviewAlertOut, PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.layout import Columns, console, moment_text, print_table, safe, table_of
-from service.cli.lifecycle.changes import print_changes
+from service.cli.lifecycle.changes import CHANGED, print_changes
 from service.cli.logs.answers import about, log_columns, print_log_ledger
 from service.delivery.channels import Destination
 from service.delivery.route_check import CheckedRoute
@@ -101,6 +101,9 @@ def _print_preview(out: Console, preview: PreviewOut) -> None:
     if preview.total > len(preview.alerts):
         out.print(f"… and {preview.total - len(preview.alerts):,} more (--limit)")
     _print_withdrawn(out, preview.withdrawn, preview.counts.withdrawn)
+    if preview.recovered:
+        title = _title("Would recover", preview.recovered, preview.recovered_total)
+        print_table(out, title, CHANGED, preview.recovered)
     _print_ledger(out, preview.ledger)
     _print_warnings(out, preview.warnings)
     for channel, seconds in sorted(preview.seconds_by_channel.items()):

@@ -10,6 +10,7 @@ from service.domain.alert import Alert, Fact
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.evaluation import RunWarning
 from service.domain.ledger import Ledger
+from service.domain.lifecycle.run_changes import SubjectChange
 from service.domain.progress import RunStatus as RunStatus  # noqa: PLC0414  # one of the nouns here; `--help` loads it there
 from service.domain.source_uri import SourceUri
 
@@ -210,6 +211,9 @@ class Preview:
     ledger: Ledger
     warnings: tuple[RunWarning, ...]
     invalid_samples: tuple[Any, ...]
+    recovered: tuple[SubjectChange, ...] = ()
+    """The first `limit` accounts whose open alert the run would end, by ARR."""
+    recovered_total: int = 0
     seconds_by_channel: dict[str, float] = field(default_factory=dict)
     """How long the sends need per channel at the configured pace; 0 when unpaced."""
 

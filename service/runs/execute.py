@@ -33,7 +33,7 @@ from service.runs.context import App
 from service.runs.heartbeat import Heartbeat, heartbeat, take_lease
 from service.runs.notify_support import notify_support
 from service.runs.plan_digest import plan_digest
-from service.runs.warnings import undelivered_alerts, without_channel
+from service.runs.warnings import undelivered_alerts, without_channel, would_recover
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.room import Turn
 from service.store.alerts.recovery import Seen
@@ -198,7 +198,11 @@ class _Run:
     async def _rehearse(self, request: RunRequest) -> None:
         """Say what a run would do."""
         with self._app.room.turn() as turn:
-            _, routed = await self._evaluate(request, turn)
+            evaluation, routed = await self._evaluate(request, turn)
+            seen = Seen.of(evaluation, self._kind.alert_type.name, request.period)
+            recovering = await self._retry_while_unavailable(
+                lambda: self._app.store.open_alerts.recovering(seen, source_uri=request.source_uri)
+            )
             actions = await self._retry_while_unavailable(
                 lambda: self._app.store.recording.record_dry_run(
                     self._run_id,
@@ -209,6 +213,7 @@ class _Run:
                 )
             )
             self._warnings += without_channel(sum(one.reason is Reason.UNKNOWN_REGION for one in actions))
+            self._warnings += would_recover(recovering)
             await report_actions(self._app.events, self._run_id, routed, actions, sends=Outcome.WOULD_SEND)
 
     async def _deliver(self, request: RunRequest) -> None:
@@ -224,10 +229,7 @@ class _Run:
         app = self._app
         with app.room.turn() as turn:
             evaluation, routed = await self._evaluate(request, turn)
-            name, seen = self._kind.alert_type.name, None
-            if (period := evaluation.until or request.period) is not None:
-                conditions, lasting = evaluation.conditions, evaluation.lasting
-                seen = Seen(alert_type=name, period=period, conditions=conditions, lasting=lasting)
+            seen = Seen.of(evaluation, self._kind.alert_type.name, request.period)
             self._progress.phase = Phase.RECORDING
             actions = await self._retry_while_unavailable(
                 lambda: app.store.recording.record(

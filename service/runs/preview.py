@@ -21,6 +21,7 @@ from service.runs.plan_digest import plan_digest
 from service.runs.warnings import late_lanes, without_channel
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.garbage import rare_collections
+from service.store.alerts.recovery import Seen
 from service.store.patience import retry_while_unavailable
 
 
@@ -33,7 +34,11 @@ async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Pr
     check_request(app, request)
     kind = app.kinds[request.kind]
     with rare_collections(), app.room.turn() as turn:
-        evaluation = await app.at_work.unless_stopped(kind.evaluate(request, progress, turn))
+        open_alerts, name, source = app.store.open_alerts, kind.alert_type.name, request.source_uri
+        watched = await retry_while_unavailable(
+            app.clock, lambda: open_alerts.watched(name, source_uri=source, period=request.period)
+        )
+        evaluation = await app.at_work.unless_stopped(kind.evaluate(request, progress, turn, watched))
         recording = app.store.recording
         elsewhere = () if request.lease is None else [alert.alert_id for alert in evaluation.alerts]
         standings = await retry_while_unavailable(
@@ -51,15 +56,17 @@ async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Pr
         withdrawn = await retry_while_unavailable(app.clock, lambda: recording.withdrawable(replay.withdrawn))
         notes = await retry_while_unavailable(
             app.clock,
-            lambda: app.store.open_alerts.acknowledged(
-                kind.alert_type.name, period=evaluation.until or request.period
-            ),
+            lambda: open_alerts.acknowledged(name, period=evaluation.until or request.period),
+        )
+        seen = Seen.of(evaluation, name, request.period)
+        recovering = await retry_while_unavailable(
+            app.clock, lambda: open_alerts.recovering(seen, source_uri=source)
         )
         shown = await run_in_daemon_thread(
             _shown, app, request, evaluation, replay, withdrawn[:limit], notes, limit
         )
     progress.phase = Phase.FINISHED
-    return shown
+    return replace(shown, recovered=tuple(recovering[:limit]), recovered_total=len(recovering))
 
 
 def _shown(

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Final
 from service.delivery.channels import Channels
 from service.delivery.policy import DeliveryPolicy
 from service.domain.evaluation import RunWarning
+from service.domain.lifecycle.run_changes import SubjectChange
 
 if TYPE_CHECKING:
     from service.delivery.reporting import GivenUpLane
 
 
 _DESTINATION_FAILED: Final = "destination_failed"
+_NAMED: Final = 20
+_SHOWN: Final = 100
+"""Characters of an account's id."""
 
 
 def late_lanes(
@@ -57,6 +61,22 @@ def without_channel(count: int) -> tuple[RunWarning, ...]:
         return ()
     detail = f"{count} alerts have a region without a channel"
     return (RunWarning(code="unknown_region", count=count, detail=detail),)
+
+
+def would_recover(recovering: Sequence[SubjectChange]) -> tuple[RunWarning, ...]:
+    """Say whose open alerts a dry run would have ended; it leaves nothing else that says so."""
+    if not recovering:
+        return ()
+    named = ", ".join(one.subject[:_SHOWN] for one in recovering[:_NAMED])
+    more = len(recovering) - _NAMED
+    detail = f"would be resolved as recovered: {named}"
+    return (
+        RunWarning(
+            code="would_recover",
+            count=len(recovering),
+            detail=f"{detail} and {more} more" if more > 0 else detail,
+        ),
+    )
 
 
 def undelivered_alerts(undelivered: Mapping[str, int]) -> tuple[RunWarning, ...]:

@@ -298,7 +298,16 @@ async def _agrees(given: Given, data: Data, steps: Sequence[tuple[Month, Data]],
             for name in model.watched(month)
             if data[name, month] != ALERTING
         }
-        await evaluated(given, f"r{example:04}{number:02}", month, *found, source=source, **conditions)
+        seen = Seen(alert_type="risk_alert", period=str(month), conditions=conditions)
+        recovering = await given.store.open_alerts.recovering(seen, source_uri=source)
+        run_id = f"r{example:04}{number:02}"
+        await evaluated(given, run_id, month, *found, source=source, **conditions)
+        recovered = await given.sql(
+            "SELECT alert_id FROM alert_events WHERE run_id = :run_id AND reason = 'recovered' "
+            "AND from_status IS NOT NULL",
+            run_id=run_id,
+        )
+        assert {one.alert_id for one in recovering} == {event["alert_id"] for event in recovered}
         model.run(month, data)
         for name in ACCOUNTS:
             rows = await alerts_of(given, f"{example}{name}")

@@ -6,7 +6,14 @@ from pydantic import Field
 
 from service.api.schemas.alert import AlertFactsOut, OtherFacts, Restated, WithdrawnOut
 from service.api.schemas.answer import Out
-from service.api.schemas.evaluation import CountsOut, InvalidSampleOut, LedgerOut, LogLedgerOut, WarningOut
+from service.api.schemas.evaluation import (
+    ChangeOut,
+    CountsOut,
+    InvalidSampleOut,
+    LedgerOut,
+    LogLedgerOut,
+    WarningOut,
+)
 from service.api.schemas.period import FromOut, MonthOut, StreamOut, UntilOut
 from service.api.schemas.run import KINDS
 from service.domain.delivery_status import Reason
@@ -42,6 +49,8 @@ class PreviewOut(Out):
     withdrawn: list[WithdrawnOut] = Field(
         description="What earlier runs over the same source had and this one has no more; at most `limit`."
     )
+    recovered_total: int = Field(default=0, description="Open alerts that the run would end as recovered.")
+    recovered: list[ChangeOut] = Field(default=[], description="The first `limit` of those, by ARR.")
     counts: CountsOut
     ledger: LedgerOut | LogLedgerOut
     warnings: list[WarningOut]

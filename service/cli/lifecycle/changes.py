@@ -26,7 +26,7 @@ def print_changes(changes: ChangesOut, *, also_continuing: bool = False) -> None
     print_table(out, "What changed", columns, [*regions.items(), ("All", changes.totals)])
     named = [one for one in changes.changes if also_continuing or one.change is not ChangeKind.CONTINUING]
     if named:
-        print_table(out, "For whom", _NAMED, named)
+        print_table(out, "For whom", CHANGED, named)
 
 
 def _cell(kind: ChangeKind, row: tuple[str, Sequence[RegionTotalOut]]) -> str:
@@ -35,7 +35,7 @@ def _cell(kind: ChangeKind, row: tuple[str, Sequence[RegionTotalOut]]) -> str:
     return f"{accounts:,} (ARR {arr:,})" if accounts else ""
 
 
-_NAMED: Final[Columns] = {
+CHANGED: Final[Columns] = {
     "Change": attrgetter("change"),
     "Account": attrgetter("account_id"),
     "Name": attrgetter("account_name"),

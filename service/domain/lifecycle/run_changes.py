@@ -36,6 +36,11 @@ class SubjectChange:
     """Where its message went, or was to go."""
 
 
+def in_order(one: SubjectChange) -> tuple[int, bool, int, str]:
+    """Return what changes are sorted by: by kind, then by ARR, highest first, unknown last."""
+    return list(ChangeKind).index(one.change), one.arr is None, -(one.arr or 0), one.subject
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTotal:
     """How many accounts of a region, and how much they pay, by what changed."""
@@ -54,7 +59,7 @@ class RunChanges:
     run_id: str
     period: str | None
     changes: tuple[SubjectChange, ...]
-    """By what changed, then by ARR, highest first, unknown last."""
+    """As `in_order` has them."""
 
     def totals(self) -> list[RouteTotal]:
         """Return the totals of each region, by name, the unknown region last."""

@@ -4,17 +4,19 @@ What counts is the order of the data's periods, never the time of a run: each al
 that was evaluated with regard to it, and an older one changes nothing.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from service.domain.alert_type import Line
-from service.domain.evaluation import Condition, Lasting
+from service.domain.evaluation import AnyEvaluation, Condition, Lasting
 from service.domain.lifecycle.alert_status import OPEN, AlertStatus, EventKind, Resolution
+from service.domain.lifecycle.run_changes import SubjectChange, in_order
 from service.store.alerts.changing import SYSTEM, Change, resolved, write_changes
 from service.store.alerts.joining import RecordedRun
+from service.store.alerts.run_changes import last_occurrences
 from service.store.part import Part, reads
 from service.store.schema.alert_tables import alerts
 from service.store.schema.tables import outbox
@@ -37,6 +39,19 @@ class Seen:
     conditions: Mapping[str, Condition]
     """Of those subjects that do not alert."""
     lasting: Lasting | None = None
+
+    @classmethod
+    def of(cls, evaluation: AnyEvaluation, alert_type: str, period: str | None) -> "Seen | None":
+        """Return what an evaluation says; None where it is of no period, and so of no time."""
+        until = evaluation.until or period
+        if until is None:
+            return None
+        return cls(
+            alert_type=alert_type,
+            period=until,
+            conditions=evaluation.conditions,
+            lasting=evaluation.lasting,
+        )
 
 
 class OpenAlerts(Part):
@@ -65,6 +80,24 @@ class OpenAlerts(Part):
             for subject, by, at in self.connection.execute(query)
         }
 
+    @reads
+    def recovering(self, seen: Seen | None, *, source_uri: str) -> list[SubjectChange]:
+        """Return whose alert a run over a source would end as recovered, by ARR; nothing is changed."""
+        if seen is None:
+            return []
+        over = [
+            row["id"]
+            for row, condition in _said(self.connection, self._tenant_id, source_uri, seen)
+            if condition is Condition.RECOVERED
+        ]
+        if seen.lasting is not None:
+            rows = _concerned(self.connection, self._tenant_id, seen.alert_type, seen.lasting)
+            over += [row["id"] for row in rows if _is_over(row, seen.lasting)]
+        found: list[SubjectChange] = []
+        for start in range(0, len(over), _BATCH):
+            found += last_occurrences(self.connection, over[start : start + _BATCH])
+        return sorted(found, key=in_order)
+
     def _heard_by(self, alert_type: str, period: str) -> tuple[sa.ColumnElement[bool], ...]:
         return (
             alerts.c.tenant_id == self._tenant_id,
@@ -79,38 +112,37 @@ def recover(connection: sa.Connection, run: RecordedRun, seen: Seen) -> None:
 
     In the transaction that records the run, after its occurrences have joined theirs.
     """
-    subjects = sorted(seen.conditions)
-    for start in range(0, len(subjects), _BATCH):
-        query = sa.select(alerts).where(
-            alerts.c.tenant_id == run.tenant_id,
-            alerts.c.status.in_(OPEN),
-            alerts.c.alert_type == seen.alert_type,
-            alerts.c.subject.in_(subjects[start : start + _BATCH]),
-            alerts.c.source_uri == run.source_uri,
-            alerts.c.evaluated_period <= seen.period,
-        )
-        changes = [
-            _change(run, row, seen.conditions[row["subject"]], seen.period)
-            for row in map(dict, connection.execute(query).mappings())
-            if (row["last_seen"], row["evaluated_period"]) != (seen.conditions[row["subject"]], seen.period)
-        ]
-        write_changes(connection, changes, run.origin, at=run.at)
+    said = list(_said(connection, run.tenant_id, run.source_uri, seen))
+    changes = [_change(run, row, condition, seen.period) for row, condition in said]
+    write_changes(connection, changes, run.origin, at=run.at)
     if seen.lasting is not None:
         _end_what_is_over(connection, run, seen.alert_type, seen.lasting)
 
 
+def _said(
+    connection: sa.Connection, tenant_id: str, source_uri: str, seen: Seen
+) -> Iterator[tuple[dict[str, Any], Condition]]:
+    """Yield the open alerts of which something is said that was not said before, and what."""
+    subjects = sorted(seen.conditions)
+    for start in range(0, len(subjects), _BATCH):
+        query = sa.select(alerts).where(
+            alerts.c.tenant_id == tenant_id,
+            alerts.c.status.in_(OPEN),
+            alerts.c.alert_type == seen.alert_type,
+            alerts.c.subject.in_(subjects[start : start + _BATCH]),
+            alerts.c.source_uri == source_uri,
+            alerts.c.evaluated_period <= seen.period,
+        )
+        for row in map(dict, connection.execute(query).mappings()):
+            condition = seen.conditions[row["subject"]]
+            if (row["last_seen"], row["evaluated_period"]) != (condition, seen.period):
+                yield row, condition
+
+
 def _end_what_is_over(connection: sa.Connection, run: RecordedRun, alert_type: str, lasting: Lasting) -> None:
     """End the open alerts whose problem does not last; of those that do, note how far that is known."""
-    query = sa.select(alerts).where(
-        alerts.c.tenant_id == run.tenant_id,
-        alerts.c.status.in_(OPEN),
-        alerts.c.alert_type == alert_type,
-        alerts.c.rule_name.in_(list(lasting.rules)),
-        alerts.c.subject.startswith(lasting.begins, autoescape=True),
-        alerts.c.evaluated_period <= lasting.until,
-    )
-    rows = [dict(row) for row in connection.execute(query).mappings()]
-    over = [row for row in rows if row["subject"] not in lasting.subjects and _is_over(row, lasting)]
+    rows = _concerned(connection, run.tenant_id, alert_type, lasting)
+    over = [row for row in rows if _is_over(row, lasting)]
     changes = [_change(run, row, Condition.RECOVERED, lasting.until) for row in over]
     write_changes(connection, changes, run.origin, at=run.at)
     # Nothing that anybody sees, and no event: it keeps an older run from ending what a newer one saw last.
@@ -124,7 +156,23 @@ def _end_what_is_over(connection: sa.Connection, run: RecordedRun, alert_type: s
         connection.execute(known, lasts)
 
 
+def _concerned(
+    connection: sa.Connection, tenant_id: str, alert_type: str, lasting: Lasting
+) -> list[dict[str, Any]]:
+    query = sa.select(alerts).where(
+        alerts.c.tenant_id == tenant_id,
+        alerts.c.status.in_(OPEN),
+        alerts.c.alert_type == alert_type,
+        alerts.c.rule_name.in_(list(lasting.rules)),
+        alerts.c.subject.startswith(lasting.begins, autoescape=True),
+        alerts.c.evaluated_period <= lasting.until,
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
 def _is_over(row: Mapping[str, Any], lasting: Lasting) -> bool:
+    if row["subject"] in lasting.subjects:
+        return False
     if (row["last_seen"], row["evaluated_period"]) == (Condition.RECOVERED, lasting.until):
         return False  # that was said before, and a person has reopened it since
     return row["subject"] in lasting.ended or row["evaluated_period"] <= lasting.rules[row["rule_name"]]

@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from service.domain.errors import RunNotFoundError
 from service.domain.lifecycle.alert_status import EventKind, Resolution
-from service.domain.lifecycle.run_changes import ChangeKind, RunChanges, SubjectChange
+from service.domain.lifecycle.run_changes import ChangeKind, RunChanges, SubjectChange, in_order
 from service.store.part import Part, reads
-from service.store.schema.alert_tables import alert_events
+from service.store.schema.alert_tables import alert_events, alerts
 from service.store.schema.tables import outbox, run_outcomes, run_withdrawals, runs
 
 _OF_EVENT = {EventKind.TRIGGERED: ChangeKind.NEW, EventKind.REOPENED: ChangeKind.REOPENED}
@@ -36,7 +36,7 @@ class ChangesOfRuns(Part):
 def changes_of(connection: sa.Connection, run_ids: Sequence[str]) -> list[SubjectChange]:
     """Return what runs of one scope and source, the newest first, changed together; in order."""
     found = (*_own(connection, run_ids), *_recovered(connection, run_ids), *withdrawn_by(connection, run_ids))
-    return sorted(found, key=_order)
+    return sorted(found, key=in_order)
 
 
 def _own(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[SubjectChange]:
@@ -80,6 +80,17 @@ def _recovered(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[Su
         yield _change(ChangeKind.RECOVERED, row)
 
 
+def last_occurrences(connection: sa.Connection, alert_ids: Sequence[str]) -> Iterator[SubjectChange]:
+    """Yield alerts that would recover, as their newest occurrence has them."""
+    query = (
+        sa.select(*(outbox.c[name] for name in ("alert_id", "subject", "route", "channel", "facts")))
+        .join(alerts, alerts.c.id == outbox.c.alert_id)
+        .where(alerts.c.id.in_(alert_ids), outbox.c.period == alerts.c.last_period)
+    )
+    for row in connection.execute(query):
+        yield _change(ChangeKind.RECOVERED, row)
+
+
 def withdrawn_by(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[SubjectChange]:
     """Yield what the data no longer have, as those runs found it."""
     query = (
@@ -92,10 +103,6 @@ def withdrawn_by(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[
     )
     for row in connection.execute(query):
         yield _change(ChangeKind.WITHDRAWN, row)
-
-
-def _order(one: SubjectChange) -> tuple[int, bool, int, str]:
-    return list(ChangeKind).index(one.change), one.arr is None, -(one.arr or 0), one.subject
 
 
 def _change(kind: ChangeKind, row: Any) -> SubjectChange:

@@ -48,6 +48,8 @@ async def test_the_run_that_sees_the_end_of_a_burst_ends_its_alert(
         first = await logs.run(source, 0, 24)
         assert await statuses(logs) == [("com.a", "resolved"), ("com.b", "triggered")]
         assert len(slack.records()) == 2
+        preview = await logs.preview(source, 24, 48)
+        assert [one.subject for one in preview.recovered] == ["mobile/burst/com.b"]
         second = await logs.run(source, 24, 48)
         assert await statuses(logs) == [("com.a", "resolved"), ("com.b", "resolved")]
         assert [

@@ -31,7 +31,14 @@ async def test_the_newest_month_ends_what_has_recovered(house: House) -> None:
     async with house.open() as desk:
         await desk.run(source)
         assert set((await _alerts(desk)).values()) == {("triggered", None, "alerting")}
-        await desk.run(source, month=FEB, dry_run=True)
+        preview = await desk.preview(source, month=FEB)
+        assert [(one.subject, one.name, one.arr) for one in preview.recovered] == [
+            ("healthy", "Account healthy", 50_000)
+        ]
+        assert (await desk.preview(source, month=FEB, limit=0)).recovered_total == 1
+        rehearsal = await desk.run(source, month=FEB, dry_run=True)
+        (would,) = [one for one in rehearsal.warnings if one.code == "would_recover"]
+        assert (would.count, would.detail) == (1, "would be resolved as recovered: healthy")
         assert set((await _alerts(desk)).values()) == {("triggered", None, "alerting")}
         await desk.run(source, month=FEB)
         expected = {
@@ -43,6 +50,7 @@ async def test_the_newest_month_ends_what_has_recovered(house: House) -> None:
             "unknown": ("triggered", None, "unknown_arr"),
         }
         assert await _alerts(desk) == expected
+        assert (await desk.preview(source, month=FEB)).recovered == ()
         await desk.run(source)
         await desk.run(source, month=FEB)
         assert await _alerts(desk) == expected
