@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from service.domain.errors import MemoryLimitExceededError
-from service.log_rules.episode import Mask
+from service.log_rules.episode import Instants, Mask
 from service.log_rules.findings import (
     MOST_VALUES,
     LogFindings,
@@ -18,6 +18,7 @@ from service.log_rules.findings import (
 from service.log_rules.ledger import LogRows, RuleRows
 from service.log_rules.reading.log_files import Part
 from service.log_rules.reading.matching import RuleMatches
+from service.log_rules.reading.read_again import RowsReadAgain
 from service.log_rules.reading.times import TimeStatus
 from service.log_rules.rule import FIRST_US, Matched
 from service.log_rules.threshold import ROW_BYTES
@@ -39,6 +40,12 @@ class Tally:
         ]
         self._rows = LogRows(rules={rule.id: RuleRows() for rule in question.rules.rules})
         self._lateness = [0] * len(self._counters)
+        self._again = [
+            RowsReadAgain(memory, reach_us=max(rule.window_us, rule.quiet_us), since_us=period.since_us)
+            if (memory := before.memories.get(rule.id)) is not None
+            else None
+            for rule in question.rules.rules
+        ]
         self._values: dict[str, Counter[str]] = {}
         self._newest = FIRST_US
         self._is_full = False
@@ -83,10 +90,12 @@ class Tally:
         if since > FIRST_US and matched.times.size and matched.times.min() < since:
             is_before = matched.times < since
             before = int(is_before.sum())
-            if rule.id in self._question.before.memories and not is_known:
-                rows.late += before
-                self._lateness[place] = max(self._lateness[place], since - int(matched.times.min()))
+            again = self._again[place]
+            if again is not None and not is_known:
+                self._note_late(place, matched.times[is_before])
             else:
+                if again is not None:
+                    again.add(matched, is_before)
                 rows.outside_period += before
                 matched, before = _only(matched, ~is_before), 0
         inside = matched.times.size - before
@@ -101,6 +110,22 @@ class Tally:
             self._is_full = True  # the rest is only counted, to say what is needed
         if not self._is_full:
             counter.feed(matched)
+
+    def _note_late(self, place: int, times: Instants) -> None:
+        rule = self._question.rules.rules[place]
+        self._rows.rules[rule.id].late += times.size
+        lateness = self._question.period.since_us - int(times.min())
+        self._lateness[place] = max(self._lateness[place], lateness)
+
+    def _take_late(self) -> None:
+        """Take the late rows of files that were read before; raises DisorderedError as `take` does."""
+        for place, again in enumerate(self._again):
+            late = None if again is None else again.late()
+            if late is not None:
+                rows = self._rows.rules[self._question.rules.rules[place].id]
+                rows.outside_period -= late.times.size
+                self._note_late(place, late.times)
+                self._counters[place].feed(late)
 
     def _settle(self) -> None:
         if self._collect:
@@ -123,7 +148,8 @@ class Tally:
             )
 
     def findings(self, files: Sequence[SourceFile]) -> LogFindings:
-        """Settle what is left, and return all that was found."""
+        """Settle what is left, and return all that was found; raises DisorderedError as `take` does."""
+        self._take_late()
         found = []
         for counter, rule, lateness in zip(
             self._counters, self._question.rules.rules, self._lateness, strict=True

@@ -134,6 +134,30 @@ async def test_rows_that_come_late_are_counted_and_fill_windows(logs: Logs) -> N
     assert (rows["late"], rows["outside_period"], record.counts.alerts) == (0, 1, 1)
 
 
+async def test_late_rows_of_a_file_that_has_grown(logs: Logs) -> None:
+    """Old ones are known, also where several are equal; new ones fill windows, and violate nothing."""
+    old = [at(23.98), at(23.98), at(23.98, bundle="com.b"), at(12)]
+    source = logs.write("log.csv", old)
+    await logs.run(source, 0, 24)
+    late = [at(23.98, bundle="com.b"), at(23.99, bundle="com.b"), at(23.99, bundle="com.new")]
+    logs.write("log.csv", [*old, *late, at(24.01, bundle="com.b"), at(24.02, bundle="com.new")])
+    record = await logs.run(source, 24, 48)
+    assert record.ledger is not None
+    rows = record.ledger.rows["rules"]["burst"]
+    assert (rows["outside_period"], rows["late"], rows["counted"]) == (4, 3, 2)
+    detail = next(each.detail for each in record.warnings if each.code == "late_rows")
+    assert "3 rows are older than the period, by up to 0:01:12" in detail
+    (alert,) = (await logs.app.store.history.list_alerts(record.run_id, limit=10)).items
+    assert (alert.alert.facts["group"], alert.alert.facts["peak"]) == ("com.b", 4)
+    # A replay begins where that run began, and the next day where it ended.
+    again = await logs.run(source, 24, 48)
+    assert again.ledger is not None
+    assert (again.ledger.rows["rules"]["burst"]["late"], again.counts.restated) == (3, 0)
+    after = await logs.run(source, 48, 72)
+    assert after.ledger is not None
+    assert after.ledger.rows["rules"]["burst"]["late"] == 0
+
+
 async def test_a_reminder_comes_once_for_each_repeat(logs: Logs, slack: RunningMock) -> None:
     """An episode that goes on for two hours and a half, over two runs, has two reminders of its own."""
     source = logs.write("log.csv", [at(22 + minutes / 60) for minutes in range(150)])
