@@ -20,6 +20,7 @@ from typing import Any, Final
 import httpx2
 
 from mock_slack.running import RunningMock
+from tests.support.forked import run_forked
 from tests.support.rows import MONTH
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -95,16 +96,8 @@ def command(
     folder: Path, *arguments: str, stdin: str | None = None, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `risk-alerts` to its end, in `folder` and with its ledger there; `stdin` is what it may read."""
-    return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        cwd=folder,
-        env=environment(**unpaced(folder, **settings)),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    env = environment(**unpaced(folder, **settings))
+    return run_forked(arguments, folder=folder, env=env, stdin=stdin or "", timeout_s=PATIENCE_S)
 
 
 @contextmanager

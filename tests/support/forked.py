@@ -1,0 +1,58 @@
+"""Commands in processes that are forked from one which has loaded the service, as `multiprocessing` does it.
+
+A process of `risk-alerts` takes most of a second of CPU to load its libraries, and hundredths for its work.
+Here they are loaded once. What is forked is a process like any other, with settings, a folder, streams and a
+main thread of its own. How a real one starts, and what it loads, is asked of real ones.
+"""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+_CONTEXT: Final = multiprocessing.get_context("forkserver")
+_ROOT: Final = Path(__file__).parents[2]
+_FIRST: Final = ("service.cli.main", "service.telemetry.structured", "pytest")
+"""As a command begins; and what the test process itself runs, which each fork would load again."""
+
+
+def run_forked(
+    arguments: Sequence[str], *, folder: Path, env: Mapping[str, str], stdin: str, timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    """Run `risk-alerts` to its end; raises TimeoutExpired."""
+    files = (path.relative_to(_ROOT).with_suffix("") for path in (_ROOT / "service").rglob("[!_]*.py"))
+    modules = (".".join(file.parts) for file in files if "migrations" not in file.parts)
+    _CONTEXT.set_forkserver_preload([*_FIRST, *modules])
+    with tempfile.TemporaryDirectory() as scratch:
+        streams = [Path(scratch, name) for name in ("stdin", "stdout", "stderr")]
+        streams[0].write_text(stdin)
+        process = _CONTEXT.Process(target=_become, args=(arguments, folder, dict(env), streams))
+        process.start()
+        process.join(timeout_s)
+        if process.exitcode is None:
+            process.kill()
+            raise subprocess.TimeoutExpired(arguments, timeout_s)
+        said = (stream.read_text() for stream in streams[1:])
+        return subprocess.CompletedProcess(arguments, process.exitcode, *said)
+
+
+def _become(arguments: Sequence[str], folder: Path, env: Mapping[str, str], streams: Sequence[Path]) -> None:
+    """Make this process the command that was asked for."""
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(folder)
+    for number, path in enumerate(streams):
+        opened = os.open(path, os.O_RDWR | os.O_CREAT)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115  # open until the process ends, like the two below
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
+    sys.argv = ["risk-alerts", *arguments]
+    from service.cli.main import main  # noqa: PLC0415  # loaded before this process began
+
+    main()
