@@ -10,7 +10,7 @@ from service.api.examples import with_example
 from service.api.identity.caller import Caller, Needs
 from service.api.openapi import CHANGING, READING, v1_answers
 from service.api.v1.envelope import AnswerMeta, Success
-from service.api.v1.schemas import OrganizationOut, OrganizationsOut, PageQuery, PlaceChangeIn, PlaceIn
+from service.api.v1.schemas import OrganizationChangeIn, OrganizationOut, OrganizationsOut, PageQuery, PlaceIn
 from service.api.v1.tenants import TenantId
 from service.domain.identity.errors import ForbiddenError
 from service.domain.identity.permission import Permission
@@ -80,9 +80,9 @@ async def get_organization(
     responses=v1_answers("organization_not_found", "already_exists", *CHANGING, examples=["organization"]),
 )
 async def change_organization(
-    caller: Updater, meta: AnswerMeta, organization_id: OrganizationId, body: PlaceChangeIn
+    caller: Updater, meta: AnswerMeta, organization_id: OrganizationId, body: OrganizationChangeIn
 ) -> Success[OrganizationOut]:
-    """Change the name, the code, or (who may also add one) whether anybody of it is let in."""
+    """Change the name, the code, the alerts' channel, or (who may add one) whether anybody is let in."""
     organizations = caller.app.store.access.organizations
     changes = body.changes()
     if "is_active" in changes and caller.principal.reach(Permission.WRITE_ORGANIZATIONS) is None:

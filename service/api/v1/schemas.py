@@ -160,10 +160,35 @@ class PlaceChangeIn(_ChangeIn):
     is_active: bool | None = None
 
 
+class OrganizationChangeIn(PlaceChangeIn):
+    """What to change of an organisation."""
+
+    model_config = ConfigDict(json_schema_extra=with_example("organization_change"))
+
+    default_risk_channel: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(#?[^\s#]{1,80})?$",
+            description="The Slack channel in which companies at high risk of default are reported; "
+            "an empty text: none are.",
+        ),
+    ] = None
+
+    def changes(self) -> dict[str, Any]:
+        """Return what is to be changed."""
+        changes = super().changes()
+        if (channel := changes.get("default_risk_channel")) is not None:
+            changes["default_risk_channel"] = channel.removeprefix("#") or None
+        return changes
+
+
 class OrganizationOut(TenantOut):
     """An organisation."""
 
     tenant_id: str
+    default_risk_channel: str | None = Field(
+        description="Where companies at high risk of default are reported; null: nowhere."
+    )
 
 
 class OrganizationsOut(Out):

@@ -32,6 +32,8 @@ class Organization:
     is_active: bool
     created_at: datetime
     updated_at: datetime
+    default_risk_channel: str | None = None
+    """Where alerts about high default risk of its companies go; None: there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,8 @@ class RecordedRun:
     """The run whose occurrences are recorded."""
 
     tenant_id: str
-    run_id: str
+    run_id: str | None
+    """None: what changes them is no run, but a prediction."""
     scope: str
     source_uri: str
     at: datetime
@@ -91,6 +92,8 @@ def join_again(
             ),
         )
     )
+    if len(found) <= _BATCH:
+        query = query.where(outbox.c.id.in_(found))
     found_again = connection.execute(query.order_by(outbox.c.period)).mappings()
     # Of several occurrences of one alert the newest speaks for all.
     rows = list({row["id"]: dict(row) for row in found_again if row["occurrence_id"] in found}.values())

@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from service.domain.default_risk.prediction import Assessment, ModelRecord, NewPrediction
+from service.store.default_risk.high_risk import follow_levels
 from service.store.part import cleaned
 from service.store.schema.default_risk_tables import companies, predictions, risk_models
 from service.store.sql import NamedSql, json_rows
@@ -31,9 +32,9 @@ def record_predictions(
 ) -> list[str | None]:
     """Write predictions by one model down, with the companies that are not known yet, and return their ids.
 
-    None stands for one whose company, period and model there is a prediction of already, or earlier in `new`:
-    nothing is written for it. `organization` is the row of the one that all companies belong to, and `by` the
-    label of who predicts. The audit is the caller's.
+    Alerts about high risk follow. None stands for one whose company, period and model there is a prediction
+    of already, or earlier in `new`: nothing is written for it. `organization` is the row of the one that all
+    companies belong to, and `by` the label of who predicts. The audit is the caller's.
     """
     ensure_model(connection, model, at)
     ids = _companies(connection, new, organization, by=cleaned(by), at=at)
@@ -62,6 +63,7 @@ def record_predictions(
         rows.append({"id": mark, **shared, **period_values(period), **assessment_values(each.assessment)})
     if rows:
         connection.execute(predictions.insert(), rows)
+        follow_levels(connection, rows, model=model, organization_id=organization["id"], at=at)
     return written
 
 

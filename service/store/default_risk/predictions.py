@@ -28,6 +28,7 @@ from service.store.default_risk.batch import (
     taken_periods,
 )
 from service.store.default_risk.companies import COMPANY_FIELDS
+from service.store.default_risk.high_risk import follow_levels
 from service.store.default_risk.seen import CompanyPart
 from service.store.part import cleaned, reads, writes
 from service.store.schema.access_tables import organizations
@@ -129,6 +130,7 @@ class Predictions(CompanyPart):
         values |= {"version": old["version"] + 1, "created_at": at}
         values["created_by"] = cleaned(self._actor.principal.label)
         self.connection.execute(predictions.insert().values(values))
+        follow_levels(self.connection, [values], model=model, organization_id=old["organization_id"], at=at)
         self._audit("prediction.update", old["id"], old["tenant_id"])
         return _made(self._row(old["id"], self._sees_companies()))
 

@@ -38,6 +38,8 @@ organizations = sa.Table(
     tenant_id_column(),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("code", sa.String(64), nullable=False),
+    # Where alerts about high default risk of its companies go; None: there are none.
+    sa.Column("default_risk_channel", sa.Text),
     *_lifetime(),
     sa.UniqueConstraint("tenant_id", "code"),
 )

@@ -8,7 +8,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0016');
+INSERT INTO "alembic_version" VALUES('0017');
 CREATE TABLE alert_events (
 	alert_id VARCHAR(32) NOT NULL,
 	number INTEGER NOT NULL,
@@ -181,7 +181,7 @@ CREATE TABLE organizations (
 	code VARCHAR(64) NOT NULL,
 	is_active BOOLEAN NOT NULL,
 	created_at DATETIME NOT NULL,
-	updated_at DATETIME NOT NULL,
+	updated_at DATETIME NOT NULL, default_risk_channel TEXT,
 	PRIMARY KEY (id),
 	UNIQUE (tenant_id, code)
 );

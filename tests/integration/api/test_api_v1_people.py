@@ -118,6 +118,12 @@ def test_an_organisation_lives_by_the_hand_of_a_tenant_admin(
     assert made["tenant_id"] == ids["own"]
     assert {each["code"] for each in tina.data("GET", where)["organizations"]} >= {"north", "south", "east"}
     assert tina.data("PATCH", f"/organizations/{made['id']}", {"code": "orient"})["code"] == "orient"
+    channel = "default_risk_channel"
+    assert made[channel] is None
+    for said, kept in (("#credit-risk", "credit-risk"), ("", None)):
+        assert tina.data("PATCH", f"/organizations/{made['id']}", {channel: said})[channel] == kept
+    wrong = tina.refused("PATCH", f"/organizations/{made['id']}", {channel: "two words"})
+    assert wrong == (422, "VALIDATION_ERROR")
     assert tina.data("DELETE", f"/organizations/{made['id']}")["is_active"] is False
     absent = "00000000-0000-4000-8000-000000000000"
     for tenant in (ids["other"], absent):
