@@ -13,6 +13,8 @@ import numpy as np
 
 from service.log_rules.episode import EPISODE, Episodes, Instants, Numbers, no_episodes
 
+_RADIX: Final = 1 << 16
+"""So many groups are told apart in two passes, a quarter of what it takes to sort as many keys."""
 _STEP: Final = 16
 """Violating rows from one whose window is counted in any case to the next."""
 _LARGEST: Final = 1 << 62
@@ -84,7 +86,9 @@ def _chains(
     key = times - origin
     if numbers.size > 1:
         key += groups * np.int64(stride)
-    if (key[1:] < key[:-1]).any():
+        if numbers.size <= _RADIX and _are_sorted(times):
+            key = key[np.argsort(groups.astype(np.uint16), kind="stable")]
+    if not _are_sorted(key):
         key.sort()
     row = np.flatnonzero(key[more_than:] - key[: key.size - more_than] < window) + more_than
     at = key[row]
@@ -112,6 +116,10 @@ def _chains(
     found["peak"] = peak
     found["peak_at"] = at[peak_place] - base
     return _joined(found, opened, key, base, row[ends], quiet)
+
+
+def _are_sorted(values: Instants) -> bool:
+    return bool((values[1:] >= values[:-1]).all())
 
 
 def _peaks(key: Instants, row: Numbers, begins: Numbers, window: int) -> tuple[Numbers, Numbers]:

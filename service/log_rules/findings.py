@@ -12,8 +12,8 @@ from service.log_rules.rule import LogRule, Period, Rule, RuleFile
 from service.log_rules.threshold import ThresholdRule
 from service.sources.source import SourceFile
 
-SETTLE_ROWS: Final = 1 << 21
-"""Rows of a rule that wait before they are counted: so many can come in any order."""
+SETTLE_ROWS: Final = 1 << 19
+"""Rows of a rule from one counting to the next: a row that comes less late than this is in order."""
 
 
 MOST_VALUES: Final = 1_000

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from service.domain.errors import MemoryLimitExceededError
@@ -39,6 +40,7 @@ class Tally:
             question.make(rule, period, before.memories.get(rule.id)) for rule in question.rules.rules
         ]
         self._rows = LogRows(rules={rule.id: RuleRows() for rule in question.rules.rules})
+        self._steps = [_Step() for _ in self._counters]
         self._lateness = [0] * len(self._counters)
         self._again = [
             RowsReadAgain(memory, reach_us=max(rule.window_us, rule.quiet_us), since_us=period.since_us)
@@ -130,11 +132,12 @@ class Tally:
     def _settle(self) -> None:
         if self._collect:
             return
-        until = self._newest - self._question.rules.source.lateness_us
-        for counter in self._counters:
+        newest = min(self._newest - self._question.rules.source.lateness_us, self._question.period.until_us)
+        for counter, step in zip(self._counters, self._steps, strict=True):
             # What is kept is counted again each time: the more it is, the more comes together before.
-            if counter.pending >= max(self._options.settle_rows, 2 * counter.kept):
-                counter.settle(min(until, self._question.period.until_us))
+            if counter.pending - step.waiting >= max(self._options.settle_rows, counter.kept):
+                counter.settle(step.newest)
+                step.newest, step.waiting = newest, counter.pending
 
     def check_memory(self) -> None:
         """Raise MemoryLimitExceededError where the rows that were to be collected were too many."""
@@ -176,6 +179,16 @@ class Tally:
             span=self.span,
             collected=self._collect,
         )
+
+
+@dataclass(slots=True)
+class _Step:
+    """The last time that a rule settled: what came since waits, as rows may stand in any order until then."""
+
+    newest: int = FIRST_US
+    """The newest instant then, less the lateness: what the next step settles up to."""
+    waiting: int = 0
+    """Rows that waited after it."""
 
 
 def _only(matched: Matched, rows: Mask) -> Matched:

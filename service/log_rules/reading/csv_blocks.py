@@ -1,15 +1,20 @@
 """CSV blocks: a stream of bytes is cut where records end, so that each block can be parsed by itself."""
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
 
-BLOCK: Final = 8 << 20
+BLOCK: Final = 4 << 20
 """Bytes."""
-LONGEST: Final = 8 * BLOCK
+LONGEST: Final = 16 * BLOCK
 """Bytes of the longest record."""
+_SPARE: Final = 1 << 16
+"""Bytes for what the block before left of its last record."""
+_PIECE: Final = 1 << 18
+"""Bytes that are looked at together, with room in the cache."""
 BOM: Final = b"\xef\xbb\xbf"
 _QUOTE: Final = b'"'
 _LINE_BREAK: Final = re.compile(rb"\r\n|\n|\r")
@@ -34,16 +39,24 @@ class CsvBlocks:
         self._stream = stream
         self._block = block
         self._before_read = before_read
+        self._rooms: deque[bytearray] = deque()
+
+    def release(self, block: memoryview) -> None:
+        """Let the memory of a block be read into again; from any thread, once nobody looks at it any more."""
+        room = block.obj
+        if isinstance(room, bytearray):
+            self._rooms.append(room)
 
     def __iter__(self) -> Iterator[memoryview]:
         left = b""
         at_end = False
         while not at_end:
             self._before_read()
-            block = bytearray(len(left) + self._block)
+            size = len(left) + self._block
+            block = self._room(size)
             block[: len(left)] = left
-            filled = len(left) + self._fill(memoryview(block)[len(left) :])
-            at_end = filled < len(block)
+            filled = len(left) + self._fill(memoryview(block)[len(left) : size])
+            at_end = filled < size
             cut = filled if at_end else block.rfind(b"\n", 0, filled) + 1
             if not at_end and _quotes(memoryview(block)[:cut]) % 2:
                 self.rest = bytes(memoryview(block)[:filled])
@@ -53,6 +66,11 @@ class CsvBlocks:
             left = bytes(memoryview(block)[cut:filled])
             if cut:
                 yield memoryview(block)[:cut]
+
+    def _room(self, size: int) -> bytearray:
+        room = self._rooms.popleft() if self._rooms else bytearray()
+        # Memory that the system has to give and to clear costs as much as the reading.
+        return room if len(room) >= size else bytearray(size + _SPARE)
 
     def _fill(self, room: memoryview) -> int:
         filled = 0
@@ -66,7 +84,9 @@ class CsvBlocks:
 
 def _quotes(content: memoryview) -> int:
     # Some writers quote every value: then looking for one after the other takes as long as all the parsing.
-    return int(np.count_nonzero(np.frombuffer(content, np.uint8) == ord(_QUOTE)))
+    signs = np.frombuffer(content, np.uint8)
+    pieces = (signs[begin : begin + _PIECE] for begin in range(0, signs.size, _PIECE))
+    return sum(int(np.count_nonzero(piece == ord(_QUOTE))) for piece in pieces)
 
 
 def first_record(content: bytes | memoryview) -> bytes:

@@ -21,6 +21,7 @@ from service.domain.errors import (
     SourceNotFoundError,
     SourceNotParquetError,
 )
+from service.log_rules.episode import Mask
 from service.log_rules.reading.csv_blocks import BLOCK, LONGEST, CsvBlocks, RecordTooLongError, first_record
 from service.log_rules.reading.csv_file import Malformed, parse_block, parse_stream
 from service.log_rules.reading.layout import Layout, layout_of
@@ -164,7 +165,7 @@ class LogFiles:
             batches = log.batches(reader, group, matcher.others)
             for (masks, union), batch in zip(found, batches, strict=True):
                 if union.any():
-                    kept = batch if union.all() else batch.filter(pa.array(union))
+                    kept = batch if union.all() else batch.filter(_selection(union))
                     columns = dict(zip(kept.schema.names, kept.columns, strict=True))
                     part.add(matcher, masks, union, columns)
         return part
@@ -182,7 +183,7 @@ class LogFiles:
             if layout is None:
                 layout = layout_of(file.name, first_record(block[:LONGEST]), self._meaning, _needed(matcher))
                 content = block[layout.header_bytes :]
-            yield partial(_parsed, file, content, layout, matcher)
+            yield partial(_parsed, file, content, layout, matcher, partial(blocks.release, block))
         if blocks.rest is not None:
             yield from self._rest(file, blocks.rest, stream, layout, matcher)
 
@@ -230,10 +231,13 @@ def _stream(file: Any, magic: bytes) -> Any:
     return file
 
 
-def _parsed(file: SourceFile, content: Any, layout: Layout, matcher: Matcher) -> Part:
+def _parsed(
+    file: SourceFile, content: Any, layout: Layout, matcher: Matcher, release: Callable[[], None]
+) -> Part:
     malformed = Malformed()
     with _translated(file):
         table = parse_block(content, layout, matcher.filters, matcher.others, malformed)
+        release()
         part = Part(file=file)
         part.take(matcher, table, partial(_rest_of, table, matcher.others))
         part.malformed = malformed.rows
@@ -245,8 +249,14 @@ def _rest_of(table: Any, names: Sequence[str], union: Any) -> dict[str, Any]:
     columns = {name: _whole(table.column(name)) for name in names}
     if np.asarray(union).all():
         return columns
-    mask = pa.array(union)
+    mask = _selection(union)
     return {name: column.filter(mask) for name, column in columns.items()}
+
+
+def _selection(union: Mask) -> Any:
+    # `pa.array` would load NumPy's masked arrays, to see that it is none.
+    bits = pa.py_buffer(np.packbits(union, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), union.size, [None, bits])
 
 
 def _whole(column: Any) -> Any:

@@ -16,11 +16,11 @@ _MEGABYTE: Final = 1 << 20
 _PROCESS: Final = 100 * _MEGABYTE
 """Python, Arrow and this service, before anything is read: measured as 90 MB."""
 _BLOCK_BYTES: Final = 5 * BLOCK
-"""A block of CSV while it is read, parsed and matched: measured as 35 MB."""
+"""A block of CSV while it is read, parsed and matched: measured as 16 MB."""
 _KEPT_BYTES: Final = 12
 """Of a matched row that waits, or that windows still reach, for one rule: its time and its group."""
-_MATCHED_BYTES: Final = 40
-"""Of a row of a row group while it is matched: its columns, masks, time and group."""
+_MATCHED_BYTES: Final = 110
+"""Of a row of a row group while it is decoded and matched: measured."""
 
 _PARTS: Final = ("process", "reading", "counting")
 
@@ -117,5 +117,6 @@ def plan_log(
         other_columns=matcher.others,
         other_bytes=other_bytes,
         reading_bytes=parts * max(_BLOCK_BYTES if csv_bytes else 0, largest * (_MATCHED_BYTES + count)),
-        counting_bytes=settle_rows * (_KEPT_BYTES * count + ROW_BYTES),
+        # The rows of two steps wait for the rules, and those of one are counted.
+        counting_bytes=settle_rows * 2 * (_KEPT_BYTES * count + ROW_BYTES),
     )

@@ -309,6 +309,17 @@ async def test_disorder_beyond_lateness_is_collected(tmp_path: Path) -> None:
     )
 
 
+async def test_rows_may_always_come_a_step_late(tmp_path: Path) -> None:
+    """Between two countings they may stand in any order, also across the point where one happened."""
+    rows = rows_of(400)
+    order = sorted(range(400), key=lambda place: place + random.Random(place).randrange(90))  # noqa: S311  # as above
+    path = write_parquet(tmp_path / "a.parquet", [rows[place] for place in order], row_group=5)
+    found = await find(path, settle_rows=100)
+    check(found, rows)
+    assert not found.collected
+    assert (await find(path, settle_rows=10)).collected
+
+
 async def test_disorder_beyond_the_memory_limit_is_refused(tmp_path: Path) -> None:
     """With the number that it needs; nothing is dropped in silence."""
     rows = [log_row(-place, "fatal") for place in range(10_000)]
