@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.delivery.channels import Channels
+from service.delivery.channels import Channels, Destination
 from service.delivery.policy import DeliveryPolicy
 from service.domain.errors import ClusterUnreachableError
 from service.domain.identity.actor import Actor
@@ -24,6 +24,8 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from service.access.bearer import JwtDoor
     from service.access.people import People
+    from service.delivery.slack.bot import Bot
+    from service.delivery.slack.outgoing import MessageSender
     from service.delivery.slack.sender import SlackSender
     from service.delivery.support_notice import SupportNotice
     from service.store.store import Store
@@ -78,7 +80,8 @@ async def open_app(
         if operator is not None:
             person = Actor(principal=Principal.command_line(operator, settings.tenant_id))
             store = store.seen_by(person, Scope.of_tenant(settings.tenant_id))
-        sender = await stack.enter_async_context(on_demand(partial(slack_of, settings, clock)))
+        events = events or Events()
+        sender = await stack.enter_async_context(on_demand(partial(sender_of, settings, clock, events)))
         app = App(
             channels=channels_of(settings),
             store=store,
@@ -92,7 +95,7 @@ async def open_app(
                 kinds_of(settings, store, clock), store.waiting, clock, settings.ambiguous_sends
             ),
             clock=clock,
-            events=events or Events(),
+            events=events,
             policy=_run_policy(settings),
             delivery=_delivery_policy(settings),
         )
@@ -144,8 +147,33 @@ def _say_what_was_opened(settings: Settings, app: App) -> None:
         app.events.emit(LedgerMayBeLost(database=database))
 
 
+def sender_of(
+    settings: Settings, clock: Clock, events: "Events"
+) -> AbstractAsyncContextManager["MessageSender"]:
+    """Return what posts, to be opened: a bot where that is how channels are reached, else webhooks."""
+    if channels_of(settings).destination is Destination.BOT:
+        return bot_of(settings, clock, events)
+    return slack_of(settings, clock)
+
+
+def bot_of(settings: Settings, clock: Clock, events: "Events") -> AbstractAsyncContextManager["Bot"]:
+    """Return the bot, to be opened."""
+    from service.delivery.slack.bot import open_bot  # noqa: PLC0415  # as below
+
+    token, key = settings.slack_bot_token, settings.marker_key
+    return open_bot(
+        api_url=settings.slack_api_url,
+        token=token.get_secret_value() if token else "",
+        marker_key=key.get_secret_value() if key else "",
+        concurrency=settings.slack_concurrency,
+        timeout_s=settings.slack_timeout_s,
+        clock=clock,
+        events=events,
+    )
+
+
 def slack_of(settings: Settings, clock: Clock) -> AbstractAsyncContextManager["SlackSender"]:
-    """Return this process's connections to Slack, to be opened."""
+    """Return this process's connections to Slack's webhooks, to be opened."""
     # aiohttp is a tenth of a service's start: nothing needs it before the first message.
     from service.delivery.slack.sender import open_slack  # noqa: PLC0415
 
@@ -199,10 +227,13 @@ def _token_door(settings: Settings, people: "People", store: "Store", clock: Clo
 def channels_of(settings: Settings) -> Channels:
     """Return where alerts go; raises ValueError for a bad CONFIG_FILE or SLACK_WEBHOOKS_FILE."""
     base, single = settings.slack_webhook_base_url, settings.slack_webhook_url
+    token = settings.slack_bot_token
     return Channels(
         by_region=settings.channels_by_region(),
         webhook_base_url=base.get_secret_value() if base else None,
         webhooks=settings.webhooks_by_channel(),
+        bot_token=token.get_secret_value() if token else None,
+        api_url=settings.slack_api_url,
         webhook_url=single.get_secret_value() if single else None,
     )
 

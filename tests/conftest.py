@@ -53,7 +53,7 @@ def fast_clock() -> ScaledClock:
 @pytest.fixture(scope="session")
 def one_fast_slack(fast_clock: ScaledClock) -> Iterator[RunningMock]:
     """Run a mock Slack on the fast clock for as long as the tests last."""
-    with running_mock(clock=fast_clock.monotonic) as mock:
+    with running_mock(clock=fast_clock.monotonic, wall=lambda: fast_clock.now().timestamp()) as mock:
         yield mock
 
 

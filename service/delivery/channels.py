@@ -16,6 +16,8 @@ class Destination(StrEnum):
     BASE_URL = "SLACK_WEBHOOK_BASE_URL"
     """`{base}/{channel}`: the mock's way; Slack itself has no such address."""
     PER_CHANNEL = "SLACK_WEBHOOKS"
+    BOT = "SLACK_BOT_TOKEN"
+    """Slack's Web API, which takes messages for any channel that the bot is in."""
     SINGLE = "SLACK_WEBHOOK_URL"
 
 
@@ -28,8 +30,12 @@ class Channels:
     """Without a trailing slash; a secret: it never leaves this process but as a request."""
     webhooks: Mapping[str, str] = field(default_factory=dict)
     """The webhook of each channel, used when there is no base URL: secrets too."""
+    bot_token: str | None = None
+    """Of the bot that posts when there is neither; a secret too."""
+    api_url: str = ""
+    """Where the bot's messages are posted to."""
     webhook_url: str | None = None
-    """Used when there is neither; a secret too."""
+    """Used when there is no other; a secret too."""
 
     def __repr__(self) -> str:
         return f"Channels(by_region={dict(self.by_region)!r})"
@@ -55,6 +61,8 @@ class Channels:
             return Destination.BASE_URL
         if self.webhooks:
             return Destination.PER_CHANNEL
+        if self.bot_token is not None:
+            return Destination.BOT
         return None if self.webhook_url is None else Destination.SINGLE
 
     @property
@@ -64,19 +72,28 @@ class Channels:
 
     @property
     def is_configured(self) -> bool:
-        """Whether there is any webhook to post to."""
+        """Whether there is anything to post to."""
         return self.destination is not None
 
     def lane_of(self, channel: str) -> str:
-        """Return the name of the lane that leads to a channel; a lane is one destination URL."""
+        """Return the name of the lane that leads to a channel; a lane is one destination."""
         return SINGLE_LANE if self.is_single_lane else channel
 
+    def secret_of(self, lane: str) -> str:
+        """Return what names a lane's destination to every process alike; raises as `url_of` does."""
+        return f"{self.bot_token} {lane}" if self.destination is Destination.BOT else self.url_of(lane)
+
     def url_of(self, lane: str) -> str:
-        """Return the secret URL that a lane posts to; raises LookupError when no webhook is configured."""
+        """Return the URL that a lane posts to, a secret unless it is the bot's.
+
+        Raises LookupError when nothing is configured.
+        """
         if self.webhook_base_url is not None:
             return f"{self.webhook_base_url}/{quote(lane, safe='')}"
         if self.webhooks:
             return self.webhooks[lane]
+        if self.bot_token is not None:
+            return f"{self.api_url}/chat.postMessage"
         if self.webhook_url is not None:
             return self.webhook_url
         raise LookupError("no webhook is configured")

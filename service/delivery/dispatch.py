@@ -9,13 +9,14 @@ import asyncio
 import math
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from service.delivery.channels import Channels
 from service.delivery.lane import Send, Stop, Wait, follow_up
 from service.delivery.lane_queue import Delivery, OutgoingLane, feed, outgoing_lanes
 from service.delivery.policy import DeliveryPolicy
 from service.delivery.reporting import Answered, DeliveryReport, GivenUpLane, answered, given_up_lane
+from service.delivery.slack.outgoing import MessageSender
 from service.delivery.slack.send_result import NotPosted
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
@@ -27,9 +28,6 @@ from service.store.outbox.send import Claimed, Outbox
 from service.store.patience import BUSY_PATIENCE_S, BUSY_PAUSE_S, TRANSIENT, retry_while_unavailable
 from service.store.runs.state import Lease
 from service.telemetry.events import Events
-
-if TYPE_CHECKING:
-    from service.delivery.slack.sender import SlackSender  # loads aiohttp, which a start does not need
 
 FREEZE_MARGIN_S: Final = 1.0
 SETTLING_S: Final = 1.0
@@ -45,7 +43,7 @@ class Dispatch:
         self,
         *,
         outbox: Outbox,
-        sender: "SlackSender",
+        sender: MessageSender,
         channels: Channels,
         reached: Sequence[str] = (),
         lease: Lease,
@@ -245,9 +243,7 @@ class Dispatch:
 
         # Past the deadline nobody waits for an answer: the run has to end whatever Slack does.
         timeout_s = min(self._policy.timeout_s, self._deadline - self._clock.monotonic())
-        result = await self._sender.post(
-            lane.url, delivery.entry.payload, timeout_s=timeout_s, may_leave=may_leave
-        )
+        result = await self._sender.send(delivery.message(lane), timeout_s=timeout_s, may_leave=may_leave)
         now = self._clock.monotonic()
         after = follow_up(
             result,

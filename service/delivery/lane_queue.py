@@ -10,6 +10,7 @@ from typing import Final
 
 from service.delivery.channels import Channels
 from service.delivery.lane import LaneState, Send, Stop, Tries, Wait, next_move
+from service.delivery.slack.outgoing import OutgoingMessage
 from service.domain.pace import LONGEST_BACKOFF_S
 from service.runtime.clock import Clock
 from service.store.outbox.lane_turns import SharedLane
@@ -39,6 +40,16 @@ class Delivery:
         tries = Tries(place=entry.position, retries=entry.retries, rate_limits=entry.rate_limits)
         return cls(entry=entry, tries=tries)
 
+    def message(self, lane: "OutgoingLane") -> OutgoingMessage:
+        """Return what is posted under the claim that was just made."""
+        return OutgoingMessage(
+            url=lane.url,
+            channel=lane.name,
+            payload=self.entry.payload,
+            occurrence=self.entry.alert_id,
+            claim=self.entry.claims + 1,
+        )
+
 
 @dataclass(slots=True, kw_only=True)
 class OutgoingLane:
@@ -46,7 +57,7 @@ class OutgoingLane:
 
     name: str
     url: str
-    """A secret."""
+    """A secret, unless a bot posts."""
     channels: tuple[str, ...]
     state: LaneState
     shared: SharedLane
@@ -124,7 +135,7 @@ def outgoing_lanes(
             channels=tuple(names),
             state=LaneState(interval=interval),
             shared=SharedLane(
-                key=hashlib.sha256(channels.url_of(name).encode()).hexdigest(), interval=interval
+                key=hashlib.sha256(channels.secret_of(name).encode()).hexdigest(), interval=interval
             ),
         )
         for name, names in channels_of.items()

@@ -24,6 +24,8 @@ DEAD_AFTER: Final = 3
 """So many messages in a row that the webhook itself was the reason to reject."""
 DEAD: Final = frozenset({403, 404, 410})
 """What Slack answers for a webhook that was revoked, or whose app or channel is gone."""
+REFUSED: Final = frozenset({Reason.UNAUTHORIZED, Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.GONE})
+"""The same of a bot, where Slack answers 200 with a word: its token, or its channel, is the reason."""
 UNREACHABLE_PATIENCE_S: Final = 120.0
 """Where no connection could be made for so long, the address is more likely wrong than Slack away."""
 
@@ -31,6 +33,7 @@ UNREACHABLE_PATIENCE_S: Final = 120.0
 _DEAD: Final = (
     "the webhook is dead ({}): it rejected so many in a row that the rest of the lane was not tried"
 )
+_REFUSED: Final = "the bot is refused ({}): so many in a row that the rest of the lane was not tried"
 _WHY_UNTRIED: Final = {
     Reason.FORBIDDEN: _DEAD.format("HTTP 403"),
     Reason.NOT_FOUND: _DEAD.format("HTTP 404"),
@@ -59,6 +62,8 @@ class Outage:
     """So many in a row."""
     given_up: Reason | None = None
     """Why the lane is not waited for any longer."""
+    refusal: str | None = None
+    """What Slack said to the bot when that was the reason."""
 
     @property
     def is_on(self) -> bool:
@@ -73,6 +78,8 @@ class Outage:
 
     def why_untried(self, reason: Reason) -> str:
         """Return, for people, why the rest of the lane did not leave."""
+        if self.refusal is not None:
+            return _REFUSED.format(self.refusal)
         failing = f" (until then the destination was failing: {self.reason})"
         return _WHY_UNTRIED[reason] + (failing if reason is Reason.DEADLINE and self.is_on else "")
 
@@ -82,11 +89,14 @@ class Outage:
 
     def note_rejected(self, rejected: Rejected) -> None:
         """Take note of an answer that ends all troubles, but may say of the webhook that it is dead."""
-        dead = self.rejected_as_dead + 1 if rejected.http_status in DEAD else 0
+        # Of webhooks only a body that is no answer of Slack's is rejected with a 200.
+        is_bots = rejected.http_status == 200 and rejected.reason in REFUSED  # noqa: PLR2004
+        dead = self.rejected_as_dead + 1 if is_bots or rejected.http_status in DEAD else 0
         self.over()
         self.rejected_as_dead = dead
         if dead >= DEAD_AFTER:
             self.given_up = rejected.reason
+            self.refusal = rejected.message if is_bots else None
 
     def note(self, trouble: Retry | InDoubt, place: int, *, now: float, jitter: float) -> float | None:
         """Take note of a trouble of the alert at `place`; return for how many seconds the lane pauses now."""

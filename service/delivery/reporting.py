@@ -11,7 +11,7 @@ from typing import Final
 
 from service.delivery.lane import FollowUp
 from service.delivery.lane_queue import Delivery, OutgoingLane
-from service.delivery.slack.send_result import NotPosted, RateLimited, SendResult
+from service.delivery.slack.send_result import NotPosted, RateLimited, SendResult, Sent
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.progress import Progress
 from service.domain.replay import ReplayAction, RoutedAlert
@@ -69,6 +69,8 @@ def answered(
         rate_limits=delivery.tries.rate_limits,
         not_before=None if wait_s is None else settled_at + timedelta(seconds=min(wait_s, 1e9)),
         lane=lane.shared.key,
+        slack_channel=result.channel if isinstance(result, Sent) else None,
+        slack_ts=result.ts if isinstance(result, Sent) else None,
     )
     return Answered(
         settlement=settlement,

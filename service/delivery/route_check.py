@@ -1,8 +1,9 @@
-"""The route check: whether each channel's webhook is alive, without posting anything that a person sees.
+"""The route check: whether each channel can be posted to, without posting anything that a person sees.
 
 A live webhook answers a body that is no JSON with 400 `invalid_payload`; one that was revoked, or whose
 channel is archived, answers 403, 404 or 410
-(docs.slack.dev/messaging/sending-messages-using-incoming-webhooks).
+(docs.slack.dev/messaging/sending-messages-using-incoming-webhooks). A bot asks for the channels that it is a
+member of.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from service.delivery.channels import Channels
+from service.delivery.slack.answer import NO_ANSWER, WebApiError
 from service.delivery.slack.send_result import (
     InDoubt,
     NotPosted,
@@ -24,6 +26,7 @@ from service.delivery.slack.send_result import (
 from service.domain.delivery_status import Reason
 
 if TYPE_CHECKING:
+    from service.delivery.slack.bot import Bot, BotChannel
     from service.delivery.slack.sender import SlackSender  # loads aiohttp, and tables name what is here
 
 NOT_JSON: Final = "{"
@@ -31,7 +34,7 @@ _DEAD: Final = frozenset({Reason.FORBIDDEN, Reason.NOT_FOUND, Reason.GONE})
 
 
 class RouteStatus(StrEnum):
-    """What a webhook's answer says of it."""
+    """What a webhook's answer says of it, or Slack of a bot's channel."""
 
     LIVE = "live"
     DEAD = "dead"
@@ -66,6 +69,32 @@ async def check_routes(channels: Channels, sender: "SlackSender", *, timeout_s: 
     return [_checked(channels, channel, answered[channels.lane_of(channel)]) for channel in channels.names]
 
 
+async def check_bot(channels: Channels, bot: "Bot") -> list[CheckedRoute]:
+    """Ask Slack whose token it is, and which channels the bot may post to."""
+    try:
+        await bot.api.call("auth.test")
+        known = await bot.channels()
+    except WebApiError as refused:
+        status = RouteStatus.UNREACHABLE if refused.word == NO_ANSWER else RouteStatus.DEAD
+        found = dict.fromkeys(channels.names, (status, f"Slack said {refused}"))
+    else:
+        found = {name: _of_bot(known.get(name)) for name in channels.names}
+    return [
+        CheckedRoute(regions=_regions(channels, name), channel=name, status=status, answer=answer)
+        for name, (status, answer) in found.items()
+    ]
+
+
+def _of_bot(channel: "BotChannel | None") -> tuple[RouteStatus, str]:
+    if channel is None:
+        return RouteStatus.DEAD, "channel_not_found: none that the bot sees has this name or id"
+    if channel.is_archived:
+        return RouteStatus.DEAD, "is_archived"
+    if not channel.is_member:
+        return RouteStatus.DEAD, "not_in_channel: invite the bot"
+    return RouteStatus.LIVE, f"the bot is a member of {channel.channel_id}"
+
+
 def all_live(routes: Sequence[CheckedRoute]) -> bool:
     """Return whether every route is live."""
     return all(route.status is RouteStatus.LIVE for route in routes)
@@ -73,8 +102,11 @@ def all_live(routes: Sequence[CheckedRoute]) -> bool:
 
 def _checked(channels: Channels, channel: str, result: SendResult) -> CheckedRoute:
     status, answer = classify(result)
-    regions = tuple(region for region, leads_to in channels.by_region.items() if leads_to == channel)
-    return CheckedRoute(regions=regions, channel=channel, status=status, answer=answer)
+    return CheckedRoute(regions=_regions(channels, channel), channel=channel, status=status, answer=answer)
+
+
+def _regions(channels: Channels, channel: str) -> tuple[str, ...]:
+    return tuple(region for region, leads_to in channels.by_region.items() if leads_to == channel)
 
 
 def classify(  # noqa: PLR0911  # one match over a closed family reads best whole

@@ -128,6 +128,8 @@ class Reason(StrEnum):
     CLIENT_ERROR = "client_error"
     """Any 4xx without a name of its own here; its HTTP status is stored beside it."""
     REDIRECTED = "redirected"
+    REJECTED = "rejected"
+    """Slack refused it with a word that is none of these; the message has the word."""
     UNEXPECTED_BODY = "unexpected_body"
     """A 2xx whose body does not say that the message was taken."""
     UNEXPECTED_STATUS = "unexpected_status"

@@ -27,7 +27,8 @@ def check_request(app: Reading, request: RunRequest) -> None:
         return
     if not app.channels.is_configured:
         raise SlackNotConfiguredError(
-            "set SLACK_WEBHOOKS, SLACK_WEBHOOK_URL or (the mock's way) SLACK_WEBHOOK_BASE_URL to send"
+            "set SLACK_WEBHOOKS, SLACK_BOT_TOKEN, SLACK_WEBHOOK_URL or (the mock's way) "
+            "SLACK_WEBHOOK_BASE_URL to send"
         )
     if not app.policy.database_is_durable:
         raise DatabaseNotDurableError(

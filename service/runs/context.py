@@ -20,7 +20,7 @@ from service.sources.source import StorageAccess
 if TYPE_CHECKING:
     from service.access.authentication import Authenticator
     from service.access.people import People
-    from service.delivery.slack.sender import SlackSender
+    from service.delivery.slack.outgoing import MessageSender
     from service.delivery.support_notice import SupportNotice
     from service.store.store import Store
     from service.telemetry.events import Events
@@ -69,7 +69,7 @@ class App(Reading):
     """For whom this process works: its channels, sources and settings are that tenant's."""
     authenticator: "Authenticator"
     people: "People"
-    sender: "Callable[[], Awaitable[SlackSender]]"
+    sender: "Callable[[], Awaitable[MessageSender]]"
     """Returns what posts to Slack, opened by whoever first asks for it."""
     notice: "SupportNotice"
     events: "Events"

@@ -57,6 +57,12 @@ class Settings(
                 raise ValueError(f"{name} has no webhook for {', '.join(missing)}")
         return self
 
+    @model_validator(mode="after")
+    def _a_bot_marks_its_messages(self) -> Self:
+        if self.slack_bot_token is not None and self.marker_key is None:
+            raise ValueError("MARKER_KEY must be set where SLACK_BOT_TOKEN is")
+        return self
+
     def secrets(self) -> Iterator[str]:
         """Yield every secret that is set, whole and in the parts that betray it, for the redactor."""
         for name in type(self).model_fields:

@@ -6,7 +6,16 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from service.settings.problems import in_one_line
-from service.settings.value_types import Channel, HeaderSecret, Json, WebhookBaseUrl, WebhookUrl
+from service.settings.value_types import (
+    BotToken,
+    Channel,
+    HeaderSecret,
+    HttpUrl,
+    Json,
+    MarkerKey,
+    WebhookBaseUrl,
+    WebhookUrl,
+)
 
 _WEBHOOKS = TypeAdapter(dict[Channel, WebhookUrl], config=ConfigDict(hide_input_in_errors=True))
 
@@ -24,13 +33,23 @@ class SlackSettings(BaseModel):
     """Where messages are posted, and how fast."""
 
     slack_webhook_base_url: WebhookBaseUrl | None = Field(
-        None, description="The mock's way: alerts are posted to `{base}/{channel}`; wins over the two below."
+        None, description="The mock's way: alerts are posted to `{base}/{channel}`; wins over all below."
     )
     slack_webhooks: Annotated[dict[Channel, WebhookUrl] | None, *Json] = Field(
         None, description='The webhook of each channel, as JSON: `{"amer-risk-alerts": "https://…"}`.'
     )
     slack_webhooks_file: Path | None = Field(
         None, description="A JSON file with the same, read when `SLACK_WEBHOOKS` is unset."
+    )
+    slack_bot_token: BotToken | None = Field(
+        None,
+        description="A bot's token (`xoxb-…`): it posts by `chat.postMessage`, and can show what arrived.",
+    )
+    slack_api_url: HttpUrl = Field(
+        "https://slack.com/api", description="Where the bot's methods are called; a mock has another address."
+    )
+    marker_key: MarkerKey | None = Field(
+        None, description="Signs what the bot marks its messages with; needed with `SLACK_BOT_TOKEN`."
     )
     slack_webhook_url: WebhookUrl | None = Field(
         None, description="One webhook, and so one channel, for all alerts; the message then names its own."
@@ -42,7 +61,7 @@ class SlackSettings(BaseModel):
         1.0,
         ge=0,
         le=10_000,
-        description="Pace of each lane (one lane per webhook), over all processes; 0 = unpaced.",
+        description="Pace of each lane (a webhook, or a bot's channel), over all processes; 0 = unpaced.",
     )
     slack_concurrency: int = Field(
         8, ge=1, le=256, description="Most POSTs in flight, over all lanes and runs of a process."

@@ -19,6 +19,7 @@ _SMTP_URL = re.compile(r"smtps?://(?:[^\s/]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]
 _HOST = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 _CHANNEL = re.compile(r"#?[^\s/?#.][^\s/?#]{0,79}")
 _BACKENDS = {"sqlite", "postgresql", "postgres"}
+_SHORTEST_KEY = 16
 _SCHEDULER = re.compile(r"(?:tcp|tls)://\S+")
 
 
@@ -87,6 +88,22 @@ def _header(text: str) -> str:
     if not text or not text.isascii():
         raise ValueError("must be printable ASCII, since it is sent as an HTTP header")
     return text
+
+
+def _bot_token(text: str) -> str:
+    token = _header(text)
+    if not token.startswith(("xoxb-", "xoxe.xoxb-")):
+        raise ValueError("must be a bot's token, which begins with xoxb-")
+    return token
+
+
+def _marker_key(text: str) -> str:
+    key = _single_line(text)
+    if len(key) < _SHORTEST_KEY:
+        raise ValueError(
+            f"must have {_SHORTEST_KEY} characters or more, such as `openssl rand -hex 32` prints"
+        )
+    return key
 
 
 def _http_url(text: str) -> str:
@@ -166,6 +183,8 @@ SingleLine = Annotated[str, AfterValidator(_single_line)]
 SingleLineSecret = Annotated[SecretStr, AfterValidator(_secret(_single_line))]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_secret(_header))]
+BotToken = Annotated[SecretStr, AfterValidator(_secret(_bot_token))]
+MarkerKey = Annotated[SecretStr, AfterValidator(_secret(_marker_key))]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_secret(_http_url))]
 WebhookBaseUrl = Annotated[WebhookUrl, AfterValidator(_base_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_secret(_database_url))]

@@ -12,6 +12,26 @@ _SUBJECTS: Final = {"risk_alert": "account_id"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BotOpened(Event):
+    """Slack has said whose token this is."""
+
+    name = "slack_bot"
+    team: str
+    user: str
+    channels: int
+    """So many it sees; it can post where it is a member."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotRefused(Event):
+    """Slack refuses the token, or could not be asked: messages will fail with its reason, or wait."""
+
+    name = "slack_bot_refused"
+    level = logging.ERROR
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertEvent(Event):
     """Something about an alert; never its facts, such as an account's name or owner."""
 

@@ -13,6 +13,7 @@ import pytest
 from service.access import people
 from service.api import access, answer_headers
 from service.default_risk.reading import workbook
+from service.delivery.slack import answer
 from service.delivery.slack import sender as slack
 from service.domain import month, source_uri
 from service.domain.errors import BadSourceUriError
@@ -74,6 +75,8 @@ REGISTERED: Final = {
     "access.people:_REFRESH_TOKEN": Attack(people._REFRESH_TOKEN.fullmatch, ("a", "-", "rr_"), ("", "rr_")),
     "api.access:_HOST": Attack(access._HOST.fullmatch, ("a", ".", ":", "[", "1"), ("", "[")),
     "api.answer_headers:_SANE": Attack(answer_headers._SANE.fullmatch, ("a", "-", "/", " ")),
+    "delivery.slack.answer:_WORD": Attack(answer._WORD.fullmatch, ("a", "_", "A")),
+    "delivery.slack.answer:_SCOPES": Attack(answer._SCOPES.fullmatch, ("a", ":", ".", "A")),
     "delivery.slack.sender:_SECONDS": Attack(slack._SECONDS.fullmatch, ("1", ".", "x"), ("", "1", ".")),
     "delivery.slack.sender:_SLACK_ERROR": Attack(slack._SLACK_ERROR.fullmatch, ("a", "_", "A")),
     "default_risk.reading.workbook:_CELL": Attack(

@@ -25,7 +25,8 @@ _PURE: Final = """
     log_rules.memory log_rules.reading.csv_blocks
     log_rules.reading.layout log_rules.rule log_rules.threshold log_rules.reading.times log_rules.warnings
     delivery.channels delivery.lane delivery.outage delivery.routing delivery.senders
-    delivery.slack.message delivery.slack.send_result
+    delivery.slack.answer delivery.slack.marker delivery.slack.message delivery.slack.outgoing
+    delivery.slack.posted delivery.slack.send_result
     sources.allowed sources.pattern
     sources.parquet.batch sources.parquet.columns sources.parquet.footer sources.parquet.footer_validation
     sources.parquet.hive sources.parquet.instants sources.parquet.schema sources.parquet.text

@@ -10,6 +10,9 @@ class Sent:
     """Slack took the message."""
 
     http_status: int
+    channel: str | None = None
+    """The id of the channel that it is in, and its timestamp there: what a bot is answered."""
+    ts: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Slack: one POST to an incoming webhook, and what its answer means.
+"""Slack: one POST, to an incoming webhook unless it is a bot's, and what its answer means.
 
 An incoming webhook answers 200 with the body `ok`; its errors are a status and a word such as
 `channel_not_found` (docs.slack.dev/messaging/sending-messages-using-incoming-webhooks).
@@ -7,12 +7,12 @@ An incoming webhook answers 200 with the body `ok`; its errors are a status and 
 import json
 import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -20,6 +20,7 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from service.delivery.senders import Senders
+from service.delivery.slack.outgoing import OutgoingMessage
 from service.delivery.slack.send_result import (
     InDoubt,
     NotPosted,
@@ -57,6 +58,14 @@ _FINAL_REASONS: Final = {
 }
 
 
+Classify = Callable[[int, bytes, float | None], SendResult]
+"""Says what a 2xx means, of its status, its body, and for how long it asks to wait."""
+
+
+def _by_webhook(status: int, body: bytes, _pause_s: float | None) -> SendResult:
+    return classify_success(status, body)
+
+
 class SlackSender:
     """Makes one POST at a time per call, and classifies the answer; policy is the lane's."""
 
@@ -68,13 +77,26 @@ class SlackSender:
         # A handful: one for each lane.
         self._destinations: dict[str, tuple[URL, str | None]] = {}
 
+    async def send(
+        self, message: OutgoingMessage, *, timeout_s: float, may_leave: Callable[[], bool]
+    ) -> SendResult:
+        """POST a message to its webhook and say what came of it; only cancellation is ever raised."""
+        return await self.post(message.url, message.payload, timeout_s=timeout_s, may_leave=may_leave)
+
     async def post(
-        self, url: str, payload: str, *, timeout_s: float, may_leave: Callable[[], bool] = lambda: True
+        self,
+        url: str,
+        payload: str,
+        *,
+        timeout_s: float,
+        may_leave: Callable[[], bool] = lambda: True,
+        token: str | None = None,
+        classify: Classify = _by_webhook,
     ) -> SendResult:
         """POST the JSON text `payload` and say what came of it; only cancellation is ever raised.
 
         `may_leave` is asked as late as can be: when the connection is there and the first byte is about to be
-        written. The result never carries the URL: it is a secret.
+        written. The result never carries the URL or the bot's `token`: they are secrets.
         """
         if not may_leave():
             return NotPosted()
@@ -84,23 +106,41 @@ class SlackSender:
             async with self._session.post(
                 destination,
                 data=message,
+                headers=_bearer(token),
                 proxy=proxy,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
             ) as response:
-                return await self._classify_answer(response)
+                return await self._classify_answer(response, classify)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as problem:
             return _classify_error(problem, message)
 
-    async def _classify_answer(self, response: aiohttp.ClientResponse) -> SendResult:
+    async def ask(
+        self, url: str, form: Mapping[str, str], *, token: str, timeout_s: float, longest_body: int
+    ) -> tuple[int, bytes, str | None]:
+        """POST a form that changes nothing, and return the status, the body and the Retry-After.
+
+        Raises aiohttp.ClientError, TimeoutError, OSError, and ValueError for an impossible URL.
+        """
+        destination, proxy = self._destination(url)
+        async with self._session.post(
+            destination,
+            data=urlencode(form).encode(),
+            headers={"Content-Type": "application/x-www-form-urlencoded", **_bearer(token)},
+            proxy=proxy,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+        ) as response:
+            body = await _body(response, longest=longest_body)
+            return response.status, body, response.headers.get("Retry-After")
+
+    async def _classify_answer(self, response: aiohttp.ClientResponse, classify: Classify) -> SendResult:
+        retry_after = response.headers.get("Retry-After")
         if 200 <= response.status < 300:  # noqa: PLR2004  # the class of success
-            return classify_success(response.status, await _body(response))
-        return classify_failure(
-            response.status,
-            await _error_body(response),
-            retry_after=response.headers.get("Retry-After"),
-            now=self._clock.now(),
-        )
+            body = await _body(response)
+            return classify(response.status, body, usable_retry_after(retry_after, now=self._clock.now()))
+        text = await _error_body(response)
+        return classify_failure(response.status, text, retry_after=retry_after, now=self._clock.now())
 
     def _destination(self, url: str) -> tuple[URL, str | None]:
         """Return a URL, parsed, and its proxy; remembered, since nothing of it changes."""
@@ -228,6 +268,10 @@ def usable_retry_after(value: str | None, *, now: datetime) -> float | None:
     return min(seconds, LONGEST_RETRY_AFTER_S) if seconds > 0 else None
 
 
+def _bearer(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
 def _proxy_for(url: str) -> str | None:
     """Return the proxy that the environment's variables name for a URL (`HTTPS_PROXY`, `NO_PROXY`, …)."""
     parts = urlsplit(url)
@@ -236,12 +280,12 @@ def _proxy_for(url: str) -> str | None:
     return getproxies().get(parts.scheme)
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
+async def _body(response: aiohttp.ClientResponse, *, longest: int = BODY_LIMIT) -> bytes:
     """Read the whole body, or as much as says that it is none of Slack's."""
     body = b""
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > BODY_LIMIT:
+        if len(body) > longest:
             break
     return body
 

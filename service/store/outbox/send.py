@@ -65,6 +65,9 @@ class Settlement:
     not_before: datetime | None = None
     lane: str | None = None
     """The key of the lane that pauses for all processes when there is a Retry-After."""
+    slack_channel: str | None = None
+    """Where a bot's message stands, by the channel's id, and its timestamp there."""
+    slack_ts: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +285,8 @@ def _settled(item: Settlement) -> dict[str, Any]:
         "retries": item.retries,
         "rate_limits": item.rate_limits,
         "not_before": item.not_before and _text(item.not_before),
+        "slack_channel": item.slack_channel,
+        "slack_ts": item.slack_ts,
     }
 
 

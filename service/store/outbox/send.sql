@@ -7,11 +7,11 @@
 -- An answer belongs to the claim under which its POST was made. An `ok` that comes late, after that claim was
 -- given up for lost, is believed whatever has become of the row, unless it was claimed again; another late
 -- answer changes nothing.
--- rows: alert_id text, claim integer, status text, error text, error_message text, http_status integer, retries integer, rate_limits integer, sent_at timestamptz, not_before timestamptz, settled_at timestamptz
+-- rows: alert_id text, claim integer, status text, error text, error_message text, http_status integer, retries integer, rate_limits integer, sent_at timestamptz, not_before timestamptz, settled_at timestamptz, slack_channel text, slack_ts text
 UPDATE outbox
 SET status = r.status, error = r.error, error_message = r.error_message, http_status = r.http_status,
     sent_at = r.sent_at, retries = r.retries, rate_limits = r.rate_limits, not_before = r.not_before,
-    updated_at = r.settled_at
+    slack_channel = r.slack_channel, slack_ts = r.slack_ts, updated_at = r.settled_at
 FROM {rows}
 WHERE outbox.id = r.alert_id AND outbox.claims = r.claim AND outbox.tenant_id || '' = :tenant_id
   AND outbox.status <> 'sent' AND (outbox.status = 'sending' OR r.status = 'sent')

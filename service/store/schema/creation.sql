@@ -209,7 +209,7 @@ CREATE TABLE outbox (
 	claimed_at DATETIME,
 	retries INTEGER DEFAULT '0' NOT NULL,
 	rate_limits INTEGER DEFAULT '0' NOT NULL,
-	not_before DATETIME, alert_id VARCHAR(32),
+	not_before DATETIME, alert_id VARCHAR(32), slack_channel VARCHAR(32), slack_ts VARCHAR(32),
 	PRIMARY KEY (id),
 	UNIQUE (tenant_id, alert_type, subject, period)
 );

@@ -181,6 +181,9 @@ outbox = sa.Table(
     sa.Column("retries", sa.Integer, nullable=False, server_default="0"),
     sa.Column("rate_limits", sa.Integer, nullable=False, server_default="0"),
     sa.Column("not_before", UtcTimestamp),
+    # Where a bot's message stands: the channel's id, and the timestamp that is the message's id there.
+    sa.Column("slack_channel", sa.String(32)),
+    sa.Column("slack_ts", sa.String(32)),
     sa.UniqueConstraint("tenant_id", "alert_type", "subject", "period"),
     sa.Index("outbox_by_scope", "tenant_id", "scope"),
     sa.Index("outbox_by_run", "run_id", "position"),

@@ -75,6 +75,30 @@ def test_a_person_reads_a_table(tmp_path: Path, slack: RunningMock) -> None:
     assert "no_service" in row
 
 
+def test_a_bot_names_the_channels_that_it_could_not_post_to(tmp_path: Path, slack: RunningMock) -> None:
+    """It asks Slack where it is a member, by name and by id; and its token is no answer's part."""
+    bot = {"SLACK_BOT_TOKEN": "xoxb-c4nary", "MARKER_KEY": "k" * 16, "SLACK_API_URL": slack.api_url}
+    slack.behave(absent_from={"amer-risk-alerts"}, archived={"apac-risk-alerts"})
+    regions = json.dumps({name: f"{name.lower()}-risk-alerts" for name in ("AMER", "EMEA", "APAC", "LATAM")})
+    done = command(tmp_path, "routes", "check", "--json", REGION_CHANNELS=regions, **bot)
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["destination"]) == (2, "SLACK_BOT_TOKEN")
+    assert {
+        route["channel"]: (route["status"], route["answer"].split(":")[0]) for route in answer["routes"]
+    } == {
+        "amer-risk-alerts": ("dead", "not_in_channel"),
+        "emea-risk-alerts": ("live", "the bot is a member of C0" + answer["routes"][1]["answer"][-8:]),
+        "apac-risk-alerts": ("dead", "is_archived"),
+        "latam-risk-alerts": ("dead", "channel_not_found"),
+    }
+    assert slack.stats().total.requests == 0
+    slack.script("auth.test", *[Step(body={"ok": False, "error": "token_revoked"})] * 2)
+    refused = command(tmp_path, "routes", "check", **bot)
+    assert refused.returncode == 2
+    assert "token_revoked" in refused.stdout
+    assert "c4nary" not in done.stdout + done.stderr + refused.stdout + refused.stderr
+
+
 def test_without_a_webhook_there_is_nothing_to_check(tmp_path: Path) -> None:
     """The error says which settings lead to Slack."""
     done = command(tmp_path, "routes", "check")

@@ -59,6 +59,29 @@ def test_a_command_gives_no_secret_away(tmp_path: Path, source: str, slack: Runn
     _check(tmp_path, done.stdout, done.stderr)
 
 
+def test_a_bot_gives_no_secret_away(tmp_path: Path, source: str) -> None:
+    """Neither its token nor the key of its markers, also where Slack repeats the token."""
+    canaries = ("canarybottoken", "canary-key-of-markers")
+    with running_mock(bot_token=f"xoxb-{canaries[0]}") as slack:
+        values = _settings(
+            slack,
+            SLACK_WEBHOOK_BASE_URL="",
+            SLACK_API_URL=slack.api_url,
+            SLACK_BOT_TOKEN=f"xoxb-{canaries[0]}",
+            MARKER_KEY=canaries[1],
+        )
+        done = command(tmp_path, "run", source, "--month", MONTH, "--json", **values)
+        assert json.loads(done.stdout)["counts"]["alerts_sent"] == 1, done.stderr
+        _check(tmp_path, done.stdout, done.stderr, canaries=canaries)
+        (message,) = slack.messages("amer-risk-alerts")
+        assert canaries[1] not in json.dumps(message)
+        slack.script("amer-risk-alerts", Step(body={"ok": False, "error": f"no xoxb-{canaries[0]}"}))
+        other = write_source(tmp_path / "b.parquet", [account(3)])
+        done = command(tmp_path, "run", other, "--month", MONTH, "--json", **values)
+        assert json.loads(done.stdout)["counts"]["failed_deliveries"] == 1, done.stderr
+        _check(tmp_path, done.stdout, done.stderr, canaries=canaries)
+
+
 @pytest.mark.parametrize("path", [CANARY_PATH, f"{CANARY_PATH}/%E2%9C%93"])
 def test_a_webhook_that_fails_is_not_named(
     tmp_path: Path, source: str, slack: RunningMock, path: str

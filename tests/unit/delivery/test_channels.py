@@ -1,5 +1,7 @@
 """A region leads to one channel or nowhere, and a channel to one lane."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from tests.support.alerts import any_text
 
 MAP = {"AMER": "amer-risk-alerts", "EMEA": "emea-risk-alerts", "APAC": "apac-risk-alerts"}
 BASE = "https://hooks.example.com/services/s3cr3t"
+API = "https://slack.example.com/api"
 SINGLE = "https://hooks.example.com/services/T0/B0/s3cr3t"
 
 
@@ -82,6 +85,23 @@ def test_every_channel_has_a_lane_and_a_url_of_its_own(
     channels = Channels(by_region=MAP, webhook_base_url=base, webhooks=webhooks, webhook_url=single)
     assert (channels.destination, channels.is_single_lane) == (destination, False)
     assert {name: channels.url_of(channels.lane_of(name)) for name in channels.names} == urls
+
+
+def test_a_bot_posts_every_channel_to_one_address_and_keeps_a_lane_for_each() -> None:
+    """It comes before a single webhook only; its token tells its lanes from another bot's."""
+    bot = Channels(by_region=MAP, bot_token="xoxb-s3cr3t", api_url=API, webhook_url=SINGLE)
+    assert (bot.destination, bot.is_single_lane, bot.is_configured) == (Destination.BOT, False, True)
+    assert {bot.url_of(bot.lane_of(name)) for name in bot.names} == {f"{API}/chat.postMessage"}
+    assert bot.named("any-other") == "any-other"
+    other = replace(bot, bot_token="xoxb-other")
+    keys = [channels.secret_of(name) for channels in (bot, other) for name in channels.names]
+    assert len(set(keys)) == 2 * len(bot.names)
+    assert "s3cr3t" not in f"{bot!r} {bot}"
+    hooks = replace(bot, webhooks=HOOKS)
+    assert (hooks.destination, hooks.secret_of("amer-risk-alerts")) == (
+        Destination.PER_CHANNEL,
+        HOOKS["amer-risk-alerts"],
+    )
 
 
 def test_without_a_webhook_nothing_is_configured() -> None:

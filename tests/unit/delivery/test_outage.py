@@ -138,6 +138,21 @@ def test_a_dead_webhook_ends_the_lane() -> None:
     assert after_rejections(403, 410, 404).given_up is Reason.NOT_FOUND
 
 
+def test_a_bot_that_is_refused_ends_the_lane() -> None:
+    """Slack answers it 200 with a word: the token's or the channel's, and not that of one message."""
+
+    def after(*reasons: Reason) -> Outage:
+        outage = Outage()
+        for reason in reasons:
+            outage.note_rejected(Rejected(reason=reason, message="Slack said no", http_status=200))
+        return outage
+
+    given_up = after(Reason.UNAUTHORIZED, Reason.FORBIDDEN, Reason.GONE)
+    assert given_up.given_up is Reason.GONE
+    assert given_up.why_untried(Reason.GONE).startswith("the bot is refused (Slack said no)")
+    assert after(Reason.GONE, Reason.GONE, Reason.BAD_REQUEST, Reason.GONE).given_up is None
+
+
 @pytest.mark.parametrize("between", [400, 401, 413, 500, None])
 def test_any_other_answer_between_shows_that_it_lives(between: int | None) -> None:
     """The count begins anew."""

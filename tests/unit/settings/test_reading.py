@@ -14,7 +14,7 @@ from service.settings.reading import read_settings
 HOOK: Final = "https://hooks.slack.com/services/T0/B0/c4nary"
 _ANY_TEXT: Final = """
     aws_lambda_function_name cloud_run_job ecs_container_metadata_uri_v4 gcs_token
-    jwt_keys_file rules_folder
+    jwt_keys_file marker_key rules_folder
     google_cloud_project k_service kubernetes_service_host slack_auth_token
 """
 TAKES_ANY_TEXT: Final = frozenset(_ANY_TEXT.split())

@@ -25,6 +25,8 @@ SECRETS: Final = {
     "SLACK_WEBHOOK_URL": "https://hooks.example.com/services/c4nary-single",
     "SLACK_WEBHOOKS": '{"amer-risk-alerts": "https://hooks.example.com/services/c4nary-channel"}',
     "SLACK_AUTH_TOKEN": "c4nary-token",
+    "SLACK_BOT_TOKEN": "xoxb-c4nary-bot",
+    "MARKER_KEY": "c4nary-key-of-markers",
     "SMTP_URL": "smtp://user:c4nary-password@mail.example.com",
     "GCS_TOKEN": "c4nary-gcs",
     "DATABASE_URL": "postgresql://user:c4nary-password@db.example.com/alerts",
@@ -168,6 +170,13 @@ def test_a_channel_without_a_webhook_is_refused_by_name(load: Load) -> None:
         load(SLACK_WEBHOOKS=some, SLACK_WEBHOOK_URL="https://h.example.com/one")
     assert "c4nary" not in f"{error.value} {error.value!r}"
     load(SLACK_WEBHOOKS=some, SLACK_WEBHOOK_BASE_URL="https://h.example.com")
+
+
+def test_a_bot_without_a_key_for_its_markers_is_refused_by_name(load: Load) -> None:
+    """It could not tell its own messages in a channel from those of others."""
+    with pytest.raises(InvalidSettingsError, match="MARKER_KEY: must be set where SLACK_BOT_TOKEN is"):
+        load(SLACK_BOT_TOKEN="xoxb-1")
+    assert load(SLACK_BOT_TOKEN="xoxe.xoxb-1", MARKER_KEY="k" * 16).slack_bot_token is not None
 
 
 @pytest.mark.parametrize("host", ["*", "Risk-Alerts", "*.run.app", " a.example ", "[::1]", "10.0.0.7"])

@@ -1,0 +1,119 @@
+"""The bot: messages go out by `chat.postMessage`, each with a marker, and Slack says where it put them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import orjson
+
+from service.delivery.slack.answer import WebApiError
+from service.delivery.slack.marker import Marker, Markers
+from service.delivery.slack.outgoing import OutgoingMessage
+from service.delivery.slack.posted import classify_posted
+from service.delivery.slack.send_result import SendResult
+from service.delivery.slack.sender import SlackSender, open_slack
+from service.delivery.slack.web_api import WebApi
+from service.runtime.clock import Clock
+from service.telemetry.delivery_events import BotOpened, BotRefused
+from service.telemetry.events import Events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotChannel:
+    """A channel as Slack knows it."""
+
+    channel_id: str
+    name: str
+    is_member: bool
+    is_archived: bool
+
+
+class Bot:
+    """Posts as a bot, whose token is a secret; what an answer means for the lane is not its business."""
+
+    def __init__(self, slack: SlackSender, api: WebApi, markers: Markers) -> None:
+        self.senders = slack.senders
+        self.api = api
+        self.markers = markers
+        self._slack = slack
+        self._channels: dict[str, BotChannel] = {}
+        """By name and by id: looked up once, and kept."""
+
+    async def send(
+        self, message: OutgoingMessage, *, timeout_s: float, may_leave: Callable[[], bool]
+    ) -> SendResult:
+        """POST a message and say what came of it; only cancellation is ever raised."""
+        known = self._channels.get(message.channel)
+        body = orjson.loads(message.payload) | {
+            # Slack takes a name as well, for as long as nobody could look the id up.
+            "channel": message.channel if known is None else known.channel_id,
+            "metadata": self.markers.metadata(Marker(message.occurrence, message.claim)),
+        }
+        return await self._slack.post(
+            message.url,
+            orjson.dumps(body).decode(),
+            timeout_s=timeout_s,
+            may_leave=may_leave,
+            token=self.api.token,
+            classify=classify_posted,
+        )
+
+    async def channels(self) -> dict[str, BotChannel]:
+        """Return the channels that the bot sees, by name and by id; raises WebApiError."""
+        if not self._channels:
+            found = [each async for each in self._listed("public_channel")]
+            try:
+                found += [each async for each in self._listed("private_channel")]
+            except WebApiError as refused:
+                if refused.word != "missing_scope":  # groups:read, which public channels do not need
+                    raise
+            by_name = {each.name: each for each in found}
+            self._channels = by_name | {each.channel_id: each for each in found}
+        return self._channels
+
+    async def _listed(self, types: str) -> AsyncIterator[BotChannel]:
+        async for page in self.api.pages("conversations.list", types=types, limit="200"):
+            for each in page.get("channels") or ():
+                match each:
+                    case {"id": str(channel_id), "name": str(name)}:
+                        yield BotChannel(
+                            channel_id=channel_id,
+                            name=name,
+                            is_member=each.get("is_member") is True,
+                            is_archived=each.get("is_archived") is True,
+                        )
+
+
+@asynccontextmanager
+async def open_bot(
+    *,
+    api_url: str,
+    token: str,
+    marker_key: str,
+    concurrency: int,
+    timeout_s: float,
+    clock: Clock,
+    events: Events,
+) -> AsyncIterator[Bot]:
+    """Open this process's connections and ask Slack whose token it is.
+
+    Where Slack refuses the token, or does not answer, that is logged: what is to be sent fails with its
+    reason, or waits, and is in the ledger either way.
+    """
+    async with open_slack(concurrency=concurrency, auth_token=None, clock=clock) as slack:
+        api = WebApi(slack=slack, url=api_url, token=token, clock=clock, timeout_s=timeout_s)
+        bot = Bot(slack, api, Markers(marker_key))
+        try:
+            identity = await api.call("auth.test")
+            channels = await bot.channels()
+        except WebApiError as refused:
+            events.emit(BotRefused(detail=str(refused)))
+        else:
+            events.emit(
+                BotOpened(
+                    team=str(identity.get("team")),
+                    user=str(identity.get("user")),
+                    channels=len(channels) // 2,
+                )
+            )
+        yield bot

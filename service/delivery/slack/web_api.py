@@ -1,0 +1,62 @@
+"""Slack's Web API: one call of a method, and what Slack says to it.
+
+Methods answer HTTP 200 with `ok`, and errors are words (docs.slack.dev/apis/web-api).
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+
+from service.delivery.slack.answer import NO_ANSWER, WebApiError, error_of, needed_of, read_answer
+from service.delivery.slack.sender import SlackSender, usable_retry_after
+from service.runtime.clock import Clock
+
+LONGEST_BODY: Final = 8 * 1024 * 1024
+"""A page of 200 messages, each as long as Slack lets it be, is a few megabytes."""
+UNNAMED_PAUSE_S: Final = 30.0
+"""How long a limit lasts that names no time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WebApi:
+    """Calls methods with one token, a secret; `url` is Slack's, or a mock's."""
+
+    slack: SlackSender
+    url: str
+    token: str
+    clock: Clock
+    timeout_s: float
+
+    async def call(self, method: str, **arguments: str) -> dict[str, Any]:
+        """Call a method and return what it says; raises WebApiError where that is no `ok`."""
+        try:
+            status, body, retry_after = await self.slack.ask(
+                f"{self.url}/{method}",
+                arguments,
+                token=self.token,
+                timeout_s=self.timeout_s,
+                longest_body=LONGEST_BODY,
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as problem:
+            raise WebApiError(NO_ANSWER, needed=type(problem).__name__) from None
+        answer = read_answer(body)
+        word = "ratelimited" if status == 429 else error_of(answer)  # noqa: PLR2004  # Too Many Requests
+        if word in {"ratelimited", "rate_limited"}:
+            pause_s = usable_retry_after(retry_after, now=self.clock.now())
+            raise WebApiError("ratelimited", retry_after_s=pause_s or UNNAMED_PAUSE_S)
+        if answer is None or word is not None or answer.get("ok") is not True:
+            raise WebApiError(word or f"http_{status}", needed=needed_of(answer))
+        return answer
+
+    async def pages(self, method: str, **arguments: str) -> AsyncIterator[dict[str, Any]]:
+        """Call a method for one page after the other, to the last; raises WebApiError."""
+        cursor = ""
+        while True:
+            page = await self.call(method, **arguments, **({"cursor": cursor} if cursor else {}))
+            yield page
+            following = (page.get("response_metadata") or {}).get("next_cursor") or ""
+            if not isinstance(following, str) or following in {"", cursor}:
+                return
+            cursor = following
