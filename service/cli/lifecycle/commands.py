@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
+from service.cli.declared import done_by
 from service.domain.lifecycle.alert_status import AlertStatus, AlertStep, Severity
 
 alerts = typer.Typer(help="List alerts, work on them, and count them.", rich_markup_mode=None)
@@ -21,121 +22,81 @@ def work() -> None:
 
 
 @alerts.command(name="list")
+@done_by("lifecycle.flows:print_alerts")
 def list_alerts(
     status: Annotated[AlertStatus | None, typer.Option(help="Only those.")] = None,
     severity: Annotated[Severity | None, typer.Option(help="Only those.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Only those of this rule_name.")] = None,
+    rule_name: Annotated[str | None, typer.Option("--rule", help="Only those of this rule_name.")] = None,
     subject: Annotated[
         str | None, typer.Option(help="Only those about this, such as an account's id.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=500)] = _LIMIT,
     cursor: Annotated[str | None, typer.Option(help="What the page before ended with.")] = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """List alerts, newest first."""
-    from service.cli.lifecycle.flows import print_alerts  # noqa: PLC0415  # cold start
-    from service.domain.lifecycle.managed_alert import AlertFilter  # noqa: PLC0415  # cold start
-
-    wanted = AlertFilter(status=status, severity=severity, rule_name=rule, subject=subject)
-    raise typer.Exit(print_alerts(wanted, limit=limit, cursor=cursor, as_json=json))
 
 
 @alerts.command()
+@done_by("lifecycle.flows:show_alert")
 def show(
     alert_id: AlertId,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show an alert, its occurrences and what became of each, and what happened to it."""
-    from service.cli.lifecycle.flows import show_alert  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(show_alert(alert_id, as_json=json))
 
 
-@alerts.command()
-def acknowledge(
-    alert_id: AlertId,
-    note: Note = None,
-    by: By = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
-) -> None:
-    """Say that somebody works on an alert; after somebody else it is refused, with who and when."""
-    _take(AlertStep.ACKNOWLEDGE, alert_id, note=note, by=by, as_json=json)
+def _step(step: AlertStep, what_it_says: str) -> None:
+    @alerts.command(name=step, help=what_it_says)
+    @done_by("lifecycle.flows:take_step", step=step)
+    def take(
+        alert_id: AlertId,
+        note: Note = None,
+        by: By = None,
+        as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    ) -> None:
+        pass
 
 
-@alerts.command()
-def resolve(
-    alert_id: AlertId,
-    note: Note = None,
-    by: By = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
-) -> None:
-    """Say that an alert is over."""
-    _take(AlertStep.RESOLVE, alert_id, note=note, by=by, as_json=json)
+_step(
+    AlertStep.ACKNOWLEDGE,
+    "Say that somebody works on an alert; after somebody else it is refused, with who and when.",
+)
+_step(AlertStep.RESOLVE, "Say that an alert is over.")
+_step(AlertStep.UNACKNOWLEDGE, "Give an alert back.")
+_step(AlertStep.REOPEN, "Say that an alert is not over after all.")
 
 
 @alerts.command()
-def unacknowledge(
-    alert_id: AlertId,
-    note: Note = None,
-    by: By = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
-) -> None:
-    """Give an alert back."""
-    _take(AlertStep.UNACKNOWLEDGE, alert_id, note=note, by=by, as_json=json)
-
-
-@alerts.command()
-def reopen(
-    alert_id: AlertId,
-    note: Note = None,
-    by: By = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
-) -> None:
-    """Say that an alert is not over after all."""
-    _take(AlertStep.REOPEN, alert_id, note=note, by=by, as_json=json)
-
-
-@alerts.command()
+@done_by("lifecycle.flows:add_note")
 def note(
     alert_id: AlertId,
     text: Annotated[str, typer.Argument(help="The note.")],
     by: By = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Add a note to an alert."""
-    from service.cli.lifecycle.flows import add_note  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(add_note(alert_id, text, by=by, as_json=json))
 
 
 @alerts.command()
+@done_by("lifecycle.flows:print_stats")
 def stats(
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Count the alerts of `TENANT_ID` by status and severity."""
-    from service.cli.lifecycle.flows import print_stats  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(print_stats(as_json=json))
 
 
 @alerts.command()
+@done_by("lifecycle.flows:create_alert")
 def create(
-    rule: Annotated[str, typer.Argument(metavar="RULE_NAME")],
+    rule_name: Annotated[str, typer.Argument(metavar="RULE_NAME")],
     message: Annotated[str, typer.Argument()],
     severity: Annotated[Severity, typer.Option()] = Severity.MEDIUM,
     subject: Annotated[str | None, typer.Option(help="What it is about; one open alert for each.")] = None,
-    key: Annotated[str | None, typer.Option(help="dedup_key: one open alert for each.")] = None,
+    dedup_key: Annotated[
+        str | None, typer.Option("--key", help="dedup_key: one open alert for each.")
+    ] = None,
     by: By = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Create an alert; where one like it is open, that one gets an event."""
-    from service.cli.lifecycle.flows import create_alert  # noqa: PLC0415  # cold start
-
-    body = {"rule_name": rule, "message": message, "severity": severity, "subject": subject}
-    raise typer.Exit(create_alert(body | {"dedup_key": key, "by": by}, as_json=json))
-
-
-def _take(step: AlertStep, alert_id: str, *, note: str | None, by: str | None, as_json: bool) -> None:
-    from service.cli.lifecycle.flows import take_step  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(take_step(step, alert_id, note=note, by=by, as_json=as_json))

@@ -18,11 +18,11 @@ _MOST_EVENTS: Final = 1000
 
 @async_command
 async def print_alerts(
-    settings: Settings, wanted: AlertFilter, *, limit: int, cursor: str | None, as_json: bool
+    settings: Settings, /, *, limit: int, cursor: str | None, as_json: bool, **wanted: Any
 ) -> int:
-    """Print a page of alerts and return the exit code."""
+    """Print a page of the alerts that an `AlertFilter` of these lets through, and return the exit code."""
     async with open_ledger(settings) as store:
-        page = await store.alerts.list(wanted, limit=limit, cursor=cursor)
+        page = await store.alerts.list(AlertFilter(**wanted), limit=limit, cursor=cursor)
     shown = [ManagedAlertOut.of(each) for each in page.items]
     if as_json:
         print_json([each.model_dump(mode="json", by_alias=True) for each in shown])
@@ -50,7 +50,7 @@ async def show_alert(settings: Settings, alert_id: str, *, as_json: bool) -> int
 
 @async_command
 async def take_step(
-    settings: Settings, step: AlertStep, alert_id: str, *, note: str | None, by: str | None, as_json: bool
+    settings: Settings, alert_id: str, *, step: AlertStep, note: str | None, by: str | None, as_json: bool
 ) -> int:
     """Take a step for an alert, print what it is now, and return the exit code."""
     from service.wiring import open_app  # noqa: PLC0415  # whoever only reads needs none of it
@@ -76,7 +76,7 @@ async def add_note(settings: Settings, alert_id: str, text: str, *, by: str | No
 
 
 @async_command
-async def create_alert(settings: Settings, body: dict[str, Any], *, as_json: bool) -> int:
+async def create_alert(settings: Settings, /, *, as_json: bool, **body: Any) -> int:
     """Create an alert, print it, and return the exit code; raises InvalidRequestError."""
     from service.wiring import open_app  # noqa: PLC0415  # as above
 

@@ -1,10 +1,11 @@
-"""The group of commands `model`, and `score`; each command imports its own part when it is called."""
+"""The group of commands `model`, and `score`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from service.cli.declared import done_by
 from service.default_risk.units import Units
 from service.domain.default_risk.prediction import PredictionKind
 
@@ -25,6 +26,7 @@ def model_group() -> None:
 
 
 @model.command()
+@done_by("scoring.models:train_model")
 def train(
     data: Data,
     kind: Annotated[PredictionKind, typer.Option(help="Which ratios it reads.")],
@@ -44,40 +46,30 @@ def train(
 
     Needs the extra `train`. The same file gives the same bytes. Exit code 64: the data cannot be used.
     """
-    from service.cli.scoring.models import train_model  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(
-        train_model(
-            data, kind=kind, name=name, out=out, label=label, company=company, time=time, describe=describe
-        )
-    )
 
 
 @model.command()
+@done_by("scoring.models:evaluate_model")
 def evaluate(
     file: ModelFile,
     data: Data,
     label: Label = "bankrupt",
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Measure a model on companies whose fate is known."""
-    from service.cli.scoring.models import evaluate_model  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(evaluate_model(file, data, label=label, as_json=json))
 
 
 @model.command()
+@done_by("scoring.models:calibrate_model")
 def calibrate(file: ModelFile, data: Data, out: Out, label: Label = "bankrupt") -> None:
     """Fit a model's probabilities to your own companies; its points and reasons stay.
 
     Needs the extra `train`.
     """
-    from service.cli.scoring.models import calibrate_model  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(calibrate_model(file, data, label=label, out=out))
 
 
 @model.command()
+@done_by("scoring.models:show_model")
 def show(
     file: Annotated[
         str, typer.Argument(metavar="MODEL", help="annual, quarterly (those that come with it), or a file.")
@@ -85,14 +77,12 @@ def show(
     card: Annotated[
         Path | None, typer.Option(help="Write its model card, Markdown with SVG beside it, to this folder.")
     ] = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Show a model: its points for each ratio, what it was trained on, and how good it is."""
-    from service.cli.scoring.models import show_model  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(show_model(file, card=card, as_json=json))
 
 
+@done_by("scoring.scoring:score_file")
 def score(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="Companies (CSV, XLSX or Parquet): a path or a URI.")
@@ -100,7 +90,7 @@ def score(
     kind: Annotated[
         PredictionKind, typer.Option(help="What statements the ratios are from.")
     ] = PredictionKind.ANNUAL,
-    model_file: Annotated[
+    model: Annotated[
         Path | None, typer.Option("--model", help="A model file; by default the one that comes with it.")
     ] = None,
     out: Annotated[
@@ -108,14 +98,9 @@ def score(
     ] = None,
     units: Annotated[Units | None, typer.Option(help="What percentages are, where that is in doubt.")] = None,
     sheet: Annotated[str | None, typer.Option(help="The sheet of a workbook; by default the first.")] = None,
-    json: Json = False,  # noqa: FBT002  # how typer spells a flag
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """Score a file of companies: the probability of default of each, and its reasons.
 
     Every row is scored, abstained on, a duplicate or invalid. Nothing is stored or sent.
     """
-    from service.cli.scoring.scoring import score_file  # noqa: PLC0415  # cold start
-
-    raise typer.Exit(
-        score_file(file, kind=kind, model=model_file, out=out, units=units, sheet=sheet, as_json=json)
-    )
