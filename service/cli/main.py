@@ -217,7 +217,7 @@ def cancel(
 ) -> None:
     """Cancel a run, in whichever process it is running.
 
-    Undelivered alerts stay in the outbox for the next run of the month.
+    Undelivered alerts stay in the outbox for the next run of the period.
     """
 
 

@@ -90,7 +90,7 @@ async def _say_what_is_left(app: App, stopped: InterruptedRunError) -> None:
         done = counts.alerts_sent + counts.skipped_replay + counts.failed_deliveries + counts.unknown
         stopped.detail += (
             f": {counts.alerts - done:,} alerts have not been sent. A running `risk-alerts serve` resumes "
-            f"the run, or the next run of the month sends them; `risk-alerts cancel {run_id}` ends it"
+            f"the run, or the next run of the period sends them; `risk-alerts cancel {run_id}` ends it"
         )
 
 

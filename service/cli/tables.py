@@ -263,7 +263,7 @@ _ROUTES: Columns = {
 }
 _RUNS: Columns = {
     "Run": attrgetter("run_id"),
-    "Month": about,
+    "Period": about,
     "Status": lambda run: f"{run.status}{' (dry)' if run.dry_run else ''}",
     "Alerts": attrgetter("counts.alerts"),
     "Sent": attrgetter("counts.alerts_sent"),

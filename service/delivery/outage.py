@@ -40,7 +40,7 @@ _WHY_UNTRIED: Final = {
     Reason.GONE: _DEAD.format("HTTP 410"),
     Reason.SLACK_UNREACHABLE: "no connection could be made, so the rest of the lane was not tried",
     Reason.ANSWERS_UNREADABLE: "answers could not be read, so the rest of the lane was not sent",
-    Reason.DEADLINE: "the delivery deadline came first; the next run of the month sends it",
+    Reason.DEADLINE: "the delivery deadline came first; the next run of the period sends it",
 }
 """For people: why the rest of a lane did not leave."""
 

@@ -97,7 +97,7 @@ class SupportNotice:
             lines += _given_up(given_up)
         if undelivered:
             states = ", ".join(f"{number} {status}" for status, number in sorted(undelivered.items()))
-            lines += ["", f"Alerts of all months that have not gone out: {states}."]
+            lines += ["", f"Alerts of all runs that have not gone out: {states}."]
         message.set_content("\n".join(lines) + "\n")
         return message
 
@@ -111,7 +111,7 @@ def _given_up(lanes: Sequence[GivenUpLane]) -> list[str]:
         "",
         "Slack failed, and these channels were given up:",
         *(f"- {lane.named}: {lane.alerts} not sent: {lane.why}" for lane in lanes),
-        "What was not sent goes out with the next run of the month; what is in doubt waits for a person",
+        "What was not sent goes out with the next run of the period; what is in doubt waits for a person",
         "(risk-alerts settle).",
     ]
 

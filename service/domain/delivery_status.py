@@ -108,7 +108,7 @@ class Outcome(StrEnum):
     IN_DIGEST = "in_digest"
     """Not sent by itself: another alert of the run, a digest, stands for it and many others."""
     UNSENT = "unsent"
-    """Still pending when the run had to end; goes out with the next run of the month."""
+    """Still pending when the run had to end; goes out with the next run of the period."""
 
 
 class Reason(StrEnum):

@@ -43,7 +43,7 @@ def unsent_alerts(unsent: int, alerts: int) -> tuple[RunWarning, ...]:
     """Warn of a run's alerts that it could not send before it ended."""
     if not unsent:
         return ()
-    detail = f"{unsent} of this run's {alerts} alerts were not sent; the next run of the month sends them"
+    detail = f"{unsent} of this run's {alerts} alerts were not sent; the next run of the period sends them"
     return (RunWarning(code="unsent_alerts", count=unsent, detail=detail),)
 
 

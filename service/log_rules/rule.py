@@ -79,6 +79,11 @@ class Rule:
         """The columns that it reads beside the time, each once."""
         return tuple(dict.fromkeys((*(column for column, _ in self.where), *self.group_by)))
 
+    @property
+    def reach_us(self) -> int:
+        """How far back rows matter for what comes."""
+        return max(self.window_us, self.quiet_us)
+
     def digest(self, source: LogSource) -> str:
         """Return 32 hex digits over all that decides which episodes there are, and nothing else."""
         meant = (

@@ -43,7 +43,7 @@ class Tally:
         self._steps = [_Step() for _ in self._counters]
         self._lateness = [0] * len(self._counters)
         self._again = [
-            RowsReadAgain(memory, reach_us=max(rule.window_us, rule.quiet_us), since_us=period.since_us)
+            RowsReadAgain(memory, reach_us=rule.reach_us, since_us=period.since_us)
             if (memory := before.memories.get(rule.id)) is not None
             else None
             for rule in question.rules.rules

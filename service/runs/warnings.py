@@ -36,7 +36,7 @@ def late_lanes(
             code="deadline_too_short",
             count=count - int(deadline_s * pace),
             detail=f"{lane} needs {(count - 1) / pace:,.0f} s for {count:,} alerts, and DELIVERY_DEADLINE_S "
-            f"ends a run's deliveries after {deadline_s:,.0f} s: the next run of the month sends the rest",
+            f"ends a run's deliveries after {deadline_s:,.0f} s: the next run of the period sends the rest",
         )
         for lane, count in late.items()
     )
@@ -80,9 +80,9 @@ def would_recover(recovering: Sequence[SubjectChange]) -> tuple[RunWarning, ...]
 
 
 def undelivered_alerts(undelivered: Mapping[str, int]) -> tuple[RunWarning, ...]:
-    """Warn of the alerts of all months that have not gone out, counted by status."""
+    """Warn of the alerts of all runs that have not gone out, counted by status."""
     if not undelivered:
         return ()
     states = ", ".join(f"{count} {status}" for status, count in sorted(undelivered.items()))
-    detail = f"alerts of all months that have not gone out: {states}"
+    detail = f"alerts of all runs that have not gone out: {states}"
     return (RunWarning(code="undelivered_alerts", count=sum(undelivered.values()), detail=detail),)

@@ -182,7 +182,7 @@ async def cancel_run(context: Opened, caller: MayRun, run_id: RunId) -> RunOut:
     """Cancel a run, wherever it runs: from this answer on none of its alerts is claimed any more.
 
     It ends as `failed: cancelled` as soon as the requests in flight have been answered, and is never resumed.
-    Undelivered alerts stay in the outbox for the next run of the month.
+    Undelivered alerts stay in the outbox for the next run of the period.
     """
     try:
         await cancel(caller.app, run_id)

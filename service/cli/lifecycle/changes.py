@@ -22,17 +22,19 @@ def print_changes(changes: ChangesOut, *, also_continuing: bool = False) -> None
     for one in changes.totals:
         regions.setdefault("null" if one.region is None else one.region, []).append(one)
     kinds = [kind for kind in ChangeKind if any(one.change is kind for one in changes.totals)]
-    columns = {"Region": itemgetter(0)} | {kind.capitalize(): partial(_cell, kind) for kind in kinds}
+    is_of_accounts = any(one.account_name is not None or one.arr is not None for one in changes.changes)
+    cell = partial(_cell, has_arr=is_of_accounts)
+    columns = {"Region": itemgetter(0)} | {kind.capitalize(): partial(cell, kind) for kind in kinds}
     print_table(out, "What changed", columns, [*regions.items(), ("All", changes.totals)])
     named = [one for one in changes.changes if also_continuing or one.change is not ChangeKind.CONTINUING]
     if named:
-        print_table(out, "For whom", CHANGED, named)
+        print_table(out, "For whom", CHANGED if is_of_accounts else _OTHERS, named)
 
 
-def _cell(kind: ChangeKind, row: tuple[str, Sequence[RegionTotalOut]]) -> str:
+def _cell(kind: ChangeKind, row: tuple[str, Sequence[RegionTotalOut]], *, has_arr: bool) -> str:
     found = [one for one in row[1] if one.change is kind]
-    accounts, arr = sum(one.accounts for one in found), sum(one.arr for one in found)
-    return f"{accounts:,} (ARR {arr:,})" if accounts else ""
+    count, arr = sum(one.accounts for one in found), sum(one.arr for one in found)
+    return f"{count:,}{f' (ARR {arr:,})' if has_arr else ''}" if count else ""
 
 
 CHANGED: Final[Columns] = {
@@ -41,5 +43,10 @@ CHANGED: Final[Columns] = {
     "Name": attrgetter("account_name"),
     "Region": lambda one: "null" if one.account_region is None else one.account_region,
     "ARR": lambda one: "unknown" if one.arr is None else f"{one.arr:,}",
+    "Alert": attrgetter("alert_id"),
+}
+_OTHERS: Final[Columns] = {
+    "Change": attrgetter("change"),
+    "About": attrgetter("account_id"),
     "Alert": attrgetter("alert_id"),
 }

@@ -27,7 +27,14 @@ async def print_log_plan(settings: Settings, *, source: str, rules: Path, as_jso
     try:
         with open_source(uri, access) as files:
             plan = await run_in_daemon_thread(
-                lambda: plan_log(files, file, threads=threads, settle_rows=SETTLE_ROWS, stop=stop)
+                lambda: plan_log(
+                    files,
+                    file,
+                    threads=threads,
+                    settle_rows=SETTLE_ROWS,
+                    checkpoint_limit_mb=settings.checkpoint_limit_mb,
+                    stop=stop,
+                )
             )
     finally:
         stop.set()

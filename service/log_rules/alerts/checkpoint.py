@@ -6,7 +6,7 @@ own, so that equal memories have equal bytes, whatever the order of rows was.
 
 import hashlib
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,9 +22,6 @@ _COLUMNS: Final = (("times", np.dtype("<i8")), ("group_of", np.dtype("<i8")), ("
 _EPISODE: Final = EPISODE.newbyteorder("<")
 _MOST_FILES: Final = 10_000
 """Paths that are remembered besides those of the last run."""
-
-ROW_BYTES: Final = sum(kind.itemsize for _, kind in _COLUMNS[:2])
-"""Of a row within reach, before compression; 8 more where equal rows count once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +108,3 @@ def _in_order(memory: Memory) -> Memory:
         marks=memory.marks[rows] if memory.marks.size else memory.marks,
         opened=np.sort(opened, order="group"),
     )
-
-
-def sizes(remembered: Remembered) -> Iterator[tuple[str, int, int]]:
-    """Yield of each rule how many rows and open episodes are remembered."""
-    for rule_id, (_, memory) in remembered.memories.items():
-        yield rule_id, int(memory.times.size), int(memory.opened.size)

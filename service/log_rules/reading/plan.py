@@ -5,10 +5,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
+from service.log_rules.memory import OPEN_BYTES, REMEMBERED_BYTES
 from service.log_rules.reading.csv_blocks import BLOCK
 from service.log_rules.reading.log_files import LogFiles
 from service.log_rules.reading.matching import Matcher
 from service.log_rules.rule import Period, RuleFile
+from service.log_rules.rules_file import duration_text
 from service.log_rules.threshold import ROW_BYTES
 from service.sources.source import Source
 
@@ -42,6 +44,23 @@ class LogPlan:
     other_bytes: int
     reading_bytes: int
     counting_bytes: int
+    reach: tuple[tuple[str, str], ...]
+    """Of each rule how long its rows are handed on to the next run."""
+    remembered_bytes: int
+    """Of each such row."""
+    checkpoint_limit_mb: int
+
+    @property
+    def checkpoint(self) -> dict[str, Any]:
+        """What the next run begins with: bytes before compression, beside the text of each group."""
+        most = None if self.rows is None else self.rows * len(self.reach) * self.remembered_bytes
+        return {
+            "rows_within": dict(self.reach),
+            "each_row": self.remembered_bytes,
+            "each_open_episode": OPEN_BYTES,
+            "rows_at_most": most,
+            "limit_mb": self.checkpoint_limit_mb,
+        }
 
     @property
     def memory_bytes(self) -> dict[str, int]:
@@ -66,6 +85,7 @@ class LogPlan:
             "other_columns": list(self.other_columns),
             "other_bytes": self.other_bytes,
             "memory_bytes": self.memory_bytes,
+            "checkpoint_bytes": self.checkpoint,
         }
 
     def __str__(self) -> str:
@@ -75,19 +95,34 @@ class LogPlan:
         parquet = f"first {first} ({self.filter_bytes:,} bytes), and where rows match "
         parquet += f"{', '.join(self.other_columns)} ({self.other_bytes:,} bytes)"
         parts = ", ".join(f"{memory[part] // _MEGABYTE:,} {part}" for part in _PARTS)
-        most = sum(memory[part] for part in _PARTS) // _MEGABYTE
+        total = sum(memory[part] for part in _PARTS) // _MEGABYTE
         lines = [f"files: {kinds}"]
         lines += [f"csv: all of {self.csv_bytes:,} bytes"] if self.csv_bytes else []
         lines += [f"parquet: {self.row_groups:,} row groups; {parquet}"] if self.row_groups else []
         lines += [
-            f"memory: at most {most:,} MB ({parts}), and {_KEPT_BYTES} bytes a rule and row within reach",
+            f"memory: at most {total:,} MB ({parts}), and {_KEPT_BYTES} bytes a rule and row within reach",
             f"in disorder: {ROW_BYTES} bytes a rule and matched row of the period",
+            f"checkpoint: {self._checkpoint_text()}",
         ]
         return "\n".join(lines)
 
+    def _checkpoint_text(self) -> str:
+        within = ", ".join(f"{reach} ({rule})" for rule, reach in self.reach)
+        most = self.checkpoint["rows_at_most"]
+        here = "" if most is None else f", here at most {most:,}"
+        rows = f"{self.remembered_bytes} bytes a matched row of the last {within}{here}"
+        others = f"{OPEN_BYTES} an open episode, and the text of their groups"
+        return f"{rows}, {others}; refused above {self.checkpoint_limit_mb:,} MB"
+
 
 def plan_log(
-    source: Source, rules: RuleFile, *, threads: int, settle_rows: int, stop: threading.Event
+    source: Source,
+    rules: RuleFile,
+    *,
+    threads: int,
+    settle_rows: int,
+    checkpoint_limit_mb: int,
+    stop: threading.Event,
 ) -> LogPlan:
     """List the files and read their first bytes or footers; raises SourceError."""
     files = LogFiles(source, rules.source, stop)
@@ -119,4 +154,7 @@ def plan_log(
         reading_bytes=parts * max(_BLOCK_BYTES if csv_bytes else 0, largest * (_MATCHED_BYTES + count)),
         # The rows of two steps wait for the rules, and those of one are counted.
         counting_bytes=settle_rows * 2 * (_KEPT_BYTES * count + ROW_BYTES),
+        reach=tuple((rule.id, duration_text(rule.reach_us)) for rule in rules.rules),
+        remembered_bytes=REMEMBERED_BYTES + (8 if rules.source.deduplicate else 0),
+        checkpoint_limit_mb=checkpoint_limit_mb,
     )

@@ -262,7 +262,7 @@ async def test_the_notice_counts_what_has_not_gone_out(house: House, postbox: Po
         earlier = [account("e", account_region=None, month="2025-12-01")]
         await desk.run(house.source(earlier, "earlier.parquet"), month="2025-12-01")
         await desk.run(house.source(rows(None, None)))
-    assert "Alerts of all months that have not gone out: 3 failed." in postbox.messages[1].get_content()
+    assert "Alerts of all runs that have not gone out: 3 failed." in postbox.messages[1].get_content()
 
 
 async def test_a_replay_notifies_support_again_where_that_is_wanted(house: House, postbox: Postbox) -> None:

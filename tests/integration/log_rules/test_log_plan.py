@@ -15,7 +15,8 @@ from tests.support.log_files import log_row, never, question_of, write_csv, writ
 def planned(path: Path) -> LogPlan:
     """Plan a log for two threads."""
     with open_source(SourceUri.parse(path.as_uri()), StorageAccess()) as source:
-        return plan_log(source, question_of().rules, threads=2, settle_rows=1_000, stop=never())
+        rules = question_of().rules
+        return plan_log(source, rules, threads=2, settle_rows=1_000, checkpoint_limit_mb=64, stop=never())
 
 
 def test_a_folder_of_all_kinds(tmp_path: Path) -> None:
@@ -41,6 +42,15 @@ def test_parquet_alone_says_its_rows(tmp_path: Path) -> None:
     assert (small.rows, large.rows) == (500, 500)
     assert small.memory_bytes["reading"] * 50 == large.memory_bytes["reading"]
     assert small.summary()["memory_bytes"]["each_row_within_reach"] == 12
+    assert small.summary()["checkpoint_bytes"] == {
+        "rows_within": {"burst": "1m", "bundle": "1h"},
+        "each_row": 16,
+        "each_open_episode": 74,
+        "rows_at_most": 500 * 2 * 16,
+        "limit_mb": 64,
+    }
+    assert "last 1m (burst), 1h (bundle), here at most 16,000, 74 an open episode" in str(small)
+    assert "refused above 64 MB" in str(small)
 
 
 def test_missing_columns_are_named_before_anything_is_read(tmp_path: Path) -> None:

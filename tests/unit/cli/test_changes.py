@@ -38,6 +38,16 @@ def test_each_region_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in shown
 
 
+def test_groups_of_a_log_have_no_arr(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is no account is listed without the columns of accounts."""
+    print_changes(_changes(_change(ChangeKind.RECOVERED, "mobile/burst/com.a", None, None)))
+    shown = capsys.readouterr().out
+    assert "mobile/burst/com.a" in shown
+    assert "About" in shown
+    assert "ARR" not in shown
+    assert "unknown" not in shown
+
+
 def test_nothing_is_said_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """A run without alerts ends as it did."""
     print_changes(_changes())

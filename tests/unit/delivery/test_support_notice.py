@@ -132,7 +132,7 @@ async def test_two_hundred_are_listed_and_the_rest_counted(tmp_path: Path, count
 async def test_what_has_not_gone_out_is_counted(tmp_path: Path) -> None:
     """Alerts of any month that are still undelivered stand at the end."""
     lines = await body_about(tmp_path, [an_alert()], unknown=2, failed=7, pending=1)
-    assert lines[-1] == "Alerts of all months that have not gone out: 7 failed, 1 pending, 2 unknown."
+    assert lines[-1] == "Alerts of all runs that have not gone out: 7 failed, 1 pending, 2 unknown."
 
 
 async def test_channels_that_were_given_up_are_named(tmp_path: Path) -> None:
