@@ -17,6 +17,7 @@ BENCHMARKS: Final = (
     "evaluate",
     "scale",
     "logs",
+    "logs_day",
     "memory",
     "storage",
     "deliver",

@@ -14,6 +14,7 @@ from benchmarks.report import TIMES, Section, Target
 
 PEERS: Final = ("duckdb", "polars", "pandas")
 ROUNDS: Final = {"small": 2, "full": 5}
+_DENSE: Final = 0.5
 _TEXT: Final = "CSV with every text in quotes"
 _TYPED: Final = "Parquet (zstd, row groups of 200,000) with timestamps"
 
@@ -79,13 +80,12 @@ def _logs(size: str) -> list[Log]:
 
 
 def bench(size: str) -> list[Section]:
-    """Return one section a log, and one about a whole day."""
-    sections = [_bench_log(log, ROUNDS[size]) for log in _logs(size)]
-    return [*sections, _day(100_000_000 if size == "full" else 2_000_000, ROUNDS[size])]
+    """Return one section a log."""
+    return [_bench_log(log, ROUNDS[size]) for log in _logs(size)]
 
 
 def _bench_log(log: Log, rounds: int) -> Section:
-    _make(log)
+    made(log)
     contestants = [
         (side, formulation)
         for side, formulations in SIDES.items()
@@ -98,7 +98,7 @@ def _bench_log(log: Log, rounds: int) -> Section:
         for _ in range(rounds):
             for (side, formulation), used in runs.items():
                 answer = Path(folder) / f"{side} {formulation}"
-                used.append(_run(side, formulation, log.path, answer))
+                used.append(run_log(side, formulation, log.path, answer))
             episodes = _same_answer(Path(folder))
     medians = {contestant: median_of(used) for contestant, used in runs.items()}
     best = {
@@ -135,50 +135,28 @@ def _section(
         if against == "exercise":
             rss = ours.rss_mb / best[against].rss_mb
             section.targets.append(Target(f"peak RSS against {against}", rss, limit))
+    if log.fatal > _DENSE:
+        each = ours.counting_s / (log.rows * log.fatal) * 1e6
+        section.targets.append(Target("the counting of a matched row, two rules", each, 0.4, unit="µs"))
     if log.rss_limit is not None:
         rss = ours.rss_mb / best["polars"].rss_mb
         section.targets.append(Target("peak RSS against polars", rss, log.rss_limit))
     return section
 
 
-def _day(rows: int, rounds: int) -> Section:
-    """Measure a day in one Parquet file, and a quarter of it, to see whether memory is flat."""
-    medians = []
-    for part in (rows // 4, rows):
-        log = Log(name="", rows=part, fatal=0.004, suffix=".parquet", limits=(), needed_columns_only=True)
-        _make(log)
-        with tempfile.TemporaryDirectory() as folder:
-            answer = Path(folder) / "answer"
-            medians.append(
-                (part, median_of([_run("ours", "rules", log.path, answer) for _ in range(rounds)]))
-            )
-    section = Section(
-        title="Logs: a day",
-        about=(
-            f"One Parquet file of {rows:,} rows, and one of a quarter of them, with the three columns that "
-            f"the rules name, 0.4 % fatal; {THREADS} threads; {rounds} rounds; medians, without imports."
-        ),
-        header=("rows", "wall s", "CPU s", "peak RSS MB"),
-        rows=[
-            (f"{part:,}", f"{used.wall_s:.2f}", f"{used.cpu_s:.2f}", f"{used.rss_mb:.0f}")
-            for part, used in medians
-        ],
-    )
-    (_, quarter), (_, whole) = medians
-    section.targets.append(Target("peak RSS of four times the rows", whole.rss_mb / quarter.rss_mb, 2))
-    return section
-
-
-def _make(log: Log) -> None:
+def made(log: Log) -> Path:
+    """Return the file of a log, made by a child when there is none yet, and in the page cache."""
     more = ["--needed-columns-only"] if log.needed_columns_only else []
     command = [sys.executable, "-m", "benchmarks.make_log", str(log.path), *more]
     run([*command, "--rows", str(log.rows), "--fatal", str(log.fatal)])
     with log.path.open("rb") as file:
         while file.read(1 << 24):
             pass
+    return log.path
 
 
-def _run(side: str, formulation: str, path: Path, answer: Path) -> Used:
+def run_log(side: str, formulation: str, path: Path, answer: Path) -> Used:
+    """Run one side of the comparison once."""
     command = [sys.executable, "-m", "benchmarks.log_side", side, str(path)]
     command += ["--formulation", formulation, "--answer", str(answer)]
     return Used(**json.loads(run(command).output))
