@@ -60,4 +60,5 @@ def safe(text: str) -> Text:
 
 def moment_text(moment: datetime) -> str:
     """Return a moment of UTC."""
-    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
+    # Not strftime, which leaves out the zeros of the year 1.
+    return f"{moment.replace(tzinfo=None).isoformat(sep=' ', timespec='seconds')}Z"

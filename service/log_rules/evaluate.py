@@ -135,6 +135,8 @@ class _Evaluation:
                     first = min(int(times.min()), int(times.min()) if first is None else first)
                     last = max(int(times.max()), int(times.max()) if last is None else last)
         if first is None or last is None:
+            if not rows + malformed:
+                raise PeriodNotInSourceError("the source has no rows")
             what = f"{malformed:,} malformed and {rows:,} without a usable time"
             raise PeriodNotInSourceError(
                 f"none of the {rows + malformed:,} rows of the source can be used: {what}"

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from string import Formatter
@@ -19,6 +19,8 @@ TITLE_NAMES: Final = frozenset({"peak", "group", "window", "threshold", "events"
 """What a title may name in braces."""
 _LARGEST_FILE: Final = 1 << 20
 _DURATION: Final = re.compile(r"(\d{1,9})\s*(ms|s|m|h|d)")
+_CHANNEL: Final = re.compile(r"#?[^\s/?#.][^\s/?#]{0,79}")
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _UNITS: Final = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _LONGEST: Final = 3_660
 """Days."""
@@ -59,6 +61,15 @@ def _title(text: str) -> str:
     return text
 
 
+def _matching(pattern: re.Pattern[str], problem: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if pattern.fullmatch(text) is None:
+            raise ValueError(problem)
+        return text
+
+    return check
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -86,7 +97,10 @@ _Duration = Annotated[int, BeforeValidator(duration_us)]
 _Longer = Annotated[_Duration, AfterValidator(_longer_than_nothing)]
 _Column = Annotated[StrictStr, Field(min_length=1, max_length=300)]
 _Values = Annotated[list[StrictStr], BeforeValidator(_as_list), Field(min_length=1, max_length=1_000)]
-_Channel = Annotated[StrictStr, Field(pattern=r"^#?[^\s/?#.][^\s/?#]{0,79}$")]
+_Channel = Annotated[StrictStr, AfterValidator(_matching(_CHANNEL, "must be the name of a channel"))]
+_Id = Annotated[
+    StrictStr, AfterValidator(_matching(_ID, "must be lower case letters, digits and ._-, at most 64"))
+]
 
 
 class _Strict(BaseModel):
@@ -112,7 +126,7 @@ class _Threshold(_Strict):
 
 
 class _Rule(_Strict):
-    id: Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+    id: _Id
     title: Annotated[StrictStr, Field(min_length=1, max_length=300), AfterValidator(_title)]
     where: dict[_Column, _Values] = {}
     group_by: list[_Column] = Field(default=[], max_length=10)
@@ -131,7 +145,7 @@ def load_rules(path: Path) -> RuleFile:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
     except OSError as problem:
-        raise BadRulesError(f"{path.name} cannot be read: {problem.strerror}") from problem
+        raise BadRulesError(f"{path.name or path} cannot be read: {problem.strerror}") from problem
     if len(content) > _LARGEST_FILE:
         raise BadRulesError(f"{path.name} is larger than 1 MB")
     return parse_rules(content, path.name)
@@ -156,12 +170,14 @@ def parse_rules(content: bytes, name: str) -> RuleFile:
         for place, each in enumerate(listed)
         if (rule := _validated(_Rule, each, f"rules.{place}", problems)) is not None
     }
-    problems += [f"rules.{place}.{text}" for place, rule in rules.items() for text in _contradictions(rule)]
-    ids = Counter(rule.id for rule in rules.values())
+    # As they stand in the file: what one rule gets wrong must not hide what else is wrong with it.
+    tables = {place: each for place, each in enumerate(listed) if isinstance(each, dict)}
+    problems += [f"rules.{place}.{text}" for place, each in tables.items() for text in _contradictions(each)]
+    ids = Counter(each["id"] for each in tables.values() if isinstance(each.get("id"), str))
     problems += [
-        f"rules.{place}.id: {rule.id} is the id of more than one rule"
-        for place, rule in rules.items()
-        if ids[rule.id] > 1
+        f"rules.{place}.id: {each['id']} is the id of more than one rule"
+        for place, each in tables.items()
+        if isinstance(each.get("id"), str) and ids[each["id"]] > 1
     ]
     if source is not None:
         problems += _unknown_columns(source, rules)
@@ -176,21 +192,34 @@ def _validated(model: type[_Model], raw: Any, place: str, problems: list[str]) -
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
             where = ".".join((place, *(str(part) for part in problem["loc"])))
-            problems.append(f"{where}: {problem['msg'].removeprefix('Value error, ')}")
+            is_unknown = problem["type"] == "extra_forbidden"
+            said = "is not known here" if is_unknown else problem["msg"].removeprefix("Value error, ")
+            problems.append(f"{where}: {said}")
         return None
 
 
-def _contradictions(rule: _Rule) -> Iterator[str]:
-    if (rule.threshold.gt is None) == (rule.threshold.gte is None):
+def _contradictions(rule: Mapping[str, Any]) -> Iterator[str]:
+    threshold = rule.get("threshold")
+    if isinstance(threshold, dict) and ("gt" in threshold) == ("gte" in threshold):
         yield "threshold: give either gt or gte"
-    if (rule.channel is None) == (rule.route is None):
+    if ("channel" in rule) == ("route" in rule):
         yield "channel: give either channel or route"
-    if rule.route is not None and rule.route not in rule.group_by:
-        yield "route: must be one of group_by, so that all events of an alert lead to one channel"
-    if len(set(rule.group_by)) < len(rule.group_by):
-        yield "group_by: names a column twice"
-    if rule.repeat is not None and rule.repeat < (rule.quiet or rule.window):
+    group_by = rule.get("group_by", [])
+    if isinstance(group_by, list):
+        if "route" in rule and rule["route"] not in group_by:
+            yield "route: must be one of group_by, so that all events of an alert lead to one channel"
+        if any(group_by.count(name) > 1 for name in group_by):
+            yield "group_by: names a column twice"
+    repeat, quiet = _known_us(rule.get("repeat")), _known_us(rule.get("quiet", rule.get("window")))
+    if repeat is not None and quiet is not None and repeat < quiet:
         yield "repeat: must not be shorter than quiet (by default the window): an episode may pause that long"
+
+
+def _known_us(text: Any) -> int | None:
+    try:
+        return duration_us(text)
+    except ValueError:
+        return None
 
 
 def _unknown_columns(source: _Source, rules: Mapping[int, _Rule]) -> Iterator[str]:

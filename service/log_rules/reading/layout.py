@@ -32,7 +32,7 @@ def layout_of(file: str, first: bytes, source: LogSource, needed: Sequence[str])
     try:
         values = next(csv.reader([text]), [])
     except csv.Error as error:
-        raise LogUnreadableError(f"{file} cannot be read as CSV: {error}") from error
+        raise LogUnreadableError(f"{file} cannot be read as CSV: its first record is none") from error
     cells = [value.strip() for value in values]
     by_position = source.columns
     wanted = required(source, needed)

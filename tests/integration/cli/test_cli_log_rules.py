@@ -69,7 +69,7 @@ def test_rules_are_checked(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[[rules]]\nid = 'A'\n")
     bad = command(tmp_path, "rules", "check", "bad.toml")
     assert bad.returncode == 64
-    assert bad.stderr.count("rules.0.") == 4
+    assert bad.stderr.count("rules.0.") == 5
 
 
 def test_rules_are_tested(tmp_path: Path) -> None:

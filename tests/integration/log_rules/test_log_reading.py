@@ -226,7 +226,7 @@ async def test_nothing_to_read(tmp_path: Path) -> None:
         await find(tmp_path)
     for content in ("", csv_text([], header=LOG_COLUMNS)):
         (tmp_path / "log.csv").write_text(content)
-        with pytest.raises(PeriodNotInSourceError, match="none of the 0 rows of the source can be used"):
+        with pytest.raises(PeriodNotInSourceError, match="the source has no rows"):
             await find(tmp_path / "log.csv")
     write_csv(tmp_path / "log.csv", [log_row(date="x"), log_row(date="")])
     with (tmp_path / "log.csv").open("a") as log:

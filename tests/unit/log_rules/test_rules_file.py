@@ -55,7 +55,25 @@ def test_every_problem_is_named_with_its_place() -> None:
         "rules.2.ID",
         "rules.1.route",
         "rules.1.repeat",
+        "rules.0.id",
+        "rules.1.id",
     ]
+
+
+def test_one_mistake_of_a_rule_hides_no_other() -> None:
+    """What contradicts itself is said beside what cannot be read, and so is an id that is there twice."""
+    wrong = RULE.replace("{gt = 10}", "{gt = 1, gte = -2}").replace('"1h"', '"1h"\nquiet = 5\nrepeat = "1s"')
+    wrong += 'route = "country"\n'
+    assert [problem.split(": ")[0] for problem in problems(wrong + RULE)] == [
+        "rules.0.threshold.gte",
+        "rules.0.quiet",
+        "rules.0.threshold",
+        "rules.0.channel",
+        "rules.0.route",
+        "rules.0.id",
+        "rules.1.id",
+    ]
+    assert problems(RULE + "severtiy = 'high'") == ["rules.0.severtiy: is not known here"]
 
 
 @pytest.mark.parametrize(
