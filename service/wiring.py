@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
@@ -24,6 +24,7 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from service.access.bearer import JwtDoor
     from service.access.people import People
+    from service.default_risk.predictor import Predictor
     from service.delivery.slack.bot import Bot
     from service.delivery.slack.outgoing import MessageSender
     from service.delivery.slack.sender import SlackSender
@@ -82,6 +83,7 @@ async def open_app(
             store = store.seen_by(person, Scope.of_tenant(settings.tenant_id))
         events = events or Events()
         sender = await stack.enter_async_context(on_demand(partial(sender_of, settings, clock, events)))
+        predictor = await stack.enter_async_context(on_demand(partial(_predictor_of, settings)))
         app = App(
             channels=channels_of(settings),
             store=store,
@@ -89,6 +91,7 @@ async def open_app(
             authenticator=authenticator,
             people=people,
             sender=sender,
+            predictor=predictor,
             notice=support_notice(settings),
             storage=storage_access(settings),
             kinds=with_outbox(
@@ -183,6 +186,16 @@ def slack_of(settings: Settings, clock: Clock) -> AbstractAsyncContextManager["S
         auth_token=token.get_secret_value() if token else None,
         clock=clock,
     )
+
+
+def _predictor_of(settings: Settings) -> AbstractAsyncContextManager["Predictor"]:
+    """Return what scores companies; there is nothing to close."""
+    # NumPy and Arrow, which a start does without.
+    from service.default_risk.levels import RiskThresholds  # noqa: PLC0415
+    from service.default_risk.predictor import Predictor  # noqa: PLC0415
+
+    thresholds = RiskThresholds.parse(settings.risk_thresholds)
+    return nullcontext(Predictor.shipped(prior=settings.prior, thresholds=thresholds))
 
 
 def people_of(settings: Settings, clock: Clock) -> "People":

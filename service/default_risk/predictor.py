@@ -1,5 +1,6 @@
 """The predictor: statements are scored one by one, or in batches, with the models of this process."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -11,7 +12,7 @@ from service.default_risk.errors import BadRatiosError
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import RiskModel, with_prior
 from service.default_risk.model_file import model_bytes, shipped_model
-from service.default_risk.ratios import ratios_of
+from service.default_risk.ratios import RATIOS, ratios_of
 from service.default_risk.reasons import Reason, strongest
 from service.default_risk.scoring import Floats, Scores, score
 from service.default_risk.values import Numbers
@@ -20,8 +21,11 @@ from service.domain.default_risk.prediction import Assessment, ModelRecord, Pred
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What stands in a prediction, in words."""
+    """What stands in a prediction, by name and in words."""
 
+    ratios: Mapping[str, float | None]
+    contributions: Mapping[str, float]
+    """In log-odds; none where the model abstained."""
     reasons: tuple[str, ...]
     """The strongest, at most `MOST_REASONS`."""
     remainder: float
@@ -43,6 +47,8 @@ class Predictor:
             kind: model if prior is None else with_prior(model, prior) for kind, model in models.items()
         }
         self.thresholds = thresholds
+        self.ratios = frozenset(RATIOS)
+        """Of whatever kind."""
 
     @classmethod
     def shipped(cls, *, prior: float | None, thresholds: RiskThresholds) -> Self:
@@ -64,36 +70,41 @@ class Predictor:
         Raises BadRatiosError, which names every value that is neither a number nor missing.
         """
         model = self._models[kind]
-        values: list[Floats] = []
-        problems: dict[str, str] = {}
-        for table in model.ratios:
-            numbers = Numbers.of(pa.array([given.get(table.ratio.name)]))
-            values.append(numbers.values)
-            if numbers.problems:
-                problems[table.ratio.name] = numbers.problems[0]
-        if problems:
-            raise BadRatiosError(problems)
+        values = _read({table.ratio.name: given.get(table.ratio.name) for table in model.ratios})
         return assessments(model, values, score(model, values), self.thresholds)[0]
+
+    def number(self, name: str, given: float | str | None) -> float | None:
+        """Read a value that is no ratio, as those of files are; None: missing. Raises BadRatiosError."""
+        (value,) = _read({name: given})[0].tolist()
+        return None if math.isnan(value) else float(value)
 
     def explain(self, kind: PredictionKind, assessment: Assessment) -> Explanation:
         """Say a prediction in words, whichever model it was made with."""
         ratios = ratios_of(kind)
-        missing = tuple(
-            ratio.name for ratio, value in zip(ratios, assessment.ratios, strict=True) if value is None
+        by_name = {ratio.name: value for ratio, value in zip(ratios, assessment.ratios, strict=True)}
+        missing = tuple(name for name, value in by_name.items() if value is None)
+        contributions = dict(zip(by_name, assessment.contributions, strict=False))
+        named, remainder = strongest(
+            Reason(ratio=ratio, value=value, contribution=contributions[ratio.name])
+            for ratio in ratios
+            if contributions and (value := by_name[ratio.name]) is not None
         )
-        if assessment.probability is None:
-            why = f"too many ratios are missing: {', '.join(missing)}"
-            return Explanation(reasons=(), remainder=0.0, missing=missing, abstained=why)
-        made = [
-            Reason(ratio=ratio, value=value, contribution=contribution)
-            for ratio, value, contribution in zip(
-                ratios, assessment.ratios, assessment.contributions, strict=True
-            )
-            if value is not None
-        ]
-        named, remainder = strongest(made)
-        words = tuple(reason.words for reason in named)
-        return Explanation(reasons=words, remainder=remainder, missing=missing, abstained=None)
+        is_score = assessment.probability is not None
+        return Explanation(
+            ratios=by_name,
+            contributions=contributions,
+            reasons=tuple(reason.words for reason in named),
+            remainder=remainder,
+            missing=missing,
+            abstained=None if is_score else f"too many ratios are missing: {', '.join(missing)}",
+        )
+
+
+def _read(given: Mapping[str, float | str | None]) -> list[Floats]:
+    numbers = {name: Numbers.of(pa.array([value])) for name, value in given.items()}
+    if problems := {name: each.problems[0] for name, each in numbers.items() if each.problems}:
+        raise BadRatiosError(problems)
+    return [each.values for each in numbers.values()]
 
 
 def record_of(model: RiskModel) -> ModelRecord:

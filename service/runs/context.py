@@ -20,6 +20,7 @@ from service.sources.source import StorageAccess
 if TYPE_CHECKING:
     from service.access.authentication import Authenticator
     from service.access.people import People
+    from service.default_risk.predictor import Predictor
     from service.delivery.slack.outgoing import MessageSender
     from service.delivery.support_notice import SupportNotice
     from service.store.store import Store
@@ -71,11 +72,14 @@ class App(Reading):
     people: "People"
     sender: "Callable[[], Awaitable[MessageSender]]"
     """Returns what posts to Slack, opened by whoever first asks for it."""
+    predictor: "Callable[[], Awaitable[Predictor]]"
+    """Returns what scores companies, loaded by whoever first asks for it."""
     notice: "SupportNotice"
     events: "Events"
 
     async def load(self) -> None:
-        """Load and open what the first run needs; whoever runs before does so by themselves."""
+        """Load and open what the first run, or score, needs; whoever comes before does so by themselves."""
         for kind in self.kinds.values():
             await kind.load()
+        await self.predictor()
         await self.sender()

@@ -67,7 +67,7 @@ class Part:
 
     def _sees(
         self,
-        table: sa.Table,
+        table: sa.FromClause,
         *,
         organization: sa.ColumnElement[str] | None = None,
         user: sa.ColumnElement[str] | None = None,

@@ -157,13 +157,16 @@ async def test_who_is_in_another_organisation_or_tenant_sees_none_of_it(
 
 
 async def test_a_member_deletes_what_is_their_own(store: Store, places: tuple[str, str]) -> None:
-    """A colleague's stays, however well it is seen."""
+    """A colleague's stays, however well it is seen, and whoever made a new version of it."""
     mine = member(store, places[0]).default_risk
     company = await mine.companies.create(ACME)
     made = await mine.predictions.record(a_prediction(), model=MODEL)
     ann = member(store, places[0], user_id="ann", deleting=True).default_risk
     with pytest.raises(CompanyNotFoundError):
         await ann.companies.delete(company.id)
+    colleague = member(store, places[0], user_id="ann").default_risk
+    changed = await colleague.predictions.replace(made.id, made.assessment, model=MODEL)
+    assert changed.created_by == "user:ann"
     with pytest.raises(PredictionNotFoundError):
         await ann.predictions.delete(made.id, ANNUAL)
     mike = member(store, places[0], deleting=True).default_risk

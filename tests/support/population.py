@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,17 +17,21 @@ import sqlalchemy as sa
 from service.access.access_tokens import AccessTokens
 from service.access.signing_keys import SigningKeys, add_key
 from service.domain.delivery_status import DeliveryStatus
+from service.domain.identity.actor import Actor
 from service.domain.identity.permission import Reach, Role
+from service.domain.identity.principal import Principal, PrincipalKind
 from service.domain.identity.scope import Scope
 from service.domain.tenant import DEFAULT_TENANT
 from service.runtime.clock import SystemClock
 from service.store.schema.access_tables import organizations, refresh_tokens, tenants, users
+from service.store.schema.default_risk_tables import companies, company_access, predictions
 from service.store.schema.roles import role_sql
 from service.store.store import Store, open_store
 from tests.support.alerts import an_alert
 from tests.support.clocks import START
 from tests.support.given import Given, routed, the_answer
 from tests.support.people import add_person, all_seeing
+from tests.support.predictions import MODEL, a_prediction
 from tests.support.served import RunningService, running_service, settings
 
 PLACES: Final = ("near", "far", "gone")
@@ -55,6 +60,7 @@ class Thing:
     organization_id: str | None = None
     user_id: str | None = None
     role: Role | None = None
+    made_by: str | None = None
 
     def is_seen(self, by: "Thing", reach: Reach) -> bool:
         """Return whether somebody sees it who reaches so far."""
@@ -84,6 +90,8 @@ class Population:
     people: dict[tuple[str, str], Thing] = field(default_factory=dict)
     runs: dict[str, Thing] = field(default_factory=dict)
     alerts: dict[str, Thing] = field(default_factory=dict)
+    companies: list[Thing] = field(default_factory=list)
+    predictions: list[Thing] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
 
     def of_kind(self, parameter: str) -> list[Thing]:
@@ -94,12 +102,15 @@ class Population:
             "user_id": iter(self.people.values()),
             "run_id": iter(self.runs.values()),
             "alert_id": iter(self.alerts.values()),
+            "company_id": iter(self.companies),
+            "prediction_id": iter(self.predictions),
         }
         return [*kinds[parameter], NOTHING]
 
     def everything(self) -> Iterator[Thing]:
         """Yield all that there is."""
-        for parameter in ("tenant_id", "organization_id", "user_id", "run_id", "alert_id"):
+        of_people = "tenant_id", "organization_id", "user_id"
+        for parameter in (*of_people, "run_id", "alert_id", "company_id", "prediction_id"):
             yield from (each for each in self.of_kind(parameter) if each is not NOTHING)
 
     def put_back(self) -> None:
@@ -119,6 +130,16 @@ class Population:
         theirs = users.c.id.in_([each.id for each in self.people.values()])
         connection.execute(users.update().where(theirs).values(role=roles))
         connection.execute(refresh_tokens.update().values(revoked_at=None))
+        for table, things in ((companies, self.companies), (predictions, self.predictions)):
+            ours = table.c.id.in_([each.id for each in things])
+            connection.execute(table.update().where(ours).values(deleted_at=None))
+        connection.execute(company_access.delete())
+        granted = {"granted_at": START, "granted_by": "nobody"}
+        for each in self.companies:
+            if each.user_id is not None:
+                tenant_id = self.tenants[each.place].id
+                row = {"company_id": each.id, "user_id": each.user_id, "tenant_id": tenant_id}
+                connection.execute(company_access.insert().values(row | granted))
 
     async def _in_store(
         self, work: Callable[[Store], Awaitable[None]], tenant_id: str = DEFAULT_TENANT
@@ -160,6 +181,39 @@ def served(population: Population) -> Iterator[RunningService]:
         yield service
 
 
+async def _predictions(population: Population) -> None:
+    """Give each place companies: a member's, assigned to a user, a colleague's, another organisation's."""
+    for place in PLACES:
+        for maker, assigned in (("org_member", "user"), ("org_admin", None), ("neighbour", None)):
+            await population._in_store(partial(_predict, population, place, maker, assigned))
+
+
+async def _predict(
+    population: Population, place: str, maker: str, assigned: str | None, store: Store
+) -> None:
+    """Let somebody predict the default of a company that is theirs."""
+    person, tenant_id = population.people[place, maker], population.tenants[place].id
+    principal = Principal(
+        kind=PrincipalKind.USER,
+        id=person.id,
+        tenant_id=tenant_id,
+        organization_id=person.organization_id,
+        role=person.role,
+    )
+    scope = Scope.of_organization(tenant_id, person.organization_id or "")
+    theirs = store.seen_by(Actor(principal=principal), scope)
+    made = await theirs.default_risk.predictions.record(a_prediction(maker.upper()), model=MODEL)
+    thing = Thing(
+        id=made.company.id,
+        place=place,
+        organization_id=person.organization_id,
+        user_id=population.people[place, assigned].id if assigned else None,
+        made_by=person.id,
+    )
+    population.companies.append(thing)
+    population.predictions.append(replace(thing, id=made.id))
+
+
 async def _settle_in(population: Population) -> None:
     add_key(population.folder / "jwt.json")
     clock = SystemClock()
@@ -196,6 +250,7 @@ async def _settle_in(population: Population) -> None:
                     population.tokens.setdefault(key, tokens.issue(user.id, log_in.family_id))
 
     await population._in_store(people)
+    await _predictions(population)
     for place, tenant in population.tenants.items():
         run_id, alert = f"run-{place}", replace(an_alert("acme"), tenant_id=tenant.id)
 

@@ -104,8 +104,11 @@ def _v1() -> dict[str, Any]:
     """Return the examples of /api/v1, which are made up: bodies, ids, and answers in their envelope."""
     made_up = orjson.loads((_HERE / "v1.json").read_bytes())
     data = made_up["data"]
-    for one in ("tenant", "organization", "user"):
-        data[f"{one}s"] = {f"{one}s": [data[one]], "next_cursor": None}
+    names = ("id", "version", "is_newest", "organization_id", "company_id", "company_name", "created_by")
+    data["prediction"] = data["score"] | dict(zip(names, made_up["prediction"], strict=True))
+    many = {each: f"{each}s" for each in ("tenant", "organization", "user", "grant", "prediction")}
+    for one, several in {**many, "company": "companies"}.items():
+        data[several] = {several: [data[one]], "next_cursor": None}
     wrapped = {
         f"v1_{name}": {"success": True, "data": value, "meta": made_up["meta"]}
         for name, value in data.items()

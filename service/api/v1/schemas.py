@@ -53,13 +53,13 @@ NewPassword = Annotated[
 Id = Annotated[str, Field(max_length=36)]
 
 
-class _In(BaseModel):
+class In(BaseModel):
     """A body: what is not listed is refused, so that a misspelled field is not overlooked."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class LogInIn(_In):
+class LogInIn(In):
     """Who wants to log in."""
 
     model_config = ConfigDict(json_schema_extra=with_example("log_in"))
@@ -68,7 +68,7 @@ class LogInIn(_In):
     password: Password
 
 
-class RefreshIn(_In):
+class RefreshIn(In):
     """A refresh token, to be used up."""
 
     model_config = ConfigDict(json_schema_extra=with_example("refresh"))
@@ -127,7 +127,7 @@ class TenantsOut(Out):
     next_cursor: NextCursor
 
 
-class PlaceIn(_In):
+class PlaceIn(In):
     """A new tenant, or organisation."""
 
     model_config = ConfigDict(json_schema_extra=with_example("place"))
@@ -136,7 +136,7 @@ class PlaceIn(_In):
     code: Code
 
 
-class _ChangeIn(_In):
+class ChangeIn(In):
     """What to change; what is left out, or null, stays."""
 
     @model_validator(mode="after")
@@ -150,7 +150,7 @@ class _ChangeIn(_In):
         return {name: value for name, value in self if value is not None}
 
 
-class PlaceChangeIn(_ChangeIn):
+class PlaceChangeIn(ChangeIn):
     """What to change of a tenant or an organisation."""
 
     model_config = ConfigDict(json_schema_extra=with_example("place_change"))
@@ -219,7 +219,7 @@ class UsersOut(Out):
     next_cursor: NextCursor
 
 
-class UserIn(_In):
+class UserIn(In):
     """A new person."""
 
     model_config = ConfigDict(json_schema_extra=with_example("user_in"))
@@ -236,7 +236,7 @@ class UserIn(_In):
     )
 
 
-class UserChangeIn(_ChangeIn):
+class UserChangeIn(ChangeIn):
     """What to change of a person."""
 
     model_config = ConfigDict(json_schema_extra=with_example("user_change"))
@@ -248,7 +248,7 @@ class UserChangeIn(_ChangeIn):
     )
 
 
-class RoleIn(_In):
+class RoleIn(In):
     """Another role, below that of who grants it."""
 
     model_config = ConfigDict(json_schema_extra=with_example("role"))

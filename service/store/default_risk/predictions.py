@@ -138,10 +138,13 @@ class Predictions(CompanyPart):
     def delete(self, prediction_id: str, kind: PredictionKind) -> None:
         """Show a prediction, with all its versions, to nobody any more; raises PredictionNotFoundError.
 
-        In the scope of a user it is one whose newest version they made.
+        In the scope of a user it is one whose first version they made: a new one makes it nobody else's.
         """
-        known = companies.c.deleted_at.is_(None)
-        row = self._row(prediction_id, sa.and_(self._made_by_asker(predictions), known), kind)
+        first = predictions.alias()
+        may = sa.exists().where(
+            first.c.id == predictions.c.id, first.c.version == 1, self._made_by_asker(first)
+        )
+        row = self._row(prediction_id, sa.and_(may, companies.c.deleted_at.is_(None)), kind)
         newest = predictions.c.id == row[predictions.c.id], predictions.c.is_newest
         at = database_time(self.connection)
         self.connection.execute(predictions.update().where(*newest).values(deleted_at=at))

@@ -33,7 +33,7 @@ class CompanyPart(Part):
             is_seen = sa.and_(of_tenant, companies.c.id.in_(theirs))
         return sa.and_(is_seen, companies.c.deleted_at.is_(None))
 
-    def _made_by_asker(self, table: sa.Table) -> sa.ColumnElement[bool]:
+    def _made_by_asker(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
         """Return the condition under which a row may be deleted: who reaches oneself only made it."""
         if self._scope.of == "user":
             by_asker = table.c.created_by == f"{PrincipalKind.USER}:{self._scope.user_id}"

@@ -51,10 +51,12 @@ class Known:
     run_id: str
     alert_id: str
     source_uri: str
+    company_id: str
+    prediction_id: str
 
     def put_into(self, case: Case[Any]) -> None:
         """Let a made-up request be about something that there is."""
-        for name in ("run_id", "alert_id"):
+        for name in ("run_id", "alert_id", "company_id", "prediction_id"):
             if name in case.path_parameters:
                 case.path_parameters[name] = getattr(self, name)
         if isinstance(case.body, dict) and "source_uri" in case.body:
@@ -78,12 +80,17 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
     )
     with running_service(given) as service:
         run_id = service.run(source)["run_id"]
+        predicted = service.client.post(
+            "/api/v1/predictions/annual", json={"company_symbol": "ACME", "reporting_year": 2025}
+        ).json()["data"]
         yield Known(
             schemathesis.openapi.from_url(f"{service.client.base_url}/openapi.json"),
             service.get("/openapi.json"),
             run_id=run_id,
             alert_id=service.get(f"/runs/{run_id}/alerts")["alerts"][0]["alert_id"],
             source_uri=source,
+            company_id=predicted["company_id"],
+            prediction_id=predicted["id"],
         )
 
 

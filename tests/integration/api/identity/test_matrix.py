@@ -35,7 +35,10 @@ def questions(population: Population, endpoint: Endpoint) -> list[Thing]:
 
 def ask(service: RunningService, population: Population, endpoint: Endpoint, who: str, what: Thing) -> Answer:
     """Return the status, the error's code and the body, without the id that was asked for."""
-    path = _PARAMETER.sub(what.id, endpoint.path)
+    path = endpoint.path
+    if "/access/" in path:
+        path = path.replace("{user_id}", population.people[what.place or "near", "user"].id)
+    path = _PARAMETER.sub(what.id, path)
     has_body = endpoint.method in {"POST", "PATCH", "PUT"}
     answer = service.client.request(
         endpoint.method,
@@ -45,7 +48,8 @@ def ask(service: RunningService, population: Population, endpoint: Endpoint, who
         else None,
         headers={"authorization": f"Bearer {population.tokens[who]}"},
     )
-    if answer.status_code == 200 and (endpoint.method == "DELETE" or path.endswith(("/role", "/activate"))):
+    changes = endpoint.method == "DELETE" or path.endswith(("/role", "/activate")) or "/access/" in path
+    if answer.status_code == 200 and changes:
         population.put_back()
     text = _META.sub("", answer.text).replace(what.id, "ID")
     body = answer.json() if answer.headers["content-type"] == "application/json" else None
@@ -63,7 +67,9 @@ def expected(endpoint: Endpoint, who: Thing, what: Thing) -> tuple[int, str] | N
     # Counts of a tenant that nobody has written down are zeros, for who sees every tenant.
     if "{" not in endpoint.path or (endpoint.path.startswith("/stats/") and reach is Reach.ALL):
         return None
-    if not what.is_seen(who, reach):
+    # What is seen, and not one's own to delete, is no secret.
+    deletes = needs.permission is Permission.DELETE_COMPANIES
+    if not what.is_seen(who, MATRIX[Role(who.role or "")][Permission.READ_COMPANIES] if deletes else reach):
         return 404, ""
     if needs.here and what.place != "near":
         return 403, "not_served_here"
@@ -71,7 +77,12 @@ def expected(endpoint: Endpoint, who: Thing, what: Thing) -> tuple[int, str] | N
 
 
 def is_above(endpoint: Endpoint, who: Thing, what: Thing) -> bool:
-    """Return whether somebody sees a thing and may not change it: who is no lower, the tenant they are in."""
+    """Return whether somebody sees a thing and may not change it.
+
+    Who is no lower, the tenant they are in, and what a colleague made for who deletes only their own.
+    """
+    if endpoint.needs.permission is Permission.DELETE_COMPANIES and who.role is Role.ORG_MEMBER:
+        return what.made_by != who.user_id
     if endpoint.method == "GET" or (what == who and endpoint.needs.permission is Permission.UPDATE_USERS):
         return False
     if what.role is not None:

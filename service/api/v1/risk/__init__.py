@@ -1,0 +1,1 @@
+"""Companies, who sees them, and predictions of their default, under /api/v1."""
