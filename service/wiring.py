@@ -83,7 +83,12 @@ async def open_app(
             store = store.seen_by(person, Scope.of_tenant(settings.tenant_id))
         events = events or Events()
         sender = await stack.enter_async_context(on_demand(partial(sender_of, settings, clock, events)))
-        predictor = await stack.enter_async_context(on_demand(partial(_predictor_of, settings)))
+        shipped = await stack.enter_async_context(on_demand(partial(_predictor_of, settings)))
+        models = store.default_risk.models
+
+        async def predictor() -> "Predictor":
+            return await (await shipped()).current(models)
+
         app = App(
             channels=channels_of(settings),
             store=store,

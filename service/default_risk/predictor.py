@@ -11,12 +11,13 @@ import pyarrow as pa
 from service.default_risk.errors import BadRatiosError
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import RiskModel, with_prior
-from service.default_risk.model_file import model_bytes, shipped_model
+from service.default_risk.model_file import model_bytes, parse_model, shipped_model
 from service.default_risk.ratios import RATIOS, ratios_of
 from service.default_risk.reasons import Reason, strongest
 from service.default_risk.scoring import Floats, Scores, score
 from service.default_risk.values import Numbers
 from service.domain.default_risk.prediction import Assessment, ModelRecord, PredictionKind
+from service.store.default_risk.models import Models
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,9 @@ class Predictor:
             kind: model if prior is None else with_prior(model, prior) for kind, model in models.items()
         }
         self.thresholds = thresholds
+        self._given = models
+        self._prior = prior
+        self._current: tuple[Mapping[PredictionKind, str], Predictor] = ({}, self)
         self.ratios = frozenset(RATIOS)
         """Of whatever kind."""
 
@@ -55,6 +59,19 @@ class Predictor:
         """Return one with the models that come with this service."""
         models = {kind: shipped_model(kind) for kind in PredictionKind}
         return cls(models, prior=prior, thresholds=thresholds)
+
+    async def current(self, activated: Models) -> "Predictor":
+        """Return it with the models that are active now in the place of its own.
+
+        Each is loaded once, and its checksum verified; raises BadModelError.
+        """
+        active = {kind: each.sha256 for kind, each in (await activated.active()).items()}
+        if active != self._current[0]:
+            files = {kind: await activated.content(sha256) for kind, sha256 in active.items()}
+            models = {kind: parse_model(content, f"{kind} model") for kind, content in files.items()}
+            current = Predictor({**self._given, **models}, prior=self._prior, thresholds=self.thresholds)
+            self._current = active, current
+        return self._current[1]
 
     def model(self, kind: PredictionKind) -> RiskModel:
         """Return the model that statements of a kind are scored with, moved to the prior of the settings."""

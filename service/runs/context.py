@@ -73,7 +73,7 @@ class App(Reading):
     sender: "Callable[[], Awaitable[MessageSender]]"
     """Returns what posts to Slack, opened by whoever first asks for it."""
     predictor: "Callable[[], Awaitable[Predictor]]"
-    """Returns what scores companies, loaded by whoever first asks for it."""
+    """Returns what scores companies, by the models that are active now; loaded by whoever first asks."""
     notice: "SupportNotice"
     events: "Events"
 

@@ -13,6 +13,7 @@ from service.domain.errors import DatabaseSchemaNewerError, DatabaseUnusableErro
 from service.domain.tenant import DEFAULT_TENANT
 from service.store.schema import access_tables as access
 from service.store.schema import alert_tables, copying
+from service.store.schema import default_risk_tables as risk
 from service.store.schema import tables as schema
 from service.store.schema.copying import copy_ledger
 from service.store.store import open_store
@@ -94,6 +95,8 @@ async def _is_empty(url: str) -> bool:
 
 
 def _hashable(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
     return tuple(sorted(value.items(), key=str)) if isinstance(value, dict) else value
 
 
@@ -238,6 +241,7 @@ def _awkward_rows() -> dict[sa.Table, list[dict[str, Any]]]:
             for text in AWKWARD
         ],
         **_identities(),
+        **_default_risk(),
     }
 
 
@@ -285,6 +289,66 @@ def _identities() -> dict[sa.Table, list[dict[str, Any]]]:
                 "action": "run.begin",
                 "target": one["name"],
                 "outcome": "done",
+            }
+            for one in named
+        ],
+    }
+
+
+def _default_risk() -> dict[sa.Table, list[dict[str, Any]]]:
+    of_tenant = {"tenant_id": DEFAULT_TENANT}
+    named = [{"id": str(number), "name": text} for number, text in enumerate(AWKWARD)]
+    digest = "a" * 64
+    of_company = {"organization_id": "0", "created_at": NOW, "created_by": "ann", **of_tenant}
+    return {
+        risk.companies: [
+            {**one, **of_company, "symbol": one["id"], "market_cap": 1 / 3, "updated_at": LAST_MOMENT}
+            for one in named
+        ],
+        risk.company_access: [
+            {
+                **of_tenant,
+                "company_id": one["id"],
+                "user_id": "0",
+                "granted_at": NOW,
+                "granted_by": one["name"],
+            }
+            for one in named
+        ],
+        risk.risk_models: [
+            {
+                "sha256": digest,
+                "kind": "annual",
+                "name": "own",
+                "horizon": text,
+                "trained_on": text,
+                "content": bytes(range(256)),
+                "added_at": NOW,
+            }
+            for text in AWKWARD[:1]
+        ],
+        risk.model_activations: [
+            {"kind": "annual", "number": number, "sha256": sha256, "activated_at": NOW, "activated_by": "ann"}
+            for number, sha256 in ((1, digest), (2, None))
+        ],
+        risk.predictions: [
+            {
+                **of_company,
+                "id": one["id"],
+                "version": 1,
+                "is_newest": True,
+                "company_id": one["id"],
+                "kind": "annual",
+                "reporting_year": 2025,
+                "reporting_quarter": 0,
+                "model_sha256": digest,
+                "prior": 0.1,
+                "probability": 1 / 3,
+                "risk_level": "HIGH",
+                "intercept": -1 / 3,
+                "ratios": [0.1, None, -1e300],
+                "contributions": [1 / 3],
+                "clamped": one["name"],
             }
             for one in named
         ],

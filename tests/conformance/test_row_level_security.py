@@ -21,7 +21,7 @@ from service.domain.tenant import DEFAULT_TENANT
 from service.store.part import Part
 from service.store.schema import tables as schema
 from service.store.schema.access_tables import access_state
-from service.store.schema.default_risk_tables import risk_models
+from service.store.schema.default_risk_tables import model_activations, risk_models
 from service.store.schema.roles import role_sql
 from service.store.schema.tables import health_probe, lanes, last_commits, metadata, runs
 from service.store.store import Store, open_store
@@ -32,7 +32,7 @@ from tests.support.people import add_person
 from tests.support.predictions import MODEL, a_prediction
 
 OTHER: Final = "11111111-2222-4333-8444-555555555555"
-NOBODYS: Final = {access_state, health_probe, lanes, last_commits, risk_models}
+NOBODYS: Final = {access_state, health_probe, lanes, last_commits, model_activations, risk_models}
 """Tables whose rows belong to no tenant."""
 
 

@@ -69,17 +69,39 @@ def calibrate(file: ModelFile, data: Data, out: Out, label: Label = "bankrupt") 
 
 
 @model.command()
-@done_by("scoring.models:show_model")
+@done_by("scoring.activation:activate_model")
+def activate(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A file; annual or quarterly for the one that comes with it."),
+    ],
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Let statements be scored with a model from now on, by every service on this database.
+
+    What was predicted before keeps its model. The file is not needed any more: the database has it.
+    """
+
+
+@model.command()
+@done_by("scoring.activation:show_model_or_active")
 def show(
     file: Annotated[
-        str, typer.Argument(metavar="MODEL", help="annual, quarterly (those that come with it), or a file.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="annual, quarterly (those that come with it), or a file; unset: which are active.",
+        ),
+    ] = None,
     card: Annotated[
         Path | None, typer.Option(help="Write its model card, Markdown with SVG beside it, to this folder.")
     ] = None,
     as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
-    """Show a model: its points for each ratio, what it was trained on, and how good it is."""
+    """Show a model: its points for each ratio, what it was trained on, and how good it is.
+
+    Without one: which model each kind of statement is scored with, since when, and by whom.
+    """
 
 
 @done_by("scoring.scoring:score_file")

@@ -44,6 +44,20 @@ class ModelRecord(ModelName):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveModel:
+    """The model that statements of a kind are scored with, where it was activated."""
+
+    kind: str
+    number: int
+    """How many activations of the kind there have been."""
+    sha256: str
+    name: str
+    activated_at: datetime
+    """By the database's clock."""
+    activated_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """What a model says of one statement; ratios and contributions are in the order of the kind's ratios."""
 

@@ -5,14 +5,16 @@ from service.domain.identity.scope import Scope
 from service.store.database.database import Database
 from service.store.default_risk.companies import Companies
 from service.store.default_risk.grants import Grants
+from service.store.default_risk.models import Models
 from service.store.default_risk.predictions import Predictions
 
 
 class DefaultRisk:
-    """Companies, who of the role `user` sees them, and predictions, in one scope."""
+    """Companies, who of the role `user` sees them, models, and predictions, in one scope."""
 
     def __init__(self, database: Database, scope: Scope, actor: Actor) -> None:
         of = database, scope, actor
         self.companies = Companies(*of)
         self.grants = Grants(*of)
+        self.models = Models(*of)
         self.predictions = Predictions(*of)

@@ -8,7 +8,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0018');
+INSERT INTO "alembic_version" VALUES('0019');
 CREATE TABLE alert_events (
 	alert_id VARCHAR(32) NOT NULL,
 	number INTEGER NOT NULL,
@@ -173,6 +173,14 @@ CREATE TABLE leases (
 	epoch INTEGER NOT NULL,
 	run_id VARCHAR(40) NOT NULL,
 	PRIMARY KEY (tenant_id, scope)
+);
+CREATE TABLE model_activations (
+	kind VARCHAR(16) NOT NULL,
+	number INTEGER NOT NULL,
+	sha256 VARCHAR(64),
+	activated_at DATETIME NOT NULL,
+	activated_by TEXT NOT NULL,
+	PRIMARY KEY (kind, number)
 );
 CREATE TABLE organizations (
 	id VARCHAR(36) NOT NULL,

@@ -59,6 +59,18 @@ risk_models = sa.Table(
     sa.Column("added_at", UtcTimestamp, nullable=False),
 )
 
+model_activations = sa.Table(
+    "model_activations",
+    metadata,
+    # Of all tenants; of each kind the newest counts.
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    # None: the model that comes with the service.
+    sa.Column("sha256", sa.String(64)),
+    sa.Column("activated_at", UtcTimestamp, nullable=False),
+    sa.Column("activated_by", sa.Text, nullable=False),
+)
+
 predictions = sa.Table(
     "predictions",
     metadata,

@@ -5,11 +5,12 @@ from typing import Final
 
 from service.store.schema.access_tables import access_state, audit
 from service.store.schema.alert_tables import alert_events
-from service.store.schema.default_risk_tables import risk_models
+from service.store.schema.default_risk_tables import model_activations, risk_models
 from service.store.schema.tables import metadata
 
 APPLICATION: Final = "risk_alerts_app"
-_APPEND_ONLY: Final = frozenset({audit.name, access_state.name, alert_events.name, risk_models.name})
+_MODELS: Final = (risk_models.name, model_activations.name)
+_APPEND_ONLY: Final = frozenset({audit.name, access_state.name, alert_events.name, *_MODELS})
 _ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
 
 
