@@ -35,6 +35,10 @@ _LENT: Final = (
     "SSL_CERT_FILE",
     "COVERAGE_PROCESS_START",
 )
+ASKING: Final = httpx2.Client(
+    timeout=PATIENCE_S, trust_env=False, verify=False, limits=httpx2.Limits(max_keepalive_connections=0)
+)
+"""Asks processes, over a new connection each time; a new client would read all certificates each time."""
 _LISTENING: Final = re.compile(r"Uvicorn running on (http://[\d.]+:\d+)")
 
 
@@ -133,7 +137,7 @@ def listening(running: Running) -> Running:
         return found[1] if found else ""
 
     url = wait_until(address, what="it listens")
-    wait_until(lambda: httpx2.get(f"{url}/health", timeout=PATIENCE_S), what="it answers")
+    wait_until(lambda: ASKING.get(f"{url}/health"), what="it answers")
     return Running(running.process, running.log, url)
 
 

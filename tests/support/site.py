@@ -15,7 +15,7 @@ import orjson
 from mock_slack.log import Record
 from mock_slack.message import Message
 from mock_slack.running import RunningMock
-from tests.support.processes import Running, run_command
+from tests.support.processes import ASKING, Running, run_command
 from tests.support.rows import MONTH, accounts, write_source
 from tests.support.waiting import PATIENCE_S
 
@@ -128,7 +128,7 @@ def post_run(
 ) -> httpx2.Response:
     """POST /runs and wait for the answer."""
     body = {"source_uri": source, "month": month}
-    return httpx2.post(f"{service.url}/runs", json=body, timeout=timeout_s)
+    return ASKING.post(f"{service.url}/runs", json=body, timeout=timeout_s)
 
 
 @contextmanager
@@ -151,7 +151,7 @@ def posting(service: Running, source: str, *, month: str = MONTH) -> Iterator[li
 def ask(service: Running, path: str, **query: object) -> dict[str, Any]:
     """GET an answer; raises AssertionError if it is none."""
     given = {name: str(value) for name, value in query.items() if value is not None}
-    response = httpx2.get(f"{service.url}{path}", params=given, timeout=PATIENCE_S)
+    response = ASKING.get(f"{service.url}{path}", params=given)
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer

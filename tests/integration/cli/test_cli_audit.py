@@ -5,10 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx2
-
 from service.domain.identity.api_key import KeySecret
-from tests.support.processes import command, service, unpaced
+from tests.support.processes import ASKING, command, service, unpaced
 from tests.support.rows import MONTH, accounts, write_source
 
 
@@ -30,7 +28,7 @@ def test_every_change_has_a_name_under_it(tmp_path: Path) -> None:
     with service(tmp_path, unpaced(tmp_path)) as running:
         headers = {"authorization": f"Bearer {text}", "x-request-id": "monday"}
         body = {"source_uri": source, "month": MONTH, "dry_run": True}
-        answer = httpx2.post(f"{running.url}/runs", json=body, headers=headers, timeout=30)
+        answer = ASKING.post(f"{running.url}/runs", json=body, headers=headers, timeout=30)
         assert answer.status_code == 200, answer.text
     first, cursor = _entries(tmp_path, "--limit", "1")
     rest, end = _entries(tmp_path, "--cursor", str(cursor))

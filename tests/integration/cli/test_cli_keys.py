@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import httpx2
-
 from service.domain.identity.api_key import KeySecret
-from tests.support.processes import command, listening, service, started, unpaced
+from tests.support.processes import ASKING, command, listening, service, started, unpaced
 
 NEW: Final = ("keys", "new", "--name", "nightly", "--scope", "read", "--scope", "runs")
 
@@ -20,18 +18,18 @@ def _keys(folder: Path) -> list[dict[str, Any]]:
 def test_a_key_from_its_making_to_its_end(tmp_path: Path) -> None:
     """Shown once, alone on stdout; accepted until it is revoked; never listed with its secret."""
     with service(tmp_path, unpaced(tmp_path)) as running:
-        assert httpx2.get(f"{running.url}/runs").status_code == 200
+        assert ASKING.get(f"{running.url}/runs").status_code == 200
         made = command(tmp_path, *NEW, "--expires-in-days", "30")
         assert made.returncode == 0, made.stderr
         text = made.stdout.strip()
         secret = KeySecret.parse(text)
         assert secret is not None
         headers = {"authorization": f"Bearer {text}"}
-        assert httpx2.get(f"{running.url}/runs").status_code == 401
-        assert httpx2.get(f"{running.url}/runs", headers=headers).status_code == 200
+        assert ASKING.get(f"{running.url}/runs").status_code == 401
+        assert ASKING.get(f"{running.url}/runs", headers=headers).status_code == 200
         revoked = command(tmp_path, "keys", "revoke", secret.id)
         assert revoked.returncode == 0, revoked.stderr
-        assert httpx2.get(f"{running.url}/runs", headers=headers).status_code == 401
+        assert ASKING.get(f"{running.url}/runs", headers=headers).status_code == 401
     (key,) = _keys(tmp_path)
     assert (key["id"], key["name"], key["scopes"]) == (secret.id, "nightly", ["read", "runs"])
     assert key["revoked_at"] is not None
@@ -61,7 +59,7 @@ def test_required_means_that_somebody_can_come(tmp_path: Path) -> None:
     assert KeySecret.parse(made["key"]) is not None
     with service(tmp_path, unpaced(tmp_path, AUTH="required")) as running:
         headers = {"x-service-key": made["key"]}
-        assert httpx2.get(f"{running.url}/runs", headers=headers).status_code == 200
+        assert ASKING.get(f"{running.url}/runs", headers=headers).status_code == 200
 
 
 def test_a_closed_door_is_not_warned_of(tmp_path: Path) -> None:

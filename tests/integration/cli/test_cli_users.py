@@ -4,9 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-import httpx2
-
-from tests.support.processes import command, service, unpaced
+from tests.support.processes import ASKING, command, service, unpaced
 
 PASSWORD = "canary-correct-horse-battery"
 
@@ -25,23 +23,23 @@ def test_from_nothing_to_a_log_in(tmp_path: Path) -> None:
     assert root.returncode == 0, root.stderr
     assert json.loads(root.stdout)["role"] == "super_admin"
     with service(tmp_path, unpaced(tmp_path, JWT_KEYS_FILE=str(keys))) as running:
-        assert httpx2.get(f"{running.url}/runs").status_code == 401
+        assert ASKING.get(f"{running.url}/runs").status_code == 401
         url = f"{running.url}/api/v1/auth/login"
         body = {"email": "Root@Example.com", "password": PASSWORD}
-        token = httpx2.post(url, json=body).json()["data"]["access_token"]
+        token = ASKING.post(url, json=body).json()["data"]["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
-        assert httpx2.get(f"{running.url}/runs", headers=headers).status_code == 200
+        assert ASKING.get(f"{running.url}/runs", headers=headers).status_code == 200
         rotated = command(tmp_path, "keys", "jwt", "--json", JWT_KEYS_FILE=str(keys))
         assert json.loads(rotated.stdout)["verify"][1] == first["signs"]
-        assert httpx2.get(f"{running.url}/runs", headers=headers).status_code == 200
+        assert ASKING.get(f"{running.url}/runs", headers=headers).status_code == 200
         assert command(tmp_path, "users", "deactivate", "root@example.com").returncode == 0
-        assert httpx2.get(f"{running.url}/runs", headers=headers).status_code == 401
-        assert httpx2.post(url, json=body).status_code == 401
+        assert ASKING.get(f"{running.url}/runs", headers=headers).status_code == 401
+        assert ASKING.post(url, json=body).status_code == 401
         command(tmp_path, "users", "activate", "root@example.com")
         changed = made(tmp_path, "users", "password", "root@example.com", password="another-horse-battery")
         assert changed.returncode == 0, changed.stderr
-        assert httpx2.post(url, json=body).status_code == 401
-        assert httpx2.post(url, json=body | {"password": "another-horse-battery"}).status_code == 200
+        assert ASKING.post(url, json=body).status_code == 401
+        assert ASKING.post(url, json=body | {"password": "another-horse-battery"}).status_code == 200
         log = running.log.read_text()
     listed = command(tmp_path, "users", "list").stdout
     assert listed.splitlines()[1].split()[1:] == ["root@example.com", "root", "super_admin", "-", "yes"]
