@@ -6,7 +6,7 @@ SIZE ?= small
 SOURCE ?=
 .DEFAULT_GOAL := help
 
-.PHONY: help install lock demo demo-logs serve test fault load bench examples lint types format
+.PHONY: help install lock demo demo-logs demo-scoring serve test fault load bench examples lint types format
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -15,6 +15,9 @@ demo: $(VENV)/.installed ## a month's alerts from a sample file to a mock Slack,
 
 demo-logs: $(VENV)/.installed ## two days of an event log, with a burst over midnight, to a mock Slack
 	@$(BIN)/python -m mock_slack.demo_logs
+
+demo-scoring: $(VENV)/.installed ## sixty companies, one of them at high risk of default, to a mock Slack
+	@$(BIN)/python -m mock_slack.demo_scoring
 
 serve: $(VENV)/.installed ## run the service on 127.0.0.1:8000 (settings: environment or .env)
 	@$(BIN)/risk-alerts serve

@@ -43,6 +43,33 @@ def post(url: str, body: object) -> Any:
         return json.load(answer)
 
 
+def run_command(folder: Path, *arguments: str, stdin: str = "") -> str:
+    """Run a command of the service on the same database, and return what it prints; exits if it fails."""
+    settings = {"DATABASE_URL": _database_in(folder)}
+    done = subprocess.run(  # noqa: S603  # this project's own command
+        [sys.executable, "-m", "service", *arguments],
+        cwd=folder,
+        env=environment(settings),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"risk-alerts {' '.join(arguments)}: {done.stderr}")
+    return done.stdout
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return what a process of this project is given: these settings, and none of the caller's."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
+    return {**kept, "PYTHONPATH": str(Path(__file__).resolve().parent.parent), **settings}
+
+
+def _database_in(folder: Path) -> str:
+    return f"sqlite:///{folder}/risk_alerts.db"
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -70,7 +97,7 @@ def _service(folder: Path, slack: str, messages_per_second: float, more: Mapping
         **more,
         "SLACK_WEBHOOK_BASE_URL": f"{slack}/slack/webhook",
         "SLACK_MESSAGES_PER_SECOND": str(messages_per_second),
-        "DATABASE_URL": f"sqlite:///{folder}/risk_alerts.db",
+        "DATABASE_URL": _database_in(folder),
     }
     command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
     with _process(command, folder, settings, port, "service.log") as url:
@@ -82,13 +109,9 @@ def _process(
     command: list[str], folder: Path, settings: dict[str, str], port: int, log: str
 ) -> Iterator[str]:
     """Start a server without the caller's settings, wait until it is healthy, and stop it at the end."""
-    # The folder has no .env, and of the environment only what a process needs is handed on.
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
-    root = str(Path(__file__).resolve().parent.parent)
-    environment = {**kept, "PYTHONPATH": root, **settings}
     with (folder / log).open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  # this project's own two servers
-            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=folder, env=environment(settings), stdout=output, stderr=subprocess.STDOUT
         )
         url = f"http://127.0.0.1:{port}"
         try:
