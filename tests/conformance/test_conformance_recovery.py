@@ -3,26 +3,35 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as for_any
 from hypothesis import strategies as st
 
+from service.domain.delivery_status import DeliveryStatus
 from service.domain.evaluation import Condition
-from service.domain.lifecycle.alert_status import AlertStatus, Resolution
-from service.domain.lifecycle.problem import Joining, KnownAlert, join
 from service.domain.month import Month
 from service.store.alerts.recovery import Seen
 from service.store.store import open_store
+from tests.conformance.alert_model import (
+    ABSENT,
+    ACCOUNTS,
+    ALERTING,
+    BELOW,
+    HEALTHY,
+    MONTHS,
+    SAID,
+    Data,
+    Model,
+    began_of,
+)
 from tests.conformance.test_conformance_alerts import alerts_of, at_risk, check_events, everything
-from tests.support.alerts import MONTH
 from tests.support.given import SOURCE, Given, routed
 
-JAN, FEB, MAR, APR = (MONTH.minus(-number) for number in range(4))
+JAN, FEB, MAR, APR = MONTHS
 OTHER_SOURCE: Final = "file:///other.parquet"
 
 
@@ -149,109 +158,6 @@ async def test_an_acknowledged_alert_recovers_too(given: Given) -> None:
 
 # For any order of months.
 
-ACCOUNTS: Final = "ab"
-MONTHS: Final = (JAN, FEB, MAR, APR)
-ALERTING, HEALTHY, BELOW, ABSENT = "alerting", "healthy", "below", "absent"
-_SAID: Final = {
-    HEALTHY: Condition.RECOVERED,
-    BELOW: Condition.BELOW_THRESHOLD,
-    ABSENT: Condition.NOT_SEEN,
-}
-Data: TypeAlias = dict[tuple[str, Month], str]
-"""What each account is in each month."""
-
-
-@dataclass
-class Modelled:
-    """One alert, as the model has it."""
-
-    began: Month
-    last: Month
-    evaluated: Month
-    months: set[Month]
-    status: AlertStatus = AlertStatus.TRIGGERED
-    resolution: Resolution | None = None
-    last_seen: str = Condition.ALERTING
-    reopened: int = 0
-
-    def say(self, month: Month, last_seen: str) -> None:
-        """Let a month have the last word."""
-        self.evaluated, self.last_seen = month, last_seen
-
-    def reopen(self) -> None:
-        """Let people work on it again."""
-        self.status, self.resolution, self.reopened = AlertStatus.TRIGGERED, None, self.reopened + 1
-
-
-@dataclass
-class Model:
-    """All alerts, by what one run after the other says; nothing is ever withdrawn here."""
-
-    alerts: dict[str, list[Modelled]] = field(default_factory=lambda: {name: [] for name in ACCOUNTS})
-
-    def watched(self, month: Month) -> set[str]:
-        """Return the accounts with an open alert that the month has the last word of."""
-        return {name for name, known in self.alerts.items() if any(self._hears(one, month) for one in known)}
-
-    def run(self, month: Month, data: Data) -> None:
-        """Take in what a run of a month finds."""
-        for name, known in self.alerts.items():
-            state = data[name, month]
-            if state == ALERTING:
-                self._alerts(known, month, began_of(data, name, month))
-                continue
-            for one in known:
-                if self._hears(one, month):
-                    one.say(month, _SAID[state])
-                    if state == HEALTHY:
-                        one.status, one.resolution = AlertStatus.RESOLVED, Resolution.RECOVERED
-
-    def _alerts(self, known: list[Modelled], month: Month, began: Month) -> None:
-        mine = next((one for one in known if month in one.months), None)
-        if mine is not None:
-            if self._hears(mine, month):
-                mine.say(month, Condition.ALERTING)
-            elif mine.evaluated <= month and mine.last == max(one.last for one in known):
-                mine.reopen()
-                mine.say(month, Condition.ALERTING)
-            return
-        asked = [
-            KnownAlert(
-                alert_id=str(place),
-                status=one.status,
-                resolution=one.resolution,
-                began=str(one.began),
-                last_period=str(one.last),
-                evaluated_period=str(one.evaluated),
-            )
-            for place, one in enumerate(known)
-        ]
-        how, other = join(asked, began=str(began), period=str(month))
-        if other is None or how in {Joining.CREATE, Joining.CREATE_ENDED}:
-            known.append(Modelled(began=began, last=month, evaluated=month, months={month}))
-            if how is Joining.CREATE_ENDED:
-                known[-1].status, known[-1].resolution = AlertStatus.RESOLVED, Resolution.RECOVERED
-            return
-        one = known[int(other.alert_id)]
-        one.months.add(month)
-        one.began, one.last = min(one.began, began), max(one.last, month)
-        if month >= one.evaluated:
-            one.say(month, Condition.ALERTING)
-        if how is Joining.REOPEN:
-            one.reopen()
-
-    @staticmethod
-    def _hears(one: Modelled, month: Month) -> bool:
-        return one.status is not AlertStatus.RESOLVED and one.evaluated <= month
-
-
-def began_of(data: Data, name: str, month: Month) -> Month:
-    """Return the first month of the streak At Risk that a month is part of."""
-    while month > MONTHS[0] and data[name, month.minus(1)] in {ALERTING, BELOW}:
-        month = month.minus(1)
-    return month
-
-
 states = st.sampled_from([ALERTING, ALERTING, HEALTHY, BELOW, ABSENT])
 datas = st.fixed_dictionaries({(name, month): states for name in ACCOUNTS for month in MONTHS})
 restatements = st.dictionaries(
@@ -294,7 +200,7 @@ async def _agrees(given: Given, data: Data, steps: Sequence[tuple[Month, Data]],
             f"{example}{one}" for one in model.watched(month)
         )
         conditions = {
-            f"{example}{name}": _SAID[data[name, month]]
+            f"{example}{name}": SAID[data[name, month]]
             for name in model.watched(month)
             if data[name, month] != ALERTING
         }
@@ -309,17 +215,13 @@ async def _agrees(given: Given, data: Data, steps: Sequence[tuple[Month, Data]],
         )
         assert {one.alert_id for one in recovering} == {event["alert_id"] for event in recovered}
         model.run(month, data)
+        model.deliver(month, DeliveryStatus.SENT)
         for name in ACCOUNTS:
             rows = await alerts_of(given, f"{example}{name}")
-            assert sorted(map(_shown, rows)) == sorted(map(_expected, model.alerts[name])), (name, month)
+            assert sorted(map(_shown, rows)) == sorted(one.facts() for one in model.alerts[name])
     await check_events(given)
 
 
 def _shown(row: dict[str, Any]) -> tuple[str, ...]:
     names = "began", "last_period", "evaluated_period", "status", "resolution_reason", "last_seen", "reopened"
     return tuple(str(row[name]) for name in names)
-
-
-def _expected(one: Modelled) -> tuple[str, ...]:
-    facts = one.began, one.last, one.evaluated, one.status, one.resolution, one.last_seen, one.reopened
-    return tuple(map(str, facts))

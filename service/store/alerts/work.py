@@ -166,7 +166,10 @@ class AlertWork(Part):
             return [dict(row) for row in found], []
         rows: dict[str, dict[str, Any]] = {}
         refused = []
-        for alert_id in dict.fromkeys(map(plain_id, of)):
+        ids = dict.fromkeys(map(plain_id, of))
+        if len(ids) > MOST_AT_ONCE:  # each is looked up, and nobody else can write meanwhile
+            raise TooManyAlertsError(f"more than {MOST_AT_ONCE:,} alerts are named; name fewer at once")
+        for alert_id in ids:
             try:
                 row = alert_row(connection, self._sees(alerts), alert_id)
                 rows[row["id"]] = row
@@ -277,12 +280,14 @@ def _refusal(row: dict[str, Any], step: AlertStep, last: sa.Row[Any] | None) -> 
 
 def _has_newer(connection: sa.Connection, row: dict[str, Any]) -> bool:
     """Return whether another alert about the same came later: of several only the newest is ever open."""
-    if row["subject"] is None and row["dedup_key"] is None:
+    # Compared with None a column would be asked for NULL: all that are about nothing are not about the same.
+    same = []
+    if row["subject"] is not None:
+        same.append(sa.and_(alerts.c.subject == row["subject"], alerts.c.rule_name == row["rule_name"]))
+    if row["dedup_key"] is not None:
+        same.append(alerts.c.dedup_key == row["dedup_key"])
+    if not same:
         return False
-    same = sa.or_(
-        sa.and_(alerts.c.subject == row["subject"], alerts.c.rule_name == row["rule_name"]),
-        alerts.c.dedup_key == row["dedup_key"],
-    )
     is_later = alerts.c.created_at > row["created_at"]
     if row["last_period"] is not None:
         is_later = alerts.c.last_period > row["last_period"]
@@ -290,7 +295,7 @@ def _has_newer(connection: sa.Connection, row: dict[str, Any]) -> bool:
         alerts.c.tenant_id == row["tenant_id"],
         alerts.c.alert_type == row["alert_type"],
         alerts.c.id != row["id"],
-        same,
+        sa.or_(*same),
         sa.or_(is_later, sa.text(IS_OPEN)),
     )
     return connection.scalar(query.limit(1)) is not None

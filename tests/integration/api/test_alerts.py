@@ -123,6 +123,18 @@ def test_what_is_open_is_not_created_twice(service: RunningService, tenant: str)
     assert put(service, alert, "reopen")[1]["error"] == "illegal_transition"
 
 
+def test_whether_an_alert_can_be_reopened_depends_on_none_about_something_else(
+    service: RunningService, tenant: str
+) -> None:
+    """Others are open, and newer, and have no subject or no key, as it has none."""
+    of_subject, of_key = created(service, tenant, subject="checkout"), created(service, tenant, dedup_key="k")
+    for other in ({"subject": "basket"}, {"dedup_key": "l"}, {}):
+        created(service, tenant, **other)
+    for alert in (of_subject, of_key):
+        assert put(service, alert, "resolve")[0] == 200
+        assert put(service, alert, "reopen")[0] == 200
+
+
 def test_lists_come_in_pages_newest_first(service: RunningService, tenant: str) -> None:
     """Each alert is on exactly one page, at most 50 of them; `Link` leads on, and CSV has all."""
     alerts = [created(service, tenant, rule_name=f"=r{n % 2}", severity="low") for n in range(60)]
@@ -189,6 +201,18 @@ def test_many_are_changed_at_once(service: RunningService, tenant: str) -> None:
     assert [each["error"] for each in done["refused"]] == ["alert_not_found", "already_resolved"]
     for neither in ({"action": "resolve"}, body | {"ids": ["x"]}, body | {"action": "recover"}):
         assert service.client.post("/alerts/bulk", json=neither).status_code == 422
+
+
+def test_more_than_a_thousand_are_refused_at_once(service: RunningService, tenant: str) -> None:
+    """Before any is looked for: nobody else could write meanwhile. The same one counts once."""
+    alert = created(service, tenant)
+    ids = [uuid.uuid4().hex for _ in range(1000)]
+    body = {"action": "resolve", "ids": [alert["id"], *ids]}
+    answer = service.client.post("/alerts/bulk", json=body)
+    assert (answer.status_code, answer.json()["error"]) == (422, "too_many_alerts")
+    same = [alert["id"], alert["id"].replace("-", ""), alert["id"].upper()] * 400
+    answer = service.client.post("/alerts/bulk", json={"action": "resolve", "ids": same})
+    assert (answer.json()["matched"], answer.json()["changed"]) == (1, 1)
 
 
 def test_alerts_are_counted(service: RunningService, tenant: str) -> None:
