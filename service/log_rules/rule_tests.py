@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import pyarrow as pa
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
 
 from service.domain.errors import BadRulesError
 from service.log_rules.episode import Episode
 from service.log_rules.memory import Memory
 from service.log_rules.reading.matching import Matcher
-from service.log_rules.rule import LogSource, Period, Rule, RuleFile
-from service.log_rules.rules_file import duration_text, duration_us, load_rules
+from service.log_rules.rule import END_US, LogSource, Period, Rule, RuleFile
+from service.log_rules.rules_file import duration_text, duration_us, load_rules, problems_of
 from service.log_rules.threshold import ThresholdRule
 
 _ORIGIN: Final = 1_767_225_600_000_000
@@ -35,6 +35,14 @@ class _Rows(_Strict):
     values: dict[StrictStr, StrictStr] = {}
 
 
+def _countable(rows: list[_Rows]) -> list[_Rows]:
+    if sum(row.count for row in rows) > _MOST_ROWS:
+        raise ValueError(f"must not be more than {_MOST_ROWS:,} together")
+    if any(_ORIGIN + row.at + (row.count - 1) * row.every >= END_US for row in rows):
+        raise ValueError("must not reach beyond the year 9999")
+    return rows
+
+
 class _Expected(_Strict):
     group: list[StrictStr] = []
     onset: _Offset | None = None
@@ -48,7 +56,7 @@ class _Expected(_Strict):
 class _Test(_Strict):
     name: StrictStr
     rule: StrictStr
-    rows: list[_Rows] = Field(max_length=10_000)
+    rows: Annotated[list[_Rows], Field(max_length=10_000), AfterValidator(_countable)]
     episodes: list[_Expected]
 
 
@@ -71,11 +79,9 @@ def run_tests(path: Path) -> list[Tested]:
     try:
         tests = _Tests.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except OSError as problem:
-        raise BadRulesError(f"{path.name} cannot be read: {problem.strerror}") from problem
+        raise BadRulesError(f"{path.name or path} cannot be read: {problem.strerror}") from problem
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        listed = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems)
-        raise BadRulesError(f"{path.name}: {listed}") from error
+        raise BadRulesError(f"{path.name}: {'; '.join(problems_of(error))}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise BadRulesError(f"{path.name} is not TOML: {problem}") from problem
     rules = load_rules(path.parent / tests.rules)

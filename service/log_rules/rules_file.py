@@ -190,12 +190,16 @@ def _validated(model: type[_Model], raw: Any, place: str, problems: list[str]) -
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        for problem in error.errors(include_input=False, include_url=False, include_context=False):
-            where = ".".join((place, *(str(part) for part in problem["loc"])))
-            is_unknown = problem["type"] == "extra_forbidden"
-            said = "is not known here" if is_unknown else problem["msg"].removeprefix("Value error, ")
-            problems.append(f"{where}: {said}")
+        problems += problems_of(error, place)
         return None
+
+
+def problems_of(error: ValidationError, *place: str) -> Iterator[str]:
+    """Yield each problem of a table with its place."""
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        is_unknown = problem["type"] == "extra_forbidden"
+        said = "is not known here" if is_unknown else problem["msg"].removeprefix("Value error, ")
+        yield f"{'.'.join((*place, *map(str, problem['loc'])))}: {said}"
 
 
 def _contradictions(rule: Mapping[str, Any]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from service.cli.bars import shown
 from service.cli.command import async_command, parsed_source, print_json
 from service.cli.exit_codes import OK
 from service.cli.logs.text_table import write_table
-from service.domain.errors import BadRulesError
+from service.domain.errors import BadPeriodError
 from service.domain.progress import Progress
 from service.kinds import storage_access
 from service.log_rules.evaluate import evaluate_log
@@ -42,7 +42,7 @@ async def backtest(
         until_us=END_US if until is None else _instant(until, "--until"),
     )
     if period.since_us >= period.until_us:
-        raise BadRulesError("--from must come before --until")
+        raise BadPeriodError("--from must come before --until")
     uri = parsed_source(source)
     await check_allowed(uri, storage_access(settings))
     everything = RuleFile(source=file.source, rules=tuple(_alternatives(file.rules)))
@@ -66,7 +66,7 @@ def _instant(text: str, option: str) -> int:
     try:
         return microseconds(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
-        raise BadRulesError(
+        raise BadPeriodError(
             f"{option} must be ISO 8601, such as 2026-01-31 or 2026-01-31T12:00:00Z"
         ) from None
 

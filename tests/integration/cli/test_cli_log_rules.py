@@ -85,6 +85,11 @@ def test_rules_are_tested(tmp_path: Path) -> None:
     assert "peak 11" in failing.stdout
     (tmp_path / "some.toml").write_text(text.replace('"fatal_burst"', '"fatal_bust"'))
     assert "log_rules.toml has no rule fatal_bust" in command(tmp_path, "rules", "test", "some.toml").stderr
+    test = 'rules = "log_rules.toml"\n[[tests]]\nname = "x"\nrule = "fatal_burst"\nepisodes = []\n'
+    for rows in ('count = 600000}, {at = "0s", count = 600000', 'count = 1000000, every = "3660d"'):
+        (tmp_path / "some.toml").write_text(f'{test}rows = [{{at = "0s", {rows}}}]')
+        refused = command(tmp_path, "rules", "test", "some.toml")
+        assert (refused.returncode, "bad_rules: some.toml: tests.0.rows" in refused.stderr) == (64, True)
     for broken in ("rules = 1", "]"):
         (tmp_path / "some.toml").write_text(broken)
         assert command(tmp_path, "rules", "test", "some.toml").returncode == 64
