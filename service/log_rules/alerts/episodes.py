@@ -33,15 +33,17 @@ def alerts_of(
     for place, found in enumerate(findings.rules):
         rule, due = found.rule, list(_due(found.rule, found.episodes))
         made = [LogAlert.of(rule, episode, number=number, **of) for episode, number in due]
+        if len(due) > most_of_a_rule:
+            episodes = list({id(episode): episode for episode, _ in due}.values())
+            digest = LogAlert.digest_of(rule, episodes, alerts=len(due), period=period, **of)
+            made = [alert.listed_in(digest) for alert in made]
+            digests.append(digest)
+            in_digest |= {alert.alert_id for alert in made}
         placed += [
             ((episode.start, place, episode.group, number), alert)
             for (episode, number), alert in zip(due, made, strict=True)
         ]
         reminders += sum(number > 0 for _, number in due)
-        if len(due) > most_of_a_rule:
-            episodes = list({id(episode): episode for episode, _ in due}.values())
-            digests.append(LogAlert.digest_of(rule, episodes, alerts=len(due), period=period, **of))
-            in_digest |= {alert.alert_id for alert in made}
     placed.sort(key=lambda one: one[0])
     return Said(
         alerts=(*digests, *(alert for _, alert in placed)),

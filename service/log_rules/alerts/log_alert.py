@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Final, Self
 
@@ -68,6 +68,10 @@ class LogAlert:
                 "repeat": number,
             },
         )
+
+    def listed_in(self, digest: "LogAlert") -> "LogAlert":
+        """Return the alert with the id of the digest that stands for it."""
+        return replace(self, facts={**self.facts, "digest": digest.alert_id})
 
     @classmethod
     def digest_of(

@@ -7,13 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.domain.alert import AlertRecord
+from service.domain.delivery_status import Outcome
 from service.domain.errors import AlertNotFoundError
 from service.domain.lifecycle.alert_status import AlertStatus, Severity
 from service.domain.lifecycle.managed_alert import ManagedAlert
 from service.store.outbox.doubts import alert_records
 from service.store.part import cleaned
 from service.store.schema.alert_tables import alerts
-from service.store.schema.tables import outbox
+from service.store.schema.tables import outbox, run_outcomes
 
 _PLAIN = tuple(field.name for field in fields(ManagedAlert) if field.name not in {"alert_id", "occurrences"})
 _DASHED = 36
@@ -26,14 +27,37 @@ def plain_id(alert_id: str) -> str:
 
 
 def alert_row(connection: sa.Connection, is_seen: sa.ColumnElement[bool], alert_id: str) -> dict[str, Any]:
-    """Return the row of an alert by its id, or by that of an occurrence; raises AlertNotFoundError."""
+    """Return the row of an alert by its id, or by that of an occurrence; raises AlertNotFoundError.
+
+    Of an occurrence that was only listed in a digest it is the digest's alert.
+    """
     plain = plain_id(alert_id)
+    row = _row(connection, is_seen, plain)
+    if row is None and (digest_id := _digest_of(connection, plain)) is not None:
+        row = _row(connection, is_seen, digest_id)
+    if row is None:
+        raise AlertNotFoundError(f"no alert has the id {alert_id[:60]!r}")
+    return row
+
+
+def _row(connection: sa.Connection, is_seen: sa.ColumnElement[bool], plain: str) -> dict[str, Any] | None:
     of_occurrence = sa.select(outbox.c.alert_id).where(outbox.c.id == plain).scalar_subquery()
     query = sa.select(alerts).where(is_seen, sa.or_(alerts.c.id == plain, alerts.c.id == of_occurrence))
     row = connection.execute(query).mappings().first()
-    if row is None:
-        raise AlertNotFoundError(f"no alert has the id {alert_id[:60]!r}")
-    return dict(row)
+    return None if row is None else dict(row)
+
+
+def _digest_of(connection: sa.Connection, plain: str) -> str | None:
+    """Return the id of the newest digest that an alert was listed in; its facts name it."""
+    query = (
+        sa.select(run_outcomes.c.facts)
+        # As the index has it: a parameter in its place would not be looked up there.
+        .where(run_outcomes.c.alert_id == plain, sa.text(f"outcome = '{Outcome.IN_DIGEST}'"))
+        .order_by(run_outcomes.c.run_id.desc())
+        .limit(1)
+    )
+    facts = connection.scalar(query)
+    return None if facts is None else facts.get("digest")
 
 
 def managed_alerts(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> list[ManagedAlert]:

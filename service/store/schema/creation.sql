@@ -8,7 +8,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0019');
+INSERT INTO "alembic_version" VALUES('0020');
 CREATE TABLE alert_events (
 	alert_id VARCHAR(32) NOT NULL,
 	number INTEGER NOT NULL,
@@ -389,4 +389,5 @@ CREATE INDEX predictions_by_tenant ON predictions (tenant_id, kind, id);
 CREATE INDEX predictions_by_organization ON predictions (organization_id, kind, id);
 CREATE UNIQUE INDEX predictions_by_period ON predictions (company_id, kind, reporting_year, reporting_quarter, model_sha256) WHERE is_newest AND deleted_at IS NULL;
 CREATE INDEX alerts_by_route ON alerts (tenant_id, route, created_at, id);
-CREATE INDEX runs_by_kind ON runs (kind, status, finished_at)
+CREATE INDEX runs_by_kind ON runs (kind, status, finished_at);
+CREATE INDEX run_outcomes_in_digest ON run_outcomes (alert_id) WHERE outcome = 'in_digest'

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0019"
+NEWEST_REVISION = "0020"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -217,6 +217,7 @@ run_outcomes = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     # What was sent before and reads otherwise now, as JSON: {"arr": [before, now]}.
     sa.Column("restated", sa.Text),
+    sa.Index("run_outcomes_in_digest", "alert_id", sqlite_where=sa.text("outcome = 'in_digest'")),
 )
 
 run_withdrawals = sa.Table(

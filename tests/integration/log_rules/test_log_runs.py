@@ -3,6 +3,7 @@
 import asyncio
 import random
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -177,9 +178,9 @@ async def test_a_reminder_comes_once_for_each_repeat(logs: Logs, slack: RunningM
     ]
 
 
-async def test_a_flood_is_one_message(slack: RunningMock, tmp_path: Path) -> None:
+async def test_a_flood_is_one_message(database_url: str, slack: RunningMock, tmp_path: Path) -> None:
     """All episodes are listed, as part of the digest; a replay sends nothing; fewer go out one by one."""
-    async with opened(f"sqlite:///{tmp_path / 'l.db'}", slack, tmp_path, max_alerts_per_rule=3) as logs:
+    async with opened(database_url, slack, tmp_path, max_alerts_per_rule=3) as logs:
         rows = [row for number in range(4) for row in burst(1, 3 + number, bundle=f"com.{number}")]
         source = logs.write("log.csv", rows)
         shown = await logs.preview(source, 0, 24)
@@ -199,6 +200,11 @@ async def test_a_flood_is_one_message(slack: RunningMock, tmp_path: Path) -> Non
         ]
         listed = (await logs.app.store.history.list_alerts(record.run_id, limit=10)).items
         assert [item.outcome for item in listed] == [Outcome.SENT, *[Outcome.IN_DIGEST] * 4]
+        # The id of each leads to the alert that stands for it, also with the dashes of a UUID.
+        digest_id, *ids = [item.alert.alert_id for item in listed]
+        for each in (*ids, str(UUID(ids[0]))):
+            assert (await logs.app.store.alerts.get(each)).alert_id == digest_id
+        assert {item.alert.facts.get("digest") for item in listed} == {None, digest_id}
         again = await logs.run(source, 0, 24)
         assert (again.counts.skipped_replay, again.counts.in_digest, again.counts.withdrawn) == (1, 4, 0)
         fewer = await logs.run(logs.write("log.csv", rows[7:]), 0, 24)
