@@ -5,7 +5,6 @@ They are copied from one that was migrated once.
 
 import asyncio
 import fcntl
-import multiprocessing
 import shutil
 import subprocess
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from service.store.store import open_store
+from tests.support.forked import forking
 from tests.support.waiting import PATIENCE_S, wait_until
 
 _numbers = count(1)
@@ -148,9 +148,8 @@ def _one_process_at_a_time() -> Iterator[None]:
 
 def open_at_once(url: str, *, processes: int = 4) -> None:
     """Open a database in several processes at the same moment; AssertionError unless all can use it."""
-    context = multiprocessing.get_context("forkserver")
-    # Imported once and not by each, so that none comes later than the others.
-    context.set_forkserver_preload([__name__, "alembic", "asyncpg"])
+    # Of one that has loaded everything, so that none comes later than the others.
+    context = forking()
     started = [context.Process(target=_open_and_read, args=(url,)) for _ in range(processes)]
     for process in started:
         process.start()

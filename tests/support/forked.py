@@ -11,26 +11,33 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Final
 
-_CONTEXT: Final = multiprocessing.get_context("forkserver")
 _ROOT: Final = Path(__file__).parents[2]
-_FIRST: Final = ("service.cli.main", "service.telemetry.structured", "pytest")
-"""As a command begins; and what the test process itself runs, which each fork would load again."""
+_FIRST: Final = ("service.cli.main", "service.telemetry.structured", "alembic", "pytest")
+"""As a command begins; and what a migration, and the test process itself, would load again in each fork."""
+
+
+def forking() -> ForkServerContext:
+    """Return what makes processes; whoever asks first loads the service for all."""
+    context = multiprocessing.get_context("forkserver")
+    files = (path.relative_to(_ROOT).with_suffix("") for path in (_ROOT / "service").rglob("[!_]*.py"))
+    modules = (".".join(file.parts) for file in files if "migrations" not in file.parts)
+    context.set_forkserver_preload([*_FIRST, *modules])
+    return context
 
 
 def run_forked(
     arguments: Sequence[str], *, folder: Path, env: Mapping[str, str], stdin: str, timeout_s: float
 ) -> subprocess.CompletedProcess[str]:
     """Run `risk-alerts` to its end; raises TimeoutExpired."""
-    files = (path.relative_to(_ROOT).with_suffix("") for path in (_ROOT / "service").rglob("[!_]*.py"))
-    modules = (".".join(file.parts) for file in files if "migrations" not in file.parts)
-    _CONTEXT.set_forkserver_preload([*_FIRST, *modules])
+    context = forking()
     with tempfile.TemporaryDirectory() as scratch:
         streams = [Path(scratch, name) for name in ("stdin", "stdout", "stderr")]
         streams[0].write_text(stdin)
-        process = _CONTEXT.Process(target=_become, args=(arguments, folder, dict(env), streams))
+        process = context.Process(target=_become, args=(arguments, folder, dict(env), streams))
         process.start()
         process.join(timeout_s)
         if process.exitcode is None:

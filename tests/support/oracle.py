@@ -19,7 +19,7 @@ Where the specification leaves a choice, this is what is chosen here, so that it
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, TypeAlias
 
@@ -122,11 +122,6 @@ def known_arr(arr: float | Decimal | None) -> int | Decimal | None:
         return None
     exact = arr if isinstance(arr, int) else Decimal(arr)
     return exact if _INT64[0] <= exact <= _INT64[-1] else None
-
-
-def without_zeros(ledger: MonthlyRows) -> MonthlyRows:
-    """Return the ledger without reasons that did not occur, so that two can be compared."""
-    return replace(ledger, invalid={reason: count for reason, count in ledger.invalid.items() if count})
 
 
 def _precedence(row: Row) -> tuple[Any, ...]:

@@ -15,7 +15,6 @@ from tests.support.sending import new_sender
 
 CHANNEL = "amer-risk-alerts"
 PAYLOAD = orjson.dumps(rendered(an_alert(), details_base_url="https://app.example.com")).decode()
-BODILESS = {204, 205, 304}
 
 
 async def post(

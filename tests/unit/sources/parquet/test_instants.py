@@ -13,7 +13,6 @@ from service.sources.parquet.instants import instants, whole_seconds, widened
 FIRST_SECOND = int(dt.datetime(1990, 1, 1, tzinfo=dt.UTC).timestamp())
 LAST_SECOND = FIRST_SECOND + (1 << 31) - 3
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-INT64 = st.integers(-(2**63), 2**63 - 1)
 EDGES = [-2_208_988_800, 4_102_444_800, -62_135_596_800, 253_402_300_799, 2**40, -(2**40), 2**57, -(2**56)]
 """Seconds: of 1900, 2100, the first year and the last one, and of years that no calendar has."""
 
