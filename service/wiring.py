@@ -52,6 +52,7 @@ async def open_app(
     """
     # What runs is loaded here: a preview, which a person waits for, needs none of it.
     from service.access.authentication import Authenticator  # noqa: PLC0415
+    from service.jobs.keep_working import keep_working  # noqa: PLC0415
     from service.runs.sweep import keep_pruning, keep_sweeping  # noqa: PLC0415
     from service.runs.waiting.keep_sending import keep_sending  # noqa: PLC0415
     from service.runs.waiting.kind import with_outbox  # noqa: PLC0415
@@ -112,6 +113,7 @@ async def open_app(
         stack.push_async_callback(_end, asyncio.create_task(keep_sweeping(app, resumes=resumes)))
         if resumes:
             stack.push_async_callback(_end, asyncio.create_task(keep_sending(app)))
+            stack.push_async_callback(_end, asyncio.create_task(keep_working(app)))
             stack.push_async_callback(_end, asyncio.create_task(keep_pruning(app)))
         yield app
 

@@ -28,6 +28,7 @@ _LATE: Final = (
     *(f"service.api.routes.{name}" for name in ("runs", "preview", "alerts", "doubts", "metrics")),
     *(f"service.api.v1.{name}" for name in ("auth", "tenants", "organizations", "users", "audit")),
     *(f"service.api.v1.risk.{name}" for name in ("companies", "grants", "predictions")),
+    *(f"service.api.v1.jobs.{name}" for name in ("bulk", "jobs")),
 )
 
 
@@ -39,7 +40,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         async with opened(settings) as app:
-            api.state.context = Context(app, settings.max_concurrent_runs)
+            api.state.context = Context(app, settings.max_concurrent_runs, settings.upload_limit_mb)
             yield
 
     # The pages under /docs come from a package: FastAPI's own load their scripts from the internet.

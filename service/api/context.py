@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class Context:
     """The process behind one API."""
 
-    def __init__(self, app: App, max_concurrent: int) -> None:
+    def __init__(self, app: App, max_concurrent: int, upload_limit_mb: int) -> None:
         self.app = app
+        self.upload_limit_mb = upload_limit_mb
         self.time_left = TimeLeft()
         self.runs = Places(max_concurrent, of="runs")
         self.previews = Places(max_concurrent, of="previews")

@@ -84,10 +84,15 @@ def answers(
 
 
 def v1_answers(
-    *codes: str, examples: Sequence[str], success: HTTPStatus = HTTPStatus.OK
+    *codes: str,
+    examples: Sequence[str],
+    success: HTTPStatus = HTTPStatus.OK,
+    media_type: str = "application/json",
+    csv: str | None = None,
 ) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route whose answers are in the envelope."""
-    return answers(*codes, examples=[f"v1_{name}" for name in examples], success=success, failure=Failure)
+    """Return the `responses` of a route whose answers are in the envelope; see `answers`."""
+    named = [f"v1_{name}" for name in examples]
+    return answers(*codes, examples=named, media_type=media_type, csv=csv, success=success, failure=Failure)
 
 
 def fill_in_examples(document: dict[str, Any]) -> dict[str, Any]:

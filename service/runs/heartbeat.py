@@ -1,7 +1,7 @@
 """Lease and heartbeat: a run waits for its turn, writes down that it lives, and hears whether it may."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,14 +29,21 @@ class Heartbeat:
     """From here on the run closes itself, so that to find it closed is no sign of somebody else."""
 
 
+KeepAlive = Callable[..., Awaitable[bool]]
+"""The store's verb for it: that of runs, or of what else lives by a lease."""
+
+
 @asynccontextmanager
-async def heartbeat(app: App, run_id: str, run: RunAtWork) -> AsyncIterator[Heartbeat]:
+async def heartbeat(
+    app: App, run_id: str, run: RunAtWork, *, keep_alive: KeepAlive | None = None
+) -> AsyncIterator[Heartbeat]:
     """Beat until the block is left, and let the run halt when it was cancelled in another process.
 
     Once the run was closed or resumed elsewhere the block is cancelled and OvertakenError raised.
     """
     beat = Heartbeat()
-    beating = asyncio.create_task(_keep_beating(app, run_id, run, beat))
+    verb = keep_alive or app.store.runs.keep_alive
+    beating = asyncio.create_task(_keep_beating(app, run_id, run, beat, verb))
     block = asyncio.current_task()
     is_overtaken = False
 
@@ -59,13 +66,15 @@ async def heartbeat(app: App, run_id: str, run: RunAtWork) -> AsyncIterator[Hear
         await asyncio.gather(beating, return_exceptions=True)
 
 
-async def _keep_beating(app: App, run_id: str, run: RunAtWork, beat: Heartbeat) -> None:
+async def _keep_beating(
+    app: App, run_id: str, run: RunAtWork, beat: Heartbeat, keep_alive: KeepAlive
+) -> None:
     pause_s = regular_s = app.policy.lease_s / 3
     while True:
         await app.clock.sleep(pause_s)
         pause_s = regular_s
         try:
-            if await app.store.runs.keep_alive(
+            if await keep_alive(
                 run_id, lease_s=app.policy.lease_s, progress=run.progress.snapshot(), epoch=beat.epoch
             ):
                 run.halt.set()  # cancelled, in another process

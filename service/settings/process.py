@@ -16,6 +16,9 @@ class ProcessSettings(BaseModel):
         le=1_000,
         description="Most concurrent runs of the API, and most previews; more are answered 429.",
     )
+    upload_limit_mb: int = Field(
+        20, ge=1, le=1024, description="Largest upload of a bulk job, in MB; name larger files by their URI."
+    )
     allowed_hosts: Annotated[tuple[HostName, ...] | None, *Listed] = Field(
         None,
         description="Hosts that requests may name beside loopback, by comma: `name`, `*.name` or `*`.",

@@ -1,7 +1,8 @@
 """Retention: what is too old for anybody to ask about is deleted, a little at a time.
 
 What replays need stays for good: the outbox, how people settled doubts, and every run that the outbox names,
-with its outcomes. What goes is all other runs (failed, rehearsed, replayed) and the story of each POST.
+with its outcomes, and every prediction. What goes is all other runs (failed, rehearsed, replayed), the story
+of each POST, and jobs with what became of their rows.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from service.domain.run import RunStatus
 from service.store.database.database import DatabaseClock
 from service.store.part import Part
 from service.store.runs.idempotency import KEPT_S
+from service.store.schema.job_tables import job_rows, jobs
 from service.store.schema.tables import (
     attempts,
     checkpoints,
@@ -84,6 +86,11 @@ class Retention(Part):
         )
         is_old = sa.and_(checkpoints.c.tenant_id == tenant_id, checkpoints.c.left_at < before)
         yield checkpoints, sa.and_(is_old, is_passed)
+        old_jobs = sa.select(jobs.c.id).where(jobs.c.tenant_id == tenant_id, jobs.c.finished_at < before)
+        if job_ids := list(connection.scalars(old_jobs.limit(MOST_RUNS))):
+            # What was predicted stays; an upload went with the end of its job.
+            yield job_rows, job_rows.c.job_id.in_(job_ids)
+            yield jobs, jobs.c.id.in_(job_ids)
         is_forgotten = idempotency_keys.c.created_at <= DatabaseClock() - KEPT_S
         yield idempotency_keys, sa.and_(idempotency_keys.c.tenant_id == tenant_id, is_forgotten)
 

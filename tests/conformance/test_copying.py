@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from service.domain.errors import DatabaseSchemaNewerError, DatabaseUnusableError
 from service.domain.tenant import DEFAULT_TENANT
 from service.store.schema import access_tables as access
-from service.store.schema import alert_tables, copying
+from service.store.schema import alert_tables, copying, job_tables
 from service.store.schema import default_risk_tables as risk
 from service.store.schema import tables as schema
 from service.store.schema.copying import copy_ledger
@@ -21,6 +21,7 @@ from tests.support.alerts import MONTH
 from tests.support.databases import Backend
 from tests.support.given import NOW, Given, routed, scope_of
 
+_JOBS: Final = (job_tables.jobs, job_tables.job_uploads, job_tables.job_rows)
 SOURCES: Final = ("sqlite", "postgresql")
 FIRST_MOMENT: Final = datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
 LAST_MOMENT: Final = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
@@ -116,6 +117,29 @@ def _run(run_id: str, **values: Any) -> dict[str, Any]:
     return plain | values
 
 
+def _filled(table: sa.Table) -> list[dict[str, Any]]:
+    """Return rows of a table whose columns say by themselves what is awkward in them."""
+    own = {"tenant_id": DEFAULT_TENANT} if "tenant_id" in table.columns else {}
+    rows = []
+    for number, text in enumerate(AWKWARD):
+        of_type = {
+            sa.String: f"{text[:8]}{number}",
+            sa.Boolean: bool(number % 2),
+            sa.Integer: number,
+            sa.Double: (0.1 + 0.2, 1e300, -0.0)[number % 3],
+            sa.LargeBinary: bytes(range(256)),
+            schema.PlainValues: [text, None, 0.1 + 0.2],
+            schema.UtcTimestamp: (FIRST_MOMENT, LAST_MOMENT)[number % 2],
+        }
+        row = {
+            column.name: next(value for kind, value in of_type.items() if isinstance(column.type, kind))
+            for column in table.columns
+            if number % 2 or not column.nullable
+        }
+        rows.append(row | own)
+    return rows
+
+
 def _awkward_rows() -> dict[sa.Table, list[dict[str, Any]]]:
     """Return rows with everything that two databases could hold differently, in every table of the ledger."""
     facts = [
@@ -174,6 +198,7 @@ def _awkward_rows() -> dict[sa.Table, list[dict[str, Any]]]:
             }
             for _, fact, one in keyed
         ],
+        **{table: _filled(table) for table in _JOBS},
         alert_tables.alerts: [
             {
                 "id": one["alert_id"],

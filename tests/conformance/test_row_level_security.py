@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 
+from service.domain.default_risk.job import JobBatch, JobRow, RowOutcome
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, SettleAs
 from service.domain.errors import DatabaseOutdatedError, DatabaseUnusableError
 from service.domain.evaluation import Checkpoint
@@ -28,6 +29,7 @@ from service.store.store import Store, open_store
 from tests.support.alerts import an_alert
 from tests.support.databases import PostgresqlServer
 from tests.support.given import NOW, Given, an_evaluation, routed, the_answer
+from tests.support.jobs import a_request
 from tests.support.people import add_person
 from tests.support.predictions import MODEL, a_prediction
 
@@ -93,6 +95,12 @@ async def a_life(store: Store, run_id: str, tenant_id: str) -> None:
     made = await store.default_risk.predictions.record(a_prediction(), model=MODEL, organization_id=place.id)
     user = await add_person(store, run_id, Role.USER, tenant_id=tenant_id)
     await everybody.default_risk.grants.grant(made.company.id, user.id)
+    await store.default_risk.jobs.create(a_request(organization_id=place.id), MODEL, [b"a part"])
+    claimed = await everybody.default_risk.job_work.take(tenant_id, since=NOW, lease_s=3600)
+    assert claimed is not None
+    row = JobRow(row=2, outcome=RowOutcome.INVALID, company_symbol=None, problem="bad", prediction_id=None)
+    batch = JobBatch(predictions=[], refused=[row], next_row=3)
+    await store.default_risk.job_work.record(claimed, batch, MODEL, lease_s=3600)
 
 
 async def rows(store: Store, scope: Scope | None) -> dict[str, int]:

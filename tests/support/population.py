@@ -25,11 +25,13 @@ from service.domain.tenant import DEFAULT_TENANT
 from service.runtime.clock import SystemClock
 from service.store.schema.access_tables import organizations, refresh_tokens, tenants, users
 from service.store.schema.default_risk_tables import companies, company_access, predictions
+from service.store.schema.job_tables import jobs
 from service.store.schema.roles import role_sql
 from service.store.store import Store, open_store
 from tests.support.alerts import an_alert
 from tests.support.clocks import START
 from tests.support.given import Given, routed, the_answer
+from tests.support.jobs import a_request
 from tests.support.people import add_person, all_seeing
 from tests.support.predictions import MODEL, a_prediction
 from tests.support.served import RunningService, running_service, settings
@@ -92,6 +94,7 @@ class Population:
     alerts: dict[str, Thing] = field(default_factory=dict)
     companies: list[Thing] = field(default_factory=list)
     predictions: list[Thing] = field(default_factory=list)
+    jobs: list[Thing] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
 
     def of_kind(self, parameter: str) -> list[Thing]:
@@ -104,13 +107,14 @@ class Population:
             "alert_id": iter(self.alerts.values()),
             "company_id": iter(self.companies),
             "prediction_id": iter(self.predictions),
+            "job_id": iter(self.jobs),
         }
         return [*kinds[parameter], NOTHING]
 
     def everything(self) -> Iterator[Thing]:
         """Yield all that there is."""
         of_people = "tenant_id", "organization_id", "user_id"
-        for parameter in (*of_people, "run_id", "alert_id", "company_id", "prediction_id"):
+        for parameter in (*of_people, "run_id", "alert_id", "company_id", "prediction_id", "job_id"):
             yield from (each for each in self.of_kind(parameter) if each is not NOTHING)
 
     def put_back(self) -> None:
@@ -133,6 +137,7 @@ class Population:
         for table, things in ((companies, self.companies), (predictions, self.predictions)):
             ours = table.c.id.in_([each.id for each in things])
             connection.execute(table.update().where(ours).values(deleted_at=None))
+        connection.execute(jobs.update().values(status="waiting", finished_at=None, cancelled_at=None))
         connection.execute(company_access.delete())
         granted = {"granted_at": START, "granted_by": "nobody"}
         for each in self.companies:
@@ -212,6 +217,8 @@ async def _predict(
     )
     population.companies.append(thing)
     population.predictions.append(replace(thing, id=made.id))
+    job = await theirs.default_risk.jobs.create(a_request(), MODEL, [])
+    population.jobs.append(replace(thing, id=job.id, user_id=None))
 
 
 async def _settle_in(population: Population) -> None:

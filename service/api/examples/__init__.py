@@ -44,9 +44,7 @@ def examples() -> dict[str, Any]:
         "running": running,
         "progress": running["progress"],
         "runs": {"runs": [running, run], "next_cursor": None},
-        "events": "".join(
-            f"event: {name}\ndata: {orjson.dumps(data).decode()}\n\n" for name, data in events.items()
-        ),
+        "events": _events(events),
         "alerts": {"alerts": [run["sample_alerts"][0], run["sample_errors"][0]], "next_cursor": None},
         "alerts_csv": (_HERE / "alerts.csv").read_bytes().decode(),
         "restated": {"alerts": restated["sample_restated"], "next_cursor": None},
@@ -60,6 +58,10 @@ def examples() -> dict[str, Any]:
         **_work(alert),
         **_v1(),
     }
+
+
+def _events(events: dict[str, Any]) -> str:
+    return "".join(f"event: {name}\ndata: {orjson.dumps(data).decode()}\n\n" for name, data in events.items())
 
 
 def _changes(run: dict[str, Any], restated: dict[str, Any]) -> dict[str, Any]:
@@ -106,14 +108,22 @@ def _v1() -> dict[str, Any]:
     data = made_up["data"]
     names = ("id", "version", "is_newest", "organization_id", "company_id", "company_name", "created_by")
     data["prediction"] = data["score"] | dict(zip(names, made_up["prediction"], strict=True))
-    many = {each: f"{each}s" for each in ("tenant", "organization", "user", "grant", "prediction")}
+    many = {each: f"{each}s" for each in ("tenant", "organization", "user", "grant", "prediction", "job")}
     for one, several in {**many, "company": "companies"}.items():
         data[several] = {several: [data[one]], "next_cursor": None}
     wrapped = {
         f"v1_{name}": {"success": True, "data": value, "meta": made_up["meta"]}
         for name, value in data.items()
     }
-    return {**wrapped, **made_up["ids"], **made_up["bodies"]}
+    events = {"progress": made_up["job_progress"], "job": data["job"]}
+    raw = {
+        "v1_job_events": _events(events),
+        "job_rows_csv": "".join(
+            f"{','.join('' if cell is None else str(cell) for cell in line)}\r\n"
+            for line in (data["job_rows"]["rows"][0], *(row.values() for row in data["job_rows"]["rows"]))
+        ),
+    }
+    return {**wrapped, **raw, **made_up["ids"], **made_up["bodies"]}
 
 
 def with_example(name: str) -> Callable[[dict[str, Any]], None]:

@@ -18,6 +18,7 @@ from service.default_risk.values import Numbers
 from service.domain.default_risk.prediction import PredictionKind
 
 _LONGEST_SYMBOL: Final = 40
+_LONGEST_TEXT: Final = 200
 _YEARS: Final = range(1900, 2101)
 _QUARTERS: Final = {spelled: quarter for quarter in range(1, 5) for spelled in (f"Q{quarter}", f"{quarter}")}
 _FRACTION: Final = 1.0
@@ -34,6 +35,9 @@ class Companies:
     numbers: Sequence[int]
     symbols: Sequence[str]
     names: Sequence[str]
+    sectors: Sequence[str]
+    market_caps: Floats
+    """In millions; not a number where there is none."""
     years: Sequence[int]
     """0 where it is not usable."""
     quarters: Sequence[int]
@@ -114,24 +118,34 @@ def _companies(records: Records, ratios: Sequence[Ratio], kind: PredictionKind) 
     quarters = [0] * size
     if kind is PredictionKind.QUARTERLY:
         quarters = _quarters(records, problems)
-    values = []
-    named = [ratio.name for ratio in ratios]
-    for name in (*named, *(["market_cap"] if "market_cap" in records.columns else [])):
-        numbers = Numbers.of(records.columns[name])
-        for row, problem in numbers.problems.items():
-            problems.setdefault(row, []).append(f"{name}: {problem}")
-        if name in named:
-            values.append(numbers.values)
+    texts = {name: _texts(records, name) for name in _TEXTS}
+    for name, found in texts.items():
+        for row, text in enumerate(found):
+            if len(text) > _LONGEST_TEXT:
+                problems.setdefault(row, []).append(f"{name} must have at most {_LONGEST_TEXT} characters")
+    values = [_numbers(records, ratio.name, problems) for ratio in ratios]
+    market_caps = np.full(size, np.nan)
+    if "market_cap" in records.columns:
+        market_caps = _numbers(records, "market_cap", problems)
     return Companies(
         numbers=records.numbers,
         symbols=symbols,
-        names=_texts(records, "company_name"),
+        names=texts["company_name"],
+        sectors=texts["sector"],
+        market_caps=market_caps,
         years=years,
         quarters=quarters,
         values=tuple(values),
         problems={row: "; ".join(found) for row, found in problems.items()},
         broken=records.broken,
     )
+
+
+def _numbers(records: Records, name: str, problems: dict[int, list[str]]) -> Floats:
+    numbers = Numbers.of(records.columns[name])
+    for row, problem in numbers.problems.items():
+        problems.setdefault(row, []).append(f"{name}: {problem}")
+    return numbers.values
 
 
 def _texts(records: Records, name: str) -> list[str]:

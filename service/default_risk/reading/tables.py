@@ -1,6 +1,7 @@
-"""Tables: a file's records in Arrow batches of at most `BATCH_ROWS` rows, each with the record's number."""
+"""Tables: a file's records in Arrow batches, each with the record's number."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Final
@@ -10,7 +11,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from service.default_risk.errors import BadCompaniesFileError
-from service.default_risk.reading.workbook import BadWorkbookError, open_sheet
+from service.default_risk.reading.workbook import BadWorkbookError, check_workbook, open_sheet
 from service.domain.errors import RiskAlertsError
 from service.sources.parquet.footer_validation import check_footer
 from service.sources.parquet.scan import footer_of
@@ -42,8 +43,44 @@ class Records:
     """Records that are no rows, by number, and why; they are not in `numbers`."""
 
 
-def read_records(reader: SourceReader, file: SourceFile, *, sheet: str | None = None) -> Iterator[Records]:
-    """Yield the records of a file, told apart by its first bytes; raises BadCompaniesFileError."""
+def read_records(
+    reader: SourceReader, file: SourceFile, *, sheet: str | None = None, batch_rows: int = BATCH_ROWS
+) -> Iterator[Records]:
+    """Yield the records of a file, at most `batch_rows` together; raises BadCompaniesFileError."""
+    found = _kind_of(reader, file)
+    if sheet is not None and found != "xlsx":
+        raise BadCompaniesFileError(f"{file.name} has no sheets: only XLSX has")
+    with _translated(file):
+        match found:
+            case "parquet":
+                yield from _parquet(reader, file, batch_rows)
+            case "xlsx":
+                yield from _xlsx(reader, sheet, batch_rows)
+            case _:
+                yield from _csv(reader, batch_rows)
+
+
+def rows_in(reader: SourceReader, file: SourceFile, *, most: int) -> int:
+    """Return about how many records a file has, without reading them as such.
+
+    Raises BadCompaniesFileError, also where there are more than `most`.
+    """
+    with _translated(file):
+        match _kind_of(reader, file):
+            case "parquet":
+                rows = int(_checked_parquet(reader, file).metadata.num_rows)
+            case "xlsx":
+                rows = check_workbook(reader.file.read()) - 1
+            case _:
+                rows = sum(piece.count(b"\n") for piece in iter(lambda: reader.file.read(_BLOCK), b""))
+        reader.file.seek(0)
+    if rows > most:
+        raise BadCompaniesFileError(f"{file.name} has {rows:,} rows, and {most:,} are the most: split it")
+    return max(0, rows)
+
+
+def _kind_of(reader: SourceReader, file: SourceFile) -> str:
+    """Return what a file is by its first bytes; raises BadCompaniesFileError where it is called otherwise."""
     magic = reader.file.read(4)
     reader.file.seek(0)
     kind = file.name.lower().rpartition(".")[2]
@@ -52,16 +89,13 @@ def read_records(reader: SourceReader, file: SourceFile, *, sheet: str | None = 
         raise BadCompaniesFileError(
             f"{file.name} is called .{kind}, but its content is not: {_content(found)}"
         )
-    if sheet is not None and found != "xlsx":
-        raise BadCompaniesFileError(f"{file.name} has no sheets: only XLSX has")
+    return found
+
+
+@contextmanager
+def _translated(file: SourceFile) -> Iterator[None]:
     try:
-        match found:
-            case "parquet":
-                yield from _parquet(reader, file)
-            case "xlsx":
-                yield from _xlsx(reader, sheet)
-            case _:
-                yield from _csv(reader)
+        yield
     except RiskAlertsError:
         raise
     except (pa.ArrowException, BadWorkbookError, OSError, ValueError) as problem:
@@ -77,7 +111,7 @@ def _content(found: str) -> str:
     }[found]
 
 
-def _csv(reader: SourceReader) -> Iterator[Records]:
+def _csv(reader: SourceReader, batch_rows: int) -> Iterator[Records]:
     look = reader.file.read(_LOOK)
     reader.file.seek(0)
     if look.startswith(_UTF_16):
@@ -104,8 +138,8 @@ def _csv(reader: SourceReader) -> Iterator[Records]:
     )
     number = _FIRST
     for batch in batches:
-        for begin in range(0, batch.num_rows, BATCH_ROWS):
-            piece = batch.slice(begin, BATCH_ROWS)
+        for begin in range(0, batch.num_rows, batch_rows):
+            piece = batch.slice(begin, batch_rows)
             numbers: list[int] = []
             skipped: dict[int, str] = {}
             while len(numbers) < piece.num_rows:
@@ -119,13 +153,17 @@ def _csv(reader: SourceReader) -> Iterator[Records]:
         yield Records(numbers=(), columns={name: pa.array([], pa.string()) for name in names}, broken=broken)
 
 
-def _parquet(reader: SourceReader, file: SourceFile) -> Iterator[Records]:
+def _checked_parquet(reader: SourceReader, file: SourceFile) -> Any:
     end = footer_of(reader.file, file.size)
     # Before the library reads it: there are footers that would end the process.
     check_footer(end[:-_TRAILER], file.name, bounds_of=None)
+    return pq.ParquetFile(reader.file, pre_buffer=False)
+
+
+def _parquet(reader: SourceReader, file: SourceFile, batch_rows: int) -> Iterator[Records]:
     number = _FIRST
-    parquet = pq.ParquetFile(reader.file, pre_buffer=False)
-    for batch in parquet.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
+    parquet = _checked_parquet(reader, file)
+    for batch in parquet.iter_batches(batch_size=batch_rows, use_threads=False):
         check_dictionaries(batch)
         yield _records(range(number, number + batch.num_rows), without_views(batch), {})
         number += batch.num_rows
@@ -133,7 +171,7 @@ def _parquet(reader: SourceReader, file: SourceFile) -> Iterator[Records]:
         yield _records([], parquet.schema_arrow.empty_table().combine_chunks().to_batches()[0], {})
 
 
-def _xlsx(reader: SourceReader, sheet: str | None) -> Iterator[Records]:
+def _xlsx(reader: SourceReader, sheet: str | None, batch_rows: int) -> Iterator[Records]:
     header, rows = open_sheet(reader.file.read(), sheet)
     pending: list[Sequence[Any]] = []
     numbers: list[int] = []
@@ -141,7 +179,7 @@ def _xlsx(reader: SourceReader, sheet: str | None) -> Iterator[Records]:
         if any(cell != "" for cell in row):
             pending.append(row)
             numbers.append(number)
-        if len(pending) == BATCH_ROWS:
+        if len(pending) == batch_rows:
             yield _cells(header, numbers, pending)
             pending, numbers = [], []
     yield _cells(header, numbers, pending)

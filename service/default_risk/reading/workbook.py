@@ -63,12 +63,12 @@ def _plain(cell: Any) -> str | float:
     return float(cell) if isinstance(cell, int | float) else str(cell)
 
 
-def check_workbook(content: bytes, *, most_inflated: int = MOST_INFLATED) -> None:
+def check_workbook(content: bytes, *, most_inflated: int = MOST_INFLATED) -> int:
     """Inflate every part once, in pieces, counting bytes, and look for the last corner of each sheet.
 
-    Raises BadWorkbookError.
+    Returns the rows of the sheet that has most. Raises BadWorkbookError.
     """
-    inflated = 0
+    inflated = most_rows = 0
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             parts = archive.infolist()
@@ -91,6 +91,8 @@ def check_workbook(content: bytes, *, most_inflated: int = MOST_INFLATED) -> Non
             raise BadWorkbookError(
                 f"{part.filename} reaches to row {rows:,} and column {columns:,}: delete what is empty there"
             )
+        most_rows = max(most_rows, rows)
+    return most_rows
 
 
 def _column(letters: bytes) -> int:

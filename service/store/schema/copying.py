@@ -15,8 +15,10 @@ from service.domain.errors import DatabaseUnusableError
 from service.store.database import sqlite
 from service.store.database.database import DatabaseClock
 from service.store.database.failures import translated
+from service.store.jobs.state import IS_HELD
 from service.store.schema.access_tables import tenants
 from service.store.schema.default_risk_tables import companies
+from service.store.schema.job_tables import jobs
 from service.store.schema.tables import last_commits, runs
 from service.store.schema.upgrade import is_outdated, parsed_url, postgresql_backend, upgrade_schema
 
@@ -34,8 +36,8 @@ async def copy_ledger(source_url: str, target_url: str) -> dict[str, int]:
     """Copy every table, compare every row, and return how many rows each table has.
 
     Raises DatabaseUnusableError, with nothing left in the target, when a database cannot be used, the target
-    is not empty, the source has a run at work or another schema than this version's, a row does not fit into
-    the target, or one reads otherwise there; DatabaseSchemaNewerError when a schema is newer.
+    is not empty, the source has a run or a job at work or another schema than this version's, a row does not
+    fit into the target, or one reads otherwise there; DatabaseSchemaNewerError when a schema is newer.
     """
     async with (
         _transaction(source_url, "FROM", writes=False) as source,
@@ -67,6 +69,8 @@ def _check_source(source: sa.Connection) -> None:
     at_work = sa.select(runs.c.run_id).where(runs.c.status == "running", runs.c.expires_at >= DatabaseClock())
     if (run_id := source.scalar(at_work.limit(1))) is not None:
         raise DatabaseUnusableError(f"FROM has a run at work ({run_id}): stop what runs on it first")
+    if source.scalar(sa.select(jobs.c.id).where(IS_HELD).limit(1)) is not None:
+        raise DatabaseUnusableError("FROM has a job at work: stop what runs on it first")
 
 
 def _check_target(target: sa.Connection) -> None:

@@ -8,7 +8,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0020');
+INSERT INTO "alembic_version" VALUES('0021');
 CREATE TABLE alert_events (
 	alert_id VARCHAR(32) NOT NULL,
 	number INTEGER NOT NULL,
@@ -154,6 +154,57 @@ CREATE TABLE idempotency_keys (
 	run_id VARCHAR(40) NOT NULL,
 	created_at DOUBLE NOT NULL,
 	PRIMARY KEY (tenant_id, "key")
+);
+CREATE TABLE job_rows (
+	job_id VARCHAR(36) NOT NULL,
+	number BIGINT NOT NULL,
+	tenant_id VARCHAR(36) NOT NULL,
+	outcome VARCHAR(16) NOT NULL,
+	company_symbol TEXT,
+	prediction_id VARCHAR(36),
+	problem TEXT,
+	PRIMARY KEY (job_id, number)
+);
+CREATE TABLE job_uploads (
+	job_id VARCHAR(36) NOT NULL,
+	part INTEGER NOT NULL,
+	tenant_id VARCHAR(36) NOT NULL,
+	content BLOB NOT NULL,
+	PRIMARY KEY (job_id, part)
+);
+CREATE TABLE jobs (
+	id VARCHAR(36) NOT NULL,
+	tenant_id VARCHAR(36) NOT NULL,
+	organization_id VARCHAR(36) NOT NULL,
+	kind VARCHAR(16) NOT NULL,
+	file_name TEXT NOT NULL,
+	source_uri TEXT,
+	sheet TEXT,
+	units VARCHAR(16),
+	model_name TEXT NOT NULL,
+	model_sha256 VARCHAR(64) NOT NULL,
+	prior DOUBLE NOT NULL,
+	thresholds VARCHAR(64) NOT NULL,
+	status VARCHAR(16) NOT NULL,
+	created_at DATETIME NOT NULL,
+	created_by TEXT NOT NULL,
+	started_at DATETIME,
+	finished_at DATETIME,
+	error VARCHAR(64),
+	error_detail TEXT,
+	next_row BIGINT NOT NULL,
+	scored BIGINT NOT NULL,
+	abstained BIGINT NOT NULL,
+	duplicate BIGINT NOT NULL,
+	invalid BIGINT NOT NULL,
+	rows_total BIGINT,
+	source_version TEXT,
+	progress TEXT,
+	expires_at DOUBLE NOT NULL,
+	epoch INTEGER NOT NULL,
+	takes INTEGER NOT NULL,
+	cancelled_at DATETIME,
+	PRIMARY KEY (id)
 );
 CREATE TABLE lanes (
 	lane VARCHAR(64) NOT NULL,
@@ -390,4 +441,6 @@ CREATE INDEX predictions_by_organization ON predictions (organization_id, kind, 
 CREATE UNIQUE INDEX predictions_by_period ON predictions (company_id, kind, reporting_year, reporting_quarter, model_sha256) WHERE is_newest AND deleted_at IS NULL;
 CREATE INDEX alerts_by_route ON alerts (tenant_id, route, created_at, id);
 CREATE INDEX runs_by_kind ON runs (kind, status, finished_at);
-CREATE INDEX run_outcomes_in_digest ON run_outcomes (alert_id) WHERE outcome = 'in_digest'
+CREATE INDEX run_outcomes_in_digest ON run_outcomes (alert_id) WHERE outcome = 'in_digest';
+CREATE INDEX jobs_by_age ON jobs (tenant_id, created_at, id);
+CREATE INDEX jobs_by_status ON jobs (status, created_at)

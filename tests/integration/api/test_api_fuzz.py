@@ -28,6 +28,7 @@ from service.access.signing_keys import add_key
 from service.domain.identity.permission import Role
 from service.store.store import open_store
 from tests.support.clocks import START
+from tests.support.companies import HEALTHY, csv_bytes
 from tests.support.people import V1, add_person, all_seeing, logged_in
 from tests.support.rows import MONTH, account, write_source
 from tests.support.served import running_service
@@ -53,10 +54,11 @@ class Known:
     source_uri: str
     company_id: str
     prediction_id: str
+    job_id: str
 
     def put_into(self, case: Case[Any]) -> None:
         """Let a made-up request be about something that there is."""
-        for name in ("run_id", "alert_id", "company_id", "prediction_id"):
+        for name in ("run_id", "alert_id", "company_id", "prediction_id", "job_id"):
             if name in case.path_parameters:
                 case.path_parameters[name] = getattr(self, name)
         if isinstance(case.body, dict) and "source_uri" in case.body:
@@ -83,6 +85,9 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
         predicted = service.client.post(
             "/api/v1/predictions/annual", json={"company_symbol": "ACME", "reporting_year": 2025}
         ).json()["data"]
+        job = service.client.post(
+            "/api/v1/predictions/annual/bulk", files={"file": ("companies.csv", csv_bytes([HEALTHY]))}
+        ).json()["data"]
         yield Known(
             schemathesis.openapi.from_url(f"{service.client.base_url}/openapi.json"),
             service.get("/openapi.json"),
@@ -91,6 +96,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
             source_uri=source,
             company_id=predicted["company_id"],
             prediction_id=predicted["id"],
+            job_id=job["id"],
         )
 
 

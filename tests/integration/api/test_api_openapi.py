@@ -109,6 +109,12 @@ def test_every_route_of_the_specification_is_there(openapi: dict[str, Any]) -> N
         "PUT /api/v1/predictions/{kind}/{prediction_id}",
         "DELETE /api/v1/predictions/{kind}/{prediction_id}",
         "GET /api/v1/predictions/{kind}/{prediction_id}/versions",
+        "POST /api/v1/predictions/{kind}/bulk",
+        "GET /api/v1/jobs",
+        "GET /api/v1/jobs/{job_id}",
+        "GET /api/v1/jobs/{job_id}/results",
+        "GET /api/v1/jobs/{job_id}/events",
+        "POST /api/v1/jobs/{job_id}/cancel",
         "GET /",
         "GET /live",
         "GET /health",
@@ -164,6 +170,7 @@ def test_errors_are_documented_under_their_status(openapi: dict[str, Any]) -> No
         *("database_schema_newer", "database_outdated", "no_identity", "signing_keys_unusable"),
         # Of commands that have no route.
         *("two_ledgers", "bad_model", "training_not_installed"),
+        # Of jobs, which say why they failed.
         *("bad_companies_file", "suspected_fraction_units"),
         # Of keys, which only the command line changes.
         "key_not_found",

@@ -44,6 +44,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "/api/v1/organizations/{organization_id}/companies": {"symbol": "X", "name": "x"},
     "/api/v1/predictions/annual": STATEMENT | {"company_symbol": "X", "organization_id": "absent"},
     "/api/v1/predictions/annual/score": STATEMENT,
+    "/api/v1/predictions/annual/bulk": {"source_uri": "file:///none.csv", "organization_id": "absent"},
     "/api/v1/predictions/annual/{prediction_id}": STATEMENT,
     # Of another year than there is, so that it does not come into the way of one that is put back.
     "/api/v1/companies/{company_id}/predictions/annual": STATEMENT | {"reporting_year": 2024},
@@ -197,7 +198,13 @@ def test_who_may_what_about_people(service: RunningService, role: Role) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN"), endpoint.name
         else:
             known = {"POST /api/v1/tenants": 409, "POST /api/v1/users": 404}
-            known |= dict.fromkeys(("POST /api/v1/companies", "POST /api/v1/predictions/annual"), 404)
+            known |= dict.fromkeys(
+                (
+                    *("POST /api/v1/companies", "POST /api/v1/predictions/annual"),
+                    "POST /api/v1/predictions/annual/bulk",
+                ),
+                404,
+            )
             default = 404 if ABSENT in path else 200
             assert answer.status_code == known.get(endpoint.name, default), answer.text
 

@@ -48,7 +48,9 @@ def ask(service: RunningService, population: Population, endpoint: Endpoint, who
         else None,
         headers={"authorization": f"Bearer {population.tokens[who]}"},
     )
-    changes = endpoint.method == "DELETE" or path.endswith(("/role", "/activate")) or "/access/" in path
+    changes = (
+        endpoint.method == "DELETE" or path.endswith(("/role", "/activate", "/cancel")) or "/access/" in path
+    )
     if answer.status_code == 200 and changes:
         population.put_back()
     text = _META.sub("", answer.text).replace(what.id, "ID")
