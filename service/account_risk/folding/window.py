@@ -124,7 +124,10 @@ class MonthWindow:
         if months == 1 or months > self.months or months * span > _DENSE * back.size:
             return False
         table = np.zeros((months, span), packed.dtype)
-        _write(table.reshape(-1), back * span + (accounts - first), packed)
+        places = back * span
+        places += accounts
+        places -= first
+        np.maximum.at(table.reshape(-1), places, packed)
         for month, numbers in zip(self._months, table, strict=False):
             month.fold_slice(first, numbers)
         return True
@@ -182,7 +185,7 @@ class _Month:
     def fold(self, accounts: Ints, packed: Packed | Halved) -> None:
         with self._filling:
             cells, packed = self._alike(packed, _end(accounts))
-            _raise(cells, accounts, packed)
+            np.maximum.at(cells, accounts, packed)
 
     def fold_slice(self, first: int, packed: Packed | Halved) -> None:
         """Let neighbouring accounts, `first` and those after it, contribute a number each, 0 for none."""
@@ -230,22 +233,6 @@ class _Month:
 
     def _seen(self) -> Any:
         return np.zeros(0, np.uint8) if self._marks is None else self._marks & _SEEN
-
-
-def _raise(cells: Any, places: Ints, numbers: Any) -> None:
-    """Raise each of these cells to the largest number that comes for it."""
-    _write(cells, places, np.maximum(cells.take(places), numbers))
-
-
-def _write(cells: Any, places: Ints, numbers: Any) -> None:
-    """Set each of these cells, which hold no larger number, to the largest that comes for it."""
-    cells[places] = numbers
-    # Of several rows of one cell only one was written: where it was not the largest, that goes again.
-    lost = np.flatnonzero(cells.take(places) < numbers)
-    if lost.size:
-        ascending = lost[np.lexsort((numbers[lost], places[lost]))]
-        largest = ascending[np.append(np.diff(places[ascending]) != 0, True)]
-        cells[places[largest]] = numbers[largest]
 
 
 def _end(accounts: Ints) -> int:
