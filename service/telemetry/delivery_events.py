@@ -77,7 +77,7 @@ class AlertSettled(DeliveryEvent):
     @property
     def severity(self) -> int:
         """A warning where a person has to look at it."""
-        quiet = {Outcome.SENT, Outcome.WOULD_SEND, Outcome.SKIPPED_REPLAY, Outcome.PENDING}
+        quiet = {Outcome.SENT, Outcome.WOULD_SEND, Outcome.SKIPPED_REPLAY, Outcome.IN_DIGEST, Outcome.PENDING}
         return logging.INFO if self.outcome in quiet else logging.WARNING
 
 

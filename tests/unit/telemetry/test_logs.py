@@ -125,6 +125,7 @@ def test_a_line_has_the_shape_that_cloud_logging_reads(stream: io.StringIO, line
     [
         (Outcome.SENT, "INFO"),
         (Outcome.SKIPPED_REPLAY, "INFO"),
+        (Outcome.IN_DIGEST, "INFO"),
         (Outcome.WOULD_SEND, "INFO"),
         (Outcome.FAILED, "WARNING"),
         (Outcome.UNKNOWN, "WARNING"),
