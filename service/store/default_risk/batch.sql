@@ -1,3 +1,6 @@
+-- CROSS JOIN: SQLite keeps this order and looks each row up by an index; else it reads the batch for each row
+-- of the table.
+
 -- name: companies_by_symbol
 -- A CROSS JOIN, since SQLite then looks up each row of the batch, and not the batch for each company.
 -- rows: symbol text

@@ -15,6 +15,7 @@ from service.store.database.sqlite import SqliteDatabase
 from service.store.store import Store, open_store
 from tests.support.alerts import MONTH, an_alert
 from tests.support.given import CHANNELS, LEASE_S, NOW, SOURCE, Given, routed, scope_of, the_answer
+from tests.support.predictions import MODEL, a_prediction
 
 GROWING = {"outbox", "run_outcomes", "attempts", "run_withdrawals", "doubt_settlements"}
 
@@ -111,6 +112,32 @@ async def test_no_verb_scans_a_growing_table(store: Store) -> None:
     for text, steps in hot.items():
         by_id = "SEARCH outbox USING INDEX sqlite_autoindex_outbox_1"
         assert any(step.startswith(by_id) for step in steps), (text, steps)
+
+
+async def test_a_batch_of_predictions_is_looked_up_row_by_row(store: Store) -> None:
+    """By index, from the batch to the table: the other way round a million rows would take for ever."""
+    database = store._database
+    assert isinstance(database, SqliteDatabase)
+    heard = _listen(database)
+    for year in range(2020, 2024):
+        await store.default_risk.predictions.record(a_prediction(year=year), model=MODEL)
+    batches = {text: values for text, values in heard if "json_each" in text}
+    assert {"companies" in text for text in batches} == {True, False}
+
+    def plans(connection: sa.Connection) -> list[str]:
+        return [
+            row[3]
+            for text, values in batches.items()
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
+        ]
+
+    steps = await database.read(plans)
+    period = "company_id=? AND kind=? AND reporting_year=? AND reporting_quarter=? AND model_sha256=?"
+    searched = {step.partition(" USING INDEX ")[2] for step in steps if not step.startswith("SCAN json_each")}
+    assert searched == {
+        "companies_by_symbol (organization_id=? AND symbol=?)",
+        f"predictions_by_period ({period})",
+    }
 
 
 def _scans(step: str) -> bool:
