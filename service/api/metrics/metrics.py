@@ -20,6 +20,7 @@ from prometheus_client import (
 from prometheus_client.process_collector import ProcessCollector
 
 from service.api.metrics.ledger_gauges import LedgerGauges
+from service.domain.default_risk.prediction import PredictionKind, RiskLevel
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.identity.errors import UnauthenticatedError
 from service.domain.identity.login_errors import WrongCredentialsError
@@ -28,11 +29,13 @@ from service.store.ledger_state import LedgerState
 from service.telemetry.access_events import NotAuthenticated
 from service.telemetry.delivery_events import AlertRetried, AlertSettled, LanePaused
 from service.telemetry.events import Event
+from service.telemetry.prediction_events import Predicted
 from service.telemetry.run_events import RunFinished
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 """The buckets of durations: a probe answers in milliseconds, `POST /runs` when every lane has drained."""
 _WITH_REASON: Final = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.UNSENT)
+_ABSTAINED: Final = "abstained"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -84,6 +87,12 @@ class Metrics:
         )
         self._attempts = counter("attempts_total", "Messages posted to Slack, whatever came of it.")
         self._pauses = counter("lane_pauses_total", "Pauses of a destination.", ("reason",), reasons)
+        self._predictions = counter(
+            "predictions_total",
+            "Predictions written down, one by one.",
+            ("kind", "level"),
+            tuple(product(PredictionKind, (*RiskLevel, _ABSTAINED))),
+        )
         self._refused = counter(
             "auth_failures_total", "Requests of nobody, and failed log-ins.", ("reason",), refused
         )
@@ -108,6 +117,8 @@ class Metrics:
                 self._attempts.inc()
             case LanePaused():
                 self._pauses.labels(event.reason).inc()
+            case Predicted():
+                self._predictions.labels(event.kind, event.risk_level or _ABSTAINED).inc()
             case NotAuthenticated():
                 self._refused.labels(event.code).inc()
 

@@ -25,6 +25,7 @@ from service.store.ledger_state import LedgerState, LedgerStates
 from service.store.store import Store
 from service.wiring import App, open_app
 from tests.support.identities import OTHER_TENANT, a_key, two_tenants
+from tests.support.predictions import RATIOS
 from tests.support.rows import account, accounts, write_source
 from tests.support.served import RunningService, logged, running_service, settings
 
@@ -67,7 +68,7 @@ def test_a_first_scrape_shows_every_label_with_nothing_in_it(service: RunningSer
         assert of(samples, "risk_alerts_deliveries_total", outcome=outcome, reason=reason) == 0
     assert of(samples, "risk_alerts_deliveries_total", outcome="sent", reason="") == 0
     labels = {label for (name, given) in samples if name in ours for label, _ in given}
-    assert labels == {"kind", "status", "outcome", "reason", "severity"}
+    assert labels == {"kind", "status", "outcome", "reason", "severity", "level"}
     assert not {name for name in names if name.endswith("_created")}
 
 
@@ -104,6 +105,22 @@ def test_what_a_run_does_is_counted(service: RunningService, slack: RunningMock,
     assert of(samples, "risk_alerts_undelivered", status="failed") == 2
     assert of(samples, "risk_alerts_oldest_undelivered_seconds", status="failed") > 0
     assert sum(value for (name, _), value in samples.items() if name == "risk_alerts_open_alerts") == 4
+
+
+def test_predictions_are_counted_by_their_level(service: RunningService) -> None:
+    """Each that is written down, and each version; what was refused is none."""
+    path = "/api/v1/predictions/annual"
+    body = {"company_symbol": "ACME", "company_name": "Acme", "reporting_year": 2025}
+    made = service.client.post(path, json=body | RATIOS)
+    assert [service.client.post(path, json=body | RATIOS).status_code, made.status_code] == [409, 201]
+    again = service.client.put(f"{path}/{made.json()['data']['id']}", json=body | RATIOS)
+    assert again.status_code == 200, again.text
+    assert service.client.post(path, json=body | {"reporting_year": 2024}).status_code == 201
+    samples = scraped(service)
+    name = "risk_alerts_predictions_total"
+    assert of(samples, name, kind="annual", level=made.json()["data"]["risk_level"]) == 2
+    assert of(samples, name, kind="annual", level="abstained") == 1
+    assert sum(value for (each, _), value in samples.items() if each == name) == 3
 
 
 def test_what_other_processes_wrote_down_is_seen(service: RunningService, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from service.domain.default_risk.prediction import (
     PredictionKind,
 )
 from service.domain.run import Page
+from service.telemetry.prediction_events import Predicted
 
 if TYPE_CHECKING:
     from service.default_risk.predictor import Predictor
@@ -168,6 +169,7 @@ async def predict_anew(
     predictor = await caller.app.predictor()
     said = _assessed(predictor, kind, body)
     made = await predictions.replace(prediction_id, said, model=predictor.record(kind))
+    _emit(caller, made)
     return Success(data=_out(predictor, made), meta=meta)
 
 
@@ -247,7 +249,14 @@ async def _made(
         organization_id=body.organization_id,
         company_id=company_id,
     )
+    _emit(caller, made)
     return Success(data=_out(predictor, made), meta=meta)
+
+
+def _emit(caller: Caller, made: Prediction) -> None:
+    level = made.assessment.risk_level
+    event = Predicted(prediction_id=made.id, version=made.version, kind=made.kind, risk_level=level)
+    caller.app.events.emit(event)
 
 
 async def _listed(
