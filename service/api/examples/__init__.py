@@ -108,6 +108,8 @@ def _v1() -> dict[str, Any]:
     data = made_up["data"]
     names = ("id", "version", "is_newest", "organization_id", "company_id", "company_name", "created_by")
     data["prediction"] = data["score"] | dict(zip(names, made_up["prediction"], strict=True))
+    data["model"] = data["score"]["model"] | {"kind": "annual", "activated_at": None}
+    data["models"] = {"models": [data["model"]]}
     many = {each: f"{each}s" for each in ("tenant", "organization", "user", "grant", "prediction", "job")}
     for one, several in {**many, "company": "companies"}.items():
         data[several] = {several: [data[one]], "next_cursor": None}

@@ -174,6 +174,19 @@ class ModelOut(Out):
         )
 
 
+class ActiveModelOut(ModelOut):
+    """Which model statements of a kind are scored with."""
+
+    kind: PredictionKind
+    activated_at: datetime | None = Field(description="Null: it is the one that comes with the service.")
+
+
+class ActiveModelsOut(Out):
+    """The model of each kind."""
+
+    models: list[ActiveModelOut]
+
+
 class FlagsOut(Out):
     """What to know of the ratios."""
 

@@ -198,6 +198,7 @@ def test_who_may_what_about_people(service: RunningService, role: Role) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN"), endpoint.name
         else:
             known = {"POST /api/v1/tenants": 409, "POST /api/v1/users": 404}
+            known |= {"PUT /api/v1/models/annual": 422}
             known |= dict.fromkeys(
                 (
                     *("POST /api/v1/companies", "POST /api/v1/predictions/annual"),
