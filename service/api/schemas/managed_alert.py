@@ -1,7 +1,7 @@
 """The alert that people work on, as the API says it, and what it is asked."""
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -18,13 +18,22 @@ from service.settings.value_types import TenantId
 _CREATED = "created"
 
 
-def _without_nul(text: str) -> str:
+def _storable(text: str) -> str:
     if "\0" in text:
         raise ValueError("must not contain NUL")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not contain half a surrogate pair")
     return text
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
+def _in_utc(instant: datetime) -> datetime:
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie within the years 1 to 9999 of UTC") from None
+
+
+Text = Annotated[str, AfterValidator(_storable)]
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
 Note = Annotated[str | None, Field(max_length=2000, description="Kept for good.")]
 By = Annotated[
@@ -237,9 +246,10 @@ class AlertFilterIn(_In):
     rule_name: Annotated[str | None, Field(max_length=200)] = None
     subject: Annotated[str | None, Field(max_length=2000)] = None
     route: Annotated[str | None, Field(max_length=5000)] = None
-    since: Annotated[AwareDatetime | None, Field(description="Created then or later; with a time zone.")] = (
-        None
-    )
+    since: Annotated[
+        Annotated[AwareDatetime, AfterValidator(_in_utc)] | None,
+        Field(description="Created then or later; with a time zone."),
+    ] = None
 
     def wanted(self) -> AlertFilter:
         """Return it as the store takes it."""

@@ -1,7 +1,7 @@
 """Questions about alerts: one, many, what happened to one, and how many there are."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
@@ -108,8 +108,8 @@ def _place(cursor: str | None) -> tuple[datetime, str] | None:
         case [str(text), str(alert_id)] if "\0" not in alert_id:
             try:
                 at = datetime.fromisoformat(text)
-            except ValueError:
+                if at.tzinfo is not None:
+                    return at.astimezone(UTC), alert_id
+            except (ValueError, OverflowError):
                 raise BadCursorError(FOREIGN) from None
-            if at.tzinfo is not None:
-                return at, alert_id
     raise BadCursorError(FOREIGN)

@@ -1,5 +1,6 @@
 """Alerts over HTTP: created, listed, worked on by people, and counted, each tenant's for itself."""
 
+import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -263,7 +264,12 @@ def test_nonsense_is_422(service: RunningService, tenant: str, body: dict[str, A
         "/alerts?tenant_id={tenant}&colour=red",
         "/alerts?tenant_id={tenant}&limit=51",
         "/alerts?tenant_id={tenant}&since=2026-01-01T00:00:00",
+        "/alerts?tenant_id={tenant}&since=0001-01-01T00:00:00%2B14:00",
+        "/alerts?tenant_id={tenant}&since=9999-12-31T23:59:59-14:00",
         "/alerts?tenant_id={tenant}&cursor=x",
+        # Before the first year, and after the last.
+        "/alerts?tenant_id={tenant}&cursor=WyIwMDAxLTAxLTAxVDAwOjAwOjAwKzE0OjAwIiwieCJd",
+        "/alerts?tenant_id={tenant}&cursor=WyI5OTk5LTEyLTMxVDIzOjU5OjU5LTE0OjAwIiwieCJd",
         "/alerts?tenant_id={tenant}&cursor=Mw",
         "/alerts?tenant_id={tenant}&cursor=WyIyIiwgIngiXQ",
         "/stats/x",
@@ -274,6 +280,15 @@ def test_a_question_that_is_not_understood_is_422(service: RunningService, tenan
     answer = service.client.get(path.format(tenant=tenant))
     assert answer.status_code == 422, answer.text
     assert answer.json()["error"] in {"invalid_request", "bad_cursor"}
+
+
+@pytest.mark.parametrize("name", ["rule_name", "message", "subject", "dedup_key", "by"])
+def test_half_a_surrogate_pair_is_422(service: RunningService, tenant: str, name: str) -> None:
+    """No database keeps it, and no answer could say it."""
+    body = {"tenant_id": tenant, "rule_name": "errors", "message": "too many errors", name: "\ud800"}
+    headers = {"content-type": "application/json"}
+    answer = service.client.post("/alerts", content=json.dumps(body), headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (422, "invalid_request"), answer.text
 
 
 def test_what_is_not_there_is_404(service: RunningService) -> None:

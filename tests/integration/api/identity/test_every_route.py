@@ -184,6 +184,28 @@ def test_who_may_what(service: RunningService, endpoint: Endpoint, role: Role) -
             assert answers[unseen] == answers["absent"] or "{" not in endpoint.path
 
 
+def test_a_tenant_in_the_request_does_not_beat_the_callers(service: RunningService) -> None:
+    """In the query or the body: the other one's is answered as one that is not there, and nothing is done."""
+    headers = {"authorization": "Bearer tenant_admin own"}
+    asked_for: list[list[tuple[int, str]]] = []
+    for tenant in (TENANTS["foreign"], ABSENT):
+        bulk = {"action": "resolve", "filter": {"tenant_id": tenant}}
+        answers = [
+            service.client.get("/alerts", params={"tenant_id": tenant}, headers=headers),
+            service.client.get(
+                "/alerts", params={"tenant_id": tenant}, headers=headers | {"accept": "text/csv"}
+            ),
+            service.client.post("/alerts", json=BODIES["/alerts"] | {"tenant_id": tenant}, headers=headers),
+            service.client.post("/alerts/bulk", json=bulk, headers=headers),
+            service.client.get(f"/stats/{tenant}", headers=headers),
+        ]
+        assert {(answer.status_code, answer.json()["error"]) for answer in answers} == {
+            (404, "tenant_not_found")
+        }
+        asked_for.append([(answer.status_code, answer.text) for answer in answers])
+    assert asked_for[0] == asked_for[1]
+
+
 @pytest.mark.parametrize("role", Role)
 def test_who_may_what_about_people(service: RunningService, role: Role) -> None:
     """403 without the permission; with it what is absent is absent. What is foreign: `test_api_v1_people`."""
