@@ -53,6 +53,7 @@ async def open_app(
     # What runs is loaded here: a preview, which a person waits for, needs none of it.
     from service.access.authentication import Authenticator  # noqa: PLC0415
     from service.jobs.keep_working import keep_working  # noqa: PLC0415
+    from service.runs.doubts.keep_reconciling import keep_reconciling  # noqa: PLC0415
     from service.runs.sweep import keep_pruning, keep_sweeping  # noqa: PLC0415
     from service.runs.waiting.keep_sending import keep_sending  # noqa: PLC0415
     from service.runs.waiting.kind import with_outbox  # noqa: PLC0415
@@ -112,9 +113,8 @@ async def open_app(
         stack.push_async_callback(_finish, app)
         stack.push_async_callback(_end, asyncio.create_task(keep_sweeping(app, resumes=resumes)))
         if resumes:
-            stack.push_async_callback(_end, asyncio.create_task(keep_sending(app)))
-            stack.push_async_callback(_end, asyncio.create_task(keep_working(app)))
-            stack.push_async_callback(_end, asyncio.create_task(keep_pruning(app)))
+            for work in (keep_sending, keep_working, keep_reconciling, keep_pruning):
+                stack.push_async_callback(_end, asyncio.create_task(work(app)))
         yield app
 
 
@@ -288,6 +288,8 @@ def _run_policy(settings: Settings) -> RunPolicy:
         resume_within=timedelta(hours=settings.resume_within_h),
         keep_runs=timedelta(days=settings.keep_runs_days),
         ambiguous_sends=settings.ambiguous_sends,
+        reconcile_after_s=settings.reconcile_after_s,
+        reconcile_for_s=settings.reconcile_for_s,
         repeats_notices=settings.support_notice == "always",
         summarizes=settings.summary,
     )

@@ -250,6 +250,17 @@ def settle(
     )
 
 
+@commands.command()
+@done_by("interventions:reconcile_doubts")
+def reconcile(
+    as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
+) -> None:
+    """Look for the alerts in doubt where the bot would have posted them, and settle those that can be.
+
+    What `risk-alerts serve` does once a minute. Exit code 0: nothing is left in doubt; 2: something is.
+    """
+
+
 def main() -> None:
     """Run the command line and exit with one of the documented codes."""
     loading()

@@ -17,7 +17,7 @@ from service.delivery.lane_queue import Delivery, OutgoingLane, feed, outgoing_l
 from service.delivery.policy import DeliveryPolicy
 from service.delivery.reporting import Answered, DeliveryReport, GivenUpLane, answered, given_up_lane
 from service.delivery.slack.outgoing import MessageSender
-from service.delivery.slack.send_result import NotPosted
+from service.delivery.slack.send_result import NotPosted, Retry
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, OvertakenError
 from service.domain.progress import Progress
@@ -255,6 +255,8 @@ class Dispatch:
             is_probe=delivery.is_probe,
         )
         wait_s = None if after.again_at is None else max(0.0, after.again_at - now)
+        if delivery.unsure_since is None and isinstance(result, Retry) and result.may_have_arrived:
+            delivery.unsure_since = claimed_at
         delivery.posts += not isinstance(result, NotPosted)
         self._answered.append(
             answered(

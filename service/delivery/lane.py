@@ -143,8 +143,9 @@ def follow_up(
             elif tries.retries < max_retries:
                 tries.retries += 1
                 again_at = now + backoff_s(tries.retries, jitter=jitter)
+            ended = DeliveryStatus.UNKNOWN if result.may_have_arrived else DeliveryStatus.FAILED
             return FollowUp(
-                status=DeliveryStatus.FAILED if again_at is None else DeliveryStatus.PENDING,
+                status=ended if again_at is None else DeliveryStatus.PENDING,
                 reason=result.reason,
                 message=result.message,
                 again_at=again_at,

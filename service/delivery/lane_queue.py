@@ -6,6 +6,7 @@ import heapq
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from service.delivery.channels import Channels
@@ -31,6 +32,8 @@ class Delivery:
     posts: int = 0
     is_probe: bool = False
     """Whether it is on its way during an outage of its lane."""
+    unsure_since: datetime | None = None
+    """When the first POST of it was claimed that may have arrived although its answer was a 5xx."""
     send_by: float = math.inf
     """The moment after which its claim may have been taken over, so that it must not be posted any more."""
 
@@ -38,7 +41,8 @@ class Delivery:
     def of(cls, entry: OutboxEntry) -> "Delivery":
         """Return the delivery of what the outbox has, with what it has spent before its run was resumed."""
         tries = Tries(place=entry.position, retries=entry.retries, rate_limits=entry.rate_limits)
-        return cls(entry=entry, tries=tries)
+        was_tried = entry.retries or entry.not_before is not None
+        return cls(entry=entry, tries=tries, unsure_since=entry.claimed_at if was_tried else None)
 
     def message(self, lane: "OutgoingLane") -> OutgoingMessage:
         """Return what is posted under the claim that was just made."""
@@ -48,6 +52,7 @@ class Delivery:
             payload=self.entry.payload,
             occurrence=self.entry.alert_id,
             claim=self.entry.claims + 1,
+            unsure_since=self.unsure_since,
         )
 
 

@@ -34,7 +34,7 @@ class Step(StrEnum):
     LOSE = "lose"
     """The end of a run, or of its process, while the request was on its way."""
     SETTLE_DOUBT = "settle_doubt"
-    """A person who says whether Slack has it."""
+    """A person, or the reconciler, says whether Slack has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,9 @@ def _transitions() -> tuple[Transition, ...]:
         Transition(Step.SETTLE_DOUBT, unknown, pending, "it is to be sent again"),
     )
 
+
+RECONCILER: Final = "reconciler"
+"""Who settled a doubt that no person did."""
 
 TRANSITIONS: Final = _transitions()
 """The whole state machine of an alert: what is not here does not happen. `sent` has no exit."""

@@ -39,6 +39,10 @@ class RunPolicy:
     keep_runs: timedelta
     """What is older is deleted, but for what replays need."""
     ambiguous_sends: AmbiguousSends
+    reconcile_after_s: float
+    """How long after its POST's deadline a message that is not in Slack's history never arrived."""
+    reconcile_for_s: float
+    """How long a run looks for what it has left in doubt."""
     repeats_notices: bool
     """Whether a run notifies support of what it has been notified of before."""
     summarizes: bool

@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from service.delivery.dispatch import Dispatch
 from service.delivery.reporting import report_actions
 from service.delivery.routing import region_warnings, route
 from service.domain.delivery_status import Outcome, Reason
@@ -30,6 +29,7 @@ from service.domain.run import Action, RunError, RunRecord, RunRequest
 from service.runs.admission import check_request
 from service.runs.at_work import RunAtWork
 from service.runs.context import App
+from service.runs.doubts.deliver import deliver
 from service.runs.heartbeat import Heartbeat, heartbeat, take_lease
 from service.runs.notify_support import notify_support
 from service.runs.plan_digest import plan_digest
@@ -251,21 +251,7 @@ class _Run:
         """Send what is in the outbox, and notify support of what has no channel."""
         app = self._app
         self._progress.phase = Phase.DELIVERING
-        reached = await self._retry_while_unavailable(lambda: app.store.outbox.channels(lease))
-        dispatch = Dispatch(
-            outbox=app.store.outbox,
-            sender=await app.sender(),
-            channels=app.channels,
-            reached=reached,
-            lease=lease,
-            policy=app.delivery,
-            clock=app.clock,
-            events=app.events,
-            progress=self._progress,
-            halt=self._halt,
-            stopping=app.at_work.stopping,
-        )
-        given_up = await dispatch.until_drained() if self._progress.alerts_queued else ()
+        given_up = await deliver(app, lease, progress=self._progress, halt=self._halt)
         period, alert_type = self._asked.period, self._kind.alert_type
         is_notified = self._resumed is not None and self._resumed.support_notified
         self._warnings += await app.at_work.unless_stopped(

@@ -25,7 +25,7 @@ async def settle_alert(
         alert_id, settle_as, by=by, given_by=given_by, note=note, now=app.clock.now()
     )
     if changed:
-        app.events.emit(_decided(record))
+        app.events.emit(decided(record))
     return record
 
 
@@ -38,11 +38,12 @@ async def settle_run(
     """
     records = await app.store.doubts.settle_run(run_id, settle_as, by=by, note=note, now=app.clock.now())
     for record in records:
-        app.events.emit(_decided(record))
+        app.events.emit(decided(record))
     return records
 
 
-def _decided(record: AlertRecord) -> AlertDecided:
+def decided(record: AlertRecord) -> AlertDecided:
+    """Return the event of what was decided last about an alert."""
     last = record.settled[-1]
     return AlertDecided(
         run_id=last.run_id,

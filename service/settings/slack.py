@@ -51,6 +51,18 @@ class SlackSettings(BaseModel):
     marker_key: MarkerKey | None = Field(
         None, description="Signs what the bot marks its messages with; needed with `SLACK_BOT_TOKEN`."
     )
+    reconcile_after_s: float = Field(
+        60.0,
+        ge=0,
+        le=86_400,
+        description="So long after its POST's timeout a message that is not in the history never arrived.",
+    )
+    reconcile_for_s: float = Field(
+        180.0,
+        ge=0,
+        le=3600,
+        description="How long a run looks in the history for its alerts in doubt; 0: `serve` does.",
+    )
     slack_webhook_url: WebhookUrl | None = Field(
         None, description="One webhook, and so one channel, for all alerts; the message then names its own."
     )

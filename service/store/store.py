@@ -22,6 +22,7 @@ from service.store.default_risk.default_risk import DefaultRisk
 from service.store.history import History
 from service.store.ledger_state import LedgerStates
 from service.store.outbox.doubts import Doubts
+from service.store.outbox.reconciling import Reconciling
 from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
 from service.store.outbox.waiting import Waiting
@@ -54,6 +55,7 @@ class Store:
         self.outbox = Outbox(*of)
         self.waiting = Waiting(*of)
         self.doubts = Doubts(*of)
+        self.reconciling = Reconciling(*of)
         self.open_alerts = OpenAlerts(*of)
         self.changes = ChangesOfRuns(*of)
         self.history = History(*of)

@@ -1,6 +1,7 @@
 """Delivery events: what happens to alerts, their lanes, and the notice to support."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +30,30 @@ class BotRefused(Event):
     name = "slack_bot_refused"
     level = logging.ERROR
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtsReconciled(Event):
+    """Alerts in doubt were looked for in their channels' history; each is counted once."""
+
+    name = "doubts_reconciled"
+    run_id: str | None
+    """The run that they are of, where it looked itself."""
+    found: int
+    """Slack has them: they are sent."""
+    resend: int
+    """Slack has them not, and they are to be sent again."""
+    held: int
+    """Slack has them not, and a person decides."""
+    unread: int
+    """Nobody could look, or not for long enough."""
+    unreadable: Mapping[str, str]
+    """Why not, by channel."""
+
+    @property
+    def severity(self) -> int:
+        """A warning where something is left for a person, or for later."""
+        return logging.WARNING if self.held or self.unread else logging.INFO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

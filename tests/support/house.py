@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from tests.support.clocks import ScaledClock
 from tests.support.rows import MONTH, write_source
 
 FAST: Final = 40.0
+MARKER_KEY: Final = "0123456789abcdef"
 AMER: Final = "amer-risk-alerts"
 EMEA: Final = "emea-risk-alerts"
 APAC: Final = "apac-risk-alerts"
@@ -79,6 +80,13 @@ class House:
         """Let the time pass that Slack has asked for."""
         with closing(sqlite3.connect(self.database)) as ledger, ledger:
             ledger.execute("UPDATE lanes SET paused_until = 0")
+
+
+def with_bot(house: House, **changes: Any) -> House:
+    """Return the house with a bot in place of webhooks, which sends one message at a time."""
+    bot: dict[str, Any] = {"slack_webhook_base_url": None, "slack_concurrency": 1}
+    bot |= {"slack_bot_token": "xoxb-1", "slack_api_url": house.slack.api_url, "marker_key": MARKER_KEY}
+    return replace(house, settings={**house.settings, **bot, **changes})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,29 @@
 """The bot: messages go out by `chat.postMessage`, each with a marker, and Slack says where it put them."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
 
 import orjson
 
 from service.delivery.slack.answer import WebApiError
+from service.delivery.slack.history import Place, read_history
 from service.delivery.slack.marker import Marker, Markers
 from service.delivery.slack.outgoing import OutgoingMessage
 from service.delivery.slack.posted import classify_posted
-from service.delivery.slack.send_result import SendResult
+from service.delivery.slack.send_result import InDoubt, RateLimited, Retry, SendResult, Sent
 from service.delivery.slack.sender import SlackSender, open_slack
 from service.delivery.slack.web_api import WebApi
+from service.domain.delivery_status import Reason
 from service.runtime.clock import Clock
 from service.telemetry.delivery_events import BotOpened, BotRefused
 from service.telemetry.events import Events
+
+CLOCKS_DIFFER_S: Final = 120.0
+"""How far before a claim its message is looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +44,42 @@ class Bot:
         self.api = api
         self.markers = markers
         self._slack = slack
+        self._bot_id: str | None = None
         self._channels: dict[str, BotChannel] = {}
         """By name and by id: looked up once, and kept."""
 
     async def send(
         self, message: OutgoingMessage, *, timeout_s: float, may_leave: Callable[[], bool]
     ) -> SendResult:
-        """POST a message and say what came of it; only cancellation is ever raised."""
+        """POST a message and say what came of it; only cancellation is ever raised.
+
+        One whose earlier POST was answered by a 5xx is looked for first: where it stands it was sent, and
+        where that cannot be seen nobody knows.
+        """
+        if message.unsure_since is not None:
+            try:
+                place = await self._stands(message, message.unsure_since)
+            except WebApiError as problem:
+                if problem.retry_after_s is not None:
+                    return RateLimited(retry_after_s=problem.retry_after_s)
+                why = f"an earlier POST may have arrived, and the history could not be read: {problem}"
+                return InDoubt(reason=Reason.RESPONSE_LOST, message=why)
+            if place is not None:
+                return Sent(http_status=200, channel=place.channel_id, ts=place.ts)
+        result = await self._post(message, timeout_s=timeout_s, may_leave=may_leave)
+        if isinstance(result, Retry) and result.reason is Reason.SERVER_ERROR:
+            return replace(result, may_have_arrived=True)
+        return result
+
+    async def _stands(self, message: OutgoingMessage, since: datetime) -> Place | None:
+        history = await self.history(message.channel, oldest=since.timestamp() - CLOCKS_DIFFER_S)
+        claims = range(message.claim, 0, -1)
+        found = (history.get(Marker(message.occurrence, claim)) for claim in claims)
+        return next((place for place in found if place is not None), None)
+
+    async def _post(
+        self, message: OutgoingMessage, *, timeout_s: float, may_leave: Callable[[], bool]
+    ) -> SendResult:
         known = self._channels.get(message.channel)
         body = orjson.loads(message.payload) | {
             # Slack takes a name as well, for as long as nobody could look the id up.
@@ -56,6 +93,22 @@ class Bot:
             may_leave=may_leave,
             token=self.api.token,
             classify=classify_posted,
+        )
+
+    async def history(
+        self, channel: str, *, oldest: float, patient_until: float = -math.inf
+    ) -> dict[Marker, Place]:
+        """Return the bot's own messages of a channel, as `read_history` does; raises WebApiError."""
+        if self._bot_id is None:
+            self._bot_id = str((await self.api.call("auth.test", patient_until=patient_until)).get("bot_id"))
+        known = (await self.channels()).get(channel)
+        return await read_history(
+            self.api,
+            self.markers,
+            bot_id=self._bot_id,
+            channel_id=channel if known is None else known.channel_id,
+            oldest=oldest,
+            patient_until=patient_until,
         )
 
     async def channels(self) -> dict[str, BotChannel]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from service.delivery.senders import Senders
@@ -21,6 +22,8 @@ class OutgoingMessage:
     occurrence: str
     """The id of what is sent, and which claim of it this is: together the mark of one POST."""
     claim: int
+    unsure_since: datetime | None = None
+    """When an earlier POST of it was claimed that may have arrived although its answer was a 5xx."""
 
 
 class MessageSender(Protocol):

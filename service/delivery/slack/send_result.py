@@ -22,6 +22,8 @@ class Retry:
     reason: Reason
     message: str
     http_status: int | None = None
+    may_have_arrived: bool = False
+    """Whether the message may be there all the same, which a bot can look for before it tries again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

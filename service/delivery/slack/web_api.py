@@ -3,7 +3,8 @@
 Methods answer HTTP 200 with `ok`, and errors are words (docs.slack.dev/apis/web-api).
 """
 
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,8 +30,23 @@ class WebApi:
     clock: Clock
     timeout_s: float
 
-    async def call(self, method: str, **arguments: str) -> dict[str, Any]:
-        """Call a method and return what it says; raises WebApiError where that is no `ok`."""
+    async def call(
+        self, method: str, *, patient_until: float = -math.inf, **arguments: str
+    ) -> dict[str, Any]:
+        """Call a method and return what it says; raises WebApiError where that is no `ok`.
+
+        A pause that Slack asks for is waited out where it ends before `patient_until`, in monotonic seconds.
+        """
+        while True:
+            try:
+                return await self._call(method, arguments)
+            except WebApiError as refused:
+                pause_s = refused.retry_after_s
+                if pause_s is None or self.clock.monotonic() + pause_s > patient_until:
+                    raise
+            await self.clock.sleep(pause_s)
+
+    async def _call(self, method: str, arguments: Mapping[str, str]) -> dict[str, Any]:
         try:
             status, body, retry_after = await self.slack.ask(
                 f"{self.url}/{method}",
@@ -50,13 +66,18 @@ class WebApi:
             raise WebApiError(word or f"http_{status}", needed=needed_of(answer))
         return answer
 
-    async def pages(self, method: str, **arguments: str) -> AsyncIterator[dict[str, Any]]:
-        """Call a method for one page after the other, to the last; raises WebApiError."""
+    async def pages(
+        self, method: str, *, patient_until: float = -math.inf, **arguments: str
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Call a method for one page after the other, to the last, as `call` does; raises WebApiError."""
         cursor = ""
         while True:
-            page = await self.call(method, **arguments, **({"cursor": cursor} if cursor else {}))
+            given = arguments | ({"cursor": cursor} if cursor else {})
+            page = await self.call(method, patient_until=patient_until, **given)
             yield page
             following = (page.get("response_metadata") or {}).get("next_cursor") or ""
             if not isinstance(following, str) or following in {"", cursor}:
+                if page.get("has_more") is True:  # what was not read must not be taken for what is not there
+                    raise WebApiError("no_next_cursor")
                 return
             cursor = following

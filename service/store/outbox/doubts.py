@@ -1,4 +1,4 @@
-"""Doubts: what a person sees of an alert, and how a person settles whether Slack has it."""
+"""Doubts: what a person sees of an alert, and how it is settled whether Slack has it."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -81,17 +81,25 @@ class Doubts(Part):
         given_by: str | None,
         note: str | None,
         now: datetime,
+        claim: int | None = None,
+        place: tuple[str, str] | None = None,
     ) -> bool:
-        """Take an alert out of `unknown` and keep who did; False where it is not in doubt."""
+        """Take an alert out of `unknown` and keep who did; False where it is not in doubt.
+
+        With `claim` only where that is its last one. `place` is the channel's id and the timestamp in Slack.
+        """
         table = outbox.c
+        where = {} if place is None else dict(zip(("slack_channel", "slack_ts"), place, strict=True))
         settled = self.connection.execute(
             outbox.update()
             .where(
                 table.tenant_id == self._tenant_id,
                 table.id == cleaned(alert_id),
                 table.status.in_(starts_of(Step.SETTLE_DOUBT)),
+                *(() if claim is None else (table.claims == claim,)),
             )
             .values(
+                **where,
                 status=_STATUS[settle_as],
                 error=None,
                 error_message=None,

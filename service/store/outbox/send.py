@@ -42,6 +42,8 @@ class OutboxEntry:
     rate_limits: int = 0
     not_before: datetime | None = None
     """When it may be tried again, by the clock of the process that tried it."""
+    claimed_at: datetime | None = None
+    """When it was last claimed, by the clock of that process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

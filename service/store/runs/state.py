@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 import sqlalchemy as sa
 
-from service.domain.delivery_status import DeliveryStatus, Reason, SettleAs, Step, starts_of
+from service.domain.delivery_status import RECONCILER, DeliveryStatus, Reason, SettleAs, Step, starts_of
 from service.domain.errors import CancelledRunError, InterruptedRunError, OvertakenError
 from service.domain.run import RunStatus
 from service.store.database.database import DatabaseClock
@@ -28,9 +28,10 @@ WAITS_FOR_THE_NEXT_RUN = sa.exists().where(
     doubt_settlements.c.claim == outbox.c.claims,
     doubt_settlements.c.run_id == outbox.c.run_id,
     doubt_settlements.c.settled_as == SettleAs.RESEND,
+    doubt_settlements.c.settled_by != RECONCILER,
 )
 """A person had it put back while it was this run's: it is to go out as the scope's next run has it, so that
-the run itself leaves it alone, also when it is resumed."""
+the run itself leaves it alone, also when it is resumed. What the reconciler puts back, the run sends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0021');
+INSERT INTO "alembic_version" VALUES('0022');
 CREATE TABLE alert_events (
 	alert_id VARCHAR(32) NOT NULL,
 	number INTEGER NOT NULL,
@@ -268,7 +268,7 @@ CREATE TABLE outbox (
 	claimed_at DATETIME,
 	retries INTEGER DEFAULT '0' NOT NULL,
 	rate_limits INTEGER DEFAULT '0' NOT NULL,
-	not_before DATETIME, alert_id VARCHAR(32), slack_channel VARCHAR(32), slack_ts VARCHAR(32),
+	not_before DATETIME, alert_id VARCHAR(32), slack_channel VARCHAR(32), slack_ts VARCHAR(32), reconciled_claim INTEGER,
 	PRIMARY KEY (id),
 	UNIQUE (tenant_id, alert_type, subject, period)
 );

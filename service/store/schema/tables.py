@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-NEWEST_REVISION = "0021"
+NEWEST_REVISION = "0022"
 """The migration that this version of the service knows as its last; a database beyond it is refused."""
 
 metadata = sa.MetaData()
@@ -184,6 +184,8 @@ outbox = sa.Table(
     # Where a bot's message stands: the channel's id, and the timestamp that is the message's id there.
     sa.Column("slack_channel", sa.String(32)),
     sa.Column("slack_ts", sa.String(32)),
+    # The claim of it that was looked for in Slack's history, in vain, for long enough.
+    sa.Column("reconciled_claim", sa.Integer),
     sa.UniqueConstraint("tenant_id", "alert_type", "subject", "period"),
     sa.Index("outbox_by_scope", "tenant_id", "scope"),
     sa.Index("outbox_by_run", "run_id", "position"),

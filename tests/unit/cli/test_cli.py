@@ -61,6 +61,7 @@ def _said(*arguments: str) -> str:
         (("runs", "alerts"), ("ID", "--outcome", "--csv", "--limit", "--cursor", "--json")),
         (("alerts", "show"), ("ID", "--json")),
         (("db", "upgrade"), ("--json",)),
+        (("reconcile",), ("--json",)),
         (("settle",), ("ALERT_ID", "--run", "--as", "sent", "resend", "--note", "--by", "--json")),
         (
             ("sample-data",),

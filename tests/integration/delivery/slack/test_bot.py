@@ -2,8 +2,7 @@
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -12,17 +11,14 @@ from service.delivery.slack.marker import Marker, Markers
 from service.domain.delivery_status import Outcome, Reason
 from service.telemetry.delivery_events import BotOpened, BotRefused
 from service.telemetry.events import Event, Events
-from tests.support.house import AMER, EMEA, House, account_of, warning_codes
+from tests.support.house import AMER, EMEA, MARKER_KEY, House, account_of, warning_codes, with_bot
 from tests.support.rows import account, accounts
-
-KEY: Final = "0123456789abcdef"
 
 
 @pytest.fixture
 def house(house: House) -> House:
     """Return a house whose messages go out by a bot, one at a time."""
-    bot = {"slack_webhook_base_url": None, "slack_bot_token": "xoxb-1", "marker_key": KEY}
-    return replace(house, settings={**bot, "slack_api_url": house.slack.api_url, "slack_concurrency": 1})
+    return with_bot(house)
 
 
 def refusing(error: str, **step: Any) -> Step:
@@ -52,7 +48,9 @@ async def test_every_message_is_marked_and_its_place_is_kept(house: House) -> No
     }
     messages = {name: house.slack.messages(name) for name in (AMER, EMEA)}
     assert [account_of(each) for each in messages[AMER]] == ["a0000", "a0001"]
-    stands = {each["ts"]: Markers(KEY).read(each["metadata"]) for name in messages for each in messages[name]}
+    stands = {
+        each["ts"]: Markers(MARKER_KEY).read(each["metadata"]) for name in messages for each in messages[name]
+    }
     kept = places(house)
     assert {kept[alert.alert.alert_id][1]: Marker(alert.alert.alert_id, 1) for alert in alerts} == stands
     posted_to = {(record.payload or {})["channel"] for record in house.slack.records()}
@@ -67,7 +65,7 @@ async def test_slacks_words_are_outcomes(house: House) -> None:
     house.slack.script(
         AMER, refusing("invalid_blocks"), refusing("fatal_error", posted=True), refusing("a_new_word")
     )
-    async with house.open() as desk:
+    async with house.open(reconcile_for_s=0) as desk:
         record = await desk.run(house.source(accounts(4)))
         alerts = {row.alert.subject: row for row in await desk.alerts(record)}
     assert {name: (row.outcome, row.reason, row.error_message) for name, row in alerts.items()} == {
@@ -116,6 +114,17 @@ async def test_a_refused_token_is_logged_at_once(house: House) -> None:
     assert [event.detail for event in seen if isinstance(event, BotRefused)] == ["token_revoked"]
     assert [error.reason for error in first.sample_errors] == [Reason.UNAUTHORIZED]
     assert second.counts.alerts_sent == 1
+
+
+async def test_a_service_asks_at_its_start_whose_token_it_has(house: House) -> None:
+    """Nobody has to send anything first."""
+    seen: list[Event] = []
+    async with house.open(resumes=True, events=Events(seen.append)):
+        for _ in range(400):
+            if any(isinstance(event, BotOpened) for event in seen):
+                break
+            await house.clock.sleep(1)
+    assert [event.user for event in seen if isinstance(event, BotOpened)] == ["risk_alerts"]
 
 
 async def test_where_names_cannot_be_looked_up_slack_takes_them(house: House) -> None:

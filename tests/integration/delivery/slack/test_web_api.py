@@ -56,6 +56,13 @@ async def test_a_scope_that_is_missing_is_named(api: WebApi, slack: RunningMock)
         await api.call("conversations.list")
 
 
+async def test_a_page_that_leads_nowhere_is_not_the_last(api: WebApi, slack: RunningMock) -> None:
+    """Where Slack has more, and does not say how to get it, nothing was read to its end."""
+    slack.script("conversations.history", Step(body={"ok": True, "messages": [], "has_more": True}))
+    with pytest.raises(WebApiError, match="no_next_cursor"):
+        _ = [page async for page in api.pages("conversations.history", channel="C0A")]
+
+
 @pytest.mark.parametrize("cursor", [{}, {"next_cursor": ""}, {"next_cursor": 5}, None])
 async def test_a_last_page_is_last(api: WebApi, slack: RunningMock, cursor: object) -> None:
     """However Slack says that no page follows."""
