@@ -16,7 +16,7 @@ demo: $(VENV)/.installed ## a month's alerts from a sample file to a mock Slack,
 demo-logs: $(VENV)/.installed ## two days of an event log, with a burst over midnight, to a mock Slack
 	@$(BIN)/python -m mock_slack.demo_logs
 
-demo-scoring: $(VENV)/.installed ## sixty companies, one of them at high risk of default, to a mock Slack
+demo-scoring: $(VENV)/.installed ## two hundred companies, one at high risk of default, to a mock Slack
 	@$(BIN)/python -m mock_slack.demo_scoring
 
 serve: $(VENV)/.installed ## run the service on 127.0.0.1:8000 (settings: environment or .env)

@@ -1,17 +1,15 @@
-"""The demo of scoring: 60 companies are scored, and the one at high risk is reported in the mock Slack.
+"""The demo of scoring: 200 companies are scored, and the one at high risk is reported in the mock Slack.
 
 `python -m mock_slack.demo_scoring` starts the mock and the service on free ports of this machine, with all
 files in a temporary folder, and stops and removes both. Exits with 1 when something did not go as it should.
 """
 
-import csv
 import json
 import secrets
 import sys
 import tempfile
 import time
 import urllib.request
-from collections import Counter
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -26,8 +24,6 @@ from mock_slack.side_by_side import get, run_command, service_beside_mock
 
 ADMINISTRATOR: Final = "root@example.com"
 CHANNEL: Final = "credit-risk"
-SAMPLE: Final = ("--kind", "companies", "companies.csv", "--companies", "60", "--seed", "12")
-"""One of them is at high risk."""
 PATIENCE_S: Final = 30.0
 BETTER: Final = {
     "long_term_debt_to_total_capital": 12.0,
@@ -48,12 +44,14 @@ class Api:
     url: str
     token: str | None = None
 
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: object = None, media_type: str = "application/json"
+    ) -> tuple[int, Any]:
         """Return the status and the JSON of an answer; raises OSError where there is none."""
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": media_type}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token}"
-        content = None if body is None else json.dumps(body).encode()
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310  # http to this machine
             f"{self.url}{path}", data=content, headers=headers, method=method
         )
@@ -63,9 +61,9 @@ class Api:
         except HTTPError as refusal:
             return refusal.code, json.load(refusal)
 
-    def data(self, method: str, path: str, body: object = None) -> Any:
+    def data(self, method: str, path: str, body: object = None, media_type: str = "application/json") -> Any:
         """Return the data of an answer that is a success; exits with what else was answered."""
-        status, answer = self.ask(method, f"/api/v1{path}", body)
+        status, answer = self.ask(method, f"/api/v1{path}", body, media_type)
         if not answer.get("success"):
             raise SystemExit(f"{method} {path} was answered {status}: {answer}")
         return answer["data"]
@@ -75,8 +73,9 @@ def main() -> int:
     """Run the demo and return the exit code."""
     with tempfile.TemporaryDirectory(prefix="risk-alerts-demo-") as folder:
         here = Path(folder)
-        _say("1. Sixty invented companies, one of which stands in the file twice")
-        _show(run_command(here, "sample-data", *SAMPLE))
+        file = here / "companies.csv"
+        _say("1. Two hundred invented companies, one of which stands in the file twice")
+        _show(run_command(here, "sample-data", "--kind", "companies", file.name))
         _say(
             "2. An administrator, who logs in to the service and names the channel for companies at high risk"
         )
@@ -86,23 +85,24 @@ def main() -> int:
         _show(run_command(here, *made, stdin=password))
         with service_beside_mock(here, JWT_KEYS_FILE=str(here / "jwt.json")) as (url, slack):
             console.print(f"   mock Slack at {slack}, service at {url}")
-            return _watch(_logged_in(url, password), slack, _rows(here / "companies.csv"))
+            return _watch(_logged_in(url, password), slack, file)
 
 
-def _watch(api: Api, slack: str, rows: list[dict[str, str]]) -> int:
+def _watch(api: Api, slack: str, file: Path) -> int:
     place = _with_channel(api)
-    _say("3. POST /api/v1/predictions/annual for each row of the file")
-    first = _predict(api, place, rows)
+    _say("3. POST /api/v1/predictions/annual/bulk: the whole file, scored in the background")
+    first = _upload(api, place, file)
+    (high,) = api.data("GET", "/predictions/annual?risk_level=HIGH")["predictions"]
+    console.print(f"   one is HIGH: {escape(high['company_name'])}, {100 * high['probability']:.1f} %")
     messages = _messages(slack, 1)
     _say("4. The message, as it looks in Slack")
     for message in messages:
         _print_message(message["channel"], message["payload"])
-    _say("5. The whole file once more: each prediction is there already, and nobody is told twice")
-    again = _predict(api, place, rows)
+    _say("5. The whole file once more: each row is a duplicate, and nobody is told twice")
+    again = _upload(api, place, file)
     _say("6. The company's next statement is better: the alert that people work on is resolved")
     (before,) = api.ask("GET", "/alerts?status=triggered")[1]
     console.print(f"   {escape(before['message'])}")
-    high = next(row for row in rows if row["company_symbol"] in before["message"])
     better = api.data(
         "POST",
         "/predictions/annual",
@@ -110,7 +110,7 @@ def _watch(api: Api, slack: str, rows: list[dict[str, str]]) -> int:
             "organization_id": place,
             "company_symbol": high["company_symbol"],
             "company_name": high["company_name"],
-            "reporting_year": int(high["reporting_year"]) + 1,
+            "reporting_year": high["reporting_year"] + 1,
             **BETTER,
         },
     )
@@ -120,9 +120,8 @@ def _watch(api: Api, slack: str, rows: list[dict[str, str]]) -> int:
     after = api.ask("GET", f"/alerts/{before['id']}")[1]
     console.print(f"   the alert is {after['status']}: {after['resolution_reason']}")
     good = (
-        first[HTTPStatus.CREATED] == len(rows) - 1
-        and first[HTTPStatus.CONFLICT] == 1
-        and again == {HTTPStatus.CONFLICT: len(rows)}
+        (first["scored"], first["duplicate"]) == (200, 1)
+        and again["duplicate"] == again["total"] == first["total"]
         and len(_messages(slack, 1)) == 1
         and (after["status"], after["resolution_reason"]) == ("resolved", "recovered")
     )
@@ -150,21 +149,26 @@ def _with_channel(api: Api) -> str:
     return identifier
 
 
-def _predict(api: Api, place: str, rows: list[dict[str, str]]) -> Counter[int]:
-    """Predict each row, print what was answered, and return how often each status was."""
-    answered: Counter[int] = Counter()
-    levels: Counter[str] = Counter()
-    for row in rows:
-        body = row | {"organization_id": place, "reporting_year": int(row["reporting_year"])}
-        status, answer = api.ask("POST", "/api/v1/predictions/annual", body)
-        answered[status] += 1
-        if status == HTTPStatus.CREATED:
-            levels[answer["data"]["risk_level"] or "abstained"] += 1
-    texts = [f"{levels[level]} {level}" for level in ("LOW", "MEDIUM", "HIGH", "abstained") if levels[level]]
-    if answered[HTTPStatus.CONFLICT]:
-        texts.append(f"{answered[HTTPStatus.CONFLICT]} predicted before (409)")
-    console.print(f"   {len(rows)} rows: {', '.join(texts)}")
-    return answered
+def _upload(api: Api, place: str, file: Path) -> dict[str, int]:
+    """Have a file scored in the background, and return what became of its rows."""
+    boundary = secrets.token_hex(16)
+    parts = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="organization_id"\r\n\r\n{place}\r\n',
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{file.name}"\r\n\r\n',
+        file.read_text(encoding="utf-8"),
+        f"\r\n--{boundary}--\r\n",
+    )
+    form = "".join(parts).encode()
+    job = api.data("POST", "/predictions/annual/bulk", form, f"multipart/form-data; boundary={boundary}")
+    console.print(f"   202: job {job['id']}, by model {job['model']['name']}")
+    give_up = time.monotonic() + PATIENCE_S
+    while job["finished_at"] is None and time.monotonic() < give_up:
+        time.sleep(0.1)
+        job = api.data("GET", f"/jobs/{job['id']}")
+    rows: dict[str, int] = job["rows"]
+    sums = " + ".join(f"{rows[name]} {name}" for name in ("scored", "abstained", "duplicate", "invalid"))
+    console.print(f"   {job['status']}: {rows['total']} rows = {sums}")
+    return rows
 
 
 def _messages(slack: str, count: int) -> list[dict[str, Any]]:
@@ -182,11 +186,6 @@ def _print_message(channel: str, payload: dict[str, Any]) -> None:
     headline, *lines = payload["text"].splitlines()
     text = "\n".join((f"[bold]{escape(headline)}[/bold]", "", *map(escape, lines)))
     console.print(Panel(text, title=f"#{channel}", title_align="left", width=100))
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _show(said: str) -> None:

@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
+from service.domain.default_risk.job import JobStatus
 from service.domain.lifecycle.alert_status import OPEN
 from service.store.part import Part, reads
 from service.store.schema.alert_tables import alerts
+from service.store.schema.job_tables import jobs
 from service.store.schema.tables import IS_OPEN, outbox, runs
+
+_UNDER_WAY: Final = (JobStatus.WAITING, JobStatus.RUNNING)
 
 Counts: TypeAlias = Mapping[tuple[str, ...], int]
 Moments: TypeAlias = Mapping[tuple[str, ...], datetime]
@@ -28,6 +32,8 @@ class LedgerState:
     """Alerts in the outbox that have not gone out, or may not have, by status."""
     oldest: Moments
     """When the oldest of them was recorded."""
+    jobs: Counts
+    """The jobs that have not ended, by status."""
     open_alerts: Counts
     """The alerts that people have to work on, by status and severity."""
 
@@ -45,11 +51,15 @@ class LedgerStates(Part):
         of_outbox = self._counted(waiting.where(sa.text(IS_OPEN)), outbox)
         worked_on = sa.select(alerts.c.status, alerts.c.severity, sa.func.count(), sa.null())
         of_alerts = self._counted(worked_on.where(alerts.c.status.in_(sorted(OPEN))), alerts)
+        of_jobs = self._counted(
+            sa.select(jobs.c.status, sa.func.count(), sa.null()).where(jobs.c.status.in_(_UNDER_WAY)), jobs
+        )
         return LedgerState(
             runs={key: count for key, (count, _) in of_runs.items()},
             last_ends={key: at for key, (_, at) in of_runs.items() if at is not None},
             undelivered={key: count for key, (count, _) in of_outbox.items()},
             oldest={key: at for key, (_, at) in of_outbox.items()},
+            jobs={key: count for key, (count, _) in of_jobs.items()},
             open_alerts={key: count for key, (count, _) in of_alerts.items()},
         )
 

@@ -9,6 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from service.domain.default_risk.job import JobStatus
 from service.domain.delivery_status import DeliveryStatus
 from service.domain.lifecycle.alert_status import OPEN, Severity
 from service.domain.run import RunStatus
@@ -75,6 +76,13 @@ class LedgerGauges(Collector):
             "Alerts that Slack may have or not; a person settles them.",
             {(): state.undelivered.get((DeliveryStatus.UNKNOWN,), 0)},
             [()],
+        )
+        yield _gauge(
+            "jobs",
+            "Jobs that have not ended.",
+            state.jobs,
+            [(status,) for status in (JobStatus.WAITING, JobStatus.RUNNING)],
+            labels=("status",),
         )
         yield _gauge(
             "open_alerts",

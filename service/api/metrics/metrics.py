@@ -20,6 +20,7 @@ from prometheus_client import (
 from prometheus_client.process_collector import ProcessCollector
 
 from service.api.metrics.ledger_gauges import LedgerGauges
+from service.domain.default_risk.job import JobStatus, RowOutcome
 from service.domain.default_risk.prediction import PredictionKind, RiskLevel
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.identity.errors import UnauthenticatedError
@@ -29,6 +30,7 @@ from service.store.ledger_state import LedgerState
 from service.telemetry.access_events import NotAuthenticated
 from service.telemetry.delivery_events import AlertRetried, AlertSettled, LanePaused
 from service.telemetry.events import Event
+from service.telemetry.job_events import JobFinished
 from service.telemetry.prediction_events import Predicted
 from service.telemetry.run_events import RunFinished
 
@@ -93,6 +95,18 @@ class Metrics:
             ("kind", "level"),
             tuple(product(PredictionKind, (*RiskLevel, _ABSTAINED))),
         )
+        self._jobs = counter(
+            "jobs_total",
+            "Jobs that ended in this process.",
+            ("kind", "status"),
+            tuple(product(PredictionKind, (JobStatus.SUCCEEDED, JobStatus.FAILED))),
+        )
+        self._job_rows = counter(
+            "job_rows_total",
+            "What became of their rows.",
+            ("kind", "outcome"),
+            tuple(product(PredictionKind, RowOutcome)),
+        )
         self._refused = counter(
             "auth_failures_total", "Requests of nobody, and failed log-ins.", ("reason",), refused
         )
@@ -119,6 +133,10 @@ class Metrics:
                 self._pauses.labels(event.reason).inc()
             case Predicted():
                 self._predictions.labels(event.kind, event.risk_level or _ABSTAINED).inc()
+            case JobFinished(job=job):
+                self._jobs.labels(job.kind, job.status).inc()
+                for outcome, count in job.rows.items():
+                    self._job_rows.labels(job.kind, outcome).inc(count)
             case NotAuthenticated():
                 self._refused.labels(event.code).inc()
 

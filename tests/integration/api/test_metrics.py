@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,7 @@ from tests.support.identities import OTHER_TENANT, a_key, two_tenants
 from tests.support.predictions import RATIOS
 from tests.support.rows import account, accounts, write_source
 from tests.support.served import RunningService, logged, running_service, settings
+from tests.support.waiting import wait_until
 
 OPERATING: Final = Path(__file__).parents[3] / "docs" / "operating.md"
 KEY: Final = "canary-internal-service-key"
@@ -121,6 +123,24 @@ def test_predictions_are_counted_by_their_level(service: RunningService) -> None
     assert of(samples, name, kind="annual", level=made.json()["data"]["risk_level"]) == 2
     assert of(samples, name, kind="annual", level="abstained") == 1
     assert sum(value for (each, _), value in samples.items() if each == name) == 3
+
+
+def test_jobs_are_counted_with_their_rows(tmp_path: Path) -> None:
+    """Each row of a file under what became of it, once the job has ended; a gauge has what is under way."""
+    header = ",".join(("company_symbol", "reporting_year", *RATIOS))
+    row = ",".join(("ACME", "2025", *(str(value) for value in RATIOS.values())))
+    content = "\n".join((header, row, row, row.replace("2025", "soon"))).encode()
+    with running_service(settings(tmp_path), opened=partial(open_app, resumes=True)) as service:
+        for file in (content, b"no such columns"):
+            sent = service.client.post("/api/v1/predictions/annual/bulk", files={"file": ("a.csv", file)})
+            assert sent.status_code == 202, sent.text
+        wait_until(lambda: of(scraped(service), "risk_alerts_jobs_total", kind="annual", status="failed"))
+        wait_until(lambda: of(scraped(service), "risk_alerts_jobs_total", kind="annual", status="succeeded"))
+        samples = scraped(service)
+    name = "risk_alerts_job_rows_total"
+    outcomes = ("scored", "duplicate", "invalid", "abstained")
+    assert [of(samples, name, kind="annual", outcome=outcome) for outcome in outcomes] == [1, 1, 1, 0]
+    assert [of(samples, "risk_alerts_jobs", status=status) for status in ("waiting", "running")] == [0, 0]
 
 
 def test_what_other_processes_wrote_down_is_seen(service: RunningService, tmp_path: Path) -> None:
