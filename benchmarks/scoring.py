@@ -3,14 +3,29 @@
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
+import orjson
+
 from benchmarks.measure import SERVICE, median_of, run
 from benchmarks.report import Section, Target
+from benchmarks.serving import serving
 
 ROWS: Final = {"small": 200_000, "full": 1_000_000}
 ROUNDS: Final = 3
+POSTS: Final = {"small": 1_000, "full": 5_000}
+WARM: Final = 20
+"""Requests before those that are measured: the first ones load what a start does without."""
+STATEMENT: Final = {
+    "reporting_year": 2025,
+    "long_term_debt_to_total_capital": 64.5,
+    "total_debt_to_ebitda": -3.2,
+    "net_income_margin": -12.3,
+    "ebit_to_interest_expense": -1.1,
+    "return_on_assets": "NM",
+}
 
 
 def bench(size: str) -> list[Section]:
@@ -49,4 +64,39 @@ def bench(size: str) -> list[Section]:
         Target("the table, millions a second", median_table / 1e6, 2, at_least=True, unit="M/s"),
         Target("a file, thousands a second", rows / file.cpu_s / 1e3, 30, at_least=True, unit="k/s"),
     ]
-    return [section]
+    return [section, _posting(POSTS[size])]
+
+
+def _posting(count: int) -> Section:
+    """Measure single statements over HTTP, one after the other: scored only, and kept."""
+    section = Section(
+        title="One statement over HTTP",
+        about=(
+            f"{count:,} POSTs over one connection to a service beside this process, SQLite, each of another "
+            "company: scored only, and kept with the company that it adds (a transaction, durable)."
+        ),
+        header=("", "median, ms", "p99, ms"),
+    )
+    with serving({"LIMIT_CHANGES": "1000000/second"}) as service:
+        service.until_healthy()
+        connection = service.connect()
+        for name, path, target in (
+            ("scored", "/api/v1/predictions/annual/score", None),
+            ("kept", "/api/v1/predictions/annual", 20),
+        ):
+            taken = []
+            for number in range(WARM + count):
+                body = orjson.dumps(STATEMENT | {"company_symbol": f"C{number}"})
+                began = time.perf_counter()
+                connection.request("POST", path, body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                text = answer.read()
+                taken.append((time.perf_counter() - began) * 1000)
+                if answer.status not in {200, 201}:
+                    raise RuntimeError(text.decode())
+            taken = sorted(taken[WARM:])
+            middle, late = taken[len(taken) // 2], taken[len(taken) * 99 // 100]
+            section.rows.append((name, f"{middle:.1f}", f"{late:.1f}"))
+            if target is not None:
+                section.targets.append(Target("a POST that is kept, p99", late, target, unit="ms"))
+    return section
