@@ -13,7 +13,7 @@ from service.domain.default_risk.prediction import Assessment, ModelRecord, NewP
 from service.store.default_risk.high_risk import follow_levels
 from service.store.part import cleaned
 from service.store.schema.default_risk_tables import companies, predictions, risk_models
-from service.store.sql import NamedSql, json_rows
+from service.store.sql import NamedSql, insert_rows, json_rows
 
 _SQL: Final = NamedSql(__name__)
 
@@ -62,7 +62,7 @@ def record_predictions(
         written.append(mark)
         rows.append({"id": mark, **shared, **period_values(period), **assessment_values(each.assessment)})
     if rows:
-        connection.execute(predictions.insert(), rows)
+        insert_rows(connection, predictions, rows)
         follow_levels(connection, rows, model=model, organization_id=organization["id"], at=at)
     return written
 
@@ -143,5 +143,5 @@ def _companies(
             }
             for symbol, company_id in missing.items()
         ]
-        connection.execute(companies.insert(), added)
+        insert_rows(connection, companies, added)
     return ids | missing
