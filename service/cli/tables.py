@@ -104,6 +104,9 @@ def _print_preview(out: Console, preview: PreviewOut) -> None:
     if preview.recovered:
         title = _title("Would recover", preview.recovered, preview.recovered_total)
         print_table(out, title, CHANGED, preview.recovered)
+    for summary in preview.summaries:
+        out.print(safe(f"#{summary.channel} would read:"), style="bold")
+        out.print(safe(str(summary.message["text"])))
     _print_ledger(out, preview.ledger)
     _print_warnings(out, preview.warnings)
     for channel, seconds in sorted(preview.seconds_by_channel.items()):

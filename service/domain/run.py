@@ -193,6 +193,15 @@ class PreviewAlert:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewSummary:
+    """What a channel would read after a run."""
+
+    channel: str
+    message: dict[str, Any]
+    """The payload that would be posted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """What a run would send, shown without sending, claiming or writing anything."""
 
@@ -214,6 +223,7 @@ class Preview:
     recovered: tuple[SubjectChange, ...] = ()
     """The first `limit` accounts whose open alert the run would end, by ARR."""
     recovered_total: int = 0
+    summaries: tuple[PreviewSummary, ...] = field(default=(), repr=False)
     seconds_by_channel: dict[str, float] = field(default_factory=dict)
     """How long the sends need per channel at the configured pace; 0 when unpaced."""
 

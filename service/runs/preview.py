@@ -18,6 +18,7 @@ from service.domain.run import Action, Preview, PreviewAlert, RunCounts, RunRequ
 from service.runs.admission import check_request
 from service.runs.context import Reading
 from service.runs.plan_digest import plan_digest
+from service.runs.waiting.summaries import summaries_ahead
 from service.runs.warnings import late_lanes, without_channel
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.garbage import rare_collections
@@ -62,11 +63,13 @@ async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Pr
         recovering = await retry_while_unavailable(
             app.clock, lambda: open_alerts.recovering(seen, source_uri=source)
         )
+        summaries = await summaries_ahead(app, request, evaluation, replay, recovering)
         shown = await run_in_daemon_thread(
             _shown, app, request, evaluation, replay, withdrawn[:limit], notes, limit
         )
     progress.phase = Phase.FINISHED
-    return replace(shown, recovered=tuple(recovering[:limit]), recovered_total=len(recovering))
+    recovered = tuple(recovering[:limit])
+    return replace(shown, recovered=recovered, recovered_total=len(recovering), summaries=summaries)
 
 
 def _shown(

@@ -14,6 +14,7 @@ from service.store.access.access import Access
 from service.store.alerts.alerts import Alerts
 from service.store.alerts.recovery import OpenAlerts
 from service.store.alerts.run_changes import ChangesOfRuns
+from service.store.alerts.summaries import Summaries
 from service.store.alerts.work import AlertWork
 from service.store.audit import Audit
 from service.store.database.database import Database
@@ -58,6 +59,7 @@ class Store:
         self.reconciling = Reconciling(*of)
         self.open_alerts = OpenAlerts(*of)
         self.changes = ChangesOfRuns(*of)
+        self.summaries = Summaries(*of)
         self.history = History(*of)
         self.ledger_states = LedgerStates(*of)
         self.alerts = Alerts(*of)

@@ -31,6 +31,13 @@ class PreviewAlertOut(AlertFactsOut):
     facts: OtherFacts = None
 
 
+class PreviewSummaryOut(Out):
+    """What a channel would read after the run."""
+
+    channel: str
+    message: dict[str, Any] = Field(description="The payload that would be posted, with RUN_ID for its run.")
+
+
 class PreviewOut(Out):
     """What a run would send, in the same order. Nothing was sent, claimed or written."""
 
@@ -51,6 +58,10 @@ class PreviewOut(Out):
     )
     recovered_total: int = Field(default=0, description="Open alerts that the run would end as recovered.")
     recovered: list[ChangeOut] = Field(default=[], description="The first `limit` of those, by ARR.")
+    summaries: list[PreviewSummaryOut] = Field(
+        default=[],
+        description="With `SUMMARY`: the message for each channel in which the run changes something.",
+    )
     counts: CountsOut
     ledger: LedgerOut | LogLedgerOut
     warnings: list[WarningOut]

@@ -120,12 +120,26 @@ def join_again(
     write_changes(connection, changes, run.origin, at=run.at)
 
 
+def known_about(
+    connection: sa.Connection, tenant_id: str, subjects: Sequence[str]
+) -> dict[_About, list[KnownAlert]]:
+    """Return the alerts of runs about subjects, by type, rule and subject."""
+    found = _rows_about(connection, tenant_id, subjects)
+    return {about: [_known_alert(row) for row in rows] for about, rows in found.items()}
+
+
 def _known(
     connection: sa.Connection, tenant_id: str, found: Sequence[RoutedAlert]
 ) -> dict[_About, list[dict[str, Any]]]:
+    return _rows_about(connection, tenant_id, [item.alert.subject for item in found])
+
+
+def _rows_about(
+    connection: sa.Connection, tenant_id: str, subjects: Sequence[str]
+) -> dict[_About, list[dict[str, Any]]]:
     query = sa.select(alerts).where(
         alerts.c.tenant_id == tenant_id,
-        alerts.c.subject.in_([item.alert.subject for item in found]),
+        alerts.c.subject.in_(subjects),
         alerts.c.last_period.is_not(None),
     )
     known: dict[_About, list[dict[str, Any]]] = defaultdict(list)

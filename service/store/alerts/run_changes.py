@@ -41,10 +41,7 @@ def changes_of(connection: sa.Connection, run_ids: Sequence[str]) -> list[Subjec
 
 def _own(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[SubjectChange]:
     """Yield the accounts that the newest of the runs has."""
-    began = sa.select(alert_events.c.alert_id, alert_events.c.event).where(
-        alert_events.c.run_id.in_(run_ids), alert_events.c.event.in_(list(_OF_EVENT))
-    )
-    events: dict[str, str] = {row.alert_id: row.event for row in connection.execute(began)}
+    began = began_by(connection, run_ids)
     query = (
         sa.select(
             outbox.c.alert_id,
@@ -54,8 +51,15 @@ def _own(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[SubjectC
         .where(run_outcomes.c.run_id == run_ids[0], outbox.c.alert_id.is_not(None))
     )
     for row in connection.execute(query):
-        event = events.get(row.alert_id)
-        yield _change(ChangeKind.CONTINUING if event is None else _OF_EVENT[EventKind(event)], row)
+        yield _change(began.get(row.alert_id, ChangeKind.CONTINUING), row)
+
+
+def began_by(connection: sa.Connection, run_ids: Sequence[str]) -> dict[str, ChangeKind]:
+    """Return which alerts runs began, or reopened."""
+    query = sa.select(alert_events.c.alert_id, alert_events.c.event).where(
+        alert_events.c.run_id.in_(run_ids), alert_events.c.event.in_(list(_OF_EVENT))
+    )
+    return {row.alert_id: _OF_EVENT[EventKind(row.event)] for row in connection.execute(query)}
 
 
 def _recovered(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[SubjectChange]:
@@ -106,13 +110,17 @@ def withdrawn_by(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[
 
 
 def _change(kind: ChangeKind, row: Any) -> SubjectChange:
-    facts = row.facts
+    return change_of(kind, row, channel=row.channel, alert_id=row.alert_id)
+
+
+def change_of(kind: ChangeKind, alert: Any, *, channel: str | None, alert_id: str) -> SubjectChange:
+    """Return what happens to the subject of an occurrence, an alert or a row of one."""
     return SubjectChange(
         change=kind,
-        alert_id=row.alert_id,
-        subject=row.subject,
-        name=facts.get("account_name"),
-        route=row.route,
-        channel=row.channel,
-        arr=facts.get("arr"),
+        alert_id=alert_id,
+        subject=alert.subject,
+        name=alert.facts.get("account_name"),
+        route=alert.route,
+        channel=channel,
+        arr=alert.facts.get("arr"),
     )

@@ -40,6 +40,20 @@ async def summaries(desk: Desk, slack: RunningMock) -> dict[str, list[str]]:
     return {record.channel: str((record.payload or {})["text"]).splitlines() for record in slack.records()}
 
 
+async def run(
+    desk: Desk, slack: RunningMock, source: str, month: str = MONTH
+) -> tuple[str, dict[str, list[str]]]:
+    """Run a month, and return its id and what its channels read, which a preview must have said."""
+    preview = await desk.preview(source, month=month)
+    foreseen = {one.channel: str(one.message["text"]) for one in preview.summaries}
+    record = await desk.run(source, month=month)
+    said = await summaries(desk, slack)
+    assert said == {
+        channel: text.replace("RUN_ID", record.run_id).splitlines() for channel, text in foreseen.items()
+    }
+    return record.run_id, said
+
+
 async def test_each_channel_reads_once_what_a_run_changed(
     desk: Desk, slack: RunningMock, tmp_path: Path
 ) -> None:
@@ -52,20 +66,18 @@ async def test_each_channel_reads_once_what_a_run_changed(
         account("nowhere", arr=30_000, account_region=None),
     ]
     source = write_source(tmp_path / "source.parquet", january)
-    first = await desk.run(source)
-    said = await summaries(desk, slack)
+    first, said = await run(desk, slack, source)
     assert said.keys() == {AMER, EMEA}
     assert said[EMEA] == [
         "📋 Summary: 1 new (2026-01-01)",
         "At Risk: 1 account, ARR $40,000",
-        f"Run: {first.run_id}",
+        f"Run: {first}",
         "By region",
         "EMEA: 1 new ($40,000)",
         "New: 1 account, ARR $40,000",
         "• Account gone (gone): $40,000",
     ]
-    await desk.run(source)
-    assert await summaries(desk, slack) == {}
+    assert (await run(desk, slack, source))[1] == {}
     # February, with somebody's work in between.
     await Given(desk.app.store).sql(
         "UPDATE alerts SET status = 'resolved', resolution_reason = 'person' WHERE subject = 'closed'"
@@ -77,12 +89,12 @@ async def test_each_channel_reads_once_what_a_run_changed(
         account("new", month=FEB, arr=90_000),
     ]
     write_source(tmp_path / "source.parquet", [*january, *february])
-    second = await desk.run(source, month=FEB)
-    assert await summaries(desk, slack) == {
+    second, said = await run(desk, slack, source, FEB)
+    assert said == {
         AMER: [
             "📋 Summary: 1 new, 1 reopened, 1 continuing, 1 recovered (2026-02-01)",
             "At Risk: 3 accounts, ARR $212,000",
-            f"Run: {second.run_id}",
+            f"Run: {second}",
             "By region",
             "AMER: 1 new ($90,000), 1 reopened ($51,000), 1 continuing ($71,000), 1 recovered ($60,000)",
             "New: 1 account, ARR $90,000",
@@ -98,13 +110,11 @@ async def test_each_channel_reads_once_what_a_run_changed(
     # January says otherwise now: what was sent is gone, and is said to be once.
     january[3] |= {"status": "Healthy"}
     write_source(tmp_path / "source.parquet", [*january, *february])
-    await desk.run(source)
-    said = await summaries(desk, slack)
+    _, said = await run(desk, slack, source)
     assert said.keys() == {EMEA}
     assert said[EMEA][0] == "📋 Summary: 1 withdrawn (2026-01-01)"
     for month in (MONTH, FEB):
-        await desk.run(source, month=month)
-        assert await summaries(desk, slack) == {}
+        assert (await run(desk, slack, source, month))[1] == {}
 
 
 async def test_a_long_list_is_cut(desk: Desk, slack: RunningMock, tmp_path: Path) -> None:
@@ -113,31 +123,30 @@ async def test_a_long_list_is_cut(desk: Desk, slack: RunningMock, tmp_path: Path
     rows[0] |= {"account_name": "<!channel> &\n" * 50, "arr": 1_500_000}
     rows[1] |= {"account_name": None, "arr": 2_000_000}
     source = write_source(tmp_path / "source.parquet", rows)
-    run = await desk.run(source)
-    lines = (await summaries(desk, slack))[AMER]
+    run_id, said = await run(desk, slack, source)
+    lines = said[AMER]
     named = lines[lines.index("By region") + 2 :]
     assert named[0] == "New: 40 accounts, ARR $41,499,221"
     assert named[1] == "• a0001 (a0001): $2,000,000"
     assert named[2].startswith("• &lt;!channel&gt; &amp; &lt;!channel&gt;")
     assert named[2].endswith("… (a0000): $1,500,000")
-    assert named[11:] == [f"and 30 more: risk-alerts runs changes {run.run_id}"]
+    assert named[11:] == [f"and 30 more: risk-alerts runs changes {run_id}"]
 
 
 async def test_of_a_run_that_died_the_next_one_tells(desk: Desk, slack: RunningMock, tmp_path: Path) -> None:
     """What it recorded is as new in the summary as it would have been, and there is one summary."""
     source = write_source(tmp_path / "source.parquet", [account("a")])
-    run = await desk.run(source)
+    died = await desk.run(source)
     given = Given(desk.app.store)
     await given.sql("DELETE FROM outbox WHERE alert_type = 'summary'")
     await given.sql("UPDATE runs SET status = 'failed', error = 'interrupted'")
-    replay = await desk.run(source)
-    said = await summaries(desk, slack)
+    replay, said = await run(desk, slack, source)
     assert said[AMER][:3] == [
         "📋 Summary: 1 new (2026-01-01)",
         "At Risk: 1 account, ARR $50,000",
-        f"Run: {replay.run_id}",
+        f"Run: {replay}",
     ]
-    assert (await desk.app.store.changes.of_run(run.run_id)).changes[0].change == "new"
+    assert (await desk.app.store.changes.of_run(died.run_id)).changes[0].change == "new"
     await desk.run(source)
     assert await summaries(desk, slack) == {}
 
