@@ -6,7 +6,7 @@ SIZE ?= small
 SOURCE ?=
 .DEFAULT_GOAL := help
 
-.PHONY: help install lock demo demo-logs demo-scoring serve test fault load bench examples lint types format
+.PHONY: help install lock demo demo-bot demo-logs demo-scoring serve test fault load bench examples lint types format
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -18,6 +18,9 @@ demo-logs: $(VENV)/.installed ## two days of an event log, with a burst over mid
 
 demo-scoring: $(VENV)/.installed ## two hundred companies, one at high risk of default, to a mock Slack
 	@$(BIN)/python -m mock_slack.demo_scoring
+
+demo-bot: $(VENV)/.installed ## a month's alerts by a bot, which finds the messages whose answers were lost
+	@$(BIN)/python -m mock_slack.demo_bot
 
 serve: $(VENV)/.installed ## run the service on 127.0.0.1:8000 (settings: environment or .env)
 	@$(BIN)/risk-alerts serve

@@ -94,8 +94,9 @@ def _mock(folder: Path) -> Iterator[str]:
 def _service(folder: Path, slack: str, messages_per_second: float, more: Mapping[str, str]) -> Iterator[str]:
     port = _free_port()
     settings = {
-        **more,
         "SLACK_WEBHOOK_BASE_URL": f"{slack}/slack/webhook",
+        "SLACK_API_URL": f"{slack}/api",
+        **more,
         "SLACK_MESSAGES_PER_SECOND": str(messages_per_second),
         "DATABASE_URL": _database_in(folder),
     }
