@@ -66,7 +66,11 @@ async def _run(app: App, request: RunRequest) -> RunRecord:
 async def _send_summary(app: App, record: RunRecord) -> int:
     """Send what the run let wait for its channels, unless a `serve` is at it; return the exit code."""
     is_summarized = app.policy.summarizes and app.kinds[record.kind].summary is not None
-    if record.dry_run or not is_summarized or not await app.store.waiting.tenants():
+    if record.dry_run or not is_summarized:
+        return OK
+    waiting = app.store.waiting
+    # Where there is no `serve`, nobody else would look after a run that died while it sent.
+    if not (await waiting.tenants() or await waiting.with_dead_runs()):
         return OK
     try:
         with _stopped_by_signals(app):

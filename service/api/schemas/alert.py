@@ -45,7 +45,8 @@ class AlertFactsOut(Out):
     alert_id: str = Field(description="The same for the same account and month in every run.")
     alert_type: str = Field(
         description="`risk_alert`: an account At Risk in a month. `log_rule`: an episode of a rule over "
-        "logs; it has its own `facts`, and what is about accounts is null."
+        "logs; it has its own `facts`, and what is about accounts is null. In runs outside the months also "
+        "`created`, and `summary`: what a channel reads after a run."
     )
     account_id: str | None
     account_name: str | None = None

@@ -8,8 +8,12 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
+from service.cli.running import _send_summary
+from service.domain.delivery_status import SettleAs
 from service.domain.run import RunError
+from service.runs.interventions import settle_alert
 from service.runs.waiting.keep_sending import send_waiting
+from service.runs.waiting.kind import outbox_request
 from service.settings import Settings
 from service.wiring import open_app
 from tests.support.given import Given
@@ -166,6 +170,27 @@ async def test_a_summary_fails_and_is_in_doubt_as_every_message(
     assert len(slack.records()) == 2
     (doubt,) = await Given(desk.app.store).sql("SELECT id, status FROM outbox WHERE alert_type = 'summary'")
     assert doubt["status"] == "unknown"
+    await settle_alert(desk.app, doubt["id"], SettleAs.RESEND, by="ann", note=None)
+    assert (await send_waiting(desk.app)).counts.alerts_sent == 1
+
+
+async def test_the_command_line_sends_what_a_dead_process_left(
+    desk: Desk, slack: RunningMock, tmp_path: Path
+) -> None:
+    """Without a `serve` nobody else would; and where nothing waits there is no run for it."""
+    source = write_source(tmp_path / "source.parquet", [account("a")])
+    record = await desk.run(source)
+    request = outbox_request(desk.app.tenant_id)
+    await desk.app.store.runs.begin("r1", request, started_at=desk.app.clock.now(), lease_s=30)
+    await desk.app.store.runs.acquire_lease("r1", request.scope, now=desk.app.clock.now())
+    slack.reset()
+    assert await _send_summary(desk.app, record) == 0
+    assert slack.records() == []
+    await Given(desk.app.store).expired("r1")
+    for _ in range(2):
+        assert await _send_summary(desk.app, record) == 0
+        assert len(slack.records()) == 1
+    assert len((await desk.app.store.history.list_runs(limit=10)).items) == 3
 
 
 async def test_nothing_is_summarized_that_is_not_to_be(
