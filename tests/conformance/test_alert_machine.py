@@ -250,7 +250,7 @@ class AlertMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(400)  # success takes seconds, but telling a failure in the fewest steps takes minutes
-@pytest.mark.parametrize("histories", [8, pytest.param(50, marks=pytest.mark.fault)])
+@pytest.mark.parametrize("histories", [5, pytest.param(30, marks=pytest.mark.fault)])
 def test_any_history_of_alerts_is_legal(backend: Backend, histories: int) -> None:
     """On both databases: nothing un-resolves by itself, no change is without its event, one alert is open."""
     AlertMachine.backend = backend
