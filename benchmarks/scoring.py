@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from benchmarks.measure import SERVICE, median_of, run
+from benchmarks.measure import SERVICE, Used, median_of, run
 from benchmarks.report import Section, Target
 from benchmarks.serving import serving
 
@@ -44,13 +44,16 @@ def bench(size: str) -> list[Section]:
             stdout=subprocess.DEVNULL,
         )
         file = median_of([run([*SERVICE, "score", str(source), "--out", str(out)]) for _ in range(ROUNDS)])
+        job = median_of([_job(source, Path(folder) / f"{number}.db") for number in range(ROUNDS)])
     section = Section(
         title="Scoring companies",
         about=(
             f"{rows:,} companies, five ratios, the annual model that comes with it; the median of {ROUNDS} "
             "rounds, by CPU. The table: probabilities, contributions, flags and the order of the reasons, "
-            "from arrays. The file: `risk-alerts score` of CSV to Parquet, the whole process. A DataFrame a "
-            "row: scikit-learn's own estimator asked company by company, as the reference does."
+            "from arrays. The file: `risk-alerts score` of CSV to Parquet, the whole process. A bulk job: "
+            "the same into predictions, companies and what became of each row, in transactions of 4,096; the "
+            "whole process with its start. A DataFrame a row: scikit-learn's own estimator asked company by "
+            "company, as the reference does."
         ),
         header=("", "companies a second of CPU", "peak RSS, MB"),
     )
@@ -58,13 +61,23 @@ def bench(size: str) -> list[Section]:
     section.rows = [
         ("the table", f"{median_table:,.0f}", ""),
         ("a file", f"{rows / file.cpu_s:,.0f}", f"{file.rss_mb:.0f}"),
+        ("a bulk job into SQLite", f"{rows / job.cpu_s:,.0f}", f"{job.rss_mb:.0f}"),
         ("a DataFrame a row", f"{median_frame:,.0f}", ""),
     ]
     section.targets = [
         Target("the table, millions a second", median_table / 1e6, 2, at_least=True, unit="M/s"),
         Target("a file, thousands a second", rows / file.cpu_s / 1e3, 30, at_least=True, unit="k/s"),
+        Target("a bulk job, thousands a second", rows / job.cpu_s / 1e3, 30, at_least=True, unit="k/s"),
+        Target("a bulk job, peak RSS", job.rss_mb, 300, unit="MB"),
     ]
     return [section, _posting(POSTS[size])]
+
+
+def _job(source: Path, ledger: Path) -> Used:
+    """Score a file as a bulk job does, in a process of its own with a ledger of its own."""
+    used = run([sys.executable, "-m", "benchmarks.scoring_job", str(source), str(ledger)])
+    ledger.unlink()
+    return used
 
 
 def _posting(count: int) -> Section:

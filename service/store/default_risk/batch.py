@@ -1,7 +1,6 @@
 """Many predictions at once, inside the transaction of whoever has made them."""
 
 import secrets
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -90,6 +89,16 @@ def new_ids(at: datetime, count: int) -> list[str]:
     return [f"{begin}{place:08x}" for place in range(count)]
 
 
+def _company_ids(at: datetime, count: int) -> list[str]:
+    """Return UUIDs of version 7, in this order: indexes are appended to, which takes half as long."""
+    moment, random = f"{int(at.timestamp() * 1000):012x}", secrets.token_hex(8)
+    ends = f"{random[:3]}-{random[3:11]}"
+    return [
+        f"{moment[:8]}-{moment[8:]}-7{place >> 12 & 0xFFF:03x}-8{ends}{place & 0xFFF:04x}"
+        for place in range(count)
+    ]
+
+
 def model_values(model: ModelRecord) -> dict[str, Any]:
     """Return the columns that say by which model a prediction is."""
     return {"kind": str(model.kind), "model_sha256": model.sha256}
@@ -126,7 +135,8 @@ def _companies(
     rows = json_rows({"symbol": symbol} for symbol in said)
     values = {"rows": rows, "organization_id": organization["id"]}
     ids = {row.symbol: str(row.id) for row in _SQL.execute(connection, "companies_by_symbol", values)}
-    missing = {symbol: str(uuid.uuid4()) for symbol in reversed(said) if symbol not in ids}
+    new_symbols = [symbol for symbol in reversed(said) if symbol not in ids]
+    missing = dict(zip(new_symbols, _company_ids(at, len(new_symbols)), strict=True))
     if missing:
         added = [
             {

@@ -31,12 +31,11 @@ from service.store.default_risk.batch import record_predictions
 from service.store.jobs.state import cancelled, close, is_cancelled, job_of, row_by_id, update_held
 from service.store.part import Part, cleaned, reads, writes
 from service.store.schema.default_risk_tables import risk_models
-from service.store.schema.job_tables import job_uploads, jobs
-from service.store.sql import NamedSql, json_rows
+from service.store.schema.job_tables import job_rows, job_uploads, jobs
+from service.store.sql import insert_rows
 
 MOST_TAKES: Final = 5
 """So often a job is taken without a batch being stored: then its file ends the processes that read it."""
-_SQL: Final = NamedSql(__name__)
 _GIVEN_UP: Final = f"{MOST_TAKES} processes stopped while they were at the same rows of the file"
 _PREDICTED_BEFORE: Final = "company and period have a prediction by the model: an earlier row, or request"
 _REFUSED: Final = (RowOutcome.DUPLICATE, RowOutcome.INVALID)
@@ -159,15 +158,17 @@ class JobWork(Part):
                 room -= 1
             kept.append(
                 {
+                    "job_id": job.id,
+                    "tenant_id": job.tenant_id,
                     "number": row.row,
-                    "outcome": row.outcome,
+                    "outcome": str(row.outcome),
                     "company_symbol": row.company_symbol and cleaned(row.company_symbol)[:_SHOWN],
                     "prediction_id": row.prediction_id,
                     "problem": row.problem and cleaned(row.problem),
                 }
             )
-        values = {"rows": json_rows(kept), "job_id": job.id, "tenant_id": job.tenant_id}
-        _SQL.execute(self.connection, "add_rows", values)
+        if kept:
+            insert_rows(self.connection, job_rows, kept)
 
     @writes
     def release(self, claimed: ClaimedJob) -> None:
