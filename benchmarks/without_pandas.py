@@ -4,6 +4,7 @@ PyArrow imports pandas, where there is one, as soon as it makes an array: 0.1 s 
 own environment, which has none, never pays.
 """
 
+import os
 import runpy
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ class _NoPandas:
 
 
 def hide_pandas() -> None:
-    """Let this process find no pandas from now on."""
+    """Let this process find no pandas from now on, and NumPy start no threads, as in the command line."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.meta_path.insert(0, _NoPandas())
 
 

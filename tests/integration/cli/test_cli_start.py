@@ -1,9 +1,12 @@
 """`serve` answers before it has loaded what only a run needs, and loads that aside."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
 import httpx2
+import pytest
 
 from tests.support.processes import Running, listening, started, unpaced
 from tests.support.waiting import wait_until
@@ -45,3 +48,22 @@ def test_a_start_loads_nothing_that_only_a_run_needs(tmp_path: Path) -> None:
     assert (RUNS_NEED | SELDOM_NEEDED) & answered == set()
     assert set(later["loaded"]) >= RUNS_NEED | {f"{ROUTES}.runs"}
     assert not {name for name in later["by_the_loop"] if name.split(".")[0] in RUNS_NEED}
+
+
+_THREADS: Final = """
+import sys
+from service.cli.main import main
+sys.argv = ["risk-alerts", "--help"]
+try:
+    main()
+except SystemExit:
+    import numpy
+    print(open("/proc/self/status").read())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted by /proc")
+def test_numpy_starts_no_threads() -> None:
+    """Those of its linear algebra, which nothing here needs, would spin for a while in every process."""
+    done = subprocess.run([sys.executable, "-c", _THREADS], capture_output=True, text=True, check=True)
+    assert "Threads:\t1\n" in done.stdout
