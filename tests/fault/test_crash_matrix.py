@@ -15,7 +15,7 @@ from service.domain.lifecycle.managed_alert import NewAlert
 from service.domain.tenant import DEFAULT_TENANT
 from service.store.store import open_store
 from tests.support.failing import FAIL_POINTS
-from tests.support.processes import Running, listening, service, started
+from tests.support.processes import ASKING, Running, listening, service, started
 from tests.support.rows import account, accounts, write_source
 from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by, ask, open_runs, post_run, posting
 from tests.support.waiting import wait_until
@@ -91,7 +91,7 @@ def test_a_kill_between_a_step_and_its_event(site: Site, step: str, nth: int) ->
     body = {"tenant_id": DEFAULT_TENANT, "rule_name": "errors", "message": "too many"}
     with started(_failing("before_alert_event", nth), folder=site.folder, env=site.env()) as failing:
         url = listening(failing).url
-        created = [httpx2.post(f"{url}/alerts", json=body).json() for _ in range(3)]
+        created = [ASKING.post(f"{url}/alerts", json=body).json() for _ in range(3)]
         with pytest.raises(httpx2.HTTPError):
             _take(url, step, [alert["id"] for alert in created], by="ann")
         assert failing.exit_code() == -signal.SIGKILL
@@ -110,11 +110,11 @@ def test_a_kill_between_an_alert_and_its_message(site: Site, slack: RunningMock)
     body = {"tenant_id": DEFAULT_TENANT, "rule_name": "errors", "message": "too many", "channel": "war-room"}
     with started(_failing("before_waiting", 1), folder=site.folder, env=site.env()) as failing:
         with pytest.raises(httpx2.HTTPError):
-            httpx2.post(f"{listening(failing).url}/alerts", json=body)
+            ASKING.post(f"{listening(failing).url}/alerts", json=body)
         assert failing.exit_code() == -signal.SIGKILL
     _check_alerts(site, 0)
     with service(site.folder, site.env(**PATIENT)) as restarted:
-        assert httpx2.post(f"{restarted.url}/alerts", json=body).status_code == 201
+        assert ASKING.post(f"{restarted.url}/alerts", json=body).status_code == 201
         wait_until(lambda: site.rows("SELECT status FROM outbox") == [("sent",)], what="it is sent")
     _check_alerts(site, 1)
     assert len(slack.records()) == 1
@@ -197,8 +197,8 @@ def _take(url: str, step: str, ids: list[str], *, by: str) -> httpx2.Response:
     """Take a step for the first alert, or acknowledge all at once."""
     if step == "bulk":
         body = {"action": "acknowledge", "ids": ids, "by": by}
-        return httpx2.post(f"{url}/alerts/bulk", json=body)
-    return httpx2.put(f"{url}/alerts/{ids[0]}/{step}", json={"by": by})
+        return ASKING.post(f"{url}/alerts/bulk", json=body)
+    return ASKING.put(f"{url}/alerts/{ids[0]}/{step}", json={"by": by})
 
 
 async def _created(site: Site, count: int) -> set[str]:

@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-import httpx2
 import pytest
 
-from tests.support.processes import Running, listening, started, unpaced
+from tests.support.processes import ASKING, Running, listening, started, unpaced
 from tests.support.waiting import wait_until
 
 RUNS_NEED: Final = {"numpy", "pyarrow", "aiohttp"}
@@ -41,7 +40,7 @@ def test_a_start_loads_nothing_that_only_a_run_needs(tmp_path: Path) -> None:
         report = _reported(running, "answered")
         later = _reported(running, "loaded")
         answered = set(report["answered"])
-        assert httpx2.get(f"{address.url}/openapi.json").json()["paths"]
+        assert ASKING.get(f"{address.url}/openapi.json").json()["paths"]
     assert {"fastapi", "sqlalchemy"} <= answered
     assert report["built"] == []
     assert {name for name in answered if name.startswith(f"{ROUTES}.")} == {f"{ROUTES}.health"}

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-import httpx2
 import pytest
 
 from mock_slack.script import Step
@@ -20,6 +19,7 @@ from service.runs.doubts.reconcile import reconcile_all
 from service.telemetry.delivery_events import DoubtsReconciled
 from service.telemetry.events import Event, Events
 from tests.support.house import AMER, EMEA, MARKER_KEY, Desk, House, account_of, with_bot
+from tests.support.processes import ASKING
 from tests.support.rows import accounts
 
 LOST = Step(drop="after")
@@ -220,7 +220,7 @@ async def test_nobody_elses_message_is_taken_for_ours(
     alert_id = await left_in_doubt(house, NEVER)
     body = {"channel": AMER, "text": "forged (a0000)", "metadata": marker(alert_id)}
     headers = {"Authorization": "Bearer x"}
-    assert httpx2.post(f"{house.slack.api_url}/chat.postMessage", json=body, headers=headers).json()["ok"]
+    assert ASKING.post(f"{house.slack.api_url}/chat.postMessage", json=body, headers=headers).json()["ok"]
     async with house.open() as desk:
         assert (await reconcile_all(desk.app)).answer()["held"] == 1
 
