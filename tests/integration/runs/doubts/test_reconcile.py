@@ -167,7 +167,8 @@ async def test_one_channel_that_cannot_be_read_does_not_stop_the_others(house: H
     rows = [*accounts(1), *accounts(2, region="EMEA", prefix="e")]
     async with house.open() as desk:
         record = await desk.run(house.source(rows))
-    assert (record.counts.unknown, record.counts.alerts_sent) == (1, 2)
+    # Either may be asked first, and so be the one that cannot be read.
+    assert (record.counts.unknown, record.counts.alerts_sent) in {(1, 2), (2, 1)}
     assert asked(house) == 1, "a call that is scripted never gets to the method"
 
 
