@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
@@ -18,11 +19,13 @@ from service.api.application import create_app
 from service.api.identity.authentication import FREE, INTERNAL, METRICS
 from service.api.identity.caller import Needs
 from service.api.identity.internal import internal_service
+from service.default_risk.model_file import model_bytes
 from service.domain.identity.permission import MATRIX, Permission, Reach, Role
 from service.domain.run import Page
 from service.settings import Settings
 from service.store.audit import AuditEntry
 from service.store.store import Store
+from tests.support.companies import small_model
 from tests.support.identities import ALERT_IDS, RUN_IDS, TENANTS, asking_service, in_store, two_tenants
 from tests.support.rows import MONTH
 from tests.support.served import RunningService
@@ -40,6 +43,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "/api/v1/tenants/{tenant_id}/organizations": {"name": "x", "code": "x"},
     "/api/v1/users": {"email": "x@example.com", "name": "x", "role": "user", "organization_id": "absent"},
     "/api/v1/users/{user_id}/role": {"role": "user"},
+    "/api/v1/models/annual": orjson.loads(model_bytes(small_model())),
     "/api/v1/companies": {"symbol": "X", "name": "x", "organization_id": "absent"},
     "/api/v1/organizations/{organization_id}/companies": {"symbol": "X", "name": "x"},
     "/api/v1/predictions/annual": STATEMENT | {"company_symbol": "X", "organization_id": "absent"},
@@ -220,7 +224,6 @@ def test_who_may_what_about_people(service: RunningService, role: Role) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "FORBIDDEN"), endpoint.name
         else:
             known = {"POST /api/v1/tenants": 409, "POST /api/v1/users": 404}
-            known |= {"PUT /api/v1/models/annual": 422}
             known |= dict.fromkeys(
                 (
                     *("POST /api/v1/companies", "POST /api/v1/predictions/annual"),
