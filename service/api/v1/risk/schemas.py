@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AliasChoices, ConfigDict, Field, Strict
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, Strict
 
 from service.api.examples import with_example
 from service.api.schemas.answer import NextCursor, Out
@@ -18,8 +18,20 @@ from service.domain.default_risk.prediction import (
 
 Symbol = Annotated[Name, Field(max_length=40)]
 Millions = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False, description="In millions.")]
+LONGEST = 40
+
+
+def _value(value: object) -> object:
+    """Name what is neither once, and not for each type that it could have been."""
+    is_number = isinstance(value, int | float | None) and not isinstance(value, bool)
+    if not is_number and not (isinstance(value, str) and len(value) <= LONGEST):
+        raise ValueError(f"must be a number, or a text of at most {LONGEST} characters")
+    return value
+
+
 Value = Annotated[
-    Annotated[float, Strict()] | Annotated[str, Field(max_length=40)] | None,
+    Annotated[float, Strict()] | Annotated[str, Field(max_length=LONGEST)] | None,
+    BeforeValidator(_value),
     Field(description="A number, as text too; null, blank, `NM`, NaN and infinity: missing."),
 ]
 Percent = Annotated[Value, Field(description="In percent; read as a file's cells are.")]

@@ -22,6 +22,8 @@ WHO: Final = [f"{role} {place}" for role in Role for place in ("near", "far")]
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _META: Final = re.compile(r'"meta":{[^}]*}')
 _SAMPLES: Final = 60
+_READS_A_SOURCE: Final = "POST /api/v1/predictions/annual/bulk"
+"""With a `source_uri`, which is read with this process's own access: for its own tenant only."""
 
 Answer = tuple[int, str, str]
 Question = tuple[Endpoint, str, Thing]
@@ -63,7 +65,8 @@ def expected(endpoint: Endpoint, who: Thing, what: Thing) -> tuple[int, str] | N
     """Return how a request is refused, or None where it is not."""
     needs = endpoint.needs
     reach = MATRIX[Role(who.role or "")].get(needs.permission)
-    is_elsewhere = needs.here and who.place != "near" and reach is not Reach.ALL
+    is_here = needs.here or endpoint.name == _READS_A_SOURCE
+    is_elsewhere = is_here and who.place != "near" and reach is not Reach.ALL
     if reach is None or is_elsewhere:
         return 403, "forbidden" if reach is None else "not_served_here"
     # Counts of a tenant that nobody has written down are zeros, for who sees every tenant.

@@ -177,9 +177,9 @@ def test_values_of_companies_that_fail_are_accepted(town: Town) -> None:
     [
         ("net_income_margin", "12,5", "decimal comma"),
         ("net_income_margin", "twelve", "'twelve' is not a number"),
-        ("net_income_margin", True, "valid"),
-        ("net_income_margin", [1], "valid"),
-        ("net_income_margin", "1" * 41, "valid"),
+        ("net_income_margin", True, "must be a number, or a text of at most 40"),
+        ("net_income_margin", [1], "must be a number, or a text of at most 40"),
+        ("net_income_margin", "1" * 41, "must be a number, or a text of at most 40"),
         ("sga_margin", 3, "no ratio of annual statements"),
         ("market_cap", "much", "'much' is not a number"),
         ("reporting_year", 1899, "1900"),
@@ -195,7 +195,7 @@ def test_what_is_wrong_is_named(town: Town, field: str, value: object, reason: s
     answer = mike.ask("POST", "/api/v1/predictions/annual", statement("WRONG") | {field: value})
     details = answer.json()["error"]["details"]
     assert answer.status_code == 422
-    assert details["field"].startswith(f"body.{field}")
+    assert details["field"] == f"body.{field}"
     assert reason in details["reason"]
     assert mike.data("GET", "/companies?symbol=WRONG")["companies"] == []
 
