@@ -89,6 +89,8 @@ REGISTERED: Final = {
     "domain.source_uri:_QUERY": Attack(source_uri._QUERY.search, ("?", "a", "#", "/")),
     "domain.source_uri:_SECRET": Attack(source_uri._SECRET.search, ("sv", "sig", "access_", "-", "api")),
     "domain.source_uri:_ENCODED_WILDCARD": Attack(source_uri._ENCODED_WILDCARD.search, ("%", "2", "A")),
+    "log_rules.rules_file:_CHANNEL": Attack(rules_file._CHANNEL.fullmatch, ("#", "a", " ", "/")),
+    "log_rules.rules_file:_ID": Attack(rules_file._ID.fullmatch, ("a", "-", ".", "A")),
     "log_rules.rules_file:_DURATION": Attack(rules_file._DURATION.fullmatch, ("1", " ", "m", "ms")),
     "log_rules.reading.csv_blocks:_LINE_BREAK": Attack(
         lambda text: csv_blocks.first_record(text.encode()), ("\r", "\n", '"', "a"), ("", '"')
