@@ -1,5 +1,6 @@
 """What runs make of alerts that people work on: begun, joined, reopened and ended, with an event each."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from service.account_risk.account_at_risk import AccountAtRisk
 from service.domain.delivery_status import AmbiguousSends
 from service.domain.identity.actor import Actor
 from service.domain.identity.scope import Scope
+from service.domain.lifecycle.managed_alert import AlertFilter
 from service.domain.month import Month
 from service.store.schema.migrations.versions.v0012_alerts import fill
 from service.store.store import Store
@@ -185,3 +187,11 @@ async def test_an_old_ledger_becomes_the_alerts_that_runs_in_order_would_have_ma
     await evaluated(given, "r4", MAR.minus(-2), at_risk("b", MAR.minus(-2), since=JAN))
     (back,) = await alerts_of(given, "b")
     assert (back["status"], back["reopened"]) == ("triggered", 1)
+
+
+async def test_an_alert_is_found_by_a_route_that_no_index_takes_whole(given: Given) -> None:
+    """A region of 4,000 characters is recorded and filtered by like any other."""
+    region = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(63))
+    await evaluated(given, "r1", JAN, at_risk("a", JAN, account_region=region), at_risk("b", JAN))
+    found = await given.store.alerts.list(AlertFilter(route=region), limit=10)
+    assert [alert.subject for alert in found.items] == ["a"]

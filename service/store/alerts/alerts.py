@@ -11,7 +11,7 @@ from service.domain.errors import BadCursorError
 from service.domain.lifecycle.alert_status import OPEN, AlertStatus, Severity
 from service.domain.lifecycle.managed_alert import AlertEvent, AlertFilter, AlertStats, ManagedAlert
 from service.domain.run import Page
-from service.store.alerts.rows import alert_row, managed_alerts
+from service.store.alerts.rows import alert_row, known_route, managed_alerts
 from service.store.cursors import FOREIGN, cursor_of, read_cursor
 from service.store.part import Part, cleaned, reads
 from service.store.schema.alert_tables import alert_events, alerts
@@ -93,10 +93,9 @@ def event_of(connection: sa.Connection, alert_id: str, number: int) -> AlertEven
 
 def conditions(wanted: AlertFilter) -> Sequence[sa.ColumnElement[bool]]:
     """Return what a row must have to be let through."""
-    names = ("status", "severity", "rule_name", "subject", "route")
-    found = [
-        alerts.c[name] == cleaned(value) for name in names if (value := getattr(wanted, name)) is not None
-    ]
+    values = {name: getattr(wanted, name) for name in ("status", "severity", "rule_name", "subject")}
+    values["route"] = known_route(wanted.route)
+    found = [alerts.c[name] == cleaned(value) for name, value in values.items() if value is not None]
     return found if wanted.since is None else [*found, alerts.c.created_at >= wanted.since]
 
 

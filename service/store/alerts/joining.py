@@ -18,6 +18,7 @@ from service.domain.lifecycle.alert_status import OPEN, AlertStatus, EventKind, 
 from service.domain.lifecycle.problem import Joining, KnownAlert, alerts_again, join
 from service.domain.replay import RoutedAlert
 from service.store.alerts.changing import SYSTEM, Change, Origin, resolved, triggered_again, write_changes
+from service.store.alerts.rows import known_route
 from service.store.schema.alert_tables import alerts
 from service.store.schema.tables import outbox
 
@@ -215,7 +216,7 @@ def _joining(run: RecordedRun, item: RoutedAlert, rows: Sequence[Mapping[str, An
     newest: dict[str, Any] = {
         "message": problem.message,
         "severity": problem.severity,
-        "route": alert.route,
+        "route": known_route(alert.route),
         "source_uri": run.source_uri,
         "last_period": alert.period,
     }

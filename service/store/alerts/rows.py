@@ -18,12 +18,19 @@ from service.store.schema.tables import outbox, run_outcomes
 
 _PLAIN = tuple(field.name for field in fields(ManagedAlert) if field.name not in {"alert_id", "occurrences"})
 _DASHED = 36
+_ROUTE_LENGTH = 600
+"""PostgreSQL indexes no row of more than 2,704 bytes, and a character can have four."""
 
 
 def plain_id(alert_id: str) -> str:
     """Return an id as it is stored: 32 hex digits, without the dashes of a UUID."""
     text = cleaned(alert_id)
     return text.replace("-", "").lower() if len(text) == _DASHED else text
+
+
+def known_route(route: str | None) -> str | None:
+    """Return as much of a route as alerts are found by; what is sent has all of it."""
+    return route and route[:_ROUTE_LENGTH]
 
 
 def alert_row(connection: sa.Connection, is_seen: sa.ColumnElement[bool], alert_id: str) -> dict[str, Any]:

@@ -175,7 +175,8 @@ async def test_a_wrong_password_fails_the_notice_only(postbox: Postbox) -> None:
         with capture_logs() as events:
             assert not await notify(f"smtp://mallory:{ENCODED}@{address}", an_alert())
     assert postbox.messages == []
-    assert [event["event"] for event in events] == ["notice_failed"]
+    # Other libraries log here, too, once anybody in this process has configured logging.
+    assert [event["event"] for event in events if "logger" not in event] == ["notice_failed"]
     assert "s3cr3t" not in repr(events)
     assert "mallory" not in repr(events)
 
