@@ -10,10 +10,11 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.error import HTTPError
 
 from rich.console import Console
@@ -33,6 +34,8 @@ BETTER: Final = {
     "return_on_assets": 8.0,
 }
 """The next year's statement of the company that was in trouble."""
+
+T = TypeVar("T")
 
 console = Console(width=120 if not sys.stdout.isatty() else None, highlight=False)
 
@@ -161,10 +164,7 @@ def _upload(api: Api, place: str, file: Path) -> dict[str, int]:
     form = "".join(parts).encode()
     job = api.data("POST", "/predictions/annual/bulk", form, f"multipart/form-data; boundary={boundary}")
     console.print(f"   202: job {job['id']}, by model {job['model']['name']}")
-    give_up = time.monotonic() + PATIENCE_S
-    while job["finished_at"] is None and time.monotonic() < give_up:
-        time.sleep(0.1)
-        job = api.data("GET", f"/jobs/{job['id']}")
+    job = _once(lambda: api.data("GET", f"/jobs/{job['id']}"), lambda now: now["finished_at"] is not None)
     rows: dict[str, int] = job["rows"]
     sums = " + ".join(f"{rows[name]} {name}" for name in ("scored", "abstained", "duplicate", "invalid"))
     console.print(f"   {job['status']}: {rows['total']} rows = {sums}")
@@ -173,13 +173,20 @@ def _upload(api: Api, place: str, file: Path) -> dict[str, int]:
 
 def _messages(slack: str, count: int) -> list[dict[str, Any]]:
     """Return the messages that the mock has taken, once there are so many, or time is up."""
-    give_up = time.monotonic() + PATIENCE_S
-    while True:
+
+    def taken() -> list[dict[str, Any]]:
         records = get(f"{slack}/logs?limit=10000")["records"]
-        taken = [record for record in records if record["status_code"] == HTTPStatus.OK]
-        if len(taken) >= count or time.monotonic() > give_up:
-            return taken
+        return [record for record in records if record["status_code"] == HTTPStatus.OK]
+
+    return _once(taken, lambda now: len(now) >= count)
+
+
+def _once(ask: Callable[[], T], is_there: Callable[[T], bool]) -> T:
+    """Ask until the answer is there, or time is up; returns the last answer."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not is_there(answer := ask()) and time.monotonic() < give_up:
         time.sleep(0.1)
+    return answer
 
 
 def _print_message(channel: str, payload: dict[str, Any]) -> None:
