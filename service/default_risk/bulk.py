@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
@@ -15,16 +14,8 @@ from service.default_risk.model import RiskModel
 from service.default_risk.reading.companies import Companies
 from service.default_risk.reasons import MOST_REASONS
 from service.default_risk.scoring import Scores, score
-from service.domain.default_risk.prediction import RiskLevel
-
-
-class RowOutcome(StrEnum):
-    """What became of a row."""
-
-    SCORED = "scored"
-    ABSTAINED = "abstained"
-    DUPLICATE = "duplicate"
-    INVALID = "invalid"
+from service.domain.default_risk.job import RowOutcome
+from service.domain.default_risk.prediction import RiskLevel, why_abstained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +76,7 @@ class BulkScoring:
                 for table, is_missing in zip(self.model.ratios, scores.missing[:, row], strict=True)
                 if is_missing
             ]
-            problems[row] = f"too many ratios are missing: {', '.join(absent)}"
+            problems[row] = why_abstained(absent)
             return RowOutcome.ABSTAINED
         return RowOutcome.SCORED
 

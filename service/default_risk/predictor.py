@@ -16,7 +16,7 @@ from service.default_risk.ratios import RATIOS, ratios_of
 from service.default_risk.reasons import Reason, strongest
 from service.default_risk.scoring import Floats, Scores, score
 from service.default_risk.values import Numbers
-from service.domain.default_risk.prediction import Assessment, ModelRecord, PredictionKind
+from service.domain.default_risk.prediction import Assessment, ModelRecord, PredictionKind, why_abstained
 from service.store.default_risk.models import Models
 
 
@@ -113,7 +113,7 @@ class Predictor:
             reasons=tuple(reason.words for reason in named),
             remainder=remainder,
             missing=missing,
-            abstained=None if is_score else f"too many ratios are missing: {', '.join(missing)}",
+            abstained=None if is_score else why_abstained(missing),
         )
 
 

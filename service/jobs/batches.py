@@ -9,7 +9,7 @@ from service.default_risk.predictor import assessments
 from service.default_risk.reading.companies import Companies
 from service.default_risk.scoring import score
 from service.domain.default_risk.job import JobBatch, JobRow, RowOutcome
-from service.domain.default_risk.prediction import NewPrediction
+from service.domain.default_risk.prediction import NewPrediction, why_abstained
 
 
 def batches(
@@ -60,4 +60,4 @@ def _why_abstained(model: RiskModel, new: NewPrediction) -> str | None:
         return None
     tables = zip(model.ratios, new.assessment.ratios, strict=True)
     missing = [table.ratio.name for table, value in tables if value is None]
-    return f"too many ratios are missing: {', '.join(missing)}"
+    return why_abstained(missing)

@@ -15,7 +15,7 @@ from service.cli.command import async_command, parsed_source, print_json, report
 from service.cli.exit_codes import OK
 from service.cli.logs.text_table import write_table
 from service.cli.scoring.models import model_of
-from service.default_risk.bulk import BulkScoring, RowOutcome, ScoredCompanies, results_table
+from service.default_risk.bulk import BulkScoring, ScoredCompanies, results_table
 from service.default_risk.errors import BadCompaniesFileError
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import with_prior
@@ -23,6 +23,7 @@ from service.default_risk.reading.companies import ledger_text, read_companies
 from service.default_risk.reading.tables import COMPANY_FILES, read_records
 from service.default_risk.reasons import reasons
 from service.default_risk.units import Units
+from service.domain.default_risk.job import RowOutcome
 from service.domain.default_risk.prediction import PredictionKind, RiskLevel, period_text
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.settings import Settings

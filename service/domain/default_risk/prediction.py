@@ -1,5 +1,6 @@
 """Predictions: what a model says of one statement of one company, kept for good with its model."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -55,6 +56,11 @@ class ActiveModel:
     activated_at: datetime
     """By the database's clock."""
     activated_by: str
+
+
+def why_abstained(missing: Iterable[str]) -> str:
+    """Return the sentence for a statement that lacks these ratios."""
+    return f"too many ratios are missing: {', '.join(missing)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.default_risk.bulk import BulkScoring, RowOutcome, results_table
+from service.default_risk.bulk import BulkScoring, results_table
 from service.default_risk.errors import BadCompaniesFileError, SuspectedFractionUnitsError
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.reading.companies import ledger_text, read_companies
 from service.default_risk.reading.tables import COMPANY_FILES, read_records
 from service.default_risk.reading.workbook import BadWorkbookError, check_workbook
 from service.default_risk.units import Units
+from service.domain.default_risk.job import RowOutcome
 from service.domain.default_risk.prediction import PredictionKind
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
