@@ -71,7 +71,9 @@ class Candidates:
     @property
     def nbytes(self) -> int:
         """The memory that they take, and will when alerts are made of them."""
-        return self._noted_bytes + _COPIES * (self._rows.nbytes + self._ids.nbytes)
+        # Not while another thread has put in rows that it is about to reduce.
+        with self._adding:
+            return self._noted_bytes + _COPIES * (self._rows.nbytes + self._ids.nbytes)
 
     def identify(self, accounts: Ints, ids: Any) -> None:
         """Remember the ids (large_binary) of candidates' accounts."""

@@ -70,18 +70,40 @@ class Postbox:
         return [read_mail(envelope.content) for envelope in self.envelopes]
 
 
+class Connection(SMTP):  # type: ignore[misc]  # aiosmtpd has no types
+    """A connection to the mail server, which knows when it is over."""
+
+    def __init__(self, postbox: Postbox, **options: Any) -> None:
+        """Serve one client."""
+        super().__init__(postbox, hostname="mail.test", enable_SMTPUTF8=True, **options)
+        self.over = asyncio.Event()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Note that its socket is about to be closed."""
+        super().connection_lost(error)
+        self.over.set()
+
+
 @asynccontextmanager
 async def mail_server(postbox: Postbox, **options: Any) -> AsyncIterator[str]:
     """Run a mail server that puts everything into `postbox`; yields `host:port`."""
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: SMTP(postbox, hostname="mail.test", enable_SMTPUTF8=True, **options), "127.0.0.1", 0
-    )
+    connections: list[Connection] = []
+
+    def connection() -> Connection:
+        connections.append(Connection(postbox, **options))
+        return connections[-1]
+
+    server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
     try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
         await server.wait_closed()
+        # Python 3.11 waits for the listening socket only, and a socket left open fails the test.
+        for each in connections:
+            if each.transport is not None:
+                each.transport.close()
+            await each.over.wait()
 
 
 @pytest.fixture(name="postbox")
