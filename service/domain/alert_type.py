@@ -41,6 +41,15 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Where something else stands, in words."""
+
+    text: str
+    url: str | None
+    """None where nobody could say: the words stand alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """What support reads about alerts that no channel is configured for."""
 

@@ -7,10 +7,14 @@ a section's text 3000 (docs.slack.dev/reference/block-kit/blocks). Values stand 
 """
 
 import unicodedata
+from dataclasses import replace
+from datetime import UTC
 from typing import Any, Final
 
 from service.domain.alert import Alert
-from service.domain.alert_type import Line, Message
+from service.domain.alert_type import Line, Link, Message
+from service.domain.lifecycle.alert_status import AlertStatus, Resolution
+from service.domain.lifecycle.message_state import MessageState
 
 HEADER_LIMIT: Final = 150
 VALUE_LIMIT: Final = 300
@@ -20,6 +24,7 @@ LINK_LIMIT: Final = 2500
 LIST_LIMIT: Final = 12
 """Lines of a list: each is cut so that all of them fit into a section's text."""
 _LIST_LINE_LIMIT: Final = 240
+_NOTHING: Final = "none"
 _KEY_SHARE: Final = 60
 """Characters of the header that are kept free for the key: it is what a person searches for."""
 
@@ -28,12 +33,22 @@ _BIDIRECTIONAL_CONTROLS: Final = frozenset(
 )
 
 
-def render(alert: Alert, message: Message, *, named_channel: str | None = None) -> dict[str, Any]:
-    """Return the payload of a Slack incoming webhook: Block Kit, and `text` for notifications.
+def render(
+    alert: Alert,
+    message: Message,
+    *,
+    named_channel: str | None = None,
+    state: MessageState | None = None,
+    earlier: Link | None = None,
+) -> dict[str, Any]:
+    """Return the payload of a message: Block Kit, and `text` for notifications.
 
-    `named_channel` is set when one webhook serves all channels: the message then says whose it is.
+    `named_channel` is set when one webhook serves all channels: the message then says whose it is. `state` is
+    what has become of the alert since the message went out; what a person can still do with it depends on its
+    status. `earlier` leads to the message before this one about the same.
     """
     title = _title(message)
+    news = None if state is None else _state_text(state)
     lines = [f"{line.label}: {value}" for line in message.lines if (value := _value(line)) is not None]
     if named_channel is not None:
         lines.append(f"Channel: #{_shown(named_channel)}")
@@ -47,20 +62,64 @@ def render(alert: Alert, message: Message, *, named_channel: str | None = None) 
         "type": "section",
         "fields": [{"type": "plain_text", "text": line, "emoji": False} for line in lines],
     }
-    if message.url is None:
-        lists = [_list_text(each) for each in message.lists]
-        sections = [
-            {"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}}
-            for text in lists
-        ]
-        return {"text": "\n".join([title, *lines, *lists]), "blocks": [header, facts, *sections]}
-    if len(message.url) <= LINK_LIMIT:
-        url = _escaped(message.url)
-        details, link = f"Details: {url}", f"<{url}|{_escaped(message.link_text)}>"
-    else:
-        details = link = f"Details: {message.without_link}"
-    place = {"type": "section", "text": {"type": "mrkdwn", "text": link, "verbatim": True}}
-    return {"text": "\n".join([title, *lines, details]), "blocks": [header, facts, place]}
+    shown = [] if news is None else [news]
+    lists = [] if message.url is not None else [_list_text(each) for each in message.lists]
+    links = [_details(message)] if message.url is not None else []
+    if earlier is not None:
+        links.append(_link(earlier))
+    blocks = [header, *map(_plain_section, shown), facts, *map(_plain_section, lists)]
+    if links:
+        shown_links = "\n".join(link for _, link in links)
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": shown_links, "verbatim": True}})
+    text = "\n".join([title, *shown, *lines, *lists, *(text for text, _ in links)])
+    return {"text": text, "blocks": blocks}
+
+
+def restated(before: Message, after: Message) -> Message:
+    """Return a message as the data have it by now, in which each line that has changed says what it was."""
+    known = {line.label: _plain_value(line) for line in before.lines}
+
+    def line_of(line: Line) -> Line:
+        was, now = known.get(line.label, _NOTHING), _plain_value(line)
+        return line if was == now else replace(line, value=f"{now} (restated, was {was})")
+
+    return replace(after, lines=tuple(map(line_of, after.lines)))
+
+
+def _plain_value(line: Line) -> str:
+    return _cleaned(line.value or "") or line.if_blank or _NOTHING
+
+
+def _plain_section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}}
+
+
+def _details(message: Message) -> tuple[str, str]:
+    """Return the link to read on, for notifications and for the message."""
+    if message.url is None or len(message.url) > LINK_LIMIT:
+        return (f"Details: {message.without_link}",) * 2
+    url = _escaped(message.url)
+    return f"Details: {url}", f"<{url}|{_escaped(message.link_text)}>"
+
+
+def _link(link: Link) -> tuple[str, str]:
+    if link.url is None:
+        return (_shown(link.text),) * 2
+    url = _escaped(link.url)
+    return f"{_shown(link.text)}: {url}", f"<{url}|{_shown(link.text)}>"
+
+
+def _state_text(state: MessageState) -> str | None:
+    """Say who does something about the alert, or why it is over; None where nothing is to be said."""
+    if state.status is AlertStatus.TRIGGERED:
+        return None
+    words = "👀 Acknowledged" if state.status is AlertStatus.ACKNOWLEDGED else "✅ Resolved"
+    by, reason = _shown(state.by) or "somebody", ""
+    if state.reason not in {None, Resolution.PERSON}:
+        by, reason = "the newest data", f" ({state.reason})"
+    note = f": {shown}" if (shown := _shown(state.note)) else ""
+    at = "" if state.at is None else f" at {state.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{words} by {by}{at}{reason}{note}"
 
 
 def _title(message: Message) -> str:

@@ -1,0 +1,96 @@
+"""A message that is changed later says what has become of its alert, and where the one before it stands."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from service.account_risk.account_at_risk import AccountAtRisk
+from service.account_risk.risk_alert import RiskAlert
+from service.delivery.slack.message import render, restated
+from service.domain.alert_type import Link
+from service.domain.lifecycle.alert_status import AlertStatus, Resolution
+from service.domain.lifecycle.message_state import MessageState
+from tests.support.alerts import BASE_URL, an_alert, rendered
+
+AT = datetime(2026, 1, 5, 9, 12, 40, tzinfo=UTC)
+TYPE = RiskAlert(details_base_url=BASE_URL)
+
+
+def shown(alert: AccountAtRisk | None = None, **what: Any) -> list[str]:
+    """Return the lines of a message's text; its blocks say the same but for the links."""
+    account = alert or an_alert()
+    payload = render(account, TYPE.message(account), **what)
+    header, *sections = payload["blocks"]
+    said = [header["text"]["text"]]
+    for section in sections:
+        said += [field["text"] for field in section.get("fields", ())]
+        said += [section["text"]["text"]] if section.get("text", {}).get("type") == "plain_text" else []
+    text: list[str] = payload["text"].splitlines()
+    assert said == text[: len(said)]
+    return text
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        (
+            MessageState(status=AlertStatus.ACKNOWLEDGED, by="ann@example.com", at=AT),
+            "👀 Acknowledged by ann@example.com at 2026-01-05 09:12 UTC",
+        ),
+        (
+            MessageState(status=AlertStatus.ACKNOWLEDGED, by="ann", at=AT, note="calls <them> today"),
+            "👀 Acknowledged by ann at 2026-01-05 09:12 UTC: calls &lt;them&gt; today",
+        ),
+        (
+            MessageState(
+                status=AlertStatus.RESOLVED, by="bob", at=AT, note="renewed", reason=Resolution.PERSON
+            ),
+            "✅ Resolved by bob at 2026-01-05 09:12 UTC: renewed",
+        ),
+        (
+            MessageState(status=AlertStatus.RESOLVED, by="system", at=AT, reason=Resolution.RECOVERED),
+            "✅ Resolved by the newest data at 2026-01-05 09:12 UTC (recovered)",
+        ),
+        (
+            MessageState(status=AlertStatus.RESOLVED, by="system", at=AT, reason=Resolution.WITHDRAWN),
+            "✅ Resolved by the newest data at 2026-01-05 09:12 UTC (withdrawn)",
+        ),
+    ],
+)
+def test_says_what_has_become_of_the_alert(state: MessageState, line: str) -> None:
+    """The line stands right below the title, where a channel is skimmed, and all else stays as it was."""
+    title, second, *rest = shown(state=state)
+    assert second == line
+    assert [title, *rest] == shown()
+
+
+def test_an_alert_that_is_triggered_again_reads_as_it_did() -> None:
+    """Who gave it back, or reopened it, leaves the message that everybody knows."""
+    account = an_alert()
+    assert rendered(account) == render(
+        account, TYPE.message(account), state=MessageState(status=AlertStatus.TRIGGERED)
+    )
+
+
+def test_restated_values_stand_where_they_were() -> None:
+    """A line that the data have otherwise by now says what it said; the other lines say nothing of it."""
+    before, after = an_alert(arr=10_211, account_owner="a & b"), an_alert(arr=None, account_owner=None)
+    message = restated(TYPE.message(before), TYPE.message(after))
+    text = render(after, message)["text"].splitlines()
+    assert text[3] == "ARR: Unknown (restated, was $10,211)"
+    assert text[5] == "Owner: none (restated, was a &amp; b)"
+    assert sum("restated" in line for line in text) == 2
+
+
+def test_leads_to_the_message_before() -> None:
+    """The link stands below that of the account; where nobody knows the address, the words stand alone."""
+    url = "https://acme.slack.com/archives/C1/p1767225600000100"
+    link = Link(text="Message of 2025-12", url=url)
+    account = an_alert()
+    payload = render(account, TYPE.message(account), earlier=link)
+    details, earlier = payload["blocks"][-1]["text"]["text"].splitlines()
+    assert details == f"<{BASE_URL}/a00636|Account details>"
+    assert earlier == f"<{url}|Message of 2025-12>"
+    assert payload["text"].splitlines()[-1] == f"Message of 2025-12: {url}"
+    assert shown(earlier=Link(text="Message of 2025-12", url=None))[-1] == "Message of 2025-12"
