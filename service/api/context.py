@@ -12,6 +12,7 @@ from service.wiring import App
 
 if TYPE_CHECKING:
     from service.api.metrics.metrics import Metrics
+    from service.default_risk.integrity.active_models import ActiveModels
     from service.telemetry.events import Event
 
 
@@ -26,6 +27,13 @@ class Context:
         self.previews = Places(max_concurrent, of="previews")
         """Counted apart: a look is not refused because runs are waiting for Slack."""
         app.events.also(self._hear)
+
+    @cached_property
+    def models(self) -> "ActiveModels":
+        """Which models are active, and whether they can be used."""
+        from service.default_risk.integrity.active_models import ActiveModels  # noqa: PLC0415  # by whoever first asks
+
+        return ActiveModels(self.app.store.default_risk.models)
 
     @cached_property
     def metrics(self) -> "Metrics":

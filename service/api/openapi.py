@@ -124,7 +124,10 @@ def _example(error: type[RiskAlertsError]) -> dict[str, Any]:
     run_id = examples()["run_id"] if error.kind in {Kind.SOURCE, Kind.RUN} else None
     if error is UnhealthyError:
         healthy = examples()["healthy"]
-        parts = {"checks": healthy["checks"] | {"database": "unusable"}, "timestamp": healthy["timestamp"]}
+        parts = {
+            "checks": healthy["checks"] | {"database": "unusable", "models": "unknown"},
+            "timestamp": healthy["timestamp"],
+        }
         return UnhealthyOut(detail=error.example, run_id=run_id, **parts).model_dump(mode="json")
     return ErrorOut(error=error.code, detail=error.example, run_id=run_id).model_dump()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from service.domain.errors import UsageError
+from service.domain.errors import Kind, RiskAlertsError, UsageError
 
 
 class BadModelError(UsageError):
@@ -10,6 +10,14 @@ class BadModelError(UsageError):
 
     code = "bad_model"
     example = "annual.json: ratios.2.points: must fall from bin to bin, as net_income_margin lowers the risk"
+
+
+class ModelUnusableError(RiskAlertsError, code="model_unusable", kind=Kind.REFUSED, http_status=503):
+    """The active model is missing or was changed, which `/health` shows, too; the request was right."""
+
+    example = (
+        "the annual model cannot be used: annual.json: sha256 is not what the file says: activate another"
+    )
 
 
 class BadCompaniesFileError(UsageError):

@@ -1,7 +1,6 @@
 """The model file: JSON of a few KB, checked whole when it is read, and the same bytes for the same model."""
 
-import hashlib
-from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -10,6 +9,13 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.default_risk.errors import BadModelError
+from service.default_risk.integrity.checksum import (
+    SHIPPED,
+    check_sha256,
+    checksum,
+    read_json,
+    shipped_content,
+)
 from service.default_risk.model import Calibration, RatioPoints, RiskModel, TrainedOn
 from service.default_risk.ratios import RATIOS, ratios_of
 from service.domain.default_risk.prediction import PredictionKind
@@ -60,10 +66,12 @@ class _Model(_Strict):
     sha256: str
 
 
-def shipped_model(kind: PredictionKind) -> RiskModel:
-    """Return the model that comes with this service; see docs/default-risk.md for what it is good for."""
-    file = files("service.default_risk") / "models" / f"{kind}.json"
-    return parse_model(file.read_bytes(), file.name)
+def shipped_model(kind: PredictionKind, folder: Traversable = SHIPPED) -> RiskModel:
+    """Return the model that comes with this service; see docs/default-risk.md for what it is good for.
+
+    Raises BadModelError where its file is missing or was changed.
+    """
+    return parse_model(shipped_content(kind, folder), f"{kind}.json")
 
 
 def load_model(path: Path) -> RiskModel:
@@ -78,21 +86,21 @@ def load_model(path: Path) -> RiskModel:
     return parse_model(content, path.name)
 
 
-def parse_model(content: bytes, name: str) -> RiskModel:
-    """Read the content of a model file; raises BadModelError, which names every problem."""
+def parse_model(content: bytes, name: str, sha256: str | None = None) -> RiskModel:
+    """Read the content of a model file, which must be the one of `sha256` where that is given.
+
+    Raises BadModelError, which names every problem.
+    """
+    raw = read_json(content, name)
     try:
-        raw = orjson.loads(content)
         read = _Model.model_validate(raw)
-    except orjson.JSONDecodeError as problem:
-        raise BadModelError(f"{name} is not JSON: {problem}") from problem
     except ValidationError as error:
         problems = [
             f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
             for problem in error.errors(include_input=False, include_url=False, include_context=False)
         ]
         raise BadModelError(f"{name}: {'; '.join(problems)}") from None
-    if read.sha256 != (found := _checksum(raw)):
-        raise BadModelError(f"{name}: sha256 is {found}, not what the file says: it has been changed")
+    check_sha256(raw, name, sha256)
     model = RiskModel(
         **read.model_dump(include={"name", "horizon", "prior", "intercept", "intended_use", "sha256"}),
         kind=PredictionKind(read.kind),
@@ -142,14 +150,8 @@ def model_bytes(model: RiskModel) -> bytes:
         ],
         "held_out": dict(model.held_out),
     }
-    content["sha256"] = _checksum(content)
+    content["sha256"] = checksum(content)
     return orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n"
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    """Return the SHA-256 of everything but the checksum itself, however the file is indented."""
-    rest = {name: value for name, value in content.items() if name != "sha256"}
-    return hashlib.sha256(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _points(read: _Ratio, name: str) -> RatioPoints:

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from typing import Self
 
 import numpy as np
 import pyarrow as pa
 
-from service.default_risk.errors import BadRatiosError
+from service.default_risk.errors import BadModelError, BadRatiosError, ModelUnusableError
+from service.default_risk.integrity.checksum import SHIPPED
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import RiskModel, with_prior
 from service.default_risk.model_file import model_bytes, parse_model, shipped_model
@@ -41,7 +43,12 @@ class Predictor:
     """The models of a process, by kind, as its settings have them."""
 
     def __init__(
-        self, models: Mapping[PredictionKind, RiskModel], *, prior: float | None, thresholds: RiskThresholds
+        self,
+        models: Mapping[PredictionKind, RiskModel],
+        *,
+        prior: float | None,
+        thresholds: RiskThresholds,
+        unusable: Mapping[PredictionKind, str] | None = None,
     ) -> None:
         self._records = {kind: record_of(model) for kind, model in models.items()}
         self._models = {
@@ -49,44 +56,67 @@ class Predictor:
         }
         self.thresholds = thresholds
         self._given = models
+        self._unusable = unusable or {}
+        """By kind: why there is no model."""
         self._prior = prior
         self._current: tuple[Mapping[PredictionKind, str], Predictor] = ({}, self)
         self.ratios = frozenset(RATIOS)
         """Of whatever kind."""
 
     @classmethod
-    def shipped(cls, *, prior: float | None, thresholds: RiskThresholds) -> Self:
-        """Return one with the models that come with this service."""
-        models = {kind: shipped_model(kind) for kind in PredictionKind}
-        return cls(models, prior=prior, thresholds=thresholds)
+    def shipped(
+        cls, *, prior: float | None, thresholds: RiskThresholds, folder: Traversable = SHIPPED
+    ) -> Self:
+        """Return one with the models that come with this service; a damaged one is missed when needed."""
+        models, unusable = {}, {}
+        for kind in PredictionKind:
+            try:
+                models[kind] = shipped_model(kind, folder)
+            except BadModelError as problem:
+                unusable[kind] = problem.detail
+        return cls(models, prior=prior, thresholds=thresholds, unusable=unusable)
 
     async def current(self, activated: Models) -> "Predictor":
         """Return it with the models that are active now in the place of its own.
 
-        Each is loaded once, and its checksum verified; raises BadModelError.
+        Each is loaded once, and its checksum verified; one that is damaged is missed when it is needed.
         """
         active = {kind: each.sha256 for kind, each in (await activated.active()).items()}
         if active != self._current[0]:
-            files = {kind: await activated.content(sha256) for kind, sha256 in active.items()}
-            models = {kind: parse_model(content, f"{kind} model") for kind, content in files.items()}
-            current = Predictor({**self._given, **models}, prior=self._prior, thresholds=self.thresholds)
+            models, unusable = dict(self._given), dict(self._unusable)
+            for kind, sha256 in active.items():
+                unusable.pop(kind, None)
+                try:
+                    models[kind] = parse_model(await activated.content(sha256), f"{kind} model", sha256)
+                except (BadModelError, LookupError) as problem:
+                    unusable[kind] = str(problem)
+            current = Predictor(models, prior=self._prior, thresholds=self.thresholds, unusable=unusable)
             self._current = active, current
         return self._current[1]
 
     def model(self, kind: PredictionKind) -> RiskModel:
-        """Return the model that statements of a kind are scored with, moved to the prior of the settings."""
+        """Return the model that statements of a kind are scored with, moved to the prior of the settings.
+
+        Raises ModelUnusableError.
+        """
+        if kind in self._unusable:
+            raise ModelUnusableError(
+                f"the {kind} model cannot be used: {self._unusable[kind]}: activate another"
+            )
         return self._models[kind]
 
     def record(self, kind: PredictionKind) -> ModelRecord:
-        """Return what is kept of that model beside predictions."""
+        """Return what is kept of that model beside predictions; raises ModelUnusableError."""
+        self.model(kind)
         return self._records[kind]
 
     def assess(self, kind: PredictionKind, given: Mapping[str, float | str | None]) -> Assessment:
         """Score one statement; its values are read as those of files are.
 
-        Raises BadRatiosError, which names every value that is neither a number nor missing.
+        Raises BadRatiosError, which names every value that is neither a number nor missing, and
+        ModelUnusableError.
         """
-        model = self._models[kind]
+        model = self.model(kind)
         values = _read({table.ratio.name: given.get(table.ratio.name) for table in model.ratios})
         return assessments(model, values, score(model, values), self.thresholds)[0]
 

@@ -1,15 +1,14 @@
 """Health: whether the process lives, whether it can do its job, and where to read on."""
 
-from typing import Literal
-
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from service.api.context import Context, Opened
+from service.api.context import Opened
 from service.api.errors import UnhealthyError
 from service.api.openapi import EVERYWHERE, answers
-from service.api.schemas.health import ChecksOut, HealthOut, LiveOut, ServiceOut, UnhealthyOut
+from service.api.schemas.health import ChecksOut, Configured, HealthOut, LiveOut, ServiceOut, UnhealthyOut
 from service.domain.errors import DatabaseUnusableError
+from service.runs.context import App
 
 router = APIRouter()
 
@@ -59,24 +58,30 @@ router.add_api_route("/live", live, methods=["HEAD"], include_in_schema=False)
     response_model=HealthOut,
 )
 async def health(context: Opened) -> HealthOut | JSONResponse:
-    """Say whether the database can be read and written; a database that is merely busy is healthy."""
-    now = context.app.clock.now()
+    """Say whether the database can be read and written; a database that is merely busy is healthy.
+
+    So is a service whose models cannot be used: it goes on alerting.
+    """
+    app = context.app
+    now = app.clock.now()
     try:
-        database = await context.app.store.health()
+        database = await app.store.health()
+        models = await context.models.look()
     except DatabaseUnusableError as problem:
-        checks = _checks(context, "unusable")
+        checks = ChecksOut(database="unusable", models="unknown", **_configured(app))
         answer = UnhealthyOut(detail=problem.detail, run_id=None, checks=checks, timestamp=now)
         return JSONResponse(answer.model_dump(mode="json"), status_code=UnhealthyError.http_status)
-    return HealthOut(database=database, checks=_checks(context, database), timestamp=now)
-
-
-def _checks(context: Context, database: Literal["ok", "busy", "unusable"]) -> ChecksOut:
-    channels = context.app.channels
-    return ChecksOut(
-        database=database,
-        slack="configured" if channels.is_configured else "not_configured",
-        routing="configured" if channels.names else "not_configured",
+    checks = ChecksOut(
+        database=database, models="ok" if all(models.values()) else "unusable", **_configured(app)
     )
+    return HealthOut(database=database, checks=checks, models=models, timestamp=now)
+
+
+def _configured(app: App) -> Configured:
+    return {
+        "slack": "configured" if app.channels.is_configured else "not_configured",
+        "routing": "configured" if app.channels.names else "not_configured",
+    }
 
 
 router.add_api_route("/health", health, methods=["HEAD"], response_model=HealthOut, include_in_schema=False)

@@ -1,12 +1,14 @@
 """Whether the service can do its job."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 
 from pydantic import Field
 
 from service.api.schemas.answer import Out
 from service.api.schemas.error import ErrorOut
+from service.domain.default_risk.prediction import PredictionKind
 
 
 class ServiceOut(Out):
@@ -27,6 +29,13 @@ class LiveOut(Out):
     ok: Literal[True] = True
 
 
+class Configured(TypedDict):
+    """The checks of what may be left out."""
+
+    slack: Literal["configured", "not_configured"]
+    routing: Literal["configured", "not_configured"]
+
+
 class ChecksOut(Out):
     """Each part that the service needs for its job; only the database makes it unhealthy."""
 
@@ -36,6 +45,9 @@ class ChecksOut(Out):
     )
     routing: Literal["configured", "not_configured"] = Field(
         description="Whether any region leads to a channel."
+    )
+    models: Literal["ok", "unusable", "unknown"] = Field(
+        description="Whether every active model is what its sha256 says; `unknown`: the database cannot say."
     )
 
 
@@ -49,6 +61,9 @@ class HealthOut(Out):
         description="`busy`: somebody else holds the write lock just now."
     )
     checks: ChecksOut
+    models: Mapping[PredictionKind, str | None] = Field(
+        description="By kind of statement: the sha256 of the active model; null: it cannot be used."
+    )
     timestamp: datetime
 
 

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from service.default_risk.model_file import shipped_model
+from service.domain.default_risk.prediction import PredictionKind
 from service.domain.errors import DatabaseUnusableError
 from service.domain.identity.actor import Actor
 from service.domain.identity.scope import Scope
@@ -310,7 +312,12 @@ def test_probes_tell_a_living_process_from_one_that_can_work(tmp_path: Path) -> 
             "status": "unhealthy",
             "ok": False,
             "database": "unusable",
-            "checks": {"database": "unusable", "slack": "configured", "routing": "configured"},
+            "checks": {
+                "database": "unusable",
+                "slack": "configured",
+                "routing": "configured",
+                "models": "unknown",
+            },
             "error": "unhealthy",
             "detail": "the database cannot be written: it is read-only",
             "run_id": None,
@@ -341,7 +348,9 @@ def _healthy(service: RunningService, database: str, **parts: str) -> None:
     before = datetime.now(UTC)
     answer = service.get("/health")
     assert before <= datetime.fromisoformat(answer.pop("timestamp")) <= datetime.now(UTC)
-    checks = {"database": database, "slack": "configured", "routing": "configured"} | parts
+    assert answer.pop("models") == {kind: shipped_model(kind).sha256 for kind in PredictionKind}
+    usual = {"database": database, "slack": "configured", "routing": "configured", "models": "ok"}
+    checks = usual | parts
     assert answer == HEALTHY | {"database": database, "checks": checks}
 
 

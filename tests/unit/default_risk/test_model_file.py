@@ -47,7 +47,7 @@ def changed(**changes: Any) -> bytes:
     ("content", "problem"),
     [
         (b"{", "is not JSON"),
-        (b"[]", "valid dictionary"),
+        (b"[]", "is not a JSON object"),
         (b"{}", "format: Field required"),
         (changed(points=np.array([1.0, 0.0])), "ratios.0.points: must rise"),
         (changed(points=np.array([1.0])), "ratios.0.points: must be one more than edges"),

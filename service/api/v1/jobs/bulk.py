@@ -31,7 +31,7 @@ router = APIRouter(prefix="/api/v1", tags=["jobs"])
     summary="Score a file of companies",
     responses=v1_answers(
         *("bad_source_uri", "source_not_allowed", "storage_unreachable"),
-        *("organization_not_found", "organization_needed", *CHANGING),
+        *("organization_not_found", "organization_needed", "model_unusable", *CHANGING),
         examples=["job"],
         success=HTTPStatus.ACCEPTED,
     ),

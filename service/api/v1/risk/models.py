@@ -21,7 +21,11 @@ Reader = Annotated[Caller, Depends(Needs(Permission.READ_MODELS))]
 Activator = Annotated[Caller, Depends(Needs(Permission.ACTIVATE_MODELS))]
 
 
-@router.get("", summary="List the active models", responses=v1_answers(*READING, examples=["models"]))
+@router.get(
+    "",
+    summary="List the active models",
+    responses=v1_answers("model_unusable", *READING, examples=["models"]),
+)
 async def list_models(caller: Reader, meta: AnswerMeta) -> Success[ActiveModelsOut]:
     """Say which model statements of each kind are scored with; it is the same one for all tenants."""
     models = [await _active(caller, kind) for kind in PredictionKind]
@@ -31,7 +35,7 @@ async def list_models(caller: Reader, meta: AnswerMeta) -> Success[ActiveModelsO
 @router.put(
     "/{kind}",
     summary="Activate a model",
-    responses=v1_answers("bad_model", *CHANGING, examples=["model"]),
+    responses=v1_answers("bad_model", "model_unusable", *CHANGING, examples=["model"]),
 )
 async def activate_model(
     caller: Activator,
@@ -56,7 +60,7 @@ async def activate_model(
 @router.delete(
     "/{kind}",
     summary="Go back to the model that comes with the service",
-    responses=v1_answers(*CHANGING, examples=["model"]),
+    responses=v1_answers("model_unusable", *CHANGING, examples=["model"]),
 )
 async def deactivate_model(caller: Activator, meta: AnswerMeta, kind: Kind) -> Success[ActiveModelOut]:
     """Let statements of a kind be scored with the model that comes with the service, from now on."""

@@ -48,7 +48,8 @@ PredictionId = Annotated[str, Path(max_length=100, json_schema_extra=with_exampl
 _FOUND = v1_answers("prediction_not_found", *READING, examples=["prediction"])
 _LISTED = v1_answers("company_not_found", "bad_cursor", *READING, examples=["predictions"])
 _MADE = v1_answers(
-    *("company_not_found", "organization_not_found", "organization_needed", "prediction_exists", *CHANGING),
+    *("company_not_found", "organization_not_found", "organization_needed", "prediction_exists"),
+    *("model_unusable", *CHANGING),
     examples=["prediction"],
     success=HTTPStatus.CREATED,
 )
@@ -57,7 +58,7 @@ _MADE = v1_answers(
 @router.post(
     "/predictions/{kind}/score",
     summary="Score a statement",
-    responses=v1_answers(*CHANGING, examples=["score"]),
+    responses=v1_answers("model_unusable", *CHANGING, examples=["score"]),
 )
 async def score(caller: Writer, meta: AnswerMeta, kind: Kind, body: StatementIn) -> Success[ScoreOut]:
     """Say what the model says of a statement, and keep nothing of it."""
@@ -155,7 +156,9 @@ async def list_versions(
 @router.put(
     "/predictions/{kind}/{prediction_id}",
     summary="Predict anew",
-    responses=v1_answers("prediction_not_found", "prediction_exists", *CHANGING, examples=["prediction"]),
+    responses=v1_answers(
+        *("prediction_not_found", "prediction_exists", "model_unusable", *CHANGING), examples=["prediction"]
+    ),
 )
 async def predict_anew(
     caller: Writer, meta: AnswerMeta, kind: Kind, prediction_id: PredictionId, body: StatementIn
