@@ -23,6 +23,7 @@ from mock_slack.server import create_app
 from mock_slack.settings import GivenSettings
 from mock_slack.stats import Report
 from mock_slack.web_api.behaviour import Behaviour
+from mock_slack.web_api.pressing import Press
 
 _TIMEOUT_S = 10.0
 _STEPS = TypeAdapter(tuple[Step, ...])
@@ -63,6 +64,18 @@ class RunningMock:
         answer = self._call(HTTPMethod.GET, f"/web-api/messages/{quote(channel, safe='')}")
         messages: list[dict[str, Any]] = orjson.loads(answer)["messages"]
         return messages
+
+    def press(self, **press: Any) -> dict[str, Any]:
+        """Press a button: the fields of `mock_slack.web_api.pressing.Press`; returns what was answered."""
+        answer = self._call(HTTPMethod.POST, "/press", Press(**press).model_dump_json().encode())
+        said: dict[str, Any] = orjson.loads(answer)
+        return said
+
+    def answers(self) -> list[dict[str, Any]]:
+        """Return what the app has answered to presses, each with whom it was for."""
+        answer = self._call(HTTPMethod.GET, "/web-api/answers")
+        answers: list[dict[str, Any]] = orjson.loads(answer)["answers"]
+        return answers
 
     def script(self, channel: str, *steps: Step) -> None:
         """Lay down the answers for the channel's next requests, after those already waiting."""

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from mock_slack import controls, webhook
 from mock_slack.settings import Settings
+from mock_slack.web_api import interactivity
 from mock_slack.web_api import routes as web_api
 from mock_slack.workspace import Workspace
 
@@ -40,6 +41,7 @@ def create_app(
     app.include_router(webhook.router)
     app.include_router(controls.router)
     app.include_router(web_api.router)
+    app.include_router(interactivity.router)
     return app
 
 

@@ -14,6 +14,7 @@ from mock_slack.settings import Settings
 from mock_slack.stats import Stats, Visit
 from mock_slack.web_api.conversations import USUAL, Conversations
 from mock_slack.web_api.methods import Methods
+from mock_slack.web_api.pressing import Presses
 
 
 class Workspace:
@@ -26,7 +27,7 @@ class Workspace:
         self.log = Log(settings.log_path)
         self.stats = Stats(clock)
         self._clock = clock
-        self._wall = wall
+        self.wall = wall
         self._forget()
 
     def answer(self, channel: str, token: str, message: Message, visit: Visit) -> Answer:
@@ -57,9 +58,9 @@ class Workspace:
         self._faults = Faults(self.settings, self.seed)
         self._rate_limit = RateLimit(self.settings.rate_limit, self._clock)
         channels = self.settings.channels
-        self.methods = Methods(
-            Conversations(USUAL if channels is None else channels), self._clock, self._wall
-        )
+        conversations = Conversations(USUAL if channels is None else channels)
+        self.methods = Methods(conversations, self._clock, self.wall)
+        self.presses = Presses(conversations)
 
     def _answer(self, channel: str, token: str, message: Message) -> Answer:
         """Answer as Slack would: from who may speak, to what is said, to Slack having a bad day."""

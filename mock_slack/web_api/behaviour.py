@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mock_slack.web_api.people import Person
+
 SCOPES = frozenset({"chat:write", "channels:read", "channels:history", "users:read", "users:read.email"})
 
 
@@ -23,4 +25,8 @@ class Behaviour(BaseModel):
     )
     calls_per_minute: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         {}, description='Calls of a method before a 429, such as `{"conversations.history": 1}`.'
+    )
+    people: dict[str, Person] = Field(
+        {},
+        description='What `users.info` says otherwise, or besides: `{"U0ANN": {"deleted": true}}`.',
     )

@@ -18,7 +18,7 @@ from mock_slack.web_api.conversations import (
     cursor_before,
     read_cursor,
 )
-from mock_slack.web_api.people import USERS
+from mock_slack.web_api.people import people
 
 Arguments = Mapping[str, Any]
 Said = dict[str, Any]
@@ -57,6 +57,7 @@ class Methods:
     def behave(self, behaviour: Behaviour) -> None:
         """Behave so from now on; what has been posted stays."""
         self._behaviour = behaviour
+        self.people = people(behaviour.people)
         self._limits = {
             method: RateLimit(per_minute / 60, self._clock)
             for method, per_minute in behaviour.calls_per_minute.items()
@@ -166,7 +167,7 @@ class Methods:
 
     def info(self, arguments: Arguments) -> Said:
         """`users.info`: say who somebody is; the e-mail only where the token may see it."""
-        user = USERS.get(str(arguments.get("user", "")))
+        user = self.people.get(str(arguments.get("user", "")))
         if user is None:
             raise RefusedError("user_not_found")
         if "users:read.email" not in self._behaviour.scopes:

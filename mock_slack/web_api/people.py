@@ -1,8 +1,23 @@
 """The people of the workspace, and who is none of them: what `users.info` knows."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from mock_slack.web_api.conversations import BOT_USER, TEAM
+
+
+class Person(BaseModel):
+    """What a test says of somebody; what it leaves out is as it was."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    email: str | None = None
+    team_id: str | None = None
+    deleted: bool | None = None
+    is_bot: bool | None = None
+    is_stranger: bool | None = None
 
 
 def _user(user_id: str, name: str, *, team: str = TEAM, email: bool = True, **marks: bool) -> dict[str, Any]:
@@ -33,3 +48,14 @@ USERS = {
         _user(BOT_USER, "risk_alerts", email=False, is_bot=True),
     )
 }
+
+
+def people(changes: Mapping[str, Person]) -> dict[str, dict[str, Any]]:
+    """Return everybody, by id, as a test has changed them, and whom it has added."""
+    found = dict(USERS)
+    for user_id, person in changes.items():
+        user = found.get(user_id) or _user(user_id, user_id.lower(), email=False)
+        said = person.model_dump(exclude_none=True)
+        email = {"email": said.pop("email")} if "email" in said else {}
+        found[user_id] = {**user, **said, "profile": {**user["profile"], **email}}
+    return found

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 import mock_slack
 from mock_slack import controls, server, webhook
 from mock_slack.settings import GivenSettings, Settings
+from mock_slack.web_api import interactivity
 from mock_slack.web_api import routes as web_api
 
 
@@ -135,5 +136,5 @@ def test_the_readme_names_every_setting_and_every_route() -> None:
         for path, operations in server.create_app(GivenSettings()).openapi()["paths"].items()
         for method in map(str.upper, operations)
     ]
-    assert len(routes) == sum(len(each.router.routes) for each in (webhook, controls, web_api))
+    assert len(routes) == sum(len(each.router.routes) for each in (webhook, controls, web_api, interactivity))
     assert [name for name in names + routes if name not in text] == []
