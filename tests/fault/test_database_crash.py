@@ -124,6 +124,7 @@ def test_a_run_outlives_a_crash_of_the_server(
         with ExitStack() as clients:
             for running, (source, month) in zip(services, sources, strict=False):
                 clients.enter_context(posting(running, source, month=month))
+            wait_until(lambda: len(ask(services[0], "/runs")["runs"]) == instances, what="all are admitted")
             wait_until(lambda: slack.stats().total.accepted >= 10 * instances, what="some have left")
             proxy.meanwhile, proxy.loses = crash, loses
         runs = ask(services[0], "/runs")["runs"]
