@@ -83,18 +83,6 @@ def answers(
     return responses
 
 
-def v1_answers(
-    *codes: str,
-    examples: Sequence[str],
-    success: HTTPStatus = HTTPStatus.OK,
-    media_type: str = "application/json",
-    csv: str | None = None,
-) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route whose answers are in the envelope; see `answers`."""
-    named = [f"v1_{name}" for name in examples]
-    return answers(*codes, examples=named, media_type=media_type, csv=csv, success=success, failure=Failure)
-
-
 def fill_in_examples(document: dict[str, Any]) -> dict[str, Any]:
     """Return the OpenAPI `document` with the value of every example that is named in it, and errors' shapes.
 

@@ -4,16 +4,16 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.api.csv_alerts import prefers_csv
 from service.api.csv_managed_alerts import managed_alerts_csv
-from service.api.errors import MAX_BODY_BYTES, InvalidRequestError
+from service.api.errors import InvalidRequestError
 from service.api.examples import with_example
 from service.api.identity.caller import Caller, Needs
 from service.api.identity.internal import Internal
-from service.api.openapi import CHANGING, READING, answers
+from service.api.routes.router import Routes
 from service.api.schemas.managed_alert import (
     AlertEventOut,
     AlertIn,
@@ -37,19 +37,21 @@ from service.settings.value_types import TenantId
 
 NOBODY = "api"
 """Who it was, where nobody is asked who they are and the request does not say."""
-_STEP_ERRORS = ("alert_not_found", "already_acknowledged", "already_resolved", "illegal_transition")
+_STEP_ERRORS = ("already_acknowledged", "already_resolved", "illegal_transition")
 
-_CREATED: dict[int | str, dict[str, Any]] = answers(
-    "tenant_not_found", *CHANGING, examples=["managed_alert"], success=HTTPStatus.CREATED
-) | {
-    HTTPStatus.OK: {
-        "model": ManagedAlertOut,
-        "description": "One like it is open: it has an event more.",
-        "content": {"application/json": {"examples": {"managed_alert": {}}}},
-    }
+_CREATED: dict[str, Any] = {
+    "gives": "managed_alert",
+    "status": HTTPStatus.CREATED,
+    "besides": {
+        HTTPStatus.OK: {
+            "model": ManagedAlertOut,
+            "description": "One like it is open: it has an event more.",
+            "content": {"application/json": {"examples": {"managed_alert": {}}}},
+        }
+    },
 }
 
-router = APIRouter(max_body_size=MAX_BODY_BYTES, tags=["alerts"])
+router = Routes("alerts")
 
 MayRead = Annotated[Caller, Depends(Needs(Permission.READ_ALERTS))]
 MayWork = Annotated[Caller, Depends(Needs(Permission.WRITE_ALERTS))]
@@ -99,12 +101,7 @@ async def _create(caller: Caller, body: AlertIn, response: Response) -> ManagedA
     return ManagedAlertOut.of(alert)
 
 
-@router.post(
-    "/alerts",
-    summary="Create an alert",
-    status_code=HTTPStatus.CREATED,
-    responses=_CREATED,
-)
+@router.declare("POST /alerts", "Create an alert", "tenant_not_found", **_CREATED)
 async def create_alert(caller: MayWork, body: AlertIn, response: Response) -> ManagedAlertOut:
     """Create an alert; where one of the same rule and subject, or the same key, is open, it stays that one.
 
@@ -116,11 +113,8 @@ async def create_alert(caller: MayWork, body: AlertIn, response: Response) -> Ma
     return await _create(in_tenant(caller, tenant_id, is_needed=True), body, response)
 
 
-@router.post(
-    "/internal/alerts",
-    summary="Create an alert, as another service",
-    status_code=HTTPStatus.CREATED,
-    responses=_CREATED,
+@router.declare(
+    "POST /internal/alerts", "Create an alert, as another service", "tenant_not_found", **_CREATED
 )
 async def create_internal_alert(
     service: Internal, body: InternalAlertIn, response: Response
@@ -129,12 +123,13 @@ async def create_internal_alert(
     return await _create(await service.for_tenant(body.tenant_id), body, response)
 
 
-@router.get(
-    "/alerts",
-    summary="List alerts, newest first",
-    responses=answers(
-        "bad_cursor", "tenant_not_found", *READING, examples=["managed_alerts"], csv="managed_alerts_csv"
-    ),
+@router.declare(
+    "GET /alerts",
+    "List alerts, newest first",
+    "bad_cursor",
+    "tenant_not_found",
+    gives="managed_alerts",
+    csv="managed_alerts_csv",
     response_model=list[ManagedAlertOut],
 )
 async def list_alerts(
@@ -150,20 +145,14 @@ async def list_alerts(
     return [ManagedAlertOut.of(each) for each in page.items]
 
 
-@router.get(
-    "/alerts/{alert_id}",
-    summary="Show an alert",
-    responses=answers("alert_not_found", *READING, examples=["managed_alert"]),
-)
+@router.declare("GET /alerts/{alert_id}", "Show an alert", gives="managed_alert")
 async def get_alert(caller: MayRead, alert_id: AlertId) -> ManagedAlertOut:
     """Show where the work on an alert stands, with every occurrence and its delivery."""
     return ManagedAlertOut.of(await in_tenant(caller, None).app.store.alerts.get(alert_id))
 
 
-@router.get(
-    "/alerts/{alert_id}/events",
-    summary="List what happened to an alert",
-    responses=answers("alert_not_found", "bad_cursor", *READING, examples=["alert_events"]),
+@router.declare(
+    "GET /alerts/{alert_id}/events", "List what happened to an alert", "bad_cursor", gives="alert_events"
 )
 async def list_events(
     caller: MayRead,
@@ -180,21 +169,19 @@ async def list_events(
 
 
 def _step(step: AlertStep, summary: str, description: str) -> None:
+    @router.declare(
+        f"PUT /alerts/{{alert_id}}/{step}",
+        summary,
+        *_STEP_ERRORS,
+        gives="managed_alert",
+        name=f"{step}_alert",
+        description=description,
+    )
     async def take(caller: MayWork, alert_id: AlertId, body: StepIn | None = None) -> ManagedAlertOut:
         body = body or StepIn()
         work = in_tenant(caller, None).app.store.alert_work
         alert, _ = await work.take(alert_id, step, note=body.note, **_who(caller, body.by))
         return ManagedAlertOut.of(alert)
-
-    router.add_api_route(
-        f"/alerts/{{alert_id}}/{step}",
-        take,
-        methods=["PUT"],
-        name=f"{step}_alert",
-        summary=summary,
-        description=description,
-        responses=answers(*_STEP_ERRORS, *CHANGING, examples=["managed_alert"]),
-    )
 
 
 _REPEATED = "The same person again changes nothing; after somebody else it is 409, with who and when."
@@ -208,11 +195,8 @@ _step(
 )
 
 
-@router.post(
-    "/alerts/{alert_id}/notes",
-    summary="Add a note to an alert",
-    status_code=HTTPStatus.CREATED,
-    responses=answers("alert_not_found", *CHANGING, examples=["alert_event"], success=HTTPStatus.CREATED),
+@router.declare(
+    "POST /alerts/{alert_id}/notes", "Add a note to an alert", gives="alert_event", status=HTTPStatus.CREATED
 )
 async def add_note(caller: MayWork, alert_id: AlertId, body: NoteIn) -> AlertEventOut:
     """Add a note, whatever the status; it is kept for good, and each time it is sent it is another."""
@@ -220,10 +204,11 @@ async def add_note(caller: MayWork, alert_id: AlertId, body: NoteIn) -> AlertEve
     return AlertEventOut.of(await work.note(alert_id, body.note, **_who(caller, body.by)))
 
 
-@router.post(
-    "/alerts/bulk",
-    summary="Change many alerts at once",
-    responses=answers("tenant_not_found", "too_many_alerts", "not_as_expected", *CHANGING, examples=["bulk"]),
+@router.declare(
+    "POST /alerts/bulk",
+    "Change many alerts at once",
+    *("tenant_not_found", "too_many_alerts", "not_as_expected"),
+    gives="bulk",
 )
 async def change_many(caller: MayWork, body: BulkIn) -> BulkOut:
     """Take a step for many alerts in one transaction, or for none.
@@ -244,11 +229,7 @@ async def change_many(caller: MayWork, body: BulkIn) -> BulkOut:
     return BulkOut.of(result)
 
 
-@router.get(
-    "/stats/{tenant_id}",
-    summary="Count the alerts of a tenant",
-    responses=answers("tenant_not_found", *READING, examples=["alert_stats"]),
-)
+@router.declare("GET /stats/{tenant_id}", "Count the alerts of a tenant", gives="alert_stats")
 async def get_stats(
     caller: MayRead, tenant_id: Annotated[TenantId, Path(json_schema_extra=with_example("tenant_id"))]
 ) -> StatsOut:

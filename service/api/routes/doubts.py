@@ -2,12 +2,11 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 
-from service.api.errors import MAX_BODY_BYTES
 from service.api.examples import with_example
 from service.api.identity.caller import Caller, Needs, not_here_if_seen
-from service.api.openapi import CHANGING, answers
+from service.api.routes.router import Routes
 from service.api.schemas.alert import AlertOut, SettleIn
 from service.domain.errors import AlertNotFoundError
 from service.domain.identity.permission import Permission
@@ -17,22 +16,17 @@ from service.runs.interventions import settle_alert
 NOBODY: Final = "api"
 """Who settled it, where the request does not say."""
 
-router = APIRouter(max_body_size=MAX_BODY_BYTES)
+router = Routes("alerts")
 
 MayRun = Annotated[Caller, Depends(Needs(Permission.WRITE_RUNS, here=True))]
 AlertId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("alert_id"))]
 
 
-@router.post(
-    "/alerts/{alert_id}/settle",
-    summary="Settle whether Slack has an alert in doubt",
-    tags=["alerts"],
-    responses=answers(
-        "alert_not_found",
-        "not_in_doubt",
-        *CHANGING,
-        examples=["alert"],
-    ),
+@router.declare(
+    "POST /alerts/{alert_id}/settle",
+    "Settle whether Slack has an alert in doubt",
+    "not_in_doubt",
+    gives="alert",
 )
 async def settle(caller: MayRun, alert_id: AlertId, body: SettleIn) -> AlertOut:
     """Take an `unknown` alert as sent, or put it back to `pending` for the month's next run.

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request
 
 from service.api.context import Opened
-from service.api.errors import MAX_BODY_BYTES
 from service.api.identity.caller import Caller, Needs
 from service.api.limits import while_connected
-from service.api.openapi import CHANGING, LOGS, SOURCE, answers
+from service.api.openapi import LOGS, SOURCE
 from service.api.parameters import PreviewQuery
+from service.api.routes.router import Routes
 from service.api.routes.run_bodies import check_source, request_of
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import AnyRunIn
@@ -17,23 +17,16 @@ from service.domain.identity.permission import Permission
 from service.domain.progress import Progress
 from service.runs.preview import preview
 
-router = APIRouter(max_body_size=MAX_BODY_BYTES)
+router = Routes("preview")
 
 MayRun = Annotated[Caller, Depends(Needs(Permission.WRITE_RUNS, here=True))]
 
 
-@router.post(
-    "/preview",
-    summary="Show what a run would send",
-    tags=["preview"],
-    responses=answers(
-        *CHANGING,
-        *SOURCE,
-        *LOGS,
-        "too_many_runs",
-        "ledger_imbalance",
-        examples=["preview"],
-    ),
+@router.declare(
+    "POST /preview",
+    "Show what a run would send",
+    *(*SOURCE, *LOGS, "too_many_runs", "ledger_imbalance"),
+    gives="preview",
 )
 async def preview_run(
     context: Opened, caller: MayRun, body: AnyRunIn, query: Annotated[PreviewQuery, Query()], http: Request

@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.api import csv_alerts
 from service.api.context import Context, Opened
-from service.api.errors import MAX_BODY_BYTES, error_response
+from service.api.errors import error_response
 from service.api.identity.caller import Caller, Needs, not_here_if_seen
 from service.api.limits import while_connected
-from service.api.openapi import CHANGING, LOGS, READING, SOURCE, answers
+from service.api.openapi import LOGS, SOURCE
 from service.api.parameters import AlertsQuery, ChangesQuery, IdempotencyKey, RunId, RunsQuery, WithdrawnQuery
+from service.api.routes.router import Routes
 from service.api.routes.run_bodies import check_source, month_of, request_of, run_out
 from service.api.routes.run_events import run_events
 from service.api.schemas.alert import AlertsOut, WithdrawalsOut
@@ -34,31 +35,18 @@ from service.store.runs.idempotency import RequestedBeforeError
 from service.telemetry.structured import structlog
 
 # Limited here: a limit of the whole application would lie outside the middleware that gives it our shape.
-router = APIRouter(max_body_size=MAX_BODY_BYTES)
+router = Routes("runs")
 
 MayRead = Annotated[Caller, Depends(Needs(Permission.READ_RUNS))]
 MayRun = Annotated[Caller, Depends(Needs(Permission.WRITE_RUNS, here=True))]
 
 
-@router.post(
-    "/runs",
-    summary="Run a month and wait until its alerts have been delivered",
-    tags=["runs"],
-    responses=answers(
-        *CHANGING,
-        *SOURCE,
-        *LOGS,
-        "plan_changed",
-        "idempotency_key_reused",
-        "too_many_runs",
-        "slack_not_configured",
-        "routing_not_configured",
-        "database_not_durable",
-        "interrupted",
-        "cancelled",
-        "ledger_imbalance",
-        examples=["run_started"],
-    ),
+@router.declare(
+    "POST /runs",
+    "Run a month and wait until its alerts have been delivered",
+    *(*SOURCE, *LOGS, "plan_changed", "idempotency_key_reused", "too_many_runs", "slack_not_configured"),
+    *("routing_not_configured", "database_not_durable", "interrupted", "cancelled", "ledger_imbalance"),
+    gives="run_started",
     response_model=RunStartedOut,
 )
 async def start_run(
@@ -103,12 +91,7 @@ async def _run(context: Context, app: App, request: RunRequest) -> str:
     return run_id
 
 
-@router.get(
-    "/runs",
-    summary="List runs, newest first",
-    tags=["runs"],
-    responses=answers("bad_month", "bad_cursor", *READING, examples=["runs"]),
-)
+@router.declare("GET /runs", "List runs, newest first", "bad_month", "bad_cursor", gives="runs")
 async def list_runs(context: Opened, caller: MayRead, query: Annotated[RunsQuery, Query()]) -> RunsOut:
     """List the runs of all processes that share the database."""
     page = await caller.app.store.history.list_runs(
@@ -120,29 +103,18 @@ async def list_runs(context: Opened, caller: MayRead, query: Annotated[RunsQuery
     return RunsOut.of(page)
 
 
-@router.get(
-    "/runs/{run_id}",
-    summary="Show a run",
-    tags=["runs"],
-    responses=answers("run_not_found", *READING, examples=["run", "running"]),
-)
+@router.declare("GET /runs/{run_id}", "Show a run", gives="run running")
 async def get_run(context: Opened, caller: MayRead, run_id: RunId) -> RunOut:
     """Show what a run was asked, how far it has come, and what it did."""
-    record = await caller.app.store.history.get_run(run_id)
-    return run_out(context, record)
+    return run_out(context, await caller.app.store.history.get_run(run_id))
 
 
-@router.get(
-    "/runs/{run_id}/alerts",
-    summary="List the alerts of a run and what became of each",
-    tags=["runs"],
-    responses=answers(
-        "run_not_found",
-        "bad_cursor",
-        *READING,
-        examples=["alerts", "restated"],
-        csv="alerts_csv",
-    ),
+@router.declare(
+    "GET /runs/{run_id}/alerts",
+    "List the alerts of a run and what became of each",
+    "bad_cursor",
+    gives="alerts restated",
+    csv="alerts_csv",
     response_model=AlertsOut,
 )
 async def list_alerts(
@@ -172,12 +144,7 @@ async def list_alerts(
     return AlertsOut.of(page)
 
 
-@router.post(
-    "/runs/{run_id}/cancel",
-    summary="Cancel a run",
-    tags=["runs"],
-    responses=answers("run_not_found", "run_finished", *CHANGING, examples=["running"]),
-)
+@router.declare("POST /runs/{run_id}/cancel", "Cancel a run", "run_finished", gives="running")
 async def cancel_run(context: Opened, caller: MayRun, run_id: RunId) -> RunOut:
     """Cancel a run, wherever it runs: from this answer on none of its alerts is claimed any more.
 
@@ -188,15 +155,14 @@ async def cancel_run(context: Opened, caller: MayRun, run_id: RunId) -> RunOut:
         await cancel(caller.app, run_id)
     except RunNotFoundError as absent:
         await not_here_if_seen(caller, absent, run_id=run_id)
-    record = await caller.app.store.history.get_run(run_id)
-    return run_out(context, record)
+    return run_out(context, await caller.app.store.history.get_run(run_id))
 
 
-@router.get(
-    "/runs/{run_id}/withdrawn",
-    summary="List the alerts of earlier runs that are no longer in the data",
-    tags=["runs"],
-    responses=answers("run_not_found", "bad_cursor", *READING, examples=["withdrawn"]),
+@router.declare(
+    "GET /runs/{run_id}/withdrawn",
+    "List the alerts of earlier runs that are no longer in the data",
+    "bad_cursor",
+    gives="withdrawn",
 )
 async def list_withdrawn(
     caller: MayRead, run_id: RunId, query: Annotated[WithdrawnQuery, Query()]
@@ -206,12 +172,7 @@ async def list_withdrawn(
     return WithdrawalsOut.of(page)
 
 
-@router.get(
-    "/runs/{run_id}/changes",
-    summary="Show what a run changed",
-    tags=["runs"],
-    responses=answers("run_not_found", *READING, examples=["changes"]),
-)
+@router.declare("GET /runs/{run_id}/changes", "Show what a run changed", gives="changes")
 async def run_changes(caller: MayRead, run_id: RunId, query: Annotated[ChangesQuery, Query()]) -> ChangesOut:
     """Show which accounts are new, continuing, reopened, recovered and withdrawn, with totals per region."""
     return ChangesOut.first(await caller.app.store.changes.of_run(run_id), query.limit)
@@ -222,18 +183,13 @@ async def _known_run(caller: MayRead, run_id: RunId) -> RunRecord:
     return await caller.app.store.history.get_run(run_id)
 
 
-@router.get(
-    "/runs/{run_id}/events",
-    summary="Follow a run as server-sent events",
-    tags=["runs"],
+@router.declare(
+    "GET /runs/{run_id}/events",
+    "Follow a run as server-sent events",
+    gives="events",
+    media_type="text/event-stream",
     response_class=EventSourceResponse,
     response_description="Events until the run has finished.",
-    responses=answers(
-        "run_not_found",
-        *READING,
-        examples=["events"],
-        media_type="text/event-stream",
-    ),
 )
 async def follow_run(
     context: Opened, caller: MayRead, record: Annotated[RunRecord, Depends(_known_run)]

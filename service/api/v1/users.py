@@ -3,19 +3,18 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 
-from service.api.errors import MAX_BODY_BYTES, InvalidRequestError
+from service.api.errors import InvalidRequestError
 from service.api.examples import with_example
 from service.api.identity.caller import Caller, Needs
-from service.api.openapi import CHANGING, READING, v1_answers
+from service.api.routes.router import Routes
 from service.api.v1.door import Doorway, LogIns
-from service.api.v1.envelope import AnswerMeta, Success
 from service.api.v1.schemas import PageQuery, RoleIn, UserChangeIn, UserIn, UserOut, UsersOut
 from service.domain.identity.people import User
 from service.domain.identity.permission import Permission, Role
 
-router = APIRouter(prefix="/api/v1/users", tags=["users"], max_body_size=MAX_BODY_BYTES)
+router = Routes("users", prefix="/api/v1/users")
 
 UserId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("user_id"))]
 
@@ -23,30 +22,23 @@ Reader = Annotated[Caller, Depends(Needs(Permission.READ_USERS))]
 Updater = Annotated[Caller, Depends(Needs(Permission.UPDATE_USERS))]
 Writer = Annotated[Caller, Depends(Needs(Permission.WRITE_USERS))]
 
-_CHANGING = ("user_not_found", *CHANGING)
 _OF_AN_ORGANIZATION = frozenset({Role.ORG_ADMIN, Role.ORG_MEMBER})
 
 
-@router.get("", summary="List users", responses=v1_answers(*READING, examples=["users"]))
-async def list_users(
-    caller: Reader, meta: AnswerMeta, page: Annotated[PageQuery, Query()]
-) -> Success[UsersOut]:
+@router.declare("GET", "List users", gives="users")
+async def list_users(caller: Reader, page: Annotated[PageQuery, Query()]) -> UsersOut:
     """List the people whom the caller may see, by id."""
-    found = await caller.app.store.access.users.list(limit=page.limit, cursor=page.cursor)
-    return Success(data=UsersOut.of(found), meta=meta)
+    return UsersOut.of(await caller.app.store.access.users.list(limit=page.limit, cursor=page.cursor))
 
 
-@router.post(
-    "",
-    status_code=HTTPStatus.CREATED,
-    summary="Add a user",
-    responses=v1_answers(
-        *("tenant_not_found", "organization_not_found", "already_exists", *CHANGING),
-        examples=["user"],
-        success=HTTPStatus.CREATED,
-    ),
+@router.declare(
+    "POST",
+    "Add a user",
+    *("tenant_not_found", "organization_not_found", "already_exists"),
+    gives="user",
+    status=HTTPStatus.CREATED,
 )
-async def add_user(caller: Writer, meta: AnswerMeta, body: UserIn) -> Success[UserOut]:
+async def add_user(caller: Writer, body: UserIn) -> UserOut:
     """Add a person, whose role is below the caller's."""
     app, principal = caller.app, caller.principal
     password = body.password.get_secret_value() if body.password is not None else None
@@ -61,25 +53,17 @@ async def add_user(caller: Writer, meta: AnswerMeta, body: UserIn) -> Success[Us
         password_hash=await app.people.passwords.hashed(password) if password is not None else None,
         now=app.clock.now(),
     )
-    return Success(data=UserOut.of(made), meta=meta)
+    return UserOut.of(made)
 
 
-@router.get(
-    "/{user_id}", summary="Show a user", responses=v1_answers("user_not_found", *READING, examples=["user"])
-)
-async def get_user(caller: Reader, meta: AnswerMeta, user_id: UserId) -> Success[UserOut]:
+@router.declare("GET /{user_id}", "Show a user", gives="user")
+async def get_user(caller: Reader, user_id: UserId) -> UserOut:
     """Show a person."""
-    return Success(data=UserOut.of(await caller.app.store.access.users.get(user_id)), meta=meta)
+    return UserOut.of(await caller.app.store.access.users.get(user_id))
 
 
-@router.patch(
-    "/{user_id}",
-    summary="Change a user's name or password",
-    responses=v1_answers("wrong_credentials", *_CHANGING, examples=["user"]),
-)
-async def change_user(
-    caller: Updater, doorway: Doorway, meta: AnswerMeta, user_id: UserId, body: UserChangeIn
-) -> Success[UserOut]:
+@router.declare("PATCH /{user_id}", "Change a user's name or password", "wrong_credentials", gives="user")
+async def change_user(caller: Updater, doorway: Doorway, user_id: UserId, body: UserChangeIn) -> UserOut:
     """Change the name, or the password, which ends all log-ins of the person.
 
     Who changes their own password gives the current one; who changes another's has a role above theirs.
@@ -92,31 +76,27 @@ async def change_user(
         hashed = await caller.app.people.passwords.hashed(body.password.get_secret_value())
         changes["password_hash"] = hashed
     action = "user.update" if body.password is None else "user.password"
-    return await _changed(caller, meta, user_id, action, **changes)
+    return await _changed(caller, user_id, action, **changes)
 
 
-@router.post(
-    "/{user_id}/role", summary="Give a user another role", responses=v1_answers(*_CHANGING, examples=["user"])
-)
-async def grant_role(caller: Writer, meta: AnswerMeta, user_id: UserId, body: RoleIn) -> Success[UserOut]:
+@router.declare("POST /{user_id}/role", "Give a user another role", gives="user")
+async def grant_role(caller: Writer, user_id: UserId, body: RoleIn) -> UserOut:
     """Give a person another role, from their next request on; both are below the caller's."""
     user = await caller.app.store.access.users.get(user_id)
     _check_place(body.role, user.organization_id)
-    return await _changed(caller, meta, user.id, "user.role", role=body.role)
+    return await _changed(caller, user.id, "user.role", role=body.role)
 
 
-@router.post(
-    "/{user_id}/activate", summary="Activate a user", responses=v1_answers(*_CHANGING, examples=["user"])
-)
-async def activate(caller: Writer, meta: AnswerMeta, user_id: UserId) -> Success[UserOut]:
+@router.declare("POST /{user_id}/activate", "Activate a user", gives="user")
+async def activate(caller: Writer, user_id: UserId) -> UserOut:
     """Let a person in again; their earlier log-ins have ended."""
-    return await _changed(caller, meta, user_id, "user.activate", is_active=True)
+    return await _changed(caller, user_id, "user.activate", is_active=True)
 
 
-@router.delete("/{user_id}", summary="Deactivate a user", responses=v1_answers(*_CHANGING, examples=["user"]))
-async def deactivate(caller: Writer, meta: AnswerMeta, user_id: UserId) -> Success[UserOut]:
+@router.declare("DELETE /{user_id}", "Deactivate a user", gives="user")
+async def deactivate(caller: Writer, user_id: UserId) -> UserOut:
     """Let a person in no more, from their next request on; what they did stays written down."""
-    return await _changed(caller, meta, user_id, "user.deactivate", is_active=False)
+    return await _changed(caller, user_id, "user.deactivate", is_active=False)
 
 
 async def _check_current_password(doorway: LogIns, user: User, body: UserChangeIn) -> None:
@@ -125,13 +105,9 @@ async def _check_current_password(doorway: LogIns, user: User, body: UserChangeI
     await doorway.people.checked(doorway.sessions, email=user.email, password=given, address=doorway.address)
 
 
-async def _changed(
-    caller: Caller, meta: AnswerMeta, user_id: str, action: str, **changes: object
-) -> Success[UserOut]:
-    changed = await caller.app.store.access.users.update(
-        user_id, action, now=caller.app.clock.now(), **changes
-    )
-    return Success(data=UserOut.of(changed), meta=meta)
+async def _changed(caller: Caller, user_id: str, action: str, **changes: object) -> UserOut:
+    users = caller.app.store.access.users
+    return UserOut.of(await users.update(user_id, action, now=caller.app.clock.now(), **changes))
 
 
 def _check_place(role: Role, organization_id: str | None) -> None:

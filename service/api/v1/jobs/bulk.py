@@ -3,15 +3,14 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import Depends, Path, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from service.api.context import Opened
 from service.api.errors import InvalidRequestError
 from service.api.identity.caller import Caller, Needs
-from service.api.openapi import CHANGING, v1_answers
-from service.api.v1.envelope import AnswerMeta, Success
+from service.api.routes.router import Routes
 from service.api.v1.jobs.jobs import job_out
 from service.api.v1.jobs.schemas import BULK_BODY, BulkIn, JobOut
 from service.api.v1.jobs.upload import Upload, read_form
@@ -22,28 +21,24 @@ from service.domain.identity.scope import Scope
 from service.domain.source_uri import SourceUri
 from service.sources.opening import check_allowed
 
-router = APIRouter(prefix="/api/v1", tags=["jobs"])
+router = Routes("jobs", prefix="/api/v1", max_body_size=None)
 
 
-@router.post(
-    "/predictions/{kind}/bulk",
-    status_code=HTTPStatus.ACCEPTED,
-    summary="Score a file of companies",
-    responses=v1_answers(
-        *("bad_source_uri", "source_not_allowed", "storage_unreachable"),
-        *("organization_not_found", "organization_needed", "model_unusable", *CHANGING),
-        examples=["job"],
-        success=HTTPStatus.ACCEPTED,
-    ),
+@router.declare(
+    "POST /predictions/{kind}/bulk",
+    "Score a file of companies",
+    *("bad_source_uri", "source_not_allowed", "storage_unreachable"),
+    *("organization_not_found", "organization_needed", "model_unusable"),
+    gives="job",
+    status=HTTPStatus.ACCEPTED,
     openapi_extra={"requestBody": {"required": True, "content": BULK_BODY}},
 )
 async def score_file(
     context: Opened,
     caller: Annotated[Caller, Depends(Needs(Permission.WRITE_COMPANIES))],
-    meta: AnswerMeta,
     kind: Annotated[PredictionKind, Path(description="Of which statements.")],
     request: Request,
-) -> Success[JobOut]:
+) -> JobOut:
     """Take a file, or the URI of one, and answer with the job that scores it, row by row, in the background.
 
     An upload is kept in the database before the answer, so that any instance goes on with it. What was scored
@@ -53,8 +48,7 @@ async def score_file(
         asked = _read(fields)
         if (upload is None) == (asked.source_uri is None):
             raise InvalidRequestError("body: either file or source_uri must be given")
-        job = await _created(caller, kind, asked, upload)
-    return Success(data=job_out(context, job), meta=meta)
+        return job_out(context, await _created(caller, kind, asked, upload))
 
 
 def _read(fields: object) -> BulkIn:

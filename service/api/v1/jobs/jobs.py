@@ -4,19 +4,17 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.api.context import Context, Opened
 from service.api.csv_alerts import MEDIA_TYPE, prefers_csv
 from service.api.csv_lines import csv_lines
-from service.api.errors import MAX_BODY_BYTES
 from service.api.examples import with_example
 from service.api.identity.caller import Caller, Needs
-from service.api.openapi import CHANGING, READING, v1_answers
 from service.api.routes.following import followed
-from service.api.v1.envelope import AnswerMeta, Success
+from service.api.routes.router import Routes
 from service.api.v1.jobs.schemas import (
     JobOut,
     JobProgressOut,
@@ -32,7 +30,7 @@ from service.domain.progress import Progress
 from service.domain.run import Page
 from service.store.jobs.jobs import Jobs
 
-router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"], max_body_size=MAX_BODY_BYTES)
+router = Routes("jobs", prefix="/api/v1/jobs")
 
 Reader = Annotated[Caller, Depends(Needs(Permission.READ_COMPANIES))]
 Writer = Annotated[Caller, Depends(Needs(Permission.WRITE_COMPANIES))]
@@ -42,41 +40,37 @@ _PAGE = 500
 """Rows that are held at once."""
 
 
-@router.get("", summary="List jobs, newest first", responses=v1_answers(*READING, examples=["jobs"]))
-async def list_jobs(
-    context: Opened, caller: Reader, meta: AnswerMeta, query: Annotated[JobsQuery, Query()]
-) -> Success[JobsOut]:
+@router.declare("GET", "List jobs, newest first", gives="jobs")
+async def list_jobs(context: Opened, caller: Reader, query: Annotated[JobsQuery, Query()]) -> JobsOut:
     """List the jobs that the caller may see, of all instances."""
     page = await caller.app.store.default_risk.jobs.list(
         limit=query.limit, cursor=query.cursor, status=query.status
     )
     jobs = [job_out(context, job) for job in page.items]
-    return Success(data=JobsOut(jobs=jobs, next_cursor=page.next_cursor), meta=meta)
+    return JobsOut(jobs=jobs, next_cursor=page.next_cursor)
 
 
-@router.get(
-    "/{job_id}", summary="Show a job", responses=v1_answers("job_not_found", *READING, examples=["job"])
-)
-async def get_job(context: Opened, caller: Reader, meta: AnswerMeta, job_id: JobId) -> Success[JobOut]:
+@router.declare("GET /{job_id}", "Show a job", gives="job")
+async def get_job(context: Opened, caller: Reader, job_id: JobId) -> JobOut:
     """Show how far a job is, about how long it still takes, and what became of its rows."""
-    job = await caller.app.store.default_risk.jobs.get(job_id)
-    return Success(data=job_out(context, job), meta=meta)
+    return job_out(context, await caller.app.store.default_risk.jobs.get(job_id))
 
 
-@router.get(
-    "/{job_id}/results",
-    summary="List what became of a job's rows",
-    responses=v1_answers("job_not_found", "bad_cursor", *READING, examples=["job_rows"], csv="job_rows_csv"),
-    response_model=Success[JobRowsPageOut],
+@router.declare(
+    "GET /{job_id}/results",
+    "List what became of a job's rows",
+    "bad_cursor",
+    gives="job_rows",
+    csv="job_rows_csv",
+    response_model=JobRowsPageOut,
 )
 async def list_results(
     caller: Reader,
-    meta: AnswerMeta,
     job_id: JobId,
     query: Annotated[ResultsQuery, Query()],
     request: Request,
     response: Response,
-) -> Success[JobRowsPageOut] | StreamingResponse:
+) -> JobRowsPageOut | StreamingResponse:
     """List the rows that are done, in the order of the file: scored, abstained on, or refused and why.
 
     With `Accept: text/csv` the answer is CSV for a spreadsheet: all rows that the filter lets through.
@@ -86,7 +80,7 @@ async def list_results(
         return await _csv(jobs, job_id, query)
     response.headers["Vary"] = "Accept"
     page = await jobs.rows(job_id, limit=query.limit, cursor=query.cursor, outcome=query.outcome)
-    return Success(data=JobRowsPageOut.of(page), meta=meta)
+    return JobRowsPageOut.of(page)
 
 
 async def _csv(jobs: Jobs, job_id: str, query: ResultsQuery) -> StreamingResponse:
@@ -106,15 +100,10 @@ async def _csv(jobs: Jobs, job_id: str, query: ResultsQuery) -> StreamingRespons
     )
 
 
-@router.post(
-    "/{job_id}/cancel",
-    summary="Cancel a job",
-    responses=v1_answers("job_not_found", "job_finished", *CHANGING, examples=["job"]),
-)
-async def cancel_job(context: Opened, caller: Writer, meta: AnswerMeta, job_id: JobId) -> Success[JobOut]:
+@router.declare("POST /{job_id}/cancel", "Cancel a job", "job_finished", gives="job")
+async def cancel_job(context: Opened, caller: Writer, job_id: JobId) -> JobOut:
     """Cancel a job, wherever it is at work: it ends before its next batch, and what was stored stays."""
-    job = await caller.app.store.default_risk.jobs.cancel(job_id)
-    return Success(data=job_out(context, job), meta=meta)
+    return job_out(context, await caller.app.store.default_risk.jobs.cancel(job_id))
 
 
 async def _known_job(caller: Reader, job_id: JobId) -> Job:
@@ -122,12 +111,13 @@ async def _known_job(caller: Reader, job_id: JobId) -> Job:
     return await caller.app.store.default_risk.jobs.get(job_id)
 
 
-@router.get(
-    "/{job_id}/events",
-    summary="Follow a job as server-sent events",
+@router.declare(
+    "GET /{job_id}/events",
+    "Follow a job as server-sent events",
+    gives="job_events",
+    media_type="text/event-stream",
     response_class=EventSourceResponse,
     response_description="Events until the job has ended.",
-    responses=v1_answers("job_not_found", *READING, examples=["job_events"], media_type="text/event-stream"),
 )
 async def follow_job(
     context: Opened, caller: Reader, job: Annotated[Job, Depends(_known_job)]

@@ -3,48 +3,37 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Body, Depends
+from fastapi import Body, Depends
 
-from service.api.errors import MAX_BODY_BYTES
 from service.api.identity.caller import Caller, Needs
-from service.api.openapi import CHANGING, READING, v1_answers
-from service.api.v1.envelope import AnswerMeta, Success
+from service.api.routes.router import Routes
 from service.api.v1.risk.predictions import Kind
 from service.api.v1.risk.schemas import ActiveModelOut, ActiveModelsOut, ModelOut
 from service.default_risk.errors import BadModelError
 from service.domain.default_risk.prediction import PredictionKind
 from service.domain.identity.permission import Permission
 
-router = APIRouter(prefix="/api/v1/models", tags=["models"], max_body_size=MAX_BODY_BYTES)
+router = Routes("models", prefix="/api/v1/models")
 
 Reader = Annotated[Caller, Depends(Needs(Permission.READ_MODELS))]
 Activator = Annotated[Caller, Depends(Needs(Permission.ACTIVATE_MODELS))]
 
 
-@router.get(
-    "",
-    summary="List the active models",
-    responses=v1_answers("model_unusable", *READING, examples=["models"]),
-)
-async def list_models(caller: Reader, meta: AnswerMeta) -> Success[ActiveModelsOut]:
+@router.declare("GET", "List the active models", "model_unusable", gives="models")
+async def list_models(caller: Reader) -> ActiveModelsOut:
     """Say which model statements of each kind are scored with; it is the same one for all tenants."""
     models = [await _active(caller, kind) for kind in PredictionKind]
-    return Success(data=ActiveModelsOut(models=models), meta=meta)
+    return ActiveModelsOut(models=models)
 
 
-@router.put(
-    "/{kind}",
-    summary="Activate a model",
-    responses=v1_answers("bad_model", "model_unusable", *CHANGING, examples=["model"]),
-)
+@router.declare("PUT /{kind}", "Activate a model", "bad_model", "model_unusable", gives="model")
 async def activate_model(
     caller: Activator,
-    meta: AnswerMeta,
     kind: Kind,
     body: Annotated[
         dict[str, Any], Body(description="A model file, as `risk-alerts model train` writes it.")
     ],
-) -> Success[ActiveModelOut]:
+) -> ActiveModelOut:
     """Let statements of a kind be scored with a model from now on; what was predicted keeps its own."""
     # NumPy, which a start does without.
     from service.default_risk.model_file import parse_model  # noqa: PLC0415
@@ -54,18 +43,16 @@ async def activate_model(
     if model.kind is not kind:
         raise BadModelError(f"the model is for {model.kind} statements, not {kind}")
     await caller.app.store.default_risk.models.activate(kind, record_of(model))
-    return Success(data=await _active(caller, kind), meta=meta)
+    return await _active(caller, kind)
 
 
-@router.delete(
-    "/{kind}",
-    summary="Go back to the model that comes with the service",
-    responses=v1_answers("model_unusable", *CHANGING, examples=["model"]),
+@router.declare(
+    "DELETE /{kind}", "Go back to the model that comes with the service", "model_unusable", gives="model"
 )
-async def deactivate_model(caller: Activator, meta: AnswerMeta, kind: Kind) -> Success[ActiveModelOut]:
+async def deactivate_model(caller: Activator, kind: Kind) -> ActiveModelOut:
     """Let statements of a kind be scored with the model that comes with the service, from now on."""
     await caller.app.store.default_risk.models.activate(kind, None)
-    return Success(data=await _active(caller, kind), meta=meta)
+    return await _active(caller, kind)
 
 
 async def _active(caller: Caller, kind: PredictionKind) -> ActiveModelOut:

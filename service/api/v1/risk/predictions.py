@@ -3,14 +3,12 @@
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from fastapi.exceptions import RequestValidationError
 
-from service.api.errors import MAX_BODY_BYTES
 from service.api.examples import with_example
 from service.api.identity.caller import Caller
-from service.api.openapi import CHANGING, READING, v1_answers
-from service.api.v1.envelope import AnswerMeta, Success
+from service.api.routes.router import Routes
 from service.api.v1.risk.companies import CompanyId, Deleter, Reader, Writer, delete_own
 from service.api.v1.risk.schemas import (
     QUARTERS,
@@ -40,72 +38,68 @@ from service.telemetry.prediction_events import Predicted
 if TYPE_CHECKING:
     from service.default_risk.predictor import Predictor
 
-router = APIRouter(prefix="/api/v1", tags=["predictions"], max_body_size=MAX_BODY_BYTES)
+router = Routes("predictions", prefix="/api/v1")
 
 Kind = Annotated[PredictionKind, Path(description="Of which statements.")]
 PredictionId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("prediction_id"))]
 
-_FOUND = v1_answers("prediction_not_found", *READING, examples=["prediction"])
-_LISTED = v1_answers("company_not_found", "bad_cursor", *READING, examples=["predictions"])
-_MADE = v1_answers(
-    *("company_not_found", "organization_not_found", "organization_needed", "prediction_exists"),
-    *("model_unusable", *CHANGING),
-    examples=["prediction"],
-    success=HTTPStatus.CREATED,
+_ERRORS = (
+    *("company_not_found", "organization_not_found", "organization_needed"),
+    *("prediction_exists", "model_unusable"),
 )
 
 
-@router.post(
-    "/predictions/{kind}/score",
-    summary="Score a statement",
-    responses=v1_answers("model_unusable", *CHANGING, examples=["score"]),
-)
-async def score(caller: Writer, meta: AnswerMeta, kind: Kind, body: StatementIn) -> Success[ScoreOut]:
+@router.declare("POST /predictions/{kind}/score", "Score a statement", "model_unusable", gives="score")
+async def score(caller: Writer, kind: Kind, body: StatementIn) -> ScoreOut:
     """Say what the model says of a statement, and keep nothing of it."""
     predictor = await caller.app.predictor()
     said = _assessed(predictor, kind, body)
-    data = ScoreOut(
+    return ScoreOut(
         **_said(predictor, kind, said, predictor.record(kind)),
         company_symbol=body.company_symbol,
         reporting_year=body.reporting_year,
         reporting_quarter=body.reporting_quarter,
         created_at=caller.app.clock.now(),
     )
-    return Success(data=data, meta=meta)
 
 
-@router.post(
-    "/predictions/{kind}", status_code=HTTPStatus.CREATED, summary="Predict a default", responses=_MADE
+@router.declare(
+    "POST /predictions/{kind}",
+    "Predict a default",
+    *_ERRORS,
+    gives="prediction",
+    status=HTTPStatus.CREATED,
 )
-async def predict(caller: Writer, meta: AnswerMeta, kind: Kind, body: StatementIn) -> Success[PredictionOut]:
+async def predict(caller: Writer, kind: Kind, body: StatementIn) -> PredictionOut:
     """Score a statement and keep it, with its model; a company that is not known yet is added.
 
     Of one company, period and model there is one prediction: PUT makes a new version of it.
     """
     if body.company_symbol is None:
         _reject(company_symbol="names the company, where the path does not")
-    return await _made(caller, meta, kind, body)
+    return await _made(caller, kind, body)
 
 
-@router.post(
-    "/companies/{company_id}/predictions/{kind}",
-    status_code=HTTPStatus.CREATED,
-    summary="Predict a company's default",
-    responses=_MADE,
+@router.declare(
+    "POST /companies/{company_id}/predictions/{kind}",
+    "Predict a company's default",
+    *_ERRORS,
+    gives="prediction",
+    status=HTTPStatus.CREATED,
 )
-async def predict_of(
-    caller: Writer, meta: AnswerMeta, company_id: CompanyId, kind: Kind, body: StatementIn
-) -> Success[PredictionOut]:
+async def predict_of(caller: Writer, company_id: CompanyId, kind: Kind, body: StatementIn) -> PredictionOut:
     """Score a statement of this company and keep it, with its model."""
     company = await caller.app.store.default_risk.companies.get(company_id)
     _check_company(body, company.symbol)
-    return await _made(caller, meta, kind, body, company_id=company_id)
+    return await _made(caller, kind, body, company_id=company_id)
 
 
-@router.get("/predictions/{kind}", summary="List predictions", responses=_LISTED)
+@router.declare(
+    "GET /predictions/{kind}", "List predictions", "company_not_found", "bad_cursor", gives="predictions"
+)
 async def list_predictions(
-    caller: Reader, meta: AnswerMeta, kind: Kind, query: Annotated[PredictionQuery, Query()]
-) -> Success[PredictionsOut]:
+    caller: Reader, kind: Kind, query: Annotated[PredictionQuery, Query()]
+) -> PredictionsOut:
     """List the newest versions of the predictions that the caller may see, newest first."""
     wanted = query.filter(
         kind,
@@ -113,56 +107,55 @@ async def list_predictions(
         company_symbol=query.company_symbol,
         organization_id=query.organization_id,
     )
-    return await _listed(caller, meta, wanted, query)
+    return await _listed(caller, wanted, query)
 
 
-@router.get("/companies/{company_id}/predictions", summary="List a company's predictions", responses=_LISTED)
+@router.declare(
+    "GET /companies/{company_id}/predictions",
+    "List a company's predictions",
+    "bad_cursor",
+    gives="predictions",
+)
 async def list_predictions_of(
-    caller: Reader, meta: AnswerMeta, company_id: CompanyId, query: Annotated[CompanyPredictionQuery, Query()]
-) -> Success[PredictionsOut]:
+    caller: Reader, company_id: CompanyId, query: Annotated[CompanyPredictionQuery, Query()]
+) -> PredictionsOut:
     """List the newest versions of what was predicted of a company, newest first."""
     await caller.app.store.default_risk.companies.get(company_id)
-    return await _listed(caller, meta, query.filter(query.kind, company_id=company_id), query)
+    return await _listed(caller, query.filter(query.kind, company_id=company_id), query)
 
 
-@router.get("/predictions/{kind}/{prediction_id}", summary="Show a prediction", responses=_FOUND)
-async def get_prediction(
-    caller: Reader, meta: AnswerMeta, kind: Kind, prediction_id: PredictionId
-) -> Success[PredictionOut]:
+@router.declare("GET /predictions/{kind}/{prediction_id}", "Show a prediction", gives="prediction")
+async def get_prediction(caller: Reader, kind: Kind, prediction_id: PredictionId) -> PredictionOut:
     """Show the newest version of a prediction."""
     found = await caller.app.store.default_risk.predictions.get(prediction_id, kind)
-    return Success(data=_out(await caller.app.predictor(), found), meta=meta)
+    return _out(await caller.app.predictor(), found)
 
 
-@router.get(
-    "/predictions/{kind}/{prediction_id}/versions",
-    summary="List the versions of a prediction",
-    responses=v1_answers("prediction_not_found", *READING, examples=["predictions"]),
+@router.declare(
+    "GET /predictions/{kind}/{prediction_id}/versions",
+    "List the versions of a prediction",
+    gives="predictions",
 )
 async def list_versions(
-    caller: Reader,
-    meta: AnswerMeta,
-    kind: Kind,
-    prediction_id: PredictionId,
-    query: Annotated[VersionQuery, Query()],
-) -> Success[PredictionsOut]:
+    caller: Reader, kind: Kind, prediction_id: PredictionId, query: Annotated[VersionQuery, Query()]
+) -> PredictionsOut:
     """List all versions of a prediction, newest first, each as it was said."""
     found = await caller.app.store.default_risk.predictions.versions(
         prediction_id, kind, limit=query.limit, cursor=query.cursor
     )
-    return Success(data=await _page(caller, found), meta=meta)
+    return await _page(caller, found)
 
 
-@router.put(
-    "/predictions/{kind}/{prediction_id}",
-    summary="Predict anew",
-    responses=v1_answers(
-        *("prediction_not_found", "prediction_exists", "model_unusable", *CHANGING), examples=["prediction"]
-    ),
+@router.declare(
+    "PUT /predictions/{kind}/{prediction_id}",
+    "Predict anew",
+    "prediction_exists",
+    "model_unusable",
+    gives="prediction",
 )
 async def predict_anew(
-    caller: Writer, meta: AnswerMeta, kind: Kind, prediction_id: PredictionId, body: StatementIn
-) -> Success[PredictionOut]:
+    caller: Writer, kind: Kind, prediction_id: PredictionId, body: StatementIn
+) -> PredictionOut:
     """Make a new version of a prediction from another statement of its period, by the model of today."""
     predictions = caller.app.store.default_risk.predictions
     found = await predictions.get(prediction_id, kind)
@@ -173,17 +166,11 @@ async def predict_anew(
     said = _assessed(predictor, kind, body)
     made = await predictions.replace(prediction_id, said, model=predictor.record(kind))
     _emit(caller, made)
-    return Success(data=_out(predictor, made), meta=meta)
+    return _out(predictor, made)
 
 
-@router.delete(
-    "/predictions/{kind}/{prediction_id}",
-    summary="Delete a prediction",
-    responses=v1_answers("prediction_not_found", *CHANGING, examples=["nothing"]),
-)
-async def delete_prediction(
-    caller: Deleter, meta: AnswerMeta, kind: Kind, prediction_id: PredictionId
-) -> Success[None]:
+@router.declare("DELETE /predictions/{kind}/{prediction_id}", "Delete a prediction", gives="nothing")
+async def delete_prediction(caller: Deleter, kind: Kind, prediction_id: PredictionId) -> None:
     """Show a prediction, with all its versions, to nobody any more.
 
     An `org_member` deletes what is their own.
@@ -194,7 +181,6 @@ async def delete_prediction(
         lambda store: store.predictions.get(prediction_id, kind),
         refused=("prediction.delete", prediction_id),
     )
-    return Success(data=None, meta=meta)
 
 
 def _assessed(predictor: "Predictor", kind: PredictionKind, body: StatementIn) -> Assessment:
@@ -230,8 +216,8 @@ def _reject(**problems: str) -> NoReturn:
 
 
 async def _made(
-    caller: Caller, meta: AnswerMeta, kind: PredictionKind, body: StatementIn, company_id: str | None = None
-) -> Success[PredictionOut]:
+    caller: Caller, kind: PredictionKind, body: StatementIn, company_id: str | None = None
+) -> PredictionOut:
     predictor = await caller.app.predictor()
     said = _assessed(predictor, kind, body)
     try:
@@ -253,7 +239,7 @@ async def _made(
         company_id=company_id,
     )
     _emit(caller, made)
-    return Success(data=_out(predictor, made), meta=meta)
+    return _out(predictor, made)
 
 
 def _emit(caller: Caller, made: Prediction) -> None:
@@ -262,13 +248,11 @@ def _emit(caller: Caller, made: Prediction) -> None:
     caller.app.events.emit(event)
 
 
-async def _listed(
-    caller: Caller, meta: AnswerMeta, wanted: PredictionFilter, query: PeriodQuery
-) -> Success[PredictionsOut]:
+async def _listed(caller: Caller, wanted: PredictionFilter, query: PeriodQuery) -> PredictionsOut:
     found = await caller.app.store.default_risk.predictions.list(
         wanted, limit=query.limit, cursor=query.cursor
     )
-    return Success(data=await _page(caller, found), meta=meta)
+    return await _page(caller, found)
 
 
 async def _page(caller: Caller, found: Page[Prediction]) -> PredictionsOut:
