@@ -13,7 +13,7 @@ from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import RiskModel
 from service.default_risk.reading.companies import Companies
 from service.default_risk.reasons import MOST_REASONS
-from service.default_risk.scoring import Scores, score
+from service.default_risk.scoring import Scores, level_codes, score
 from service.domain.default_risk.job import RowOutcome
 from service.domain.default_risk.prediction import RiskLevel, why_abstained
 
@@ -88,8 +88,8 @@ def results_table(scoring: BulkScoring, batch: ScoredCompanies) -> Any:
     without = np.array([outcome is not RowOutcome.SCORED for outcome in outcomes], bool)
     count, extra = len(outcomes), len(companies.broken)
     names = pa.array([table.ratio.name for table in scoring.model.ratios])
-    levels = np.digitize(scores.probability, [scoring.thresholds.low, scoring.thresholds.medium], right=True)
-    level = pa.array([*RiskLevel]).take(pa.array(levels.clip(0, 2), mask=without))
+    levels = level_codes(scores.probability, scoring.thresholds)
+    level = pa.array([*RiskLevel]).take(pa.array(levels, mask=without))
     columns: dict[str, Any] = {
         "row": pa.array([*companies.numbers, *companies.broken], pa.int64()),
         "company_symbol": _texts(companies.symbols, extra),

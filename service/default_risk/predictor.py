@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
-from typing import Self
+from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from service.default_risk.errors import BadModelError, BadRatiosError, ModelUnusableError
 from service.default_risk.integrity.checksum import SHIPPED
@@ -16,10 +17,19 @@ from service.default_risk.model import RiskModel, with_prior
 from service.default_risk.model_file import model_bytes, parse_model, shipped_model
 from service.default_risk.ratios import RATIOS, ratios_of
 from service.default_risk.reasons import Reason, strongest
-from service.default_risk.scoring import Floats, Scores, score
+from service.default_risk.scoring import Flags, Floats, Scores, level_codes, score
 from service.default_risk.values import Numbers
-from service.domain.default_risk.prediction import Assessment, ModelRecord, PredictionKind, why_abstained
+from service.domain.default_risk.prediction import (
+    Assessment,
+    Assessments,
+    ModelRecord,
+    PredictionKind,
+    RiskLevel,
+    why_abstained,
+)
 from service.store.default_risk.models import Models
+
+_LEVELS: Final = np.array([*RiskLevel], object)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +128,7 @@ class Predictor:
         """
         model = self.model(kind)
         values = _read({table.ratio.name: given.get(table.ratio.name) for table in model.ratios})
-        return assessments(model, values, score(model, values), self.thresholds)[0]
+        return assessments(model, values, score(model, values), self.thresholds).at(0)
 
     def number(self, name: str, given: float | str | None) -> float | None:
         """Read a value that is no ratio, as those of files are; None: missing. Raises BadRatiosError."""
@@ -168,31 +178,37 @@ def record_of(model: RiskModel) -> ModelRecord:
 
 def assessments(
     model: RiskModel, values: Sequence[Floats], scores: Scores, thresholds: RiskThresholds
-) -> list[Assessment]:
-    """Return what was said of each row of a batch, as it is written down."""
-    names = [table.ratio.name for table in model.ratios]
-    ratios = np.array(values).T.astype(object)
-    ratios[scores.missing.T] = None
-    some = np.logical_or.reduce(scores.clamped).tolist()
-    return [
-        Assessment(
-            ratios=tuple(row),
-            probability=None if abstained else probability,
-            risk_level=None if abstained else thresholds.level(probability),
-            prior=model.prior,
-            intercept=model.base,
-            contributions=() if abstained else tuple(contributions),
-            clamped=tuple(name for name, is_so in zip(names, scores.clamped[:, place], strict=True) if is_so)
-            if some[place]
-            else (),
-        )
-        for place, (row, probability, abstained, contributions) in enumerate(
-            zip(
-                ratios.tolist(),
-                scores.probability.tolist(),
-                scores.abstained.tolist(),
-                scores.contributions.T.tolist(),
-                strict=True,
-            )
-        )
+) -> Assessments:
+    """Return what was said of the rows of a batch, as it is written down."""
+    contributions = scores.contributions.T.tolist()
+    abstained = np.flatnonzero(scores.abstained).tolist()
+    for row in abstained:
+        contributions[row] = ()
+    levels = _LEVELS[level_codes(scores.probability, thresholds)]
+    return Assessments(
+        prior=model.prior,
+        intercept=model.base,
+        probability=_without(scores.probability, scores.abstained),
+        risk_level=_without(levels, scores.abstained),
+        ratios=_without(np.array(values).T, scores.missing.T),
+        contributions=contributions,
+        clamped=flagged([table.ratio.name for table in model.ratios], scores.clamped),
+    )
+
+
+def _without(values: NDArray[Any], absent: Flags) -> list[Any]:
+    """Return values, but None for those that are absent."""
+    given = values.astype(object)
+    given[absent] = None
+    plain: list[Any] = given.tolist()
+    return plain
+
+
+def flagged(names: Sequence[str], flags: Flags) -> list[tuple[str, ...]]:
+    """Return, for each row, the names of the ratios that are flagged (k, n); there are few different sets."""
+    codes = (flags * (1 << np.arange(len(names)))[:, None]).sum(axis=0)
+    known = [
+        tuple(name for place, name in enumerate(names) if code >> place & 1)
+        for code in range(1 << len(names))
     ]
+    return [known[code] for code in codes.tolist()]

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import RiskModel
 from service.default_risk.ratios import MOST_MISSING
 
@@ -72,3 +73,8 @@ def score(model: RiskModel, values: Sequence[Floats]) -> Scores:
         abstained=abstained,
         order=order,
     )
+
+
+def level_codes(probability: Floats, thresholds: RiskThresholds) -> NDArray[np.intp]:
+    """Return 0 for LOW, 1 for MEDIUM, 2 for HIGH; nothing that counts where there is no probability."""
+    return np.searchsorted([thresholds.low, thresholds.medium], probability)

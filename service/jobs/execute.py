@@ -27,6 +27,7 @@ from service.runs.at_work import RunAtWork
 from service.runs.context import App
 from service.runs.heartbeat import Heartbeat, heartbeat
 from service.runtime.daemon_thread import run_in_daemon_thread
+from service.runtime.garbage import rare_collections
 from service.store.jobs.work import JobWork
 from service.store.patience import retry_while_unavailable
 from service.telemetry.job_events import JobFailed, JobFinished, JobNotClosed, JobReleased, JobTaken
@@ -46,7 +47,7 @@ async def execute_job(app: App, claimed: ClaimedJob) -> None:
     store = app.store.seen_by(*tenant).default_risk.job_work
     progress = Progress(rows_done=sum(job.rows.values()), rows_total=job.rows_total or 0)
     app.events.emit(JobTaken(job_id=job.id, next_row=claimed.next_row, taken_over=claimed.epoch > 1))
-    with app.at_work.entered(job.id, progress) as at_work:
+    with app.at_work.entered(job.id, progress) as at_work, rare_collections():
         async with heartbeat(app, job.id, at_work, keep_alive=store.keep_alive) as beat:
             beat.epoch = claimed.epoch
             await _Work(app, store, claimed, at_work, beat).execute()
@@ -138,7 +139,7 @@ class _Work:
                 raise InterruptedRunError("the service was stopped before the job could finish")
             record = partial(self._store.record, self._claimed, batch, model, lease_s=lease_s)
             await self._retry(record)
-            self._progress.rows_done += len(batch.predictions) + len(batch.refused)
+            self._progress.rows_done += len(batch.numbers) + len(batch.refused)
 
     async def _close(self, error: RiskAlertsError | None) -> None:
         if (job := await self._end(lambda: self._store.finish(self._claimed, error))) is not None:

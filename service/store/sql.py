@@ -10,8 +10,9 @@ A statement begins with `-- name: NAME`; where the dialects differ there is one 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
+from itertools import repeat
 from typing import Any, Final
 
 import orjson
@@ -25,6 +26,9 @@ _ROWS: Final = re.compile(r"^-- rows: (.+)$", re.MULTILINE)
 _COMMENT: Final = re.compile(r"^--.*\n", re.MULTILINE)
 _TIMESTAMP: Final = "timestamptz"
 _MOMENTS: Final = ("now", "minute_ago")
+
+Columns = Mapping[str, Sequence[Any]]
+"""Rows, column by column; all columns are of one length."""
 
 
 class NamedSql:
@@ -53,33 +57,42 @@ def json_rows(rows: Iterable[Mapping[str, Any]]) -> str:
     return orjson.dumps(list(rows)).decode()
 
 
-def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert many rows, all of the same columns.
+def rows_at(columns: Columns, places: Sequence[int]) -> Columns:
+    """Return the rows at these places, in this order."""
+    return {name: [values[place] for place in places] for name, values in columns.items()}
 
-    Into SQLite as tuples, written column by column: what SQLAlchemy does for each row costs as much again as
-    the insertion itself.
+
+def insert_columns(
+    connection: sa.Connection, table: sa.Table, columns: Columns, shared: Mapping[str, Any]
+) -> None:
+    """Insert many rows, given column by column; `shared` are the columns that have one value for all of them.
+
+    SQLite's driver takes the rows as they are made, one tuple at a time: what SQLAlchemy does for each row
+    costs as much again as the insertion itself, and rows that are kept are walked through by the collector.
     """
     if connection.dialect.name != "sqlite":
-        connection.execute(table.insert(), [dict(row) for row in rows])
+        rows = zip(*columns.values(), strict=True)
+        connection.execute(
+            table.insert(), [{**shared, **dict(zip(columns, row, strict=True))} for row in rows]
+        )
         return
-    names = [*rows[0]]
-    columns = [
-        _as_written(table.c[name].type, [row[name] for row in rows], connection.dialect) for name in names
-    ]
-    places = ", ".join("?" * len(names))
-    text = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  # our own names
-    connection.exec_driver_sql(text, list(zip(*columns, strict=True)))
+    count = len(next(iter(columns.values())))
+    given: list[Iterable[Any]] = []
+    for name, values in columns.items():
+        write = _writer(table.c[name], connection)
+        given.append(values if write is None else map(write, values))
+    for name, value in shared.items():
+        write = _writer(table.c[name], connection)
+        given.append(repeat(value if write is None else write(value), count))
+    places = ", ".join("?" * len(given))
+    text = f"INSERT INTO {table.name} ({', '.join((*columns, *shared))}) VALUES ({places})"  # noqa: S608  # our own names
+    cursor: Any = connection.connection.cursor()
+    cursor.executemany(text, zip(*given, strict=True))
 
 
-def _as_written(kind: sa.types.TypeEngine[Any], values: list[Any], dialect: sa.Dialect) -> list[Any]:
-    """Return a column's values as the driver takes them."""
-    write = kind.dialect_impl(dialect).bind_processor(dialect)
-    if write is None:
-        return values
-    first = values[0]
-    if all(value is first for value in values):
-        return [write(first)] * len(values)
-    return [write(value) for value in values]
+def _writer(column: sa.Column[Any], connection: sa.Connection) -> Callable[[Any], Any] | None:
+    """Return what turns a value of a column into what the driver takes; None: it takes the value itself."""
+    return column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
 
 
 def _statements(text: str) -> Iterator[tuple[tuple[str, str], sa.TextClause]]:

@@ -18,7 +18,7 @@ from service.domain.default_risk.errors import (
     PredictionExistsError,
     PredictionNotFoundError,
 )
-from service.domain.default_risk.prediction import PredictionFilter, PredictionKind, RiskLevel
+from service.domain.default_risk.prediction import NewPredictions, PredictionFilter, PredictionKind, RiskLevel
 from service.domain.errors import BadCursorError
 from service.domain.identity.actor import Actor
 from service.domain.identity.errors import (
@@ -305,7 +305,8 @@ async def test_a_batch_is_written_in_the_callers_transaction(store: Store) -> No
     companies, predictions = store.default_risk.companies, store.default_risk.predictions
     known: Company = await companies.create(ACME)
     await predictions.record(a_prediction("B"), model=MODEL)
-    new = [a_prediction(), a_prediction("B"), a_prediction("N\0ul"), a_prediction(), a_prediction(year=2024)]
+    each = [a_prediction(), a_prediction("B"), a_prediction("N\0ul"), a_prediction(), a_prediction(year=2024)]
+    new = NewPredictions.of(*each)
 
     def work(connection: sa.Connection) -> list[str | None]:
         organization = dict(connection.execute(sa.select(organizations)).mappings().one())
@@ -321,7 +322,7 @@ async def test_a_batch_is_written_in_the_callers_transaction(store: Store) -> No
     assert [each.id for each in found.items][:3] == ids[::-1]
     assert found.items[0].company == known
     assert await symbols(store) == ["ACME", "B", "N\ufffdul"]
-    assert await store._database.write(work) == [None] * len(new)
+    assert await store._database.write(work) == [None] * len(each)
 
 
 async def test_everything_that_changes_is_in_the_audit(store: Store) -> None:

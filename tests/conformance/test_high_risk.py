@@ -8,7 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from service.domain.default_risk.high_risk import DEFAULT_RISK, HIGH_RISK
-from service.domain.default_risk.prediction import NewPrediction, Prediction, PredictionKind, RiskLevel
+from service.domain.default_risk.prediction import (
+    NewPrediction,
+    NewPredictions,
+    Prediction,
+    PredictionKind,
+    RiskLevel,
+)
 from service.domain.lifecycle.alert_status import AlertStatus, AlertStep
 from service.domain.lifecycle.managed_alert import AlertFilter, ManagedAlert
 from service.domain.tenant import DEFAULT_TENANT
@@ -170,7 +176,9 @@ async def test_a_bulk_alerts_as_single_predictions_do(store: Store, parts: int) 
         row = dict(connection.execute(sa.select(organizations)).mappings().one())
         assert row["id"] == place
         at = database_time(connection)
-        record_predictions(connection, some, model=MODEL, organization=row, by="job", at=at)
+        record_predictions(
+            connection, NewPredictions.of(*some), model=MODEL, organization=row, by="job", at=at
+        )
 
     for _ in range(2):
         for part in range(parts):
@@ -191,7 +199,8 @@ async def test_a_prediction_that_is_undone_leaves_no_alert(store: Store) -> None
     def work(connection: sa.Connection) -> None:
         row = dict(connection.execute(sa.select(organizations)).mappings().one())
         at = database_time(connection)
-        record_predictions(connection, [scored(HIGH)], model=MODEL, organization=row, by="job", at=at)
+        new = NewPredictions.of(scored(HIGH))
+        record_predictions(connection, new, model=MODEL, organization=row, by="job", at=at)
         raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError):

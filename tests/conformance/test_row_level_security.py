@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.domain.default_risk.job import JobBatch, JobRow, RowOutcome
+from service.domain.default_risk.prediction import NewPredictions
 from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, SettleAs
 from service.domain.errors import DatabaseOutdatedError, DatabaseUnusableError
 from service.domain.evaluation import Checkpoint
@@ -99,7 +100,8 @@ async def a_life(store: Store, run_id: str, tenant_id: str) -> None:
     claimed = await everybody.default_risk.job_work.take(tenant_id, since=NOW, lease_s=3600)
     assert claimed is not None
     row = JobRow(row=2, outcome=RowOutcome.INVALID, company_symbol=None, problem="bad", prediction_id=None)
-    batch = JobBatch(predictions=[], refused=[row], next_row=3)
+    new = NewPredictions.of(a_prediction("B"))
+    batch = JobBatch(numbers=[3], predictions=new, abstained={}, refused=[row], next_row=4)
     await store.default_risk.job_work.record(claimed, batch, MODEL, lease_s=3600)
 
 

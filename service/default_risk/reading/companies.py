@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +48,27 @@ class Companies:
     """By row (not number): what is wrong with it, in one sentence."""
     broken: Mapping[int, str]
     """Records that are no rows, by number."""
+
+    def without_problems(self, begin: int = 0) -> Self:
+        """Return the rows that can be scored, from the record with the number `begin` on."""
+        rows = [
+            row for row, number in enumerate(self.numbers) if number >= begin and row not in self.problems
+        ]
+        if len(rows) == len(self.numbers):
+            return replace(self, broken={})
+        return replace(
+            self,
+            numbers=[self.numbers[row] for row in rows],
+            symbols=[self.symbols[row] for row in rows],
+            names=[self.names[row] for row in rows],
+            sectors=[self.sectors[row] for row in rows],
+            market_caps=self.market_caps[rows],
+            years=[self.years[row] for row in rows],
+            quarters=[self.quarters[row] for row in rows],
+            values=tuple(column[rows] for column in self.values),
+            problems={},
+            broken={},
+        )
 
 
 def read_companies(
@@ -111,27 +132,27 @@ def _companies(records: Records, ratios: Sequence[Ratio], kind: PredictionKind) 
     size = len(records.numbers)
     problems: dict[int, list[str]] = {}
     symbols = _texts(records, "company_symbol")
-    for row, symbol in enumerate(symbols):
-        if not 0 < len(symbol) <= _LONGEST_SYMBOL or "\0" in symbol:
-            problems.setdefault(row, []).append(f"company_symbol must have 1 to {_LONGEST_SYMBOL} characters")
+    length = pc.utf8_length(symbols).to_numpy()
+    has_nul = pc.match_substring(symbols, "\0").to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero((length == 0) | (length > _LONGEST_SYMBOL) | has_nul).tolist():
+        problems.setdefault(row, []).append(f"company_symbol must have 1 to {_LONGEST_SYMBOL} characters")
     years = _years(records, problems)
     quarters = [0] * size
     if kind is PredictionKind.QUARTERLY:
         quarters = _quarters(records, problems)
     texts = {name: _texts(records, name) for name in _TEXTS}
     for name, found in texts.items():
-        for row, text in enumerate(found):
-            if len(text) > _LONGEST_TEXT:
-                problems.setdefault(row, []).append(f"{name} must have at most {_LONGEST_TEXT} characters")
+        for row in np.flatnonzero(pc.utf8_length(found).to_numpy() > _LONGEST_TEXT).tolist():
+            problems.setdefault(row, []).append(f"{name} must have at most {_LONGEST_TEXT} characters")
     values = [_numbers(records, ratio.name, problems) for ratio in ratios]
     market_caps = np.full(size, np.nan)
     if "market_cap" in records.columns:
         market_caps = _numbers(records, "market_cap", problems)
     return Companies(
         numbers=records.numbers,
-        symbols=symbols,
-        names=texts["company_name"],
-        sectors=texts["sector"],
+        symbols=symbols.to_pylist(),
+        names=texts["company_name"].to_pylist(),
+        sectors=texts["sector"].to_pylist(),
         market_caps=market_caps,
         years=years,
         quarters=quarters,
@@ -148,17 +169,17 @@ def _numbers(records: Records, name: str, problems: dict[int, list[str]]) -> Flo
     return numbers.values
 
 
-def _texts(records: Records, name: str) -> list[str]:
+def _texts(records: Records, name: str) -> Any:
+    """Return a column of texts without space around them, as an Arrow array; empty is missing."""
     column = records.columns.get(name)
     if column is None:
-        return [""] * len(records.numbers)
+        return pa.repeat("", len(records.numbers))
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_floating(column.type) and pc.all(pc.equal(column, pc.floor(column))).as_py():
         # A spreadsheet keeps a symbol such as 1234 as a number.
         column = column.cast(pa.int64(), safe=False)
-    texts: list[str] = pc.utf8_trim_whitespace(pc.fill_null(column.cast(pa.string()), "")).to_pylist()
-    return texts
+    return pc.utf8_trim_whitespace(pc.fill_null(column.cast(pa.string()), ""))
 
 
 def _years(records: Records, problems: dict[int, list[str]]) -> list[int]:
@@ -173,7 +194,7 @@ def _years(records: Records, problems: dict[int, list[str]]) -> list[int]:
 
 def _quarters(records: Records, problems: dict[int, list[str]]) -> list[int]:
     quarters = []
-    for row, text in enumerate(_texts(records, "reporting_quarter")):
+    for row, text in enumerate(_texts(records, "reporting_quarter").to_pylist()):
         quarter = _QUARTERS.get(text.upper(), 0)
         if not quarter:
             problems.setdefault(row, []).append("reporting_quarter must be Q1, Q2, Q3 or Q4")

@@ -142,6 +142,9 @@ def _csv(reader: SourceReader, batch_rows: int) -> Iterator[Records]:
             piece = batch.slice(begin, batch_rows)
             numbers: list[int] = []
             skipped: dict[int, str] = {}
+            if not broken:
+                numbers += range(number, number + piece.num_rows)
+                number += piece.num_rows
             while len(numbers) < piece.num_rows:
                 if number in broken:
                     skipped[number] = broken.pop(number)

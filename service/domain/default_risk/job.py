@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from service.domain.default_risk.prediction import NewPrediction, PredictionKind, RiskLevel
+from service.domain.default_risk.prediction import NewPredictions, PredictionKind, RiskLevel
 from service.domain.errors import RefusedError
 from service.domain.run import RunError
 
@@ -125,8 +125,11 @@ class JobRow:
 class JobBatch:
     """Some rows of a job's file, as they are stored together."""
 
-    predictions: Sequence[tuple[int, NewPrediction, str | None]]
-    """Each with the number of its row and, where the model abstained, why."""
+    numbers: Sequence[int]
+    """Of the row that each of the predictions is about."""
+    predictions: NewPredictions
+    abstained: Mapping[int, str]
+    """By place in the predictions, where the model abstained: why."""
     refused: Sequence[JobRow]
     next_row: int
     """The number of the first record that is in no batch so far."""

@@ -1,9 +1,10 @@
 """Predictions: what a model says of one statement of one company, kept for good with its model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from service.domain.default_risk.company import Company
 
@@ -96,6 +97,73 @@ class NewPrediction:
     reporting_quarter: int
     """0: an annual statement."""
     assessment: Assessment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessments:
+    """What a model says of many statements, column by column: an object for each costs too much.
+
+    Each column is as the field of `Assessment` that it is called after.
+    """
+
+    prior: float
+    intercept: float
+    probability: Sequence[float | None]
+    risk_level: Sequence[RiskLevel | None]
+    ratios: Sequence[Sequence[float | None]]
+    contributions: Sequence[Sequence[float]]
+    clamped: Sequence[Sequence[str]]
+
+    @classmethod
+    def of(cls, *said: Assessment) -> Self:
+        """Return some, at least one, as columns."""
+        return cls(
+            prior=said[0].prior,
+            intercept=said[0].intercept,
+            probability=[each.probability for each in said],
+            risk_level=[each.risk_level for each in said],
+            ratios=[each.ratios for each in said],
+            contributions=[each.contributions for each in said],
+            clamped=[each.clamped for each in said],
+        )
+
+    def at(self, place: int) -> Assessment:
+        """Return what is said of one statement."""
+        return Assessment(
+            prior=self.prior,
+            intercept=self.intercept,
+            probability=self.probability[place],
+            risk_level=self.risk_level[place],
+            ratios=tuple(self.ratios[place]),
+            contributions=tuple(self.contributions[place]),
+            clamped=tuple(self.clamped[place]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPredictions:
+    """Predictions to be written down together, column by column as `NewPrediction`; all are of one prior."""
+
+    company_symbol: Sequence[str]
+    company_name: Sequence[str | None]
+    sector: Sequence[str | None]
+    market_cap: Sequence[float | None]
+    reporting_year: Sequence[int]
+    reporting_quarter: Sequence[int]
+    assessments: Assessments
+
+    @classmethod
+    def of(cls, *new: NewPrediction) -> Self:
+        """Return some, at least one, as columns."""
+        return cls(
+            company_symbol=[each.company_symbol for each in new],
+            company_name=[each.company_name for each in new],
+            sector=[each.sector for each in new],
+            market_cap=[each.market_cap for each in new],
+            reporting_year=[each.reporting_year for each in new],
+            reporting_quarter=[each.reporting_quarter for each in new],
+            assessments=Assessments.of(*(each.assessment for each in new)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

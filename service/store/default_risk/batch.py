@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from service.domain.default_risk.prediction import Assessment, ModelRecord, NewPrediction
+from service.domain.default_risk.prediction import Assessments, ModelRecord, NewPredictions, RiskLevel
 from service.store.default_risk.high_risk import follow_levels
-from service.store.part import cleaned
+from service.store.part import cleaned, cleaned_all
 from service.store.schema.default_risk_tables import companies, predictions, risk_models
-from service.store.sql import NamedSql, insert_rows, json_rows
+from service.store.sql import Columns, NamedSql, insert_columns, json_rows, rows_at
 
 _SQL: Final = NamedSql(__name__)
+_LEVEL_TEXTS: Final = {None: None} | {level: level.value for level in RiskLevel}
 
 Period = tuple[str, int, int]
 """A company's id, a year and a quarter."""
@@ -22,7 +23,7 @@ Period = tuple[str, int, int]
 
 def record_predictions(
     connection: sa.Connection,
-    new: Sequence[NewPrediction],
+    new: NewPredictions,
     *,
     model: ModelRecord,
     organization: Mapping[str, Any],
@@ -36,33 +37,38 @@ def record_predictions(
     companies belong to, and `by` the label of who predicts. The audit is the caller's.
     """
     ensure_model(connection, model, at)
-    ids = _companies(connection, new, organization, by=cleaned(by), at=at)
-    periods = [
-        (ids[cleaned(each.company_symbol)], each.reporting_year, each.reporting_quarter) for each in new
-    ]
-    taken = set(taken_periods(connection, periods, model))
-    marks = new_ids(at, len(new))
     shared = {
-        "version": 1,
-        "is_newest": True,
         "tenant_id": organization["tenant_id"],
         "organization_id": organization["id"],
-        **model_values(model),
         "created_at": at,
         "created_by": cleaned(by),
     }
-    rows = []
+    symbols = cleaned_all(new.company_symbol)
+    known = _known_companies(connection, symbols, organization)
+    ids = known | _add_companies(connection, new, symbols, known, shared)
+    periods = [
+        *zip([ids[symbol] for symbol in symbols], new.reporting_year, new.reporting_quarter, strict=True)
+    ]
+    of_known = set(known.values())
+    taken = set(taken_periods(connection, [each for each in periods if each[0] in of_known], model))
     written: list[str | None] = []
-    for mark, period, each in zip(marks, periods, new, strict=True):
-        if period in taken:
-            written.append(None)
-            continue
+    for mark, period in zip(new_ids(at, len(periods)), periods, strict=True):
+        written.append(None if period in taken else mark)
         taken.add(period)
-        written.append(mark)
-        rows.append({"id": mark, **shared, **period_values(period), **assessment_values(each.assessment)})
-    if rows:
-        insert_rows(connection, predictions, rows)
-        follow_levels(connection, rows, model=model, organization_id=organization["id"], at=at)
+    columns: Columns = {
+        "id": written,
+        "company_id": [company_id for company_id, _, _ in periods],
+        "reporting_year": new.reporting_year,
+        "reporting_quarter": new.reporting_quarter,
+        **assessment_columns(new.assessments),
+    }
+    if None in written:
+        columns = rows_at(columns, [place for place, mark in enumerate(written) if mark is not None])
+    if columns["id"]:
+        shared |= {"version": 1, "is_newest": True, **model_values(model)}
+        shared |= {"prior": new.assessments.prior, "intercept": new.assessments.intercept}
+        insert_columns(connection, predictions, columns, shared)
+        follow_levels(connection, columns, model=model, organization=organization, at=at)
     return written
 
 
@@ -104,54 +110,47 @@ def model_values(model: ModelRecord) -> dict[str, Any]:
     return {"kind": str(model.kind), "model_sha256": model.sha256}
 
 
-def period_values(period: Period) -> dict[str, Any]:
-    """Return the columns that say what a prediction is about."""
-    return dict(zip(("company_id", "reporting_year", "reporting_quarter"), period, strict=True))
-
-
-def assessment_values(assessment: Assessment) -> dict[str, Any]:
+def assessment_columns(said: Assessments) -> Columns:
     """Return the columns that say what was predicted, from which values."""
     return {
-        "prior": assessment.prior,
-        "probability": assessment.probability,
-        "risk_level": assessment.risk_level,
-        "intercept": assessment.intercept,
-        "ratios": assessment.ratios,
-        "contributions": assessment.contributions,
-        "clamped": " ".join(assessment.clamped) or None,
+        "probability": said.probability,
+        "risk_level": [_LEVEL_TEXTS[level] for level in said.risk_level],
+        "ratios": said.ratios,
+        "contributions": said.contributions,
+        "clamped": [" ".join(names) or None for names in said.clamped],
     }
 
 
-def _companies(
-    connection: sa.Connection,
-    new: Sequence[NewPrediction],
-    organization: Mapping[str, Any],
-    *,
-    by: str,
-    at: datetime,
+def _known_companies(
+    connection: sa.Connection, symbols: Iterable[str], organization: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return the ids of the companies by symbol; who is not known is added, who is stays as they are."""
-    said = {cleaned(each.company_symbol): each for each in reversed(new)}
-    rows = json_rows({"symbol": symbol} for symbol in said)
+    """Return the ids of those companies of an organisation that are known, by symbol."""
+    rows = json_rows({"symbol": symbol} for symbol in dict.fromkeys(symbols))
     values = {"rows": rows, "organization_id": organization["id"]}
-    ids = {row.symbol: str(row.id) for row in _SQL.execute(connection, "companies_by_symbol", values)}
-    new_symbols = [symbol for symbol in reversed(said) if symbol not in ids]
-    missing = dict(zip(new_symbols, _company_ids(at, len(new_symbols)), strict=True))
+    return {row.symbol: str(row.id) for row in _SQL.execute(connection, "companies_by_symbol", values)}
+
+
+def _add_companies(
+    connection: sa.Connection,
+    new: NewPredictions,
+    symbols: Sequence[str],
+    known: Mapping[str, str],
+    shared: Mapping[str, Any],
+) -> dict[str, str]:
+    """Add the companies that are not known, as they are first spoken of; returns their ids by symbol."""
+    first = {symbol: place for place, symbol in reversed([*enumerate(symbols)]) if symbol not in known}
+    missing = [*reversed(first)]
+    ids = dict(zip(missing, _company_ids(shared["created_at"], len(missing)), strict=True))
     if missing:
-        added = [
-            {
-                "id": company_id,
-                "tenant_id": organization["tenant_id"],
-                "organization_id": organization["id"],
-                "symbol": symbol,
-                "name": cleaned(said[symbol].company_name or symbol),
-                "sector": cleaned(said[symbol].sector or "") or None,
-                "market_cap": said[symbol].market_cap,
-                "created_at": at,
-                "created_by": by,
-                "updated_at": at,
-            }
-            for symbol, company_id in missing.items()
-        ]
-        insert_rows(connection, companies, added)
-    return ids | missing
+        places = [first[symbol] for symbol in missing]
+        columns: Columns = {
+            "id": [*ids.values()],
+            "symbol": missing,
+            "name": cleaned_all([new.company_name[place] or symbols[place] for place in places]),
+            "sector": [
+                sector or None for sector in cleaned_all([new.sector[place] or "" for place in places])
+            ],
+            "market_cap": [new.market_cap[place] for place in places],
+        }
+        insert_columns(connection, companies, columns, {**shared, "updated_at": shared["created_at"]})
+    return ids

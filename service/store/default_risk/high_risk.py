@@ -23,6 +23,7 @@ from service.store.schema.access_tables import organizations
 from service.store.schema.alert_tables import IS_OPEN, alerts
 from service.store.schema.default_risk_tables import companies, predictions
 from service.store.schema.tables import outbox
+from service.store.sql import Columns
 
 _SOURCE: Final = "predictions:"
 """In the place of the source that a run reads."""
@@ -33,31 +34,42 @@ _Row = Mapping[str, Any]
 
 
 def follow_levels(
-    connection: sa.Connection, rows: Sequence[_Row], *, model: ModelRecord, organization_id: str, at: datetime
+    connection: sa.Connection,
+    made: Columns,
+    *,
+    model: ModelRecord,
+    organization: Mapping[str, Any],
+    at: datetime,
 ) -> None:
     """Let predictions by one model, of companies of one organisation, do to alerts what their levels say."""
-    if not rows:
-        return
-    tenant_id = rows[0]["tenant_id"]
+    tenant_id = organization["tenant_id"]
     run = RecordedRun(
         tenant_id=tenant_id, run_id=None, scope=outbox_scope(tenant_id), source_uri=_SOURCE, at=at
     )
-    of_place = sa.select(organizations.c.default_risk_channel).where(organizations.c.id == organization_id)
+    of_place = sa.select(organizations.c.default_risk_channel).where(organizations.c.id == organization["id"])
     channel = connection.scalar(of_place)
     of_open = sa.select(alerts.c.subject).where(
         alerts.c.tenant_id == tenant_id, alerts.c.alert_type == DEFAULT_RISK, sa.text(IS_OPEN)
     )
     watched = set(connection.scalars(of_open))
+    if channel is None and not watched:
+        return
 
-    def matters(row: _Row) -> bool:
-        if row["risk_level"] == RiskLevel.HIGH:
+    def matters(level: str | None, company_id: str) -> bool:
+        if level == RiskLevel.HIGH:
             return channel is not None
-        return row["risk_level"] is not None and subject_of(model.kind, row["company_id"]) in watched
+        return level is not None and subject_of(model.kind, company_id) in watched
 
-    newest = _newest(connection, [row for row in rows if matters(row)], model)
+    of_each = zip(made["risk_level"], made["company_id"], strict=True)
+    rows = [
+        {name: column[place] for name, column in made.items()}
+        for place, (level, company_id) in enumerate(of_each)
+        if matters(level, company_id)
+    ]
+    newest = _newest(connection, rows, model)
     high = [row for row in newest if row["risk_level"] == RiskLevel.HIGH]
     if channel is not None:
-        _alert(connection, run, _high_risks(connection, high, model, channel))
+        _alert(connection, run, _high_risks(connection, high, model, tenant_id, channel))
     _recover(connection, run, [row for row in newest if row["risk_level"] != RiskLevel.HIGH], model)
 
 
@@ -84,7 +96,7 @@ def _newest(connection: sa.Connection, rows: Sequence[_Row], model: ModelRecord)
 
 
 def _high_risks(
-    connection: sa.Connection, rows: Sequence[_Row], model: ModelRecord, channel: str
+    connection: sa.Connection, rows: Sequence[_Row], model: ModelRecord, tenant_id: str, channel: str
 ) -> list[HighRisk]:
     named: dict[str, sa.Row[Any]] = {}
     for batch in _batches(rows):
@@ -93,7 +105,7 @@ def _high_risks(
         named |= {company.id: company for company in found}
     return [
         HighRisk(
-            tenant_id=row["tenant_id"],
+            tenant_id=tenant_id,
             company_id=row["company_id"],
             company_symbol=named[row["company_id"]].symbol,
             company_name=named[row["company_id"]].name,

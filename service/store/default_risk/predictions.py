@@ -10,9 +10,11 @@ from service.domain.default_risk.company import Company
 from service.domain.default_risk.errors import PredictionExistsError, PredictionNotFoundError
 from service.domain.default_risk.prediction import (
     Assessment,
+    Assessments,
     ModelName,
     ModelRecord,
     NewPrediction,
+    NewPredictions,
     Prediction,
     PredictionFilter,
     PredictionKind,
@@ -21,7 +23,7 @@ from service.domain.default_risk.prediction import (
 from service.domain.run import Page
 from service.store.audit import database_time, record_audit
 from service.store.default_risk.batch import (
-    assessment_values,
+    assessment_columns,
     ensure_model,
     model_values,
     record_predictions,
@@ -65,7 +67,7 @@ class Predictions(CompanyPart):
         label = cleaned(self._actor.principal.label)
         at = database_time(self.connection)
         (written,) = record_predictions(
-            self.connection, [new], model=model, organization=place, by=label, at=at
+            self.connection, NewPredictions.of(new), model=model, organization=place, by=label, at=at
         )
         if written is None:
             raise self._exists(place, new, model)
@@ -126,11 +128,19 @@ class Predictions(CompanyPart):
         self.connection.execute(
             predictions.update().where(of_it, predictions.c.is_newest).values(is_newest=False)
         )
-        values = old | model_values(model) | assessment_values(assessment)
+        said = assessment_columns(Assessments.of(assessment))
+        values = old | model_values(model) | {name: column[0] for name, column in said.items()}
+        values |= {"prior": assessment.prior, "intercept": assessment.intercept}
         values |= {"version": old["version"] + 1, "created_at": at}
         values["created_by"] = cleaned(self._actor.principal.label)
         self.connection.execute(predictions.insert().values(values))
-        follow_levels(self.connection, [values], model=model, organization_id=old["organization_id"], at=at)
+        follow_levels(
+            self.connection,
+            {name: [value] for name, value in values.items()},
+            model=model,
+            organization={"id": old["organization_id"], "tenant_id": old["tenant_id"]},
+            at=at,
+        )
         self._audit("prediction.update", old["id"], old["tenant_id"])
         return _made(self._row(old["id"], self._sees_companies()))
 

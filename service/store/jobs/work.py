@@ -6,7 +6,7 @@ rows and the place to go on at are one transaction, so that each row is stored o
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
@@ -19,7 +19,6 @@ from service.domain.default_risk.job import (
     ClaimedJob,
     Job,
     JobBatch,
-    JobRow,
     JobStatus,
     RowOutcome,
 )
@@ -29,10 +28,10 @@ from service.store.audit import database_time
 from service.store.database.database import DatabaseClock
 from service.store.default_risk.batch import record_predictions
 from service.store.jobs.state import cancelled, close, is_cancelled, job_of, row_by_id, update_held
-from service.store.part import Part, cleaned, reads, writes
+from service.store.part import Part, cleaned, cleaned_all, reads, writes
 from service.store.schema.default_risk_tables import risk_models
 from service.store.schema.job_tables import job_rows, job_uploads, jobs
-from service.store.sql import insert_rows
+from service.store.sql import Columns, insert_columns, rows_at
 
 MOST_TAKES: Final = 5
 """So often a job is taken without a batch being stored: then its file ends the processes that read it."""
@@ -119,56 +118,46 @@ class JobWork(Part):
         before = row_by_id(self.connection, job.id)
         if before["cancelled_at"] is not None:
             raise cancelled(sum(before[outcome] for outcome in RowOutcome))
-        rows = [*self._predicted(before, batch, model), *batch.refused]
-        counts = Counter(row.outcome for row in rows)
+        rows = self._stored(before, batch, model)
+        counts = Counter(rows["outcome"])
         new = {outcome: before[outcome] + counts[outcome] for outcome in RowOutcome}
         self._keep(job, rows, room=REFUSED_KEPT - sum(before[outcome] for outcome in _REFUSED))
         self.connection.execute(jobs.update().where(of_job).values(**new, next_row=batch.next_row, takes=0))
 
-    def _predicted(self, job: Mapping[str, Any], batch: JobBatch, model: ModelRecord) -> Iterator[JobRow]:
-        """Store the predictions of a batch, and yield what became of each."""
-        new = [prediction for _, prediction, _ in batch.predictions]
+    def _stored(self, job: Mapping[str, Any], batch: JobBatch, model: ModelRecord) -> Columns:
+        """Store the predictions of a batch, and return what became of each row."""
         written = record_predictions(
             self.connection,
-            new,
+            batch.predictions,
             model=model,
             organization={"id": job["organization_id"], "tenant_id": job["tenant_id"]},
             by=job["created_by"],
             at=database_time(self.connection),
         )
-        for (number, prediction, problem), prediction_id in zip(batch.predictions, written, strict=True):
-            outcome = RowOutcome.SCORED if problem is None else RowOutcome.ABSTAINED
+        outcomes = [RowOutcome.SCORED.value] * len(written)
+        problems: list[str | None] = [None] * len(written)
+        for place, why in batch.abstained.items():
+            outcomes[place], problems[place] = RowOutcome.ABSTAINED.value, why
+        for place, prediction_id in enumerate(written):
             if prediction_id is None:
-                outcome, problem = RowOutcome.DUPLICATE, _PREDICTED_BEFORE  # noqa: PLW2901  # why it is refused
-            yield JobRow(
-                row=number,
-                outcome=outcome,
-                company_symbol=prediction.company_symbol,
-                problem=problem,
-                prediction_id=prediction_id,
-            )
+                outcomes[place], problems[place] = RowOutcome.DUPLICATE.value, _PREDICTED_BEFORE
+        refused = batch.refused
+        shown = (row.company_symbol and cleaned(row.company_symbol)[:_SHOWN] for row in refused)
+        return {
+            "number": [*batch.numbers, *(row.row for row in refused)],
+            "outcome": [*outcomes, *(row.outcome.value for row in refused)],
+            "company_symbol": [*cleaned_all(batch.predictions.company_symbol), *shown],
+            "prediction_id": [*written, *(None for _ in refused)],
+            "problem": [*problems, *(row.problem and cleaned(row.problem) for row in refused)],
+        }
 
-    def _keep(self, job: Job, rows: Sequence[JobRow], *, room: int) -> None:
+    def _keep(self, job: Job, rows: Columns, *, room: int) -> None:
         """Keep what became of rows; of those refused as many as there is room for."""
-        kept = []
-        for row in rows:
-            if row.outcome in _REFUSED:
-                if room <= 0:
-                    continue
-                room -= 1
-            kept.append(
-                {
-                    "job_id": job.id,
-                    "tenant_id": job.tenant_id,
-                    "number": row.row,
-                    "outcome": str(row.outcome),
-                    "company_symbol": row.company_symbol and cleaned(row.company_symbol)[:_SHOWN],
-                    "prediction_id": row.prediction_id,
-                    "problem": row.problem and cleaned(row.problem),
-                }
-            )
-        if kept:
-            insert_rows(self.connection, job_rows, kept)
+        refused = [place for place, outcome in enumerate(rows["outcome"]) if outcome in _REFUSED]
+        over = {*refused[max(0, room) :]}
+        kept = rows_at(rows, [place for place in range(len(rows["outcome"])) if place not in over])
+        if kept["number"]:
+            insert_columns(self.connection, job_rows, kept, {"job_id": job.id, "tenant_id": job.tenant_id})
 
     @writes
     def release(self, claimed: ClaimedJob) -> None:

@@ -27,7 +27,8 @@ def test_one_by_one_is_as_in_a_batch(rows: list[tuple[float, ...]]) -> None:
     """Bit by bit, with what was missing, clamped and abstained on."""
     model = PREDICTOR.model(KIND)
     values = columns([[value if np.isfinite(value) else np.nan for value in row] for row in rows])
-    batch = assessments(model, values, score(model, values), PREDICTOR.thresholds)
+    together = assessments(model, values, score(model, values), PREDICTOR.thresholds)
+    batch = [together.at(place) for place in range(len(rows))]
     alone = [PREDICTOR.assess(KIND, dict(zip(ANNUAL, row, strict=True))) for row in rows]
     assert batch == alone
     for said in batch:
