@@ -1,5 +1,6 @@
 """CSV: blocks of records become batches of the columns that rules name, as bytes; nothing is converted."""
 
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -23,6 +24,39 @@ class Malformed:
         """Count one, and have the parser go on."""
         self.rows += 1
         return "skip"
+
+
+class Joined:
+    """What was read already, and what comes after it, as one file of Python in valid UTF-8."""
+
+    closed = False
+
+    def __init__(self, before: bytes, stream: Any) -> None:
+        self._before = before
+        self._stream = stream
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+
+    def read(self, size: int = -1) -> bytes:
+        """Return some bytes, at most so many but for what replaces others; none at the end."""
+        while content := self._next(size):
+            if valid := self._decoder.decode(content).encode():
+                return valid
+        return self._decoder.decode(b"", final=True).encode()
+
+    def _next(self, size: int) -> bytes:
+        if self._before:
+            size = len(self._before) if size < 0 else size
+            given, self._before = self._before[:size], self._before[size:]
+            return given
+        content: bytes = self._stream.read(size if size >= 0 else None)
+        return content
+
+    def readable(self) -> bool:
+        """Say that it is for reading."""
+        return True
+
+    def close(self) -> None:
+        """Leave the stream to whoever opened it."""
 
 
 def parse_block(

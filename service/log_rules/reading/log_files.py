@@ -1,7 +1,6 @@
 """The files of a log: listed once, told apart by their first bytes, and read part by part in their order."""
 
 import threading
-from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,12 +22,13 @@ from service.domain.errors import (
 )
 from service.log_rules.episode import Mask
 from service.log_rules.reading.csv_blocks import BLOCK, LONGEST, CsvBlocks, RecordTooLongError, first_record
-from service.log_rules.reading.csv_file import Malformed, parse_block, parse_stream
+from service.log_rules.reading.csv_file import Joined, Malformed, parse_block, parse_stream
 from service.log_rules.reading.layout import Layout, layout_of
 from service.log_rules.reading.matching import Matcher, RuleMatches
-from service.log_rules.reading.parquet_file import ParquetLog
+from service.log_rules.reading.parquet_file import ParquetLog, batches
 from service.log_rules.rule import LogSource
 from service.sources.parquet.file_kind import PARQUET
+from service.sources.parquet.text import check_dictionaries, without_views
 from service.sources.pattern import FileKind
 from service.sources.source import Source, SourceFile, SourceReader
 
@@ -150,10 +150,11 @@ class LogFiles:
         part = Part(file=file)
         found: list[tuple[Any, Any]] = []
         with _translated(file), self._source.open(file) as reader:
+            parquet = log.opened(reader)
             reader.prefetch(log.ranges(group, matcher.filters))
-            for batch in log.batches(reader, group, matcher.filters):
+            for batch in batches(parquet, group, matcher.filters):
                 self._check_wanted()
-                columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+                columns = _checked(batch)
                 masks, union, values = matcher.masks(columns, batch.num_rows)
                 part.rows += batch.num_rows
                 for name, counts in values.items():
@@ -162,12 +163,11 @@ class LogFiles:
             if not any(union.any() for _, union in found):
                 return part
             reader.prefetch(log.ranges(group, matcher.others))
-            batches = log.batches(reader, group, matcher.others)
-            for (masks, union), batch in zip(found, batches, strict=True):
+            rest = batches(parquet, group, matcher.others)
+            for (masks, union), batch in zip(found, rest, strict=True):
                 if union.any():
                     kept = batch if union.all() else batch.filter(_selection(union))
-                    columns = dict(zip(kept.schema.names, kept.columns, strict=True))
-                    part.add(matcher, masks, union, columns)
+                    part.add(matcher, masks, union, _checked(kept))
         return part
 
     def _csv(self, file: SourceFile, reader: SourceReader, stream: Any, matcher: Matcher) -> Iterator[Task]:
@@ -195,7 +195,7 @@ class LogFiles:
             layout = layout_of(file.name, first_record(rest), self._meaning, _needed(matcher))
             rest = rest[layout.header_bytes :]
         malformed = Malformed()
-        joined = pa.PythonFile(_Joined(rest, stream), mode="r")
+        joined = pa.PythonFile(Joined(rest, stream), mode="r")
         for batch in parse_stream(joined, layout, matcher.filters, matcher.others, malformed):
             self._check_wanted()
             part = Part(file=file)
@@ -253,6 +253,13 @@ def _rest_of(table: Any, names: Sequence[str], union: Any) -> dict[str, Any]:
     return {name: column.filter(mask) for name, column in columns.items()}
 
 
+def _checked(batch: Any) -> dict[str, Any]:
+    """Return the columns of a batch of Parquet; raises ValueError where a row points beyond a dictionary."""
+    check_dictionaries(batch)
+    plain = without_views(batch)
+    return dict(zip(plain.schema.names, plain.columns, strict=True))
+
+
 def _selection(union: Mask) -> Any:
     # `pa.array` would load NumPy's masked arrays, to see that it is none.
     bits = pa.py_buffer(np.packbits(union, bitorder="little"))
@@ -267,39 +274,6 @@ def _whole(column: Any) -> Any:
 
 def _itself(part: Part) -> Part:
     return part
-
-
-class _Joined:
-    """What was read already, and what comes after it, as one file of Python in valid UTF-8."""
-
-    closed = False
-
-    def __init__(self, before: bytes, stream: Any) -> None:
-        self._before = before
-        self._stream = stream
-        self._decoder = getincrementaldecoder("utf-8")("replace")
-
-    def read(self, size: int = -1) -> bytes:
-        """Return some bytes, at most so many but for what replaces others; none at the end."""
-        while content := self._next(size):
-            if valid := self._decoder.decode(content).encode():
-                return valid
-        return self._decoder.decode(b"", final=True).encode()
-
-    def _next(self, size: int) -> bytes:
-        if self._before:
-            size = len(self._before) if size < 0 else size
-            given, self._before = self._before[:size], self._before[size:]
-            return given
-        content: bytes = self._stream.read(size if size >= 0 else None)
-        return content
-
-    def readable(self) -> bool:
-        """Say that it is for reading."""
-        return True
-
-    def close(self) -> None:
-        """Leave the stream to whoever opened it."""
 
 
 @contextmanager

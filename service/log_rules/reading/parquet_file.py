@@ -12,10 +12,9 @@ from service.log_rules.rule import LogSource
 from service.sources.parquet.batch import READ_BYTES
 from service.sources.parquet.footer_validation import check_footer
 from service.sources.parquet.scan import footer_of
-from service.sources.parquet.text import check_dictionaries, without_views
 from service.sources.source import SourceReader
 
-BATCH_ROWS: Final = 1 << 17
+BATCH_ROWS: Final = 1 << 18
 _MAGIC: Final = b"PAR1"
 _TRAILER: Final = 8
 
@@ -39,6 +38,10 @@ class ParquetLog:
                 f"{name}: missing, or there more than once: {', '.join(missing)}; "
                 f"it has {', '.join(names)[:500]}"
             )
+        self._places: dict[str, list[int]] = {name: [] for name in needed}
+        for place in range(parquet.metadata.num_columns):
+            path = parquet.schema.column(place).path
+            self._places.setdefault(path, []).append(place)
         texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
         self._dictionaries = [
             column
@@ -47,31 +50,35 @@ class ParquetLog:
             and any(is_text(parquet.schema_arrow.field(column).type) for is_text in texts)
         ]
 
-    def batches(self, reader: SourceReader, group: int, columns: Sequence[str]) -> Iterator[Any]:
-        """Yield record batches of one row group, each of at most `BATCH_ROWS` rows, in the file's order."""
-        parquet = pq.ParquetFile(
+    def opened(self, reader: SourceReader) -> Any:
+        """Return what reads row groups of the file, for one thread: `pyarrow.parquet.ParquetFile`."""
+        return pq.ParquetFile(
             reader.file,
             metadata=self.metadata,
-            read_dictionary=[column for column in self._dictionaries if column in columns],
+            read_dictionary=self._dictionaries,
             buffer_size=READ_BYTES,
             pre_buffer=False,
             coerce_int96_timestamp_unit="us",
         )
-        for batch in parquet.iter_batches(
-            batch_size=BATCH_ROWS, row_groups=[group], columns=[*columns], use_threads=False
-        ):
-            check_dictionaries(batch)
-            yield without_views(batch)
 
     def ranges(self, group: int, columns: Sequence[str]) -> list[tuple[int, int]]:
         """Return where the column chunks of a row group lie: offset and length."""
         row_group = self.metadata.row_group(group)
         found = []
-        for place in range(row_group.num_columns):
+        for place in (place for name in columns for place in self._places[name]):
             chunk = row_group.column(place)
-            if chunk.path_in_schema in columns:
-                start = chunk.data_page_offset
-                if chunk.has_dictionary_page and chunk.dictionary_page_offset:
-                    start = min(start, chunk.dictionary_page_offset)
-                found.append((start, chunk.total_compressed_size))
+            start = chunk.data_page_offset
+            if chunk.has_dictionary_page and chunk.dictionary_page_offset:
+                start = min(start, chunk.dictionary_page_offset)
+            found.append((start, chunk.total_compressed_size))
         return found
+
+
+def batches(parquet: Any, group: int, columns: Sequence[str]) -> Iterator[Any]:
+    """Yield record batches of one row group, each of at most `BATCH_ROWS` rows, in the file's order.
+
+    Rows may point beyond their dictionaries, as Arrow reads it from damaged pages.
+    """
+    yield from parquet.iter_batches(
+        batch_size=BATCH_ROWS, row_groups=[group], columns=[*columns], use_threads=False
+    )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from service.domain.errors import (
@@ -263,6 +264,21 @@ async def test_damaged_files_are_named(tmp_path: Path, name: str, content: bytes
     (tmp_path / name).write_bytes(content)
     with pytest.raises(LogUnreadableError, match=name):
         await find(tmp_path / name)
+
+
+@pytest.mark.parametrize("column", ["severity", "bundle_id"])
+async def test_rows_that_point_beyond_their_dictionary(tmp_path: Path, column: str) -> None:
+    """A damaged page ends the run, of the column that filters and of those that are read of matched rows."""
+    table = {"severity": ["fatal"] * 1_016, "bundle_id": ["a"] * 1_016, "date": [NOON] * 1_016}
+    table[column] = ["a"] * 8 + ["b"] * 8 + ["c"] * 1_000
+    damaged = tmp_path / "damaged.parquet"
+    pq.write_table(pa.table(table), damaged, compression="none", use_dictionary=[column])
+    # The last thousand rows are one run of the third of three values.
+    content = damaged.read_bytes()
+    assert content.count(b"\xd0\x0f\x02") == 1
+    damaged.write_bytes(content.replace(b"\xd0\x0f\x02", b"\xd0\x0f\x03"))
+    with pytest.raises(LogUnreadableError, match=f"{column} points beyond its dictionary"):
+        await find(damaged)
 
 
 async def test_a_file_that_grows_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
