@@ -186,7 +186,7 @@ class Fold:
         if self._limit is None:
             return
         known = self.accounts.count or self._accounts_seen
-        state = self.accounts.nbytes + self.window.nbytes(known) + self.candidates.nbytes
+        state = self.accounts.nbytes + self.window.nbytes + self.candidates.nbytes
         needed = PROCESS_BYTES + self._plan.reading_bytes + state
         if needed > self._limit:
             raise MemoryLimitExceededError(

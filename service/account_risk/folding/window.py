@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from service.account_risk.folding.account_numbers import AccountNumbers
 from service.domain.errors import SourceNotParquetError
 from service.sources.parquet.columns import Halved, Ints, Mask, Packed
 from service.sources.parquet.instants import widened
@@ -29,8 +30,6 @@ TARGET: Final = 0
 _SEEN: Final = np.uint8(1)
 _TRACKED: Final = np.uint8(2)
 _OTHER_MONTHS: Final = "a row is of a month that the statistics in its file's footer rule out"
-_BLOCK: Final = 4096
-"""Room is made for so many accounts at least."""
 _DENSE: Final = 4
 """A batch has a table of its own where that has no more than so many cells for each row."""
 _FEW_MONTHS: Final = 256
@@ -107,9 +106,10 @@ class MonthWindow:
         """Count the cells that any row was seen in."""
         return sum(month.count() for month in self._months)
 
-    def nbytes(self, accounts: int) -> int:
-        """Return the memory that the cells take, of which there are so many accounts, in bytes."""
-        return sum(month.nbytes(accounts) for month in self._months)
+    @property
+    def nbytes(self) -> int:
+        """The memory that the cells take."""
+        return sum(month.nbytes for month in self._months)
 
     def _places(self, accounts: Ints) -> Ints:
         places: Ints = accounts if self._rank is None else self._rank.take(accounts)
@@ -155,29 +155,30 @@ class _Month:
 
     def __init__(self, tracked: Any = None) -> None:
         self._filling = threading.Lock()
-        self._cells: Any = np.zeros(0, np.uint32)
-        """Numbers by account, or by rank among those tracked; 32 bits while these will do."""
+        self._cells = AccountNumbers(np.zeros(0, np.uint32))
+        """By account, or by rank among those tracked; 32 bits while these will do."""
         self._tracked = tracked
-        self._marks: Any = None
+        self._marks: AccountNumbers | None = None
         """By account, once only some are tracked: is it, and was it seen? None before any row."""
         self._count = 0
         """How many were seen, once the month is closed."""
 
     def track_only(self, accounts: Ints, tracked: Any) -> None:
         self._tracked = tracked
-        if self._cells.size:
-            self._cells = _with_room(self._cells, _end(accounts))
-            self._marks = (self._cells != 0).view(np.uint8) * _SEEN
-            self._marks[: tracked.size] |= tracked
-            self._cells = self._cells.take(accounts)
+        if self._cells.numbers.size:
+            cells = self._cells.up_to(tracked.size)
+            marks = (cells != 0).view(np.uint8) * _SEEN
+            marks[: tracked.size] |= tracked
+            self._marks = AccountNumbers(marks)
+            self._cells = AccountNumbers(cells.take(accounts))
 
     def see(self, accounts: Ints) -> Ints:
         with self._filling:
             if self._count:
                 raise SourceNotParquetError(_OTHER_MONTHS)
             if self._marks is None:
-                self._marks = self._tracked.copy()
-            marks = self._marks = _with_room(self._marks, _end(accounts))
+                self._marks = AccountNumbers(self._tracked.copy())
+            marks = self._marks.up_to(_end(accounts))
             found = marks.take(accounts)
             marks[accounts] = found | _SEEN
         return np.flatnonzero(found & _TRACKED)
@@ -197,53 +198,45 @@ class _Month:
             np.maximum(some, packed, out=some)
 
     def _alike(self, packed: Packed | Halved, needed: int) -> tuple[Any, Any]:
-        """Return the cells, with room for so many accounts, and the numbers in as many bits."""
-        if packed.dtype != self._cells.dtype:
-            self._cells, packed = widened(self._cells), widened(packed)
-        self._cells = _with_room(self._cells, needed)
-        return self._cells, packed
+        """Return the cells of so many accounts at least, and the numbers in as many bits."""
+        if packed.dtype != self._cells.numbers.dtype:
+            self._cells, packed = AccountNumbers(widened(self._cells.numbers)), widened(packed)
+        return self._cells.up_to(needed), packed
 
     def close(self) -> None:
         with self._filling:
             self._count = self.count()
             self._marks = None
-            self._cells = (self._cells & self._cells.dtype.type(1)).astype(np.uint8)
+            cells = self._cells.numbers
+            self._cells = AccountNumbers((cells & cells.dtype.type(1)).astype(np.uint8))
 
     def newest(self, accounts: Ints) -> Packed:
-        return widened(_with_room(self._cells, _end(accounts)).take(accounts))
+        return widened(self._cells.of(accounts))
 
     def seen(self, accounts: Ints) -> Mask:
-        cells = self._cells if self._tracked is None else self._seen()
-        seen: Mask = _with_room(cells, _end(accounts)).take(accounts) != 0
+        seen: Mask = self._seen().of(accounts) != 0
         return seen
 
     def at_risk(self, accounts: Ints) -> Mask:
-        cells = _with_room(self._cells, _end(accounts)).take(accounts)
+        cells = self._cells.of(accounts)
         at_risk: Mask = (cells & cells.dtype.type(1)).astype(np.bool_)
         return at_risk
 
     def count(self) -> int:
-        cells = self._cells if self._tracked is None else self._seen()
-        return self._count + int(np.count_nonzero(cells))
+        return self._count + int(np.count_nonzero(self._seen().numbers))
 
-    def nbytes(self, accounts: int) -> int:
-        # What lies behind the last account was never touched, so that it takes no memory.
-        held = (self._cells,) if self._marks is None else (self._cells, self._marks)
-        return sum(min(cells.size, accounts) * cells.itemsize for cells in held)
+    @property
+    def nbytes(self) -> int:
+        return sum(held.numbers.nbytes for held in (self._cells, self._marks) if held is not None)
 
-    def _seen(self) -> Any:
-        return np.zeros(0, np.uint8) if self._marks is None else self._marks & _SEEN
+    def _seen(self) -> AccountNumbers:
+        """Return what is not 0 of the accounts that were seen."""
+        if self._tracked is None:
+            return self._cells
+        marks = np.zeros(0, np.uint8) if self._marks is None else self._marks.numbers
+        return AccountNumbers(marks & _SEEN)
 
 
 def _end(accounts: Ints) -> int:
     """Return the number behind the last of these accounts."""
     return int(accounts.max(initial=-1)) + 1
-
-
-def _with_room(cells: Any, needed: int) -> Any:
-    """Return the cells, or a larger copy if there are fewer than needed."""
-    if needed <= cells.size:
-        return cells
-    grown = np.zeros(-(-max(needed, 2 * cells.size) // _BLOCK) * _BLOCK, cells.dtype)
-    grown[: cells.size] = cells
-    return grown

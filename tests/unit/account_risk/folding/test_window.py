@@ -97,7 +97,7 @@ def test_a_batch_of_neighbours_makes_room_for_its_own_months_alone() -> None:
     fill(window, rows)
     for row in rows:
         fill(sparse, [row])
-    assert window.nbytes(8) == sparse.nbytes(8) == 2 * 8 * 8
+    assert window.nbytes == sparse.nbytes == 2 * 8 * 8
     assert window.account_months() == 16
 
 
@@ -146,7 +146,7 @@ def test_closing_complete_months_changes_neither_counts_nor_streaks(
     fill(whole, [row for row in target_rows if row.back > closed])
     assert window.account_months() == whole.account_months()
     assert window.durations(candidates).tolist() == whole.durations(candidates).tolist()
-    assert window.nbytes(100_000) <= whole.nbytes(100_000)
+    assert window.nbytes <= whole.nbytes
 
 
 @pytest.mark.parametrize(
