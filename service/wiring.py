@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from service.store.store import Store
     from service.telemetry.events import Events
 
-__all__ = ["App", "Reading", "open_app", "open_reading", "storage_access"]
+__all__ = ["App", "Reading", "check_extras", "open_app", "open_reading", "storage_access"]
 
 
 @asynccontextmanager
@@ -60,7 +60,7 @@ async def open_app(
     from service.store.store import open_store  # noqa: PLC0415
     from service.telemetry.events import Events  # noqa: PLC0415
 
-    _check_extras(settings)
+    check_extras(settings)
     clock = clock or SystemClock()
     internal_key = settings.internal_service_key
     async with AsyncExitStack() as stack:
@@ -126,7 +126,7 @@ async def open_reading(settings: Settings) -> AsyncIterator[Reading]:
     """
     from service.store.store import open_store_to_read  # noqa: PLC0415  # a plan needs no database
 
-    _check_extras(settings)
+    check_extras(settings)
     async with open_store_to_read(settings.ledger_url(), tenant_id=settings.tenant_id) as store:
         clock = SystemClock()
         yield Reading(
@@ -140,7 +140,7 @@ async def open_reading(settings: Settings) -> AsyncIterator[Reading]:
         )
 
 
-def _check_extras(settings: Settings) -> None:
+def check_extras(settings: Settings) -> None:
     """Refuse a setting whose library is not installed: at start, and not when a run gets there."""
     if settings.evaluate_on and find_spec("distributed") is None:
         raise ClusterUnreachableError("EVALUATE_ON needs the extra `dask`: pip install 'risk-alerts[dask]'")

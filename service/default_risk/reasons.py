@@ -1,12 +1,11 @@
 """Reasons: which ratios made a score what it is, in words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from service.default_risk.model import RiskModel
 from service.default_risk.ratios import Ratio
-from service.default_risk.scoring import Floats, Scores
 
 MOST_REASONS: Final = 4
 
@@ -29,18 +28,12 @@ class Reason:
 
 
 def reasons(
-    model: RiskModel, values: Sequence[Floats], scores: Scores, row: int
+    model: RiskModel, values: Iterable[float], contributions: Iterable[float]
 ) -> tuple[list[Reason], float]:
-    """Return the strongest reasons of one score, and the sum of all others; none where it is no score."""
-    if scores.abstained[row]:
-        return [], 0.0
+    """Return the strongest reasons of one score, and the sum of all others."""
     return strongest(
-        Reason(
-            ratio=table.ratio,
-            value=float(values[place][row]),
-            contribution=float(scores.contributions[place, row]),
-        )
-        for place, table in enumerate(model.ratios)
+        Reason(ratio=table.ratio, value=value, contribution=contribution)
+        for table, value, contribution in zip(model.ratios, values, contributions, strict=True)
     )
 
 

@@ -43,7 +43,7 @@ class SourceSettings(BaseModel):
     )
     evaluate_on: SchedulerAddress | None = Field(
         None,
-        description="Dask scheduler to evaluate on, such as `tcp://scheduler:8786`; unset: this process.",
+        description="Dask scheduler to compute on, such as `tcp://scheduler:8786`; unset: this process.",
     )
 
     @field_validator("allowed_sources")

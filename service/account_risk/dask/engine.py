@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from service.account_risk.dask.connection import Connection, connected
 from service.account_risk.dask.partial_fold import Partial, merged
 from service.account_risk.dask.tasks import (
     CandidateAccounts,
@@ -29,6 +28,7 @@ from service.account_risk.folding.fold import Fold
 from service.account_risk.folding.window import MonthWindow
 from service.account_risk.options import EvaluationOptions
 from service.account_risk.scan_plan import ScanPlan
+from service.cluster.connection import Connection, connected
 from service.sources.parquet.footer import RowGroup
 from service.sources.parquet.scan import Scan
 

@@ -5,9 +5,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from service.api.csv_lines import csv_lines
@@ -15,12 +19,14 @@ from service.cli.command import async_command, parsed_source, print_json, report
 from service.cli.exit_codes import OK
 from service.cli.logs.text_table import write_table
 from service.cli.scoring.models import model_of
-from service.default_risk.bulk import BulkScoring, ScoredCompanies, results_table
+from service.cluster.connection import connected
+from service.default_risk.bulk import BulkScoring, ScoredBatch
+from service.default_risk.dask.pieces import Work, scored_pieces
 from service.default_risk.errors import BadCompaniesFileError
 from service.default_risk.levels import RiskThresholds
-from service.default_risk.model import with_prior
+from service.default_risk.model import RiskModel, with_prior
 from service.default_risk.reading.companies import ledger_text, read_companies
-from service.default_risk.reading.tables import COMPANY_FILES, read_records
+from service.default_risk.reading.tables import COMPANY_FILES, pieces_of, read_records
 from service.default_risk.reasons import reasons
 from service.default_risk.units import Units
 from service.domain.default_risk.job import RowOutcome
@@ -30,7 +36,7 @@ from service.settings import Settings
 from service.sources.opening import check_allowed, open_source
 from service.sources.source import Source
 from service.telemetry.terminal import harmless
-from service.wiring import storage_access
+from service.wiring import check_extras, storage_access
 
 _SHOWN: Final = 20
 
@@ -42,30 +48,26 @@ class Worst:
         self._worst: list[tuple[float, int, dict[str, Any]]] = []
         self.refused: list[dict[str, Any]] = []
 
-    def add(self, scoring: BulkScoring, batch: ScoredCompanies) -> None:
+    def add(self, model: RiskModel, batch: ScoredBatch) -> None:
         """Take a batch."""
-        companies, scores = batch.companies, batch.scores
-        for row, outcome in enumerate(batch.outcomes):
-            if outcome is not RowOutcome.SCORED:
-                self._refuse(companies.numbers[row], outcome, batch.problems[row])
-                continue
-            key = (float(scores.probability[row]), -companies.numbers[row])
-            if len(self._worst) < _SHOWN or key > self._worst[0][:2]:
-                answer = _answer(scoring, batch, row)
-                if len(self._worst) < _SHOWN:
-                    heapq.heappush(self._worst, (*key, answer))
-                else:
-                    heapq.heapreplace(self._worst, (*key, answer))
-        for number, problem in companies.broken.items():
-            self._refuse(number, RowOutcome.INVALID, problem)
+        results = batch.results
+        probability = results["probability"].to_numpy()
+        for row in np.argsort(-probability, kind="stable")[:_SHOWN].tolist():
+            if np.isnan(probability[row]):
+                break  # what has no score comes last
+            key = (float(probability[row]), -results["row"][row].as_py())
+            if len(self._worst) < _SHOWN:
+                heapq.heappush(self._worst, (*key, _answer(model, batch, row)))
+            elif key > self._worst[0][:2]:
+                heapq.heapreplace(self._worst, (*key, _answer(model, batch, row)))
+        refused = pc.indices_nonzero(pc.not_equal(results["outcome"], RowOutcome.SCORED))
+        for row in refused[: _SHOWN - len(self.refused)].to_pylist():
+            names = ("row", "outcome", "problem")
+            self.refused.append({name: results[name][row].as_py() for name in names})
 
     def riskiest(self) -> list[dict[str, Any]]:
         """Return the riskiest companies, most probable default first."""
         return [answer for *_, answer in sorted(self._worst, reverse=True, key=lambda each: each[:2])]
-
-    def _refuse(self, number: int, outcome: RowOutcome, problem: str) -> None:
-        if len(self.refused) < _SHOWN:
-            self.refused.append({"row": number, "outcome": outcome, "problem": problem})
 
 
 @async_command
@@ -84,18 +86,30 @@ async def score_file(
     chosen = model_of(kind, model)
     if settings.prior is not None:
         chosen = with_prior(chosen, settings.prior)
+    check_extras(settings)
     scoring = BulkScoring(chosen, RiskThresholds.parse(settings.risk_thresholds))
     uri, access = parsed_source(file), storage_access(settings)
     await check_allowed(uri, access)
-    worst = Worst()
+    worst, stop = Worst(), threading.Event()
+    asked = _Asked(
+        reopen=partial(open_source, uri, access),
+        units=units,
+        sheet=sheet,
+        cluster=settings.evaluate_on,
+        timeout_s=settings.storage_timeout_s,
+        stop=stop,
+    )
 
     def work() -> None:
-        with open_source(uri, access) as source, _written(out) as write:
-            for batch in _batches(source, kind, scoring, units, sheet):
-                worst.add(scoring, batch)
-                write(scoring, batch)
+        with _written(out) as write:
+            for batch in _batches(asked, scoring):
+                worst.add(chosen, batch)
+                write(batch.results)
 
-    await run_in_daemon_thread(work)
+    try:
+        await run_in_daemon_thread(work)
+    finally:
+        stop.set()
     if as_json:
         print_json(_summary(scoring, worst))
     else:
@@ -103,22 +117,49 @@ async def score_file(
     return OK
 
 
-def _batches(
-    source: Source, kind: PredictionKind, scoring: BulkScoring, units: Units | None, sheet: str | None
-) -> Iterator[ScoredCompanies]:
-    files = source.files(COMPANY_FILES, threading.Event())
-    if len(files) > 1:
-        raise BadCompaniesFileError(f"there are {len(files)} files: score them one by one")
-    with source.open(files[0]) as reader:
-        records = read_records(reader, files[0], sheet=sheet)
-        yield from scoring.score(read_companies(records, kind, file=files[0].name, units=units))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is to be scored, and where."""
+
+    reopen: Callable[[], Source]
+    units: Units | None
+    sheet: str | None
+    cluster: str | None
+    """The scheduler's address; None: here."""
+    timeout_s: float
+    stop: threading.Event
+
+
+def _batches(asked: _Asked, scoring: BulkScoring) -> Iterator[ScoredBatch]:
+    with asked.reopen() as source:
+        files = source.files(COMPANY_FILES, asked.stop)
+        if len(files) > 1:
+            raise BadCompaniesFileError(f"there are {len(files)} files: score them one by one")
+        (file,) = files
+        with source.open(file) as reader:
+            # Other formats have no parts that could be read by themselves.
+            pieces = pieces_of(reader, file) if asked.cluster is not None and asked.sheet is None else []
+            if not pieces:
+                records = read_records(reader, file, sheet=asked.sheet)
+                kind = scoring.model.kind
+                yield from scoring.score(read_companies(records, kind, file=file.name, units=asked.units))
+                return
+    work = Work(
+        reopen=asked.reopen,
+        file=file,
+        model=scoring.model,
+        thresholds=scoring.thresholds,
+        units=asked.units,
+    )
+    with connected(asked.cluster or "", timeout_s=asked.timeout_s, stop=asked.stop) as cluster:
+        yield from scoring.settle(scored_pieces(cluster, work, pieces))
 
 
 @contextmanager
-def _written(out: Path | None) -> Iterator[Callable[[BulkScoring, ScoredCompanies], None]]:
-    """Give what writes batches to a file, which has its name only once it is whole."""
+def _written(out: Path | None) -> Iterator[Callable[[Any], None]]:
+    """Give what writes tables of results to a file, which has its name only once it is whole."""
     if out is None:
-        yield lambda _scoring, _batch: None
+        yield lambda _results: None
         return
     kinds: dict[str, type[_CsvFile | _ParquetFile]] = {".csv": _CsvFile, ".parquet": _ParquetFile}
     if out.suffix.lower() not in kinds:
@@ -126,7 +167,7 @@ def _written(out: Path | None) -> Iterator[Callable[[BulkScoring, ScoredCompanie
     partial = out.with_name(f".{out.name}.partial")
     try:
         with kinds[out.suffix.lower()](partial) as file:
-            yield lambda scoring, batch: file.write(results_table(scoring, batch))
+            yield file.write
         partial.replace(out)
     except OSError as problem:
         raise BadCompaniesFileError(f"{out.name} cannot be written: {problem.strerror}") from problem
@@ -166,17 +207,15 @@ class _CsvFile(ExitStack):
         self._file.write(csv_lines(zip(*columns, strict=True)))
 
 
-def _answer(scoring: BulkScoring, batch: ScoredCompanies, row: int) -> dict[str, Any]:
-    companies = batch.companies
-    probability = float(batch.scores.probability[row])
-    named, remainder = reasons(scoring.model, companies.values, batch.scores, row)
+def _answer(model: RiskModel, batch: ScoredBatch, row: int) -> dict[str, Any]:
+    found = batch.results.slice(row, 1).to_pylist()[0]
+    contributions = [found[f"{table.ratio.name}_contribution"] for table in model.ratios]
+    named, remainder = reasons(model, [float(column[row]) for column in batch.values], contributions)
     return {
-        "row": companies.numbers[row],
-        "company_symbol": companies.symbols[row],
-        "company_name": companies.names[row],
-        "period": period_text(companies.years[row], companies.quarters[row]),
-        "probability": probability,
-        "risk_level": scoring.thresholds.level(probability),
+        **{name: found[name] for name in ("row", "company_symbol")},
+        "company_name": found["company_name"] or "",
+        "period": period_text(found["reporting_year"], int((found["reporting_quarter"] or "Q0")[1:])),
+        **{name: found[name] for name in ("probability", "risk_level")},
         "reasons": [reason.words for reason in named],
         "remainder": remainder,
     }

@@ -21,6 +21,10 @@ from service.sources.source import SourceFile, SourceReader
 
 COMPANY_FILES: Final = FileKind(suffixes=(".csv", ".xlsx", ".parquet"))
 BATCH_ROWS: Final = 1 << 14
+PIECE_ROWS: Final = 1 << 17
+"""Of a file that is read in pieces: not fewer than a batch, whose records decide what units a file has."""
+_MOST_PIECES: Final = 16
+"""Of a row group, however large."""
 _BLOCK: Final = 1 << 20
 _LOOK: Final = 1 << 16
 _MAGIC: Final = b"PAR1"
@@ -60,6 +64,53 @@ def read_records(
                 yield from _csv(reader, batch_rows)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Some records of a Parquet file, one after the other, which can be read by themselves."""
+
+    groups: tuple[int, ...]
+    """The row groups that hold them."""
+    skipped: int
+    """Records of these row groups that come before."""
+    rows: int
+    begin: int
+    """Records of the file that come before."""
+
+
+def pieces_of(reader: SourceReader, file: SourceFile, *, rows: int = PIECE_ROWS) -> list[Piece]:
+    """Return the pieces of a Parquet file, of at least so many `rows` but the last one, in the file's order.
+
+    None: it is no Parquet file, or has no rows. Raises BadCompaniesFileError.
+    """
+    if _kind_of(reader, file) != "parquet":
+        return []
+    with _translated(file):
+        metadata = _checked_parquet(reader, file).metadata
+    pieces: list[Piece] = []
+    groups: list[int] = []
+    held = begin = 0
+    for group in range(metadata.num_row_groups):
+        groups.append(group)
+        held += metadata.row_group(group).num_rows
+        if held < rows and group + 1 < metadata.num_row_groups:
+            continue
+        # Whoever reads a piece reads what comes before it in its row groups, so that there must be few.
+        size = max(rows, -(-held // _MOST_PIECES))
+        pieces += [
+            Piece(groups=tuple(groups), skipped=place, rows=min(size, held - place), begin=begin + place)
+            for place in range(0, held, size)
+        ]
+        begin, held = begin + held, 0
+        groups = []
+    return pieces
+
+
+def read_piece(reader: SourceReader, file: SourceFile, piece: Piece) -> Iterator[Records]:
+    """Yield the records of a piece as `read_records` does; raises BadCompaniesFileError."""
+    with _translated(file):
+        yield from _parquet(reader, file, BATCH_ROWS, piece)
+
+
 def rows_in(reader: SourceReader, file: SourceFile, *, most: int) -> int:
     """Return about how many records a file has, without reading them as such.
 
@@ -81,6 +132,7 @@ def rows_in(reader: SourceReader, file: SourceFile, *, most: int) -> int:
 
 def _kind_of(reader: SourceReader, file: SourceFile) -> str:
     """Return what a file is by its first bytes; raises BadCompaniesFileError where it is called otherwise."""
+    reader.file.seek(0)
     magic = reader.file.read(4)
     reader.file.seek(0)
     kind = file.name.lower().rpartition(".")[2]
@@ -163,15 +215,27 @@ def _checked_parquet(reader: SourceReader, file: SourceFile) -> Any:
     return pq.ParquetFile(reader.file, pre_buffer=False)
 
 
-def _parquet(reader: SourceReader, file: SourceFile, batch_rows: int) -> Iterator[Records]:
-    number = _FIRST
+def _parquet(
+    reader: SourceReader, file: SourceFile, batch_rows: int, piece: Piece | None = None
+) -> Iterator[Records]:
     parquet = _checked_parquet(reader, file)
-    for batch in parquet.iter_batches(batch_size=batch_rows, use_threads=False):
+    if piece is None:
+        piece = Piece(
+            groups=tuple(range(parquet.num_row_groups)), skipped=0, rows=parquet.metadata.num_rows, begin=0
+        )
+    number = _FIRST + piece.begin
+    place = -piece.skipped
+    for batch in parquet.iter_batches(batch_size=batch_rows, row_groups=piece.groups, use_threads=False):
         check_dictionaries(batch)
-        yield _records(range(number, number + batch.num_rows), without_views(batch), {})
-        number += batch.num_rows
+        mine = batch.slice(max(0, -place), max(0, piece.rows - max(0, place)))
+        place += batch.num_rows
+        if mine.num_rows:
+            yield _records(range(number, number + mine.num_rows), without_views(mine), {})
+            number += mine.num_rows
+        if place >= piece.rows:
+            break
     if number == _FIRST:
-        yield _records([], parquet.schema_arrow.empty_table().combine_chunks().to_batches()[0], {})
+        yield _records([], pa.RecordBatch.from_pylist([], schema=parquet.schema_arrow), {})
 
 
 def _xlsx(reader: SourceReader, sheet: str | None, batch_rows: int) -> Iterator[Records]:

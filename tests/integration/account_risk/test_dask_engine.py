@@ -1,14 +1,10 @@
 """The cluster: Dask workers give the answer that this process gives, whatever happens to one of them."""
 
-import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,20 +32,19 @@ from service.sources.opening import open_source
 from service.sources.source import StorageAccess
 from service.wiring import open_app
 from tests.support import evaluating
+from tests.support.clusters import local_cluster, started
 from tests.support.evaluating import JANUARY, evaluated, row
 from tests.support.histories import History, histories, layouts, write
-from tests.support.waiting import PATIENCE_S, wait_until
+from tests.support.waiting import wait_until
 
-distributed = pytest.importorskip("distributed", reason="Dask is an extra")
+pytest.importorskip("distributed", reason="Dask is an extra")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Start a real cluster: two workers, each a process."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
-    ) as running:
+    """Start a real cluster."""
+    with local_cluster() as running:
         yield running
 
 
@@ -154,32 +149,6 @@ def test_errors_come_back_as_they_are(cluster: Any, tmp_path: Path) -> None:
     evaluating.write(tmp_path / "month=2026-01-01" / "a.parquet", rows, write_statistics=False)
     with pytest.raises(SchemaMismatchError, match="its folder says month=2026-01-01"):
         on(cluster.scheduler_address, tmp_path)
-
-
-@contextmanager
-def started(folder: Path, *, workers: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Start a scheduler of its own and its workers, and give its address and process."""
-    known = folder / "scheduler.json"
-    python = [sys.executable, "-m"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with ExitStack() as processes:
-
-        def start(*command: str) -> subprocess.Popen[bytes]:
-            process = subprocess.Popen([*python, *command], **quiet)  # type: ignore[call-overload]
-            processes.callback(process.wait)
-            processes.callback(process.kill)
-            return process  # type: ignore[no-any-return]
-
-        place = ("--scheduler-file", str(known), "--no-dashboard")
-        scheduler = start("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *place)
-        wait_until(known.exists)
-        address = json.loads(known.read_text())["address"]
-        for _ in range(workers):
-            start("distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
-        if workers:
-            with distributed.Client(address, set_as_default=False) as client:
-                client.wait_for_workers(workers, timeout=PATIENCE_S)
-        yield address, scheduler
 
 
 def evaluated_within(seconds: float, address: str, path: Path, progress: Progress | None = None) -> None:

@@ -131,7 +131,7 @@ def test_reasons_are_the_strongest_contributions_in_words() -> None:
     model = small_model()
     values = columns([(90.0, -2.0, -10.0, -1.0, -5.0)])
     scores = score(model, values)
-    named, remainder = reasons(model, values, scores, 0)
+    named, remainder = reasons(model, [float(column[0]) for column in values], scores.contributions[:, 0])
     assert [reason.words for reason in named] == [
         "return on assets of -5.0 % raises the risk (+4.05)",
         "EBIT to interest expense of -1.0 x raises the risk (+3.15)",

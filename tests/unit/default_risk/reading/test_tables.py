@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from service.default_risk.bulk import BulkScoring, results_table
+from service.default_risk.bulk import BulkScoring
 from service.default_risk.errors import BadCompaniesFileError, SuspectedFractionUnitsError
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.reading.companies import ledger_text, read_companies
@@ -40,7 +40,7 @@ def scored(
         with source.open(file) as reader:
             records = read_records(reader, file, sheet=sheet)
             for batch in scoring.score(read_companies(records, kind, file=file.name, units=units)):
-                rows += results_table(scoring, batch).to_pylist()
+                rows += batch.results.to_pylist()
     return scoring, rows
 
 
