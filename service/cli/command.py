@@ -54,6 +54,8 @@ def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) 
         if as_json:
             print_json(ErrorOut(error=error.code, detail=detail, run_id=error.run_id))
         return error.exit_code
+    except BrokenPipeError:
+        raise
     except Exception as error:  # noqa: BLE001  # the outermost door: whatever it was goes to the log, with its stack
         structlog.get_logger().error("command_failed", exc_info=error)
         report("internal_error: something unexpected went wrong; the log says what")

@@ -9,6 +9,8 @@ RUN_FAILED: Final = RiskAlertsError.exit_code
 NOT_ALL_SENT: Final = 2
 USAGE: Final = UsageError.exit_code
 """The usual 2 would be taken for `NOT_ALL_SENT`."""
+NOBODY_READS: Final = 128 + 13
+"""As a shell shows a program that SIGPIPE ended: whoever read the output, such as `head`, has gone."""
 
 EXIT_CODES_HELP: Final = (
     "Exit codes: 0 success; 1 the run failed (stderr names the error code); 2 the run succeeded, but some "

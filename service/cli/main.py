@@ -11,7 +11,7 @@ import typer
 
 from service.cli.database_commands import db
 from service.cli.declared import done_by
-from service.cli.exit_codes import EXIT_CODES_HELP, OK, RUN_FAILED, USAGE
+from service.cli.exit_codes import EXIT_CODES_HELP, NOBODY_READS, OK, RUN_FAILED, USAGE
 from service.cli.identities.commands import audit, keys, users
 from service.cli.lifecycle.commands import alerts
 from service.cli.logs.commands import logs, rules
@@ -269,9 +269,14 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = commands(prog_name=_PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
     except typer.TyperException as problem:
         sys.stderr.write(f"{_PROGRAM}: {harmless(problem.format_message())}\nTry '{_PROGRAM} --help'.\n")
         sys.exit(USAGE)
+    except BrokenPipeError:
+        # Nobody reads any more, such as `head`; what is still to be flushed goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(NOBODY_READS)
     except typer.Abort:
         sys.exit(RUN_FAILED)
     finally:

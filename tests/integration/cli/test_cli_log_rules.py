@@ -1,10 +1,13 @@
 """Rules over logs on the command line: checked, tested and tried, without a database or a Slack."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.support.processes import command
+from tests.support.processes import command, environment
 
 ROOT = Path(__file__).parents[3]
 RULES = str(ROOT / "log_rules.toml")
@@ -29,6 +32,24 @@ def test_a_sample_of_two_days_and_what_the_rules_say_of_it(tmp_path: Path) -> No
     ]
     assert answer["rows"]["rows_in_source"] == 20_076
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2026-01-01.csv.gz", "2026-01-02.csv.gz"]
+
+
+def test_nobody_reads_what_is_printed(tmp_path: Path) -> None:
+    """As after `| head`: the command ends without a word, also where all it prints is flushed at its end."""
+    read, written = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "service", "rules", "check", RULES],
+            cwd=tmp_path,
+            env=environment(PYTHONUNBUFFERED=""),
+            stdout=written,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(written)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_period_of_a_log(tmp_path: Path) -> None:
