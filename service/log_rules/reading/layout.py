@@ -44,20 +44,26 @@ def layout_of(file: str, first: bytes, source: LogSource, needed: Sequence[str])
         # A column that nobody reads may have any name, also that of another one.
         names = tuple(name if name in wanted else f"\x00{place}" for place, name in enumerate(cells))
         return Layout(names=names, header_bytes=len(first))
-    if not by_position:
-        raise SchemaMismatchError(
-            f"{file}: missing {', '.join(missing)}; its header is {', '.join(cells)[:500] or 'empty'} "
-            "(for files without a header, name the columns in source.columns)"
-        )
+    if not by_position or _is_header(cells, by_position):
+        hint = "" if by_position else " (for files without a header, name the columns in source.columns)"
+        header = ", ".join(cells)[:500] or "empty"
+        raise SchemaMismatchError(f"{file}: missing {', '.join(missing)}; its header is {header}{hint}")
     missing = [name for name in wanted if name not in by_position]
     if missing:
         raise SchemaMismatchError(f"{file}: source.columns does not name {', '.join(missing)}")
     if len(cells) != len(by_position):
         raise SchemaMismatchError(
             f"{file}: its first record has {len(cells)} columns, and source.columns names {len(by_position)}"
+            f"; a header would name {', '.join(wanted)}"
         )
     is_numbered = cells == [str(number) for number in range(len(cells))]
     return Layout(names=by_position, header_bytes=len(first) if is_numbered else mark)
+
+
+def _is_header(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Return whether most cells name columns: read by position, such a file might quietly match nothing."""
+    known = {name.casefold() for name in names}
+    return 2 * sum(cell.casefold() in known for cell in cells) > len(cells)
 
 
 def required(source: LogSource, needed: Sequence[str]) -> tuple[str, ...]:

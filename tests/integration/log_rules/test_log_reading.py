@@ -161,9 +161,12 @@ async def test_columns_in_any_order(tmp_path: Path) -> None:
 
 async def test_missing_columns_are_all_named(tmp_path: Path) -> None:
     """In CSV and in Parquet; with `required = "all"` also those that no rule names."""
-    (tmp_path / "log.csv").write_text("date,model\n1,2\n")
-    with pytest.raises(SchemaMismatchError, match=r"first record has 2 columns, and source.columns names 24"):
+    (tmp_path / "log.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(
+        SchemaMismatchError, match=r"2 columns, .* 24; a header would name severity, date, bun"
+    ):
         await find(tmp_path / "log.csv")
+    (tmp_path / "log.csv").write_text("date,model\n1,2\n")
     rules = RULES.replace("columns =", "columns = [] #")
     with pytest.raises(SchemaMismatchError, match=r"log\.csv: missing severity, bundle_id;"):
         await find(tmp_path / "log.csv", question_of(rules))
@@ -173,6 +176,16 @@ async def test_missing_columns_are_all_named(tmp_path: Path) -> None:
     pa.parquet.write_table(pa.table({"date": ["1"]}), tmp_path / "log.parquet")
     with pytest.raises(SchemaMismatchError, match=r"severity, bundle_id; it has date"):
         await find(tmp_path / "log.parquet")
+
+
+async def test_a_header_that_lacks_a_column_is_no_row(tmp_path: Path) -> None:
+    """Its columns may stand in another order: read by position, the file would quietly match nothing."""
+    header = [*reversed([name for name in LOG_COLUMNS if name != "severity"]), "Severity"]
+    write_csv(tmp_path / "log.csv", rows_of(10), header=header)
+    with pytest.raises(
+        SchemaMismatchError, match=r"log\.csv: missing severity; its header is date, country_code"
+    ):
+        await find(tmp_path / "log.csv")
 
 
 async def test_short_and_long_rows_are_malformed(tmp_path: Path) -> None:
