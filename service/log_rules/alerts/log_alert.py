@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Final, Self
 
@@ -44,8 +44,17 @@ class LogAlert:
         )
 
     @classmethod
-    def of(cls, rule: Rule, episode: Episode, *, number: int, stream: str, tenant_id: str) -> Self:
-        """Return the alert of an episode, or its reminder of this number."""
+    def of(
+        cls,
+        rule: Rule,
+        episode: Episode,
+        *,
+        number: int,
+        stream: str,
+        tenant_id: str,
+        digest: "LogAlert | None" = None,
+    ) -> Self:
+        """Return the alert of an episode, or its reminder of this number; with the `digest` it is part of."""
         group = group_text(episode.group)
         route = episode.group[rule.group_by.index(rule.route)] if rule.route else None
         return cls(
@@ -66,12 +75,9 @@ class LogAlert:
                 "violations": episode.violations,
                 "start_is_minimum": episode.is_minimum,
                 "repeat": number,
+                **({} if digest is None else {"digest": digest.alert_id}),
             },
         )
-
-    def listed_in(self, digest: "LogAlert") -> "LogAlert":
-        """Return the alert with the id of the digest that stands for it."""
-        return replace(self, facts={**self.facts, "digest": digest.alert_id})
 
     @classmethod
     def digest_of(

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.log_rules.memory import OPEN_BYTES, REMEMBERED_BYTES
+from service.log_rules.memory import ALERT_BYTES, OPEN_BYTES, REMEMBERED_BYTES
 from service.log_rules.reading.csv_blocks import BLOCK
 from service.log_rules.reading.log_files import LogFiles
 from service.log_rules.reading.matching import Matcher
@@ -71,6 +71,7 @@ class LogPlan:
             "counting": self.counting_bytes,
             "each_row_within_reach": _KEPT_BYTES,
             "each_row_collected": ROW_BYTES,
+            "each_alert": ALERT_BYTES,
         }
 
     def summary(self) -> dict[str, Any]:
@@ -102,6 +103,7 @@ class LogPlan:
         lines += [
             f"memory: at most {total:,} MB ({parts}), and {_KEPT_BYTES} bytes a rule and row within reach",
             f"in disorder: {ROW_BYTES} bytes a rule and matched row of the period",
+            f"found: {ALERT_BYTES:,} bytes an episode or reminder, until it is recorded",
             f"checkpoint: {self._checkpoint_text()}",
         ]
         return "\n".join(lines)

@@ -42,6 +42,8 @@ def test_parquet_alone_says_its_rows(tmp_path: Path) -> None:
     assert (small.rows, large.rows) == (500, 500)
     assert small.memory_bytes["reading"] * 50 == large.memory_bytes["reading"]
     assert small.summary()["memory_bytes"]["each_row_within_reach"] == 12
+    assert small.summary()["memory_bytes"]["each_alert"] == 4_096
+    assert "4,096 bytes an episode or reminder" in str(small)
     assert small.summary()["checkpoint_bytes"] == {
         "rows_within": {"burst": "1m", "bundle": "1h"},
         "each_row": 16,
@@ -56,5 +58,5 @@ def test_parquet_alone_says_its_rows(tmp_path: Path) -> None:
 def test_missing_columns_are_named_before_anything_is_read(tmp_path: Path) -> None:
     """In whichever file they are missing."""
     (tmp_path / "a.csv").write_text("date,severity\n1,2\n")
-    with pytest.raises(SchemaMismatchError, match="names 24"):
+    with pytest.raises(SchemaMismatchError, match="missing bundle_id; its header is date, severity"):
         planned(tmp_path)

@@ -9,7 +9,8 @@ import pytest
 
 from mock_slack.running import RunningMock
 from service.domain.delivery_status import Outcome
-from service.domain.errors import CheckpointTooLargeError
+from service.domain.errors import CheckpointTooLargeError, MemoryLimitExceededError
+from service.domain.progress import RunStatus
 from tests.support.given import Given
 from tests.support.house import assert_balanced, warning_codes
 from tests.support.log_runs import RULES, Logs, at, burst, opened
@@ -244,6 +245,21 @@ async def test_what_is_too_large_for_a_checkpoint_is_refused(slack: RunningMock,
         with pytest.raises(CheckpointTooLargeError, match="CHECKPOINT_LIMIT_MB=1"):
             await logs.run(logs.write("log.csv", [*burst(1, 3), *rows]), 0, 24)
         assert slack.records() == []
+
+
+async def test_more_episodes_than_there_is_memory_for_are_refused(slack: RunningMock, tmp_path: Path) -> None:
+    """Reminders count as they do; the number that is needed is named, and nothing was recorded or sent."""
+    async with opened(f"sqlite:///{tmp_path / 'l.db'}", slack, tmp_path, memory_limit_mb=1) as logs:
+        lasting = [at(hours, seconds=second) for hours in range(10) for second in range(0, 3_600, 200)]
+        rows = [row for number in range(250) for row in burst(1, 3, bundle=f"com.{number}")]
+        source = logs.write("log.csv", [*lasting, *rows])
+        needed = r"260 episodes and reminders .* take 2 MB .* MEMORY_LIMIT_MB=1"
+        for attempt in (logs.preview, logs.run):
+            with pytest.raises(MemoryLimitExceededError, match=needed):
+                await attempt(source, 0, 24)
+        assert slack.records() == []
+        (record,) = (await logs.app.store.history.list_runs(limit=10)).items
+        assert (record.status, record.counts.alerts) == (RunStatus.FAILED, 0)
 
 
 async def test_runs_of_a_stream_come_one_after_another(logs: Logs, slack: RunningMock) -> None:
