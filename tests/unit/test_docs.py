@@ -220,11 +220,13 @@ def anchors(document: Path) -> set[str]:
     return {anchor_of(heading) for heading in headings}
 
 
-@pytest.mark.parametrize("file", [file for file in DEPLOYED if file.suffix in {".yaml", ".json"}], ids=str)
+@pytest.mark.parametrize(
+    "file", [file for file in DEPLOYED if file.suffix in {".yaml", ".yml", ".json"}], ids=str
+)
 def test_deployments_set_only_settings_that_exist(file: Path) -> None:
     """Every variable that a deployment sets is one that the service reads, and its file is well-formed."""
     text = file.read_text(encoding="utf-8")
-    parsed: Any = yaml.safe_load(text) if file.suffix == ".yaml" else json.loads(text)
+    parsed: Any = yaml.safe_load(text) if file.suffix != ".json" else json.loads(text)
     assert parsed
     known = {name.upper() for name in Settings.model_fields}
     assert environment_names(text) <= known | GIVEN_BY_OTHERS

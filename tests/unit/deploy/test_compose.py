@@ -66,14 +66,36 @@ def test_what_is_mounted_is_there(compose: Any) -> None:
     environment = services["service"]["environment"]
     assert environment["ALLOWED_SOURCES"] == '["file:///data/logs"]'
     assert load_rules(mounted.pop(f"{environment['RULES_FOLDER']}/mobile.toml")).rules
+    assert mounted.pop("/etc/prometheus") == ROOT / "deploy" / "prometheus"
     assert mounted == {"/opt/mock/mock_slack": ROOT / "mock_slack"}
     assert (FOLDER / services["service"]["build"]).resolve() == ROOT
+
+
+def test_prometheus_reads_the_service(compose: Any) -> None:
+    """At its address and path, with the key that the service knows, and with the rules beside its file."""
+    services = compose["services"]
+    prometheus = services["prometheus"]
+    assert prometheus["profiles"] == ["metrics"]
+    (folder,) = (volume.split(":")[0] for volume in prometheus["volumes"])
+    read = yaml.safe_load((FOLDER / folder / "prometheus.yml").read_text(encoding="utf-8"))
+    (job,) = read["scrape_configs"]
+    ((target,),) = (each["targets"] for each in job["static_configs"])
+    host, port = target.split(":")
+    assert services[host]["ports"] == [f"127.0.0.1:8080:{port}"]
+    assert "metrics_path" not in job  # its own default is ours
+    (secret,) = prometheus["secrets"]
+    assert job["authorization"] == {"credentials_file": f"/run/secrets/{secret}"}
+    assert compose["secrets"][secret] == {"environment": "INTERNAL_SERVICE_KEY"}
+    assert "INTERNAL_SERVICE_KEY" in services[host]["environment"]
+    for name in read["rule_files"]:
+        (group,) = yaml.safe_load((FOLDER / folder / name).read_text(encoding="utf-8"))["groups"]
+        assert all({"alert", "expr", "annotations"} <= set(rule) for rule in group["rules"])
 
 
 def test_ports_are_this_machines_alone(compose: Any) -> None:
     """Nobody elsewhere reaches the service, the mock or the database."""
     published = [port for service in compose["services"].values() for port in service.get("ports", ())]
-    assert sorted(published) == ["127.0.0.1:8001:8001", "127.0.0.1:8080:8080"]
+    assert sorted(published) == ["127.0.0.1:8001:8001", "127.0.0.1:8080:8080", "127.0.0.1:9090:9090"]
     assert "ports" not in compose["services"]["database"]
 
 
