@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from service.delivery.channels import Channels
+from service.delivery.channels import Channels, Destination
 from service.delivery.lane import LaneState, Send, Stop, Tries, Wait, next_move
 from service.delivery.slack.outgoing import OutgoingMessage
 from service.domain.pace import LONGEST_BACKOFF_S
@@ -53,6 +53,7 @@ class Delivery:
             occurrence=self.entry.alert_id,
             claim=self.entry.claims + 1,
             unsure_since=self.unsure_since,
+            earlier=self.entry.earlier,
         )
 
 
@@ -67,6 +68,8 @@ class OutgoingLane:
     state: LaneState
     shared: SharedLane
     """The same destination as every other process knows it."""
+    linked: bool = False
+    """Whether each message leads to the one before it about the same."""
     queue: asyncio.Queue[OutboxEntry] = field(default_factory=lambda: asyncio.Queue(QUEUE_SIZE))
     fed: bool = False
     """Whether the outbox has nothing more for the queue."""
@@ -105,7 +108,9 @@ async def feed(
     position = -1
 
     async def next_page() -> list[OutboxEntry]:
-        return await outbox.pending(lease, lane.channels, after=position, limit=QUEUE_SIZE)
+        return await outbox.pending(
+            lease, lane.channels, after=position, limit=QUEUE_SIZE, linked=lane.linked
+        )
 
     while page := await retry_while_unavailable(clock, next_page):
         for entry in page:
@@ -132,16 +137,21 @@ def outgoing_lanes(
     named = (channel for channel in reached if channels.named(channel) is not None)
     for channel in dict.fromkeys((*channels.names, *named)):
         channels_of.setdefault(channels.lane_of(channel), []).append(channel)
-    interval = 1 / messages_per_second if messages_per_second else 0.0
     return {
         name: OutgoingLane(
             name=name,
             url=channels.url_of(name),
             channels=tuple(names),
-            state=LaneState(interval=interval),
-            shared=SharedLane(
-                key=hashlib.sha256(channels.secret_of(name).encode()).hexdigest(), interval=interval
-            ),
+            state=LaneState(interval=shared.interval),
+            shared=shared,
+            linked=channels.destination is Destination.BOT,
         )
         for name, names in channels_of.items()
+        for shared in (shared_lane(channels, name, messages_per_second=messages_per_second),)
     }
+
+
+def shared_lane(channels: Channels, name: str, *, messages_per_second: float) -> SharedLane:
+    """Return a lane as all processes know it."""
+    key = hashlib.sha256(channels.secret_of(name).encode()).hexdigest()
+    return SharedLane(key=key, interval=1 / messages_per_second if messages_per_second else 0.0)

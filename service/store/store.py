@@ -23,6 +23,7 @@ from service.store.default_risk.default_risk import DefaultRisk
 from service.store.history import History
 from service.store.ledger_state import LedgerStates
 from service.store.outbox.doubts import Doubts
+from service.store.outbox.message_updates import MessageUpdates
 from service.store.outbox.reconciling import Reconciling
 from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
@@ -55,6 +56,7 @@ class Store:
         self.recording = Recording(*of)
         self.outbox = Outbox(*of)
         self.waiting = Waiting(*of)
+        self.message_updates = MessageUpdates(*of)
         self.doubts = Doubts(*of)
         self.reconciling = Reconciling(*of)
         self.open_alerts = OpenAlerts(*of)

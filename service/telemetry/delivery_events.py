@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from service.domain.delivery_status import Outcome, Reason, SettleAs
+from service.domain.lifecycle.alert_status import AlertStatus
 from service.telemetry.events import Event
 
 _SUBJECTS: Final = {"risk_alert": "account_id"}
@@ -114,6 +115,27 @@ class AlertDecided(AlertEvent):
     channel: str | None
     settled_as: SettleAs
     settled_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageUpdated(AlertEvent):
+    """A message in Slack shows what has become of its alert."""
+
+    name = "message_updated"
+    channel: str
+    status: AlertStatus
+    """Of the alert."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageNotUpdated(AlertEvent):
+    """A message in Slack could not be changed, and is tried again in `wait_s` seconds, or never."""
+
+    name = "message_not_updated"
+    level = logging.WARNING
+    channel: str
+    reason: Reason
+    wait_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from service.domain.identity.actor import Actor
 from service.domain.identity.api_key import KeySecret
 from service.domain.identity.permission import KeyScope, Role
 from service.domain.identity.scope import Scope
+from service.domain.lifecycle.alert_status import AlertStep
 from service.domain.tenant import DEFAULT_TENANT
 from service.store.part import Part
 from service.store.schema import tables as schema
@@ -80,6 +81,7 @@ async def a_life(store: Store, run_id: str, tenant_id: str) -> None:
     await given.claimed(lease, entries[:1])
     await given.settled(lease, the_answer(entries[0], DeliveryStatus.UNKNOWN))
     await given.finished(f"{run_id}0", alerts=2)
+    await store.alert_work.take(alert.alert_id, AlertStep.ACKNOWLEDGE, note=None, by="ann")
     await store.doubts.settle(alert.alert_id, SettleAs.SENT, by="ann", note=None, now=NOW)
     lease = await given.a_lease(run_id)
     left = Checkpoint(begins="a", until="b", content=b"c", digest="d", follows=None)

@@ -1,24 +1,27 @@
 """The bot: messages go out by `chat.postMessage`, each with a marker, and Slack says where it put them."""
 
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
 from service.delivery.slack.answer import WebApiError
 from service.delivery.slack.history import Place, read_history
 from service.delivery.slack.marker import Marker, Markers
+from service.delivery.slack.message import with_link
 from service.delivery.slack.outgoing import OutgoingMessage
 from service.delivery.slack.posted import classify_posted
 from service.delivery.slack.send_result import InDoubt, RateLimited, Retry, SendResult, Sent
 from service.delivery.slack.sender import SlackSender, open_slack
 from service.delivery.slack.web_api import WebApi
+from service.domain.alert_type import Link
 from service.domain.delivery_status import Reason
 from service.runtime.clock import Clock
+from service.store.outbox.earlier import EarlierMessage
 from service.telemetry.delivery_events import BotOpened, BotRefused
 from service.telemetry.events import Events
 
@@ -44,7 +47,8 @@ class Bot:
         self.api = api
         self.markers = markers
         self._slack = slack
-        self._bot_id: str | None = None
+        self.identity: Mapping[str, Any] = {}
+        """What Slack has said of the token, once it did."""
         self._channels: dict[str, BotChannel] = {}
         """By name and by id: looked up once, and kept."""
 
@@ -81,7 +85,10 @@ class Bot:
         self, message: OutgoingMessage, *, timeout_s: float, may_leave: Callable[[], bool]
     ) -> SendResult:
         known = self._channels.get(message.channel)
-        body = orjson.loads(message.payload) | {
+        payload = orjson.loads(message.payload)
+        if message.earlier is not None:
+            payload = with_link(payload, self.link_to(message.earlier))
+        body = payload | {
             # Slack takes a name as well, for as long as nobody could look the id up.
             "channel": message.channel if known is None else known.channel_id,
             "metadata": self.markers.metadata(Marker(message.occurrence, message.claim)),
@@ -95,17 +102,46 @@ class Bot:
             classify=classify_posted,
         )
 
+    async def update(
+        self,
+        channel_id: str,
+        ts: str,
+        payload: dict[str, Any],
+        *,
+        timeout_s: float,
+        may_leave: Callable[[], bool],
+    ) -> SendResult:
+        """Put other words into a message of its own, and say what came of it; its marker stays with it."""
+        # Left out, the way that words are treated would become another than that of a new message.
+        body = payload | {"channel": channel_id, "ts": ts, "parse": "none"}
+        return await self._slack.post(
+            f"{self.api.url}/chat.update",
+            orjson.dumps(body).decode(),
+            timeout_s=timeout_s,
+            may_leave=may_leave,
+            token=self.api.token,
+            classify=classify_posted,
+        )
+
+    def link_to(self, earlier: EarlierMessage) -> Link:
+        """Return the way to an earlier message; words alone where the workspace is not known."""
+        period = earlier.period.removesuffix("-01")  # a month is its first day
+        workspace = str(self.identity.get("url", ""))
+        path = f"archives/{earlier.slack_channel}/p{earlier.slack_ts.replace('.', '')}"
+        url = f"{workspace.rstrip('/')}/{path}" if workspace.startswith("https://") else None
+        return Link(text=f"Message before this one ({period})", url=url)
+
     async def history(
         self, channel: str, *, oldest: float, patient_until: float = -math.inf
     ) -> dict[Marker, Place]:
         """Return the bot's own messages of a channel, as `read_history` does; raises WebApiError."""
-        if self._bot_id is None:
-            self._bot_id = str((await self.api.call("auth.test", patient_until=patient_until)).get("bot_id"))
+        if not self.identity:
+            self.identity = await self.api.call("auth.test", patient_until=patient_until)
         known = (await self.channels()).get(channel)
         return await read_history(
             self.api,
             self.markers,
-            bot_id=self._bot_id,
+            bot_id=str(self.identity.get("bot_id")),
             channel_id=channel if known is None else known.channel_id,
             oldest=oldest,
             patient_until=patient_until,
@@ -157,7 +193,7 @@ async def open_bot(
         api = WebApi(slack=slack, url=api_url, token=token, clock=clock, timeout_s=timeout_s)
         bot = Bot(slack, api, Markers(marker_key))
         try:
-            identity = await api.call("auth.test")
+            bot.identity = identity = await api.call("auth.test")
             channels = await bot.channels()
         except WebApiError as refused:
             events.emit(BotRefused(detail=str(refused)))

@@ -39,13 +39,12 @@ def render(
     *,
     named_channel: str | None = None,
     state: MessageState | None = None,
-    earlier: Link | None = None,
 ) -> dict[str, Any]:
     """Return the payload of a message: Block Kit, and `text` for notifications.
 
     `named_channel` is set when one webhook serves all channels: the message then says whose it is. `state` is
     what has become of the alert since the message went out; what a person can still do with it depends on its
-    status. `earlier` leads to the message before this one about the same.
+    status.
     """
     title = _title(message)
     news = None if state is None else _state_text(state)
@@ -64,15 +63,25 @@ def render(
     }
     shown = [] if news is None else [news]
     lists = [] if message.url is not None else [_list_text(each) for each in message.lists]
-    links = [_details(message)] if message.url is not None else []
-    if earlier is not None:
-        links.append(_link(earlier))
     blocks = [header, *map(_plain_section, shown), facts, *map(_plain_section, lists)]
-    if links:
-        shown_links = "\n".join(link for _, link in links)
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": shown_links, "verbatim": True}})
-    text = "\n".join([title, *shown, *lines, *lists, *(text for text, _ in links)])
-    return {"text": text, "blocks": blocks}
+    said = [title, *shown, *lines, *lists]
+    if message.url is not None:
+        details, link = _details(message)
+        said.append(details)
+        blocks.append(_link_section(link))
+    return {"text": "\n".join(said), "blocks": blocks}
+
+
+def with_link(payload: dict[str, Any], link: Link) -> dict[str, Any]:
+    """Return a payload that leads to something else as well, above what can be done about the alert."""
+    words, shown = _shown(link.text), _shown(link.text)
+    if link.url is not None:
+        url = _escaped(link.url)
+        words, shown = f"{words}: {url}", f"<{url}|{shown}>"
+    blocks = list(payload["blocks"])
+    actions = (place for place, block in enumerate(blocks) if block["type"] == "actions")
+    blocks.insert(next(actions, len(blocks)), _link_section(shown))
+    return payload | {"text": f"{payload['text']}\n{words}", "blocks": blocks}
 
 
 def restated(before: Message, after: Message) -> Message:
@@ -94,19 +103,16 @@ def _plain_section(text: str) -> dict[str, Any]:
     return {"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}}
 
 
+def _link_section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+
+
 def _details(message: Message) -> tuple[str, str]:
     """Return the link to read on, for notifications and for the message."""
     if message.url is None or len(message.url) > LINK_LIMIT:
         return (f"Details: {message.without_link}",) * 2
     url = _escaped(message.url)
     return f"Details: {url}", f"<{url}|{_escaped(message.link_text)}>"
-
-
-def _link(link: Link) -> tuple[str, str]:
-    if link.url is None:
-        return (_shown(link.text),) * 2
-    url = _escaped(link.url)
-    return f"{_shown(link.text)}: {url}", f"<{url}|{_shown(link.text)}>"
 
 
 def _state_text(state: MessageState) -> str | None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from service.delivery.senders import Senders
 from service.delivery.slack.send_result import SendResult
+from service.store.outbox.earlier import EarlierMessage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class OutgoingMessage:
     claim: int
     unsure_since: datetime | None = None
     """When an earlier POST of it was claimed that may have arrived although its answer was a 5xx."""
+    earlier: EarlierMessage | None = None
+    """The message before it about the same, which a bot leads to."""
 
 
 class MessageSender(Protocol):

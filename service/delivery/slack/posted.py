@@ -1,7 +1,7 @@
-"""The answer to `chat.postMessage`: what it says of the message.
+"""The answer to `chat.postMessage` and `chat.update`: what it says of the message.
 
-Slack's words stand in docs.slack.dev/reference/methods/chat.postMessage; those of the token are the same for
-every method.
+Slack's words stand in docs.slack.dev/reference/methods/chat.postMessage and …/chat.update; those of
+the token are the same for every method.
 """
 
 from collections.abc import Mapping
@@ -14,13 +14,14 @@ from service.domain.delivery_status import Reason
 _AFTER_WORDS: Final[Mapping[Reason, str]] = {
     Reason.UNAUTHORIZED: "account_inactive invalid_auth not_authed token_expired token_revoked",
     Reason.FORBIDDEN: (
-        "access_denied accesslimited as_user_not_supported ekm_access_denied enterprise_is_restricted "
+        "access_denied accesslimited as_user_not_supported cant_update_message edit_window_closed "
+        "ekm_access_denied enterprise_is_restricted "
         "message_limit_exceeded missing_scope no_permission not_allowed_token_type not_in_channel "
         "org_login_required restricted_action restricted_action_non_threadable_channel "
         "restricted_action_read_only_channel restricted_action_thread_locked "
         "restricted_action_thread_only_channel team_access_not_granted two_factor_setup_required"
     ),
-    Reason.NOT_FOUND: "channel_not_found team_not_found",
+    Reason.NOT_FOUND: "channel_not_found message_not_found team_not_found",
     Reason.GONE: "is_archived is_inactive deprecated_endpoint method_deprecated",
     Reason.PAYLOAD_TOO_LARGE: "metadata_too_large msg_too_long msg_blocks_too_long too_many_attachments",
     Reason.BAD_REQUEST: (
@@ -37,7 +38,9 @@ REASONS: Final[Mapping[str, Reason]] = {
 """Slack's words that no retry would change; one that is not here is `rejected`."""
 DOUBTFUL: Final = frozenset({"fatal_error", "internal_error"})
 """Slack failed on its side, and says that part of the work may have been done."""
-PASSING: Final = frozenset({"service_unavailable", "team_added_to_org"})
+PASSING: Final = frozenset(
+    {"external_channel_migrating", "service_unavailable", "team_added_to_org", "update_failed"}
+)
 """Nothing was done, and a while later it may be."""
 
 

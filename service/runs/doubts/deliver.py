@@ -1,4 +1,4 @@
-"""Delivery of one run: what it recorded is sent; a bot settles its doubts and sends what never arrived."""
+"""Delivery of one run: what it recorded is sent; a bot settles its doubts, and keeps messages true."""
 
 import asyncio
 import math
@@ -8,6 +8,8 @@ from service.delivery.dispatch import Dispatch
 from service.delivery.reporting import GivenUpLane
 from service.domain.progress import Progress
 from service.runs.context import App
+from service.runs.waiting.update_messages import update_messages
+from service.store.outbox.waiting import outbox_scope
 from service.store.patience import retry_while_unavailable
 from service.store.runs.state import Lease
 
@@ -24,8 +26,12 @@ async def deliver(
         until = min(until, app.clock.monotonic() + app.policy.reconcile_for_s)
         to_send = await app.at_work.unless_stopped(_settle_doubts(app, lease.run_id, until), halt=halt)
         if not to_send:
-            return given_up
+            break
         progress.alerts_queued += to_send
+    if app.channels.destination is Destination.BOT and lease.scope == outbox_scope(app.tenant_id):
+        # What a run of kind `outbox` has to change comes after what it has to send.
+        await app.at_work.unless_stopped(update_messages(app, lease), halt=halt)
+    return given_up
 
 
 async def _dispatch(

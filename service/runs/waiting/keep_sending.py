@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from service.delivery.channels import Destination
 from service.domain.errors import DatabaseUnusableError, InterruptedRunError, RiskAlertsError
 from service.domain.identity.actor import Actor
 from service.domain.identity.scope import Scope
@@ -15,6 +16,7 @@ from service.runs.context import App
 from service.runs.execute import execute_run, new_run_id
 from service.runs.sweep import rescue_runs, resume_runs
 from service.runs.waiting.kind import OutboxRuns, outbox_request
+from service.runs.waiting.update_messages import wanted_updates
 from service.store.outbox.waiting import OUTBOX
 from service.store.store import Store
 from service.telemetry.events import SweepFailed
@@ -40,6 +42,8 @@ async def keep_sending(app: App) -> None:
         try:
             seen = await _seen(app)
             tenants = await seen.waiting.tenants()
+            if app.channels.destination is Destination.BOT:
+                tenants += await seen.message_updates.tenants(wanted_updates(app))
             if app.clock.monotonic() >= look_behind_at:
                 look_behind_at = app.clock.monotonic() + LOOK_BEHIND_EVERY_S
                 tenants += await _left_behind(app, seen)

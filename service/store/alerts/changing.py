@@ -8,6 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from service.domain.lifecycle.alert_status import AlertStatus, EventKind
+from service.store.outbox.message_updates import note_changes
 from service.store.schema.alert_tables import alert_events, alerts
 
 SYSTEM: Final = "system"
@@ -58,6 +59,7 @@ def write_changes(
             known = [each for each in batch if not each.is_new and tuple(each.values) == names]
             connection.execute(_update(names), [_update_row(each, at) for each in known])
         connection.execute(alert_events.insert(), [_event_row(each, origin, at) for each in batch])
+        _let_messages_show(connection, batch, at)
 
 
 def write_change(connection: sa.Connection, change: Change, origin: Origin, *, at: datetime) -> bool:
@@ -66,7 +68,15 @@ def write_change(connection: sa.Connection, change: Change, origin: Origin, *, a
     if updated.rowcount == 0:
         return False
     connection.execute(alert_events.insert().values(_event_row(change, origin, at)))
+    _let_messages_show(connection, [change], at)
     return True
+
+
+def _let_messages_show(connection: sa.Connection, changes: Sequence[Change], at: datetime) -> None:
+    """Let the messages of alerts whose status has changed show it."""
+    changed = [each.row for each in changes if "status" in each.values]
+    if changed:
+        note_changes(connection, changed[0]["tenant_id"], [row["id"] for row in changed], at)
 
 
 def _update(names: Sequence[str]) -> sa.Update:

@@ -13,6 +13,7 @@ import orjson
 import sqlalchemy as sa
 
 from service.domain.pace import CLOCK_SLACK_S, Pace, due_unless_possible
+from service.store.runs.state import Lease
 from service.store.sql import NamedSql, json_rows
 
 _SQL: Final = NamedSql(__name__)
@@ -36,6 +37,30 @@ class Turns:
     """How many messages may leave now."""
     wait_s: float = 0.0
     """In how many seconds the next turn comes, where more were wanted."""
+
+
+def renew_lease(
+    connection: sa.Connection,
+    tenant_id: str,
+    lease: Lease,
+    lanes: Sequence[str],
+    *,
+    lease_s: float,
+    left_s: float = math.inf,
+) -> sa.Row[Any] | None:
+    """Renew a lease, and return the database's time, how `lanes` stand by their keys, and the seconds left.
+
+    None where the run was cancelled, closed or resumed elsewhere.
+    """
+    values = {
+        "tenant_id": tenant_id,
+        "run_id": lease.run_id,
+        "epoch": lease.epoch,
+        "lease_s": lease_s,
+        "left_s": left_s,
+        "lanes": orjson.dumps(lanes).decode(),
+    }
+    return _SQL.execute(connection, "renew", values).one_or_none()
 
 
 def take_turns(

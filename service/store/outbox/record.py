@@ -23,6 +23,7 @@ from service.domain.run import Action, WithdrawnAlert
 from service.store.alerts.joining import RecordedRun, join_again, join_occurrences, leave_alerts
 from service.store.alerts.recovery import Seen, recover, see_again
 from service.store.audit import database_time
+from service.store.outbox.message_updates import note_restated
 from service.store.part import Part, reads, writes
 from service.store.rows import alert_columns, reason_of, restated_text, status_of, withdrawn_alert
 from service.store.runs.checkpoints import write_checkpoint
@@ -96,6 +97,7 @@ class Recording(Part):
         joined = join_occurrences(self.connection, run, new)
         of_outbox = {"tenant_id": tenant_id, "scope": lease.scope, "updated_at": now}
         _write(self.connection, {"run_id": lease.run_id}, of_outbox, routed, replay, standings, joined)
+        note_restated(self.connection, tenant_id, routed, replay, standings, run.at)
         _write_withdrawals(self.connection, tenant_id, lease.run_id, replay)
         leave_alerts(self.connection, run, _withdraw(self.connection, tenant_id, replay, now))
         if seen is not None:

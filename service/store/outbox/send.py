@@ -7,16 +7,16 @@ leaves next, so that many senders share one fsync.
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-import orjson
 import sqlalchemy as sa
 
 from service.domain.delivery_status import DeliveryStatus, Reason, Step, check_transition
-from service.store.outbox.lane_turns import SharedLane, Turns, pause_lanes, take_turns
+from service.store.outbox.earlier import EarlierMessage, earlier_messages
+from service.store.outbox.lane_turns import SharedLane, Turns, pause_lanes, renew_lease, take_turns
 from service.store.part import Part, reads, writes
 from service.store.runs.state import WAITS_FOR_THE_NEXT_RUN, Lease, check_holds
 from service.store.schema.tables import outbox
@@ -44,6 +44,8 @@ class OutboxEntry:
     """When it may be tried again, by the clock of the process that tried it."""
     claimed_at: datetime | None = None
     """When it was last claimed, by the clock of that process."""
+    earlier: EarlierMessage | None = None
+    """The message before it about the same, where that was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +119,22 @@ class Outbox(Part):
         return [channel for channel in self.connection.scalars(query) if channel is not None]
 
     @reads
-    def pending(self, lease: Lease, channels: Sequence[str], *, after: int, limit: int) -> list[OutboxEntry]:
-        """Return the next alerts that a lane has to send, in the order of sending."""
+    def pending(
+        self, lease: Lease, channels: Sequence[str], *, after: int, limit: int, linked: bool = False
+    ) -> list[OutboxEntry]:
+        """Return the next alerts that a lane has to send, in the order of sending.
+
+        With `linked` each comes with the message before it about the same, where one stands in Slack.
+        """
         table = outbox.c
         query = (
             sa.select(
                 table.id.label("alert_id"),
-                *(table[each.name] for each in fields(OutboxEntry) if each.name != "alert_id"),
+                *(
+                    table[each.name]
+                    for each in fields(OutboxEntry)
+                    if each.name not in {"alert_id", "earlier"}
+                ),
             )
             .where(
                 table.tenant_id == self._tenant_id,
@@ -136,7 +147,11 @@ class Outbox(Part):
             .order_by(table.position)
             .limit(limit)
         )
-        return [OutboxEntry(**row) for row in self.connection.execute(query).mappings()]
+        entries = [OutboxEntry(**row) for row in self.connection.execute(query).mappings()]
+        if not linked:
+            return entries
+        earlier = earlier_messages(self.connection, self._tenant_id, [each.alert_id for each in entries])
+        return [replace(each, earlier=earlier.get(each.alert_id)) for each in entries]
 
     @writes
     def settle_and_claim(
@@ -158,14 +173,6 @@ class Outbox(Part):
         """
         wanted = _wanted(claims, lanes)
         tenant = {"tenant_id": self._tenant_id}
-        renewal = {
-            **tenant,
-            "run_id": lease.run_id,
-            "epoch": lease.epoch,
-            "lease_s": lease_s,
-            "left_s": left_s,
-            "lanes": orjson.dumps(list(wanted)).decode(),
-        }
         pauses = [
             # Its answer came a while before this is written.
             (item.lane, item.retry_after_s - (now - item.settled_at).total_seconds())
@@ -183,7 +190,9 @@ class Outbox(Part):
             pause_lanes(self.connection, pauses)
         if not claims:
             return Claimed(settled=written)
-        renewed = _SQL.execute(self.connection, "renew", renewal).one_or_none()
+        renewed = renew_lease(
+            self.connection, self._tenant_id, lease, list(wanted), lease_s=lease_s, left_s=left_s
+        )
         if renewed is None:
             return Claimed(settled=written, is_overtaken=True)
         turns = take_turns(self.connection, wanted, now=renewed.now, standing=renewed.lanes)

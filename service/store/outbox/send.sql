@@ -37,26 +37,6 @@ SET settled_at = excluded.settled_at, http_status = excluded.http_status, status
     error = NULL, error_message = NULL
 WHERE excluded.status = 'sent';
 
--- name: renew (sqlite)
--- The lanes are looked up here because this statement is made anyway: one more for each claim would cost a
--- tenth of the alerts that leave in a second where there is no pace.
-UPDATE runs
-SET expires_at = {clock} + :lease_s,
-    delivery_left_s = CASE WHEN delivery_left_s < :left_s THEN delivery_left_s ELSE :left_s END
-WHERE run_id = :run_id AND tenant_id = :tenant_id AND status = 'running' AND epoch = :epoch AND cancelled_at IS NULL
-RETURNING {clock} AS now, delivery_left_s,
-    (SELECT json_group_array(json_array(lane, next_turn, paused_until, pause_s)) FROM lanes
-     WHERE lane IN (SELECT value FROM json_each(:lanes))) AS lanes;
-
--- name: renew (postgresql)
-UPDATE runs
-SET expires_at = {clock} + :lease_s,
-    delivery_left_s = CASE WHEN delivery_left_s < :left_s THEN delivery_left_s ELSE :left_s END
-WHERE run_id = :run_id AND tenant_id = :tenant_id AND status = 'running' AND epoch = :epoch AND cancelled_at IS NULL
-RETURNING {clock} AS now, delivery_left_s,
-    (SELECT json_agg(json_build_array(lane, next_turn, paused_until, pause_s))::text FROM lanes
-     WHERE lane IN (SELECT json_array_elements_text(CAST(:lanes AS json)))) AS lanes;
-
 -- name: claim
 -- rows: id text, claims integer
 UPDATE outbox

@@ -1,4 +1,4 @@
-"""The tables of alerts: a problem over time, and every event in its life."""
+"""The tables of alerts: a problem over time, every event in its life, and what its messages are to show."""
 
 import sqlalchemy as sa
 
@@ -84,3 +84,27 @@ alert_events = sa.Table(
     sa.Column("run_id", sa.String(40)),
     sa.Index("alert_events_by_run", "run_id", "event"),
 )
+
+message_updates = sa.Table(
+    "message_updates",
+    metadata,
+    # The occurrence whose message shows, or is to show, what has become of its alert since.
+    sa.Column("occurrence_id", sa.String(32), primary_key=True),
+    tenant_id_column(),
+    # Counts what there was to show: an answer belongs to the change that it was asked for.
+    sa.Column("change", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    # What a later evaluation has in place of what was sent, as JSON; null: the same.
+    sa.Column("facts", sa.Text),
+    sa.Column("changed_at", UtcTimestamp, nullable=False),
+    sa.Column("shown_at", UtcTimestamp),
+    # In vain since it changed, and when it may be tried again.
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("not_before", UtcTimestamp),
+    sa.Column("error", sa.String(32)),
+    sa.Column("error_message", sa.Text),
+)
+IS_DUE = "status = 'due'"
+IS_RESTATED = "facts IS NOT NULL"
+for _name, _condition in (("message_updates_due", IS_DUE), ("message_updates_restated", IS_RESTATED)):
+    sa.Index(_name, message_updates.c.tenant_id, sqlite_where=sa.text(_condition))

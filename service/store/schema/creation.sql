@@ -8,7 +8,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0022');
+INSERT INTO "alembic_version" VALUES('0023');
 CREATE TABLE alert_events (
 	alert_id VARCHAR(32) NOT NULL,
 	number INTEGER NOT NULL,
@@ -224,6 +224,20 @@ CREATE TABLE leases (
 	epoch INTEGER NOT NULL,
 	run_id VARCHAR(40) NOT NULL,
 	PRIMARY KEY (tenant_id, scope)
+);
+CREATE TABLE message_updates (
+	occurrence_id VARCHAR(32) NOT NULL,
+	tenant_id VARCHAR(36) NOT NULL,
+	change INTEGER NOT NULL,
+	status VARCHAR(16) NOT NULL,
+	facts TEXT,
+	changed_at DATETIME NOT NULL,
+	shown_at DATETIME,
+	tries INTEGER NOT NULL,
+	not_before DATETIME,
+	error VARCHAR(32),
+	error_message TEXT,
+	PRIMARY KEY (occurrence_id)
 );
 CREATE TABLE model_activations (
 	kind VARCHAR(16) NOT NULL,
@@ -443,4 +457,6 @@ CREATE INDEX alerts_by_route ON alerts (tenant_id, route, created_at, id);
 CREATE INDEX runs_by_kind ON runs (kind, status, finished_at);
 CREATE INDEX run_outcomes_in_digest ON run_outcomes (alert_id) WHERE outcome = 'in_digest';
 CREATE INDEX jobs_by_age ON jobs (tenant_id, created_at, id);
-CREATE INDEX jobs_by_status ON jobs (status, created_at)
+CREATE INDEX jobs_by_status ON jobs (status, created_at);
+CREATE INDEX message_updates_due ON message_updates (tenant_id) WHERE status = 'due';
+CREATE INDEX message_updates_restated ON message_updates (tenant_id) WHERE facts IS NOT NULL

@@ -7,7 +7,7 @@ import pytest
 
 from service.account_risk.account_at_risk import AccountAtRisk
 from service.account_risk.risk_alert import RiskAlert
-from service.delivery.slack.message import render, restated
+from service.delivery.slack.message import render, restated, with_link
 from service.domain.alert_type import Link
 from service.domain.lifecycle.alert_status import AlertStatus, Resolution
 from service.domain.lifecycle.message_state import MessageState
@@ -84,13 +84,15 @@ def test_restated_values_stand_where_they_were() -> None:
 
 
 def test_leads_to_the_message_before() -> None:
-    """The link stands below that of the account; where nobody knows the address, the words stand alone."""
+    """The link stands below that of the account, and above buttons; without an address there are words."""
     url = "https://acme.slack.com/archives/C1/p1767225600000100"
-    link = Link(text="Message of 2025-12", url=url)
-    account = an_alert()
-    payload = render(account, TYPE.message(account), earlier=link)
-    details, earlier = payload["blocks"][-1]["text"]["text"].splitlines()
-    assert details == f"<{BASE_URL}/a00636|Account details>"
-    assert earlier == f"<{url}|Message of 2025-12>"
-    assert payload["text"].splitlines()[-1] == f"Message of 2025-12: {url}"
-    assert shown(earlier=Link(text="Message of 2025-12", url=None))[-1] == "Message of 2025-12"
+    payload = rendered(an_alert())
+    buttons = {"type": "actions", "elements": []}
+    linked = with_link({**payload, "blocks": [*payload["blocks"], buttons]}, Link(text="2025-12", url=url))
+    *before, link, last = linked["blocks"]
+    assert (before, last) == (payload["blocks"], buttons)
+    assert link["text"]["text"] == f"<{url}|2025-12>"
+    assert linked["text"] == f"{payload['text']}\n2025-12: {url}"
+    plain = with_link(payload, Link(text="<2025-12>", url=None))
+    assert plain["blocks"][-1]["text"]["text"] == "&lt;2025-12&gt;"
+    assert plain["text"].splitlines()[-1] == "&lt;2025-12&gt;"

@@ -1,0 +1,340 @@
+"""Messages in Slack show what has become of their alerts, whoever changed them, and none is lost."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from mock_slack.script import Step
+from mock_slack.web_api.conversations import channel_id
+from service.domain.delivery_status import Reason
+from service.domain.errors import OvertakenError
+from service.domain.identity.actor import Actor
+from service.domain.identity.scope import Scope
+from service.domain.lifecycle.alert_status import AlertStep, Severity
+from service.domain.lifecycle.managed_alert import AlertFilter, ManagedAlert, NewAlert
+from service.domain.tenant import DEFAULT_TENANT
+from service.runs.doubts.reconcile import reconcile_all
+from service.runs.waiting.keep_sending import keep_sending, send_waiting
+from service.runs.waiting.kind import outbox_request
+from service.runs.waiting.update_messages import backoff_s, update_messages, wanted_updates
+from service.store.outbox.lane_turns import SharedLane
+from service.store.outbox.message_updates import DueUpdate
+from service.store.runs.state import Lease
+from service.telemetry.delivery_events import MessageNotUpdated, MessageUpdated
+from service.telemetry.events import Event, Events
+from tests.support.house import AMER, Desk, House, with_bot
+from tests.support.rows import account, accounts
+from tests.support.waiting import until
+
+UPDATE: Final = "chat.update"
+ALL: Final = AlertFilter()
+OTHER: Final = "11111111-1111-4111-8111-111111111111"
+NEW: Final = NewAlert(rule_name="disk_full", message="db-1 is full", severity=Severity.HIGH, channel=AMER)
+LANE: Final = SharedLane(key="lane", interval=0.0)
+
+
+@pytest.fixture
+def house(house: House) -> House:
+    """Return a house with a bot."""
+    return with_bot(house, slack_timeout_s=5)
+
+
+def shown(house: House, channel: str = AMER) -> list[list[str]]:
+    """Return the lines of each message of a channel, by its title."""
+    return sorted(each["text"].splitlines() for each in house.slack.messages(channel))
+
+
+def updates(house: House) -> int:
+    """Return how often Slack was asked to change a message."""
+    return house.slack.calls().get(UPDATE, 0)
+
+
+def rows(house: House, columns: str = "status, error, tries") -> list[Any]:
+    """Return what the ledger says of the messages that were to be changed."""
+    with closing(sqlite3.connect(house.database)) as ledger:
+        query = f"SELECT {columns} FROM message_updates ORDER BY occurrence_id"  # noqa: S608  # our own names
+        return ledger.execute(query).fetchall()
+
+
+def try_again(house: House) -> None:
+    """Let the time pass that is waited between two tries."""
+    house.pauses_over()
+    with closing(sqlite3.connect(house.database)) as ledger, ledger:
+        ledger.execute("UPDATE message_updates SET not_before = NULL")
+
+
+async def alerts_of(desk: Desk) -> dict[str, ManagedAlert]:
+    """Return the alerts that people work on, by account."""
+    found = await desk.app.store.alerts.list(ALL, limit=100)
+    return {str(each.subject): each for each in found.items}
+
+
+async def take(desk: Desk, account_id: str, step: AlertStep, note: str | None = None) -> None:
+    """Take a step as ann."""
+    alert = (await alerts_of(desk))[account_id]
+    await desk.app.store.alert_work.take(alert.alert_id, step, note=note, by="ann")
+
+
+async def a_lease(desk: Desk) -> Lease:
+    """Return the lease of an outbox run at work."""
+    request = outbox_request(DEFAULT_TENANT)
+    await desk.app.store.runs.begin("r1", request, started_at=desk.app.clock.now(), lease_s=3_000)
+    lease = await desk.app.store.runs.acquire_lease("r1", request.scope, now=desk.app.clock.now())
+    assert isinstance(lease, Lease)
+    return lease
+
+
+async def test_a_message_shows_what_people_do_about_its_alert(house: House) -> None:
+    """One line says who and when, all else stays, and none of it counts as an alert that was sent."""
+    seen: list[Event] = []
+    async with house.open(events=Events(seen.append)) as desk:
+        await desk.run(house.source(accounts(2)))
+        before, (metadata, _) = shown(house), [each["metadata"] for each in house.slack.messages(AMER)]
+        await take(desk, "a0000", AlertStep.ACKNOWLEDGE, "calls them today")
+        record = await send_waiting(desk.app)
+        (title, line, *rest), other = shown(house)
+        assert line.startswith("👀 Acknowledged by ann at 20")
+        assert line.endswith(" UTC: calls them today")
+        assert [[title, *rest], other] == before
+        assert house.slack.messages(AMER)[0]["metadata"] == metadata
+        assert (record.counts.alerts, record.counts.alerts_sent) == (0, 0)
+        assert await desk.app.store.outbox.undelivered() == {}
+        await take(desk, "a0000", AlertStep.RESOLVE, "renewed")
+        await send_waiting(desk.app)
+        assert shown(house)[0][1].startswith("✅ Resolved by ann at 20")
+        await take(desk, "a0000", AlertStep.REOPEN)
+        await send_waiting(desk.app)
+        assert shown(house) == before
+        assert await desk.app.store.message_updates.tenants(wanted_updates(desk.app)) == []
+        await send_waiting(desk.app)
+    assert updates(house) == 3
+    assert [each.status for each in seen if isinstance(each, MessageUpdated)] == [
+        "acknowledged",
+        "resolved",
+        "triggered",
+    ]
+    assert rows(house) == [("shown", None, 0)]
+
+
+async def test_the_latest_state_goes_out_once(house: House) -> None:
+    """An alert that changed twice before its message could is shown as it is now, and never as it was."""
+    async with house.open() as desk:
+        await desk.run(house.source(accounts(1)))
+        await take(desk, "a0000", AlertStep.ACKNOWLEDGE)
+        await take(desk, "a0000", AlertStep.RESOLVE)
+        await send_waiting(desk.app)
+    assert shown(house)[0][1].startswith("✅ Resolved by ann")
+    assert updates(house) == 1
+
+
+async def test_every_month_leads_to_the_one_before_and_all_say_that_it_is_over(house: House) -> None:
+    """Each month is a message of its own; the data of a third month, in which it is over, end them all."""
+    months = ("2025-12-01", "2026-01-01", "2026-02-01")
+    two = house.source([account("a1", month=month) for month in months[:2]])
+    async with house.open() as desk:
+        for month in months[:2]:
+            await desk.run(two, month=month)
+        december, january = house.slack.messages(AMER)
+        url = f"https://mock.slack.com/archives/{channel_id(AMER)}/p{december['ts'].replace('.', '')}"
+        assert "Message before this one" not in december["text"]
+        assert january["text"].splitlines()[-1] == f"Message before this one (2025-12): {url}"
+        link = january["blocks"][-1]["text"]["text"]
+        assert link == f"<{url}|Message before this one (2025-12)>"
+        over = [account("a1", month=month) for month in months[:2]]
+        house.source([*over, account("a1", month=months[2], status="Healthy")])
+        await desk.run(two, month=months[2])
+        await send_waiting(desk.app)
+    for line in (each["text"].splitlines()[1] for each in house.slack.messages(AMER)):
+        assert line.startswith("✅ Resolved by the newest data at 20")
+        assert line.endswith(" UTC (recovered)")
+    assert house.slack.messages(AMER)[1]["blocks"][-1]["text"]["text"] == link
+    assert updates(house) == 2
+
+
+async def test_restated_values_are_shown_and_taken_back(house: House) -> None:
+    """A replay that finds another ARR changes the message, once; data of another source change nothing."""
+    source = house.source([account("a1", arr=100_000), account("a2")])
+    async with house.open() as desk:
+        await desk.run(source)
+        before = shown(house)
+        other = house.source([account("a1", arr=7), account("a2")], name="other.parquet")
+        await desk.run(other)
+        house.source([account("a1", arr=120_000), account("a2")])
+        for _ in range(2):
+            await desk.run(source)
+            await send_waiting(desk.app)
+        assert [line for line in shown(house)[0] if "restated" in line] == [
+            "ARR: $120,000 (restated, was $100,000)"
+        ]
+        assert updates(house) == 1
+        house.source([account("a1", arr=100_000), account("a2")])
+        await desk.run(source)
+        await send_waiting(desk.app)
+    assert shown(house) == before
+    assert updates(house) == 2
+
+
+async def test_nothing_is_changed_before_it_was_sent(house: House) -> None:
+    """An alert that was acknowledged while its post was in doubt shows so once the message is found."""
+    house.slack.script(AMER, Step(drop="after"))
+    async with house.open(reconcile_for_s=0) as desk:
+        await desk.run(house.source(accounts(1)))
+        await take(desk, "a0000", AlertStep.ACKNOWLEDGE)
+        await send_waiting(desk.app)
+        assert (updates(house), rows(house)) == (0, [("due", None, 0)])
+    async with house.open() as desk:
+        await reconcile_all(desk.app)
+        await send_waiting(desk.app)
+    assert shown(house)[0][1].startswith("👀 Acknowledged by ann")
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("message_not_found", "not_found"),
+        ("cant_update_message", "forbidden"),
+        ("edit_window_closed", "forbidden"),
+        ("something_new", "rejected"),
+    ],
+)
+async def test_what_slack_will_never_change_is_recorded_and_blocks_nobody(
+    house: House, word: str, reason: str
+) -> None:
+    """The alert is what it is, its reason stands with it, and the next message is changed."""
+    async with house.open() as desk:
+        await desk.run(house.source(accounts(2)))
+        house.slack.script(AMER, Step(body={"ok": False, "error": word}))
+        for which in ("a0000", "a0001"):
+            await take(desk, which, AlertStep.ACKNOWLEDGE)
+        await send_waiting(desk.app)
+        await send_waiting(desk.app)
+        assert (await alerts_of(desk))["a0000"].status == "acknowledged"
+    assert sorted(rows(house)) == [("failed", reason, 0), ("shown", None, 0)]
+    assert [message[0] for message in rows(house, "error_message") if message[0]] == [f"Slack said {word}"]
+
+
+async def test_a_pause_holds_the_channel_for_posts_and_changes_alike(house: House) -> None:
+    """A 429 is waited out by all of the channel; a message of another channel is changed meanwhile."""
+    seen: list[Event] = []
+    source = house.source([*accounts(2), account("e1", account_region="EMEA")])
+    async with house.open(events=Events(seen.append)) as desk:
+        await desk.run(source)
+        house.slack.script(AMER, Step(status=429, headers={"Retry-After": "9000"}))
+        for which in ("a0000", "a0001", "e1"):
+            await take(desk, which, AlertStep.ACKNOWLEDGE)
+        await send_waiting(desk.app)
+        assert sorted(map(str, rows(house))) == [
+            "('due', 'rate_limited', 1)",
+            "('due', None, 0)",
+            "('shown', None, 0)",
+        ]
+        assert house.lanes_paused() == 1
+        await send_waiting(desk.app)
+        assert await desk.app.store.message_updates.tenants(wanted_updates(desk.app)) == []
+        assert updates(house) == 1
+        try_again(house)
+        await send_waiting(desk.app)
+    assert rows(house, "status") == [("shown",)] * 3
+    (missed,) = [each for each in seen if isinstance(each, MessageNotUpdated)]
+    assert (missed.reason, missed.wait_s) == ("rate_limited", 9000)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step(drop="after"),
+        Step(drop="before"),
+        Step(status=503),
+        Step(body={"ok": False, "error": "token_revoked"}),
+    ],
+)
+async def test_what_may_work_later_is_tried_again(house: House, step: Step) -> None:
+    """A lost answer, an outage or a token that is being replaced: the same change is made once more."""
+    async with house.open() as desk:
+        await desk.run(house.source(accounts(2)))
+        house.slack.script(AMER, step)
+        for which in ("a0000", "a0001"):
+            await take(desk, which, AlertStep.ACKNOWLEDGE)
+        await send_waiting(desk.app)
+        assert sorted(rows(house, "status, tries")) == [("due", 0), ("due", 1)]
+        try_again(house)
+        await send_waiting(desk.app)
+    assert rows(house, "status, error") == [("shown", None)] * 2
+    assert all(lines[1].startswith("👀") for lines in shown(house))
+
+
+async def test_without_a_bot_nothing_is_changed(house: House) -> None:
+    """A webhook's message has no place in Slack that anybody knows."""
+    async with house.open(
+        slack_bot_token=None, marker_key=None, slack_webhook_base_url=house.slack.webhook_base_url
+    ) as desk:
+        await desk.run(house.source(accounts(1)))
+        await take(desk, "a0000", AlertStep.ACKNOWLEDGE)
+        await send_waiting(desk.app)
+    assert (updates(house), rows(house)) == (0, [])
+
+
+async def test_serve_changes_messages_by_itself(house: House) -> None:
+    """What somebody created is marked as what a run found is, and so is another tenant's."""
+    async with house.open() as desk:
+        other = desk.app.store.seen_by(Actor.system(OTHER), Scope.of_system(OTHER))
+        task = asyncio.create_task(keep_sending(desk.app))
+        created = [await store.alert_work.create(NEW, by="ann") for store in (desk.app.store, other)]
+        await until(lambda: len(house.slack.messages(AMER)) == 2)
+        for store, (alert, _) in zip((desk.app.store, other), created, strict=True):
+            await store.alert_work.take(alert.alert_id, AlertStep.RESOLVE, note=None, by="bob")
+        await until(lambda: rows(house, "status") == [("shown",)] * 2)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert all(lines[1].startswith("✅ Resolved by bob") for lines in shown(house))
+
+
+async def test_a_change_under_way_is_not_mistaken_for_a_later_one(house: House) -> None:
+    """What changes while Slack is asked is shown by the next try."""
+    async with house.open() as desk:
+        await desk.run(house.source(accounts(1)))
+        await take(desk, "a0000", AlertStep.ACKNOWLEDGE)
+        store, lease = desk.app.store.message_updates, await a_lease(desk)
+        due = await store.take(lease, AMER, wanted_updates(desk.app), lane=LANE, lease_s=30)
+        assert isinstance(due, DueUpdate)
+        await take(desk, "a0000", AlertStep.RESOLVE)
+        await store.shown(due, now=desk.app.clock.now())
+        await store.failed(due, Reason.FORBIDDEN, "late", now=desk.app.clock.now())
+        assert rows(house) == [("due", None, 0)]
+        await update_messages(desk.app, lease)
+        assert shown(house)[0][1].startswith("✅ Resolved by ann")
+
+
+async def test_a_run_that_was_overtaken_changes_nothing(house: House) -> None:
+    """Whoever has lost the lease might put an older state over a newer one."""
+    async with house.open() as desk:
+        await desk.run(house.source(accounts(1)))
+        await take(desk, "a0000", AlertStep.ACKNOWLEDGE)
+        lost = replace(await a_lease(desk), epoch=99)
+        with pytest.raises(OvertakenError):
+            await update_messages(desk.app, lost)
+    assert updates(house) == 0
+
+
+async def test_what_is_too_old_is_left_as_it_is(house: House) -> None:
+    """RESUME_WITHIN_H bounds how long a message is tried; a new change begins anew."""
+    async with house.open() as desk:
+        await desk.run(house.source(accounts(1)))
+        await take(desk, "a0000", AlertStep.ACKNOWLEDGE)
+        with closing(sqlite3.connect(house.database)) as ledger, ledger:
+            ledger.execute("UPDATE message_updates SET changed_at = '2020-01-01 00:00:00.000000'")
+        await send_waiting(desk.app)
+        assert updates(house) == 0
+        await take(desk, "a0000", AlertStep.RESOLVE)
+        await send_waiting(desk.app)
+    assert updates(house) == 1
+
+
+def test_the_pause_between_two_tries_grows_to_a_quarter_of_an_hour() -> None:
+    """2, 4, 8, … seconds, a quarter longer at most."""
+    assert [backoff_s(tries, jitter=0) for tries in (0, 1, 2, 50)] == [2, 4, 8, 900]
+    assert backoff_s(0, jitter=1) == 2.5
