@@ -158,10 +158,20 @@ class Predictor:
 
 
 def _read(given: Mapping[str, float | str | None]) -> list[Floats]:
-    numbers = {name: Numbers.of(pa.array([value])) for name, value in given.items()}
-    if problems := {name: each.problems[0] for name, each in numbers.items() if each.problems}:
-        raise BadRatiosError(problems)
-    return [each.values for each in numbers.values()]
+    """Return each value as an array of one; texts, and they alone, have to be read as those of files are."""
+    texts = {name: value for name, value in given.items() if isinstance(value, str)}
+    found = {name: value for name, value in given.items() if not isinstance(value, str)}
+    if texts:
+        numbers = Numbers.of(pa.array([*texts.values()]))
+        if numbers.problems:
+            names = [*texts]
+            raise BadRatiosError({names[row]: problem for row, problem in numbers.problems.items()})
+        found |= dict(zip(texts, numbers.values.tolist(), strict=True))
+    return [np.array([_finite(found[name])]) for name in given]
+
+
+def _finite(value: float | None) -> float:
+    return math.nan if value is None or not math.isfinite(value) else float(value)
 
 
 def record_of(model: RiskModel) -> ModelRecord:
@@ -207,8 +217,8 @@ def _without(values: NDArray[Any], absent: Flags) -> list[Any]:
 def flagged(names: Sequence[str], flags: Flags) -> list[tuple[str, ...]]:
     """Return, for each row, the names of the ratios that are flagged (k, n); there are few different sets."""
     codes = (flags * (1 << np.arange(len(names)))[:, None]).sum(axis=0)
-    known = [
-        tuple(name for place, name in enumerate(names) if code >> place & 1)
-        for code in range(1 << len(names))
-    ]
-    return [known[code] for code in codes.tolist()]
+    sets = {
+        code: tuple(name for place, name in enumerate(names) if code >> place & 1)
+        for code in {*codes.tolist()}
+    }
+    return [sets[code] for code in codes.tolist()]

@@ -15,6 +15,7 @@ from service.store.schema.default_risk_tables import companies, predictions, ris
 from service.store.sql import Columns, NamedSql, insert_columns, json_rows, rows_at
 
 _SQL: Final = NamedSql(__name__)
+_KNOWN_MODEL: Final = sa.select(risk_models.c.sha256).where(risk_models.c.sha256 == sa.bindparam("sha256"))
 _LEVEL_TEXTS: Final = {None: None} | {level: level.value for level in RiskLevel}
 
 Period = tuple[str, int, int]
@@ -49,8 +50,8 @@ def record_predictions(
     periods = [
         *zip([ids[symbol] for symbol in symbols], new.reporting_year, new.reporting_quarter, strict=True)
     ]
-    of_known = set(known.values())
-    taken = set(taken_periods(connection, [each for each in periods if each[0] in of_known], model))
+    of_known = {*known.values()}
+    taken = {*taken_periods(connection, [each for each in periods if each[0] in of_known], model)}
     written: list[str | None] = []
     for mark, period in zip(new_ids(at, len(periods)), periods, strict=True):
         written.append(None if period in taken else mark)
@@ -74,15 +75,16 @@ def record_predictions(
 
 def ensure_model(connection: sa.Connection, model: ModelRecord, at: datetime) -> None:
     """Keep a model's file, unless it is there."""
-    known = sa.select(risk_models.c.sha256).where(risk_models.c.sha256 == model.sha256)
-    if connection.scalar(known) is None:
+    if connection.scalar(_KNOWN_MODEL, {"sha256": model.sha256}) is None:
         connection.execute(risk_models.insert().values(**asdict(model), added_at=at))
 
 
 def taken_periods(
-    connection: sa.Connection, periods: Iterable[Period], model: ModelRecord
+    connection: sa.Connection, periods: Sequence[Period], model: ModelRecord
 ) -> Mapping[Period, str]:
     """Return those of the periods that have a prediction of this model, with its id."""
+    if not periods:
+        return {}
     rows = ({"company_id": company, "year": year, "quarter": quarter} for company, year, quarter in periods)
     values = {"rows": json_rows(rows), **model_values(model)}
     found = _SQL.execute(connection, "taken_periods", values)

@@ -28,6 +28,15 @@ from service.store.sql import Columns
 _SOURCE: Final = "predictions:"
 """In the place of the source that a run reads."""
 _BATCH: Final = 500
+_CHANNEL: Final = sa.select(organizations.c.default_risk_channel).where(
+    organizations.c.id == sa.bindparam("id")
+)
+_WATCHED: Final = sa.select(alerts.c.subject).where(
+    alerts.c.tenant_id == sa.bindparam("tenant_id"),
+    alerts.c.alert_type == DEFAULT_RISK,
+    sa.text(IS_OPEN),
+)
+"""The subjects of a tenant's open alerts."""
 
 _Row = Mapping[str, Any]
 """Of `predictions`."""
@@ -43,15 +52,8 @@ def follow_levels(
 ) -> None:
     """Let predictions by one model, of companies of one organisation, do to alerts what their levels say."""
     tenant_id = organization["tenant_id"]
-    run = RecordedRun(
-        tenant_id=tenant_id, run_id=None, scope=outbox_scope(tenant_id), source_uri=_SOURCE, at=at
-    )
-    of_place = sa.select(organizations.c.default_risk_channel).where(organizations.c.id == organization["id"])
-    channel = connection.scalar(of_place)
-    of_open = sa.select(alerts.c.subject).where(
-        alerts.c.tenant_id == tenant_id, alerts.c.alert_type == DEFAULT_RISK, sa.text(IS_OPEN)
-    )
-    watched = set(connection.scalars(of_open))
+    channel = connection.scalar(_CHANNEL, {"id": organization["id"]})
+    watched = set(connection.scalars(_WATCHED, {"tenant_id": tenant_id}))
     if channel is None and not watched:
         return
 
@@ -60,6 +62,9 @@ def follow_levels(
             return channel is not None
         return level is not None and subject_of(model.kind, company_id) in watched
 
+    run = RecordedRun(
+        tenant_id=tenant_id, run_id=None, scope=outbox_scope(tenant_id), source_uri=_SOURCE, at=at
+    )
     of_each = zip(made["risk_level"], made["company_id"], strict=True)
     rows = [
         {name: column[place] for name, column in made.items()}

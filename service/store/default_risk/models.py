@@ -1,7 +1,7 @@
 """Which model statements are scored with: one for each kind, in the whole installation."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -11,6 +11,19 @@ from service.store.default_risk.batch import ensure_model
 from service.store.part import Part, cleaned, reads, writes
 from service.store.schema.default_risk_tables import model_activations, risk_models
 
+_LATER: Final = model_activations.alias()
+_ACTIVE: Final = (
+    sa.select(*model_activations.c, risk_models.c.name)
+    .join(risk_models, risk_models.c.sha256 == model_activations.c.sha256)
+    .where(
+        model_activations.c.number
+        == sa.select(sa.func.max(_LATER.c.number))
+        .where(_LATER.c.kind == model_activations.c.kind)
+        .scalar_subquery()
+    )
+)
+"""The newest activation of each kind, where it is of a model that is kept. Asked for every statement."""
+
 
 class Models(Part):
     """The activations of models: rows are added and never changed, and the newest of a kind counts."""
@@ -18,7 +31,8 @@ class Models(Part):
     @reads
     def active(self) -> Mapping[PredictionKind, ActiveModel]:
         """Return the active models; of a kind without one it is the one that comes with the service."""
-        return {kind: ActiveModel(**row) for kind in PredictionKind if (row := self._newest(kind))["sha256"]}
+        rows = self.connection.execute(_ACTIVE).mappings()
+        return {PredictionKind(row["kind"]): ActiveModel(**row) for row in rows}
 
     @reads
     def content(self, sha256: str) -> bytes:

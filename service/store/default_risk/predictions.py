@@ -38,6 +38,14 @@ from service.store.schema.default_risk_tables import companies, predictions, ris
 
 _MODEL: Final = tuple(risk_models.c[name] for name in ("sha256", "kind", "name", "horizon", "trained_on"))
 _PREDICTION: Final = tuple(column for column in predictions.columns if column.name != "deleted_at")
+_JOINED: Final = (
+    sa.select(*_PREDICTION, *COMPANY_FIELDS, *_MODEL)
+    .select_from(predictions)
+    .join(companies, companies.c.id == predictions.c.company_id)
+    .join(risk_models, risk_models.c.sha256 == predictions.c.model_sha256)
+    .set_label_style(sa.LABEL_STYLE_TABLENAME_PLUS_COL)
+)
+"""Predictions with their companies and models, each under its table's name."""
 _IS_CURRENT: Final = sa.and_(predictions.c.is_newest, predictions.c.deleted_at.is_(None))
 
 
@@ -82,7 +90,7 @@ class Predictions(CompanyPart):
     @reads
     def list(self, wanted: PredictionFilter, *, limit: int, cursor: str | None = None) -> Page[Prediction]:
         """Return predictions, newest first; `cursor` is the id of the last one seen."""
-        query = _joined().where(self._sees_companies(), _IS_CURRENT, *_conditions(wanted))
+        query = _JOINED.where(self._sees_companies(), _IS_CURRENT, *_conditions(wanted))
         if cursor is not None:
             query = query.where(predictions.c.id < cleaned(cursor))
         rows = (
@@ -102,7 +110,7 @@ class Predictions(CompanyPart):
         Raises PredictionNotFoundError.
         """
         newest = self._row(prediction_id, self._sees_companies(), kind)
-        query = _joined().where(predictions.c.id == newest[predictions.c.id])
+        query = _JOINED.where(predictions.c.id == newest[predictions.c.id])
         if cursor is not None:
             query = query.where(predictions.c.version < cursor)
         query = query.order_by(predictions.c.version.desc()).limit(limit + 1)
@@ -163,7 +171,7 @@ class Predictions(CompanyPart):
     def _row(
         self, prediction_id: str, is_seen: sa.ColumnElement[bool], kind: PredictionKind | None = None
     ) -> sa.RowMapping:
-        query = _joined().where(is_seen, _IS_CURRENT, predictions.c.id == cleaned(prediction_id))
+        query = _JOINED.where(is_seen, _IS_CURRENT, predictions.c.id == cleaned(prediction_id))
         if kind is not None:
             query = query.where(predictions.c.kind == str(kind))
         row = self.connection.execute(query).mappings().one_or_none()
@@ -193,17 +201,6 @@ class Predictions(CompanyPart):
 
 def _is_of_same(prediction_id: str) -> str:
     return f"prediction {prediction_id} is of this company, period and model: PUT changes it"
-
-
-def _joined() -> sa.Select[Any]:
-    """Return the query for predictions with their companies and models, each under its table's name."""
-    return (
-        sa.select(*_PREDICTION, *COMPANY_FIELDS, *_MODEL)
-        .select_from(predictions)
-        .join(companies, companies.c.id == predictions.c.company_id)
-        .join(risk_models, risk_models.c.sha256 == predictions.c.model_sha256)
-        .set_label_style(sa.LABEL_STYLE_TABLENAME_PLUS_COL)
-    )
 
 
 def _conditions(wanted: PredictionFilter) -> list[sa.ColumnElement[bool]]:

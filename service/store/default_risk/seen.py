@@ -15,6 +15,9 @@ from service.store.part import Part
 from service.store.schema.access_tables import organizations
 from service.store.schema.default_risk_tables import companies, company_access
 
+_SOME_OF_TENANT = (
+    sa.select(organizations).where(organizations.c.tenant_id == sa.bindparam("tenant_id")).limit(2)
+)
 _FIRST = "default"
 """The code of the organisation that a tenant gets with its first company, where it has none."""
 
@@ -54,8 +57,8 @@ class CompanyPart(Part):
             is_seen = self._sees(organizations, organization=organizations.c.id)
             return row_of(self.connection, organizations, is_seen, organization_id, OrganizationNotFoundError)
         tenant_id = self._scope.tenant_id or self._actor.principal.tenant_id
-        query = sa.select(organizations).where(organizations.c.tenant_id == tenant_id).limit(2)
-        found = [dict(row) for row in self.connection.execute(query).mappings()]
+        rows = self.connection.execute(_SOME_OF_TENANT, {"tenant_id": tenant_id}).mappings()
+        found = [dict(row) for row in rows]
         if len(found) > 1:
             raise OrganizationNeededError(OrganizationNeededError.example)
         return found[0] if found else self._first_organization(tenant_id)
