@@ -20,6 +20,8 @@ _PLAIN = tuple(field.name for field in fields(ManagedAlert) if field.name not in
 _DASHED = 36
 _ROUTE_LENGTH = 600
 """PostgreSQL indexes no row of more than 2,704 bytes, and a character can have four."""
+_MOST_DIGESTS = 100
+"""So many rules of a file can have been in a flood at once."""
 
 
 def plain_id(alert_id: str) -> str:
@@ -55,16 +57,34 @@ def _row(connection: sa.Connection, is_seen: sa.ColumnElement[bool], plain: str)
 
 
 def _digest_of(connection: sa.Connection, plain: str) -> str | None:
-    """Return the id of the newest digest that an alert was listed in; its facts name it."""
+    """Return the id of the newest digest that an alert was listed in; its facts name it, but in old runs."""
     query = (
-        sa.select(run_outcomes.c.facts)
+        sa.select(run_outcomes.c.run_id, run_outcomes.c.facts)
         # As the index has it: a parameter in its place would not be looked up there.
         .where(run_outcomes.c.alert_id == plain, sa.text(f"outcome = '{Outcome.IN_DIGEST}'"))
         .order_by(run_outcomes.c.run_id.desc())
         .limit(1)
     )
-    facts = connection.scalar(query)
-    return None if facts is None else facts.get("digest")
+    listed = connection.execute(query).first()
+    if listed is None:
+        return None
+    return listed.facts.get("digest") or _digest_of_rule(connection, listed.run_id, listed.facts.get("rule"))
+
+
+def _digest_of_rule(connection: sa.Connection, run_id: str, rule: str) -> str | None:
+    """Return the id of a rule's digest of a run: digests come first in it, one for each rule at most."""
+    outcomes = run_outcomes.c
+    query = (
+        sa.select(outcomes.alert_id, outcomes.facts)
+        .where(outcomes.run_id == run_id, outcomes.position < _MOST_DIGESTS)
+        .order_by(outcomes.position)
+    )
+    ids = (
+        str(alert_id)
+        for alert_id, facts in connection.execute(query)
+        if "alerts_in_digest" in facts and facts["rule"] == rule
+    )
+    return next(ids, None)
 
 
 def managed_alerts(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> list[ManagedAlert]:
