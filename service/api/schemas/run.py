@@ -90,8 +90,9 @@ class LogRunIn(_AnyRunIn):
 
 
 def _kind(body: object) -> str:
+    """Return the kind that a body names, the first where it names none; empty where that is no text."""
     said = body.get("kind", KINDS[0]) if isinstance(body, dict) else getattr(body, "kind", KINDS[0])
-    return said if isinstance(said, str) else KINDS[0]
+    return said if isinstance(said, str) else ""
 
 
 AnyRunIn: TypeAlias = Annotated[

@@ -101,7 +101,8 @@ def _check_answers(service: RunningService, body: dict[str, Any]) -> None:
 def _check_refusals(service: RunningService, body: dict[str, Any]) -> None:
     refusals = [
         (body | {"kind": "nothing"}, 422, "invalid_request", "body: kind must be account_risk or log_rules"),
-        (body | {"kind": ["log_rules"]}, 422, "invalid_request", "body.kind: "),
+        (body | {"kind": ["log_rules"]}, 422, "invalid_request", "kind must be account_risk or log_rules"),
+        (body | {"kind": None}, 422, "invalid_request", "kind must be account_risk or log_rules"),
         (body | {"month": "2026-01-01"}, 422, "bad_month", "body.month: Extra inputs are not permitted"),
         (body | {"form": 1}, 422, "invalid_request", "body.form: Extra inputs are not permitted"),
         (body | {"from": 0}, 422, "invalid_request", "body.from: "),
