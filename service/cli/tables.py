@@ -110,7 +110,8 @@ def _print_preview(out: Console, preview: PreviewOut) -> None:
     _print_ledger(out, preview.ledger)
     _print_warnings(out, preview.warnings)
     for channel, seconds in sorted(preview.seconds_by_channel.items()):
-        out.print(safe(f"{channel}: about {seconds:,.0f} s at the configured pace"))
+        if seconds:
+            out.print(safe(f"{channel}: about {seconds:,.0f} s at the configured pace"))
 
 
 def _print_runs(out: Console, page: RunsOut) -> None:

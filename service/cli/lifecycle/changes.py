@@ -25,6 +25,9 @@ def print_changes(changes: ChangesOut, *, also_continuing: bool = False) -> None
     is_of_accounts = any(one.account_name is not None or one.arr is not None for one in changes.changes)
     cell = partial(_cell, has_arr=is_of_accounts)
     columns = {"Region": itemgetter(0)} | {kind.capitalize(): partial(cell, kind) for kind in kinds}
+    if not is_of_accounts and regions.keys() == {"null"}:
+        regions.clear()  # nothing here has a region
+        del columns["Region"]
     print_table(out, "What changed", columns, [*regions.items(), ("All", changes.totals)])
     named = [one for one in changes.changes if also_continuing or one.change is not ChangeKind.CONTINUING]
     if named:

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mock_slack.running import RunningMock
+from tests.support.log_files import write_csv
+from tests.support.log_runs import RULES as LOG_RULES
+from tests.support.log_runs import burst
 from tests.support.processes import command, environment
 
 ROOT = Path(__file__).parents[3]
@@ -68,6 +72,33 @@ def test_a_period_of_a_log(tmp_path: Path) -> None:
         command(tmp_path, "rules", "backtest", "log.parquet", "--rules", RULES, "--from", "x").returncode
         == 64
     )
+
+
+def test_a_period_is_planned_previewed_run_and_replayed(tmp_path: Path, slack: RunningMock) -> None:
+    """A plan is executed as it was shown; nothing is said of regions, nor of channels that get nothing."""
+    write_csv(tmp_path / "log.csv", burst(1, 4))
+    (tmp_path / "mobile.toml").write_text(LOG_RULES)
+    asked = ("log.csv", "--from", "2026-01-01", "--until", "2026-01-02", "--rules", "mobile.toml")
+    given = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url}
+    planned = command(tmp_path, "logs", "plan", "log.csv", "--rules", "mobile.toml", "--json")
+    assert json.loads(planned.stdout)["files"] == {"csv": 1}
+    shown = command(tmp_path, "logs", "preview", *asked, SLACK_MESSAGES_PER_SECOND="1", **given)
+    assert "burst: 1 episodes = 0 continued + 1 alerts" in shown.stdout
+    assert [line for line in shown.stdout.splitlines() if line.endswith("configured pace")] == [
+        "on-call: about 1 s at the configured pace"
+    ]
+    assert slack.records() == []
+    (digest,) = re.findall("plan digest: ([0-9a-f]{64})", shown.stdout)
+    other = command(tmp_path, "logs", "run", *asked, "--plan-digest", "0" * 64, **given)
+    assert (other.returncode, "plan_changed" in other.stderr) == (1, True)
+    done = command(tmp_path, "logs", "run", *asked, "--plan-digest", digest, **given)
+    assert done.returncode == 0, done.stderr
+    assert "1 alerts = 1 episodes + 0 reminders + 0 digests = 1 sent" in done.stdout
+    assert "What changed" in done.stdout
+    assert "Region" not in done.stdout
+    again = command(tmp_path, "logs", "run", *asked, "--json", **given)
+    assert json.loads(again.stdout)["counts"]["skipped_replay"] == 1
+    assert len(slack.records()) == 1
 
 
 def test_rules_are_checked(tmp_path: Path) -> None:
