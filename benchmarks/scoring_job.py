@@ -4,6 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from benchmarks.without_pandas import hide_pandas
 from service.domain.default_risk.job import JobRequest, RowOutcome
 from service.domain.default_risk.prediction import PredictionKind
 from service.jobs.execute import execute_job
@@ -38,4 +39,5 @@ async def work(file: Path, ledger: Path) -> None:
 
 
 if __name__ == "__main__":
+    hide_pandas()
     asyncio.run(work(Path(sys.argv[1]), Path(sys.argv[2])))
