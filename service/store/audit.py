@@ -12,8 +12,9 @@ from service.domain.errors import BadCursorError
 from service.domain.identity.actor import Actor
 from service.domain.identity.principal import PrincipalKind
 from service.domain.run import Page
+from service.store.cursors import FOREIGN
 from service.store.database.database import DatabaseClock
-from service.store.part import Part, cleaned, reads, writes
+from service.store.part import Part, cleaned, matching, reads, writes
 from service.store.schema.access_tables import audit
 
 _LONGEST_TARGET = 200
@@ -65,17 +66,16 @@ class Audit(Part):
     ) -> Page[AuditEntry]:
         """Return entries; `cursor` is the id of the last one seen. Raises BadCursorError."""
         if cursor is not None and "\0" in cursor:
-            raise BadCursorError("the cursor does not belong to this list")
-        query = sa.select(audit).where(self._sees(audit)).order_by(audit.c.id.desc()).limit(limit + 1)
-        if cursor is not None:
-            query = query.where(audit.c.id < cursor)
-        if action is not None:
-            query = query.where(audit.c.action == cleaned(action))
-        if principal is not None:
-            query = query.where(audit.c.principal == cleaned(principal))
-        found = [AuditEntry(**row) for row in self.connection.execute(query).mappings()]
-        more = found[limit - 1].id if len(found) > limit else None
-        return Page(items=tuple(found[:limit]), next_cursor=more)
+            raise BadCursorError(FOREIGN)
+        asked = matching({audit.c.action: action, audit.c.principal: principal})
+        return self._page_by(
+            audit.c.id,
+            sa.select(audit).where(self._sees(audit), *asked),
+            lambda row: AuditEntry(**row),
+            limit=limit,
+            cursor=cursor,
+            newest_first=True,
+        )
 
     @writes
     def note(

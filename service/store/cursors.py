@@ -26,3 +26,13 @@ def read_cursor(cursor: str | None) -> Any:
     if last_seen is None:
         raise BadCursorError(FOREIGN)
     return last_seen
+
+
+def read_number(cursor: str | None, *, most: int = 2**31 - 1) -> int:
+    """Return the number, from 0 on, that a page ended with; -1 for the first page. Raises BadCursorError."""
+    if cursor is None:
+        return -1
+    number = read_cursor(cursor)
+    if type(number) is not int or not 0 <= number <= most:
+        raise BadCursorError(FOREIGN)
+    return number

@@ -10,9 +10,9 @@ from service.domain.alert import Alert, AlertRecord
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.errors import BadCursorError, RunNotFoundError
 from service.domain.run import Page, RunAlert, RunRecord, RunStatus, WithdrawnAlert
-from service.store.cursors import FOREIGN, cursor_of, read_cursor
+from service.store.cursors import FOREIGN, cursor_of, read_cursor, read_number
 from service.store.outbox.doubts import alert_record
-from service.store.part import Part, cleaned, reads
+from service.store.part import Part, cleaned, matching, reads
 from service.store.rows import run_alert, run_record, withdrawn_alert
 from service.store.runs.state import IS_RELEASED, count_outcomes
 from service.store.schema.tables import (
@@ -26,7 +26,6 @@ from service.store.schema.tables import (
 )
 
 SAMPLES: Final = 10
-_MAX_POSITION: Final = 2**31 - 1
 _BY_SUBJECT: Final = (run_withdrawals.c.subject, run_withdrawals.c.alert_id)
 _TROUBLES: Final = (Outcome.FAILED, Outcome.UNKNOWN)
 
@@ -114,24 +113,23 @@ class History(Part):
         """Return runs, newest first; raises BadCursorError."""
         of_tenant = self._sees(runs)
         newest_first = runs.c.started_at.desc(), runs.c.run_id.desc()
-        query = _RUNS.where(of_tenant).order_by(*newest_first).limit(limit + 1)
-        if period is not None:
-            query = query.where(runs.c.period == period)
+        query = _RUNS.where(of_tenant, *matching({runs.c.period: period})).order_by(*newest_first)
         if status is not None:
             query = query.where(_has_status(status))
         last_seen = _read_id_cursor(cursor)
-        page = query
         if last_seen is not None:
             last = sa.select(runs.c.started_at, runs.c.run_id).where(of_tenant, runs.c.run_id == last_seen)
             found = (self.connection.execute(last)).one_or_none()
             if found is None:
                 raise BadCursorError(FOREIGN)
             place = sa.tuple_(sa.literal(found.started_at, UtcTimestamp), sa.literal(found.run_id))
-            page = page.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < place)
-        rows = _mappings(self.connection, page)
-        items = [run_record(row, _outcomes(self.connection, row)) for row in rows[:limit]]
-        more = cursor_of(items[-1].run_id) if len(rows) > limit else None
-        return Page(items=tuple(items), next_cursor=more)
+            query = query.where(sa.tuple_(runs.c.started_at, runs.c.run_id) < place)
+        return self._page(
+            query,
+            lambda row: run_record(row, _outcomes(self.connection, row)),
+            limit,
+            lambda row: cursor_of(row["run_id"]),
+        )
 
     @reads
     def list_alerts(
@@ -145,24 +143,16 @@ class History(Part):
         cursor: str | None = None,
     ) -> Page[RunAlert]:
         """Return alerts of a run in the order of sending; raises RunNotFoundError, BadCursorError."""
-        query = (
-            _ALERTS.where(
-                run_outcomes.c.run_id == run_id, run_outcomes.c.position > _read_alert_cursor(cursor)
-            )
-            .order_by(run_outcomes.c.position)
-            .limit(limit + 1)
-        )
+        asked = matching({run_outcomes.c.run_id: run_id, run_outcomes.c.route: route})
+        query = _ALERTS.where(*asked, run_outcomes.c.position > read_number(cursor))
         if outcome is not None:
             query = query.where(sa.literal(outcome) == _OUTCOME)
-        if route is not None:
-            query = query.where(run_outcomes.c.route == cleaned(route))
         if restated:
             query = query.where(run_outcomes.c.restated.is_not(None))
         _run_row(self.connection, self._sees(runs), run_id)
-        rows = _mappings(self.connection, query)
-        items = tuple(run_alert(row) for row in rows[:limit])
-        more = cursor_of(rows[limit - 1]["position"]) if len(rows) > limit else None
-        return Page(items=items, next_cursor=more)
+        return self._page(
+            query.order_by(run_outcomes.c.position), run_alert, limit, lambda row: cursor_of(row["position"])
+        )
 
     @reads
     def list_withdrawn(self, run_id: str, *, limit: int, cursor: str | None = None) -> Page[WithdrawnAlert]:
@@ -170,10 +160,9 @@ class History(Part):
 
         Raises RunNotFoundError, BadCursorError.
         """
-        query = _withdrawn_of(run_id).limit(limit + 1)
+        query = _withdrawn_of(run_id)
         last_seen = _read_id_cursor(cursor)
         _run_row(self.connection, self._sees(runs), run_id)
-        page = query
         if last_seen is not None:
             # The cursor has not the subject itself, which may be of any length.
             last = sa.select(run_withdrawals.c.subject).where(
@@ -183,10 +172,8 @@ class History(Part):
             if subject is None:
                 raise BadCursorError(FOREIGN)
             place = sa.tuple_(sa.literal(subject), sa.literal(last_seen))
-            page = page.where(sa.tuple_(*_BY_SUBJECT) > place)
-        items = [withdrawn_alert(row) for row in _mappings(self.connection, page)]
-        more = cursor_of(items[limit - 1].alert.alert_id) if len(items) > limit else None
-        return Page(items=tuple(items[:limit]), next_cursor=more)
+            query = query.where(sa.tuple_(*_BY_SUBJECT) > place)
+        return self._page(query, withdrawn_alert, limit, lambda row: cursor_of(row["alert_id"]))
 
 
 def _withdrawn_of(run_id: str) -> sa.Select[Any]:
@@ -237,12 +224,5 @@ def _mappings(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str
 def _read_id_cursor(cursor: str | None) -> str | None:
     last_seen = read_cursor(cursor)
     if last_seen is not None and (not isinstance(last_seen, str) or "\0" in last_seen):
-        raise BadCursorError(FOREIGN)
-    return last_seen
-
-
-def _read_alert_cursor(cursor: str | None) -> int:
-    last_seen = -1 if cursor is None else read_cursor(cursor)
-    if type(last_seen) is not int or not -1 <= last_seen <= _MAX_POSITION:
         raise BadCursorError(FOREIGN)
     return last_seen

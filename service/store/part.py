@@ -1,6 +1,6 @@
 """A part of the store: it sees and writes the rows of one scope, for one actor."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from copy import copy
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from service.domain.identity.actor import Actor
 from service.domain.identity.scope import Scope
+from service.domain.run import Page
 from service.store.database.database import Database
 
 T = TypeVar("T")
@@ -48,6 +49,15 @@ def cleaned_all(texts: Sequence[str]) -> Sequence[str]:
     return [cleaned(text) for text in texts] if "\0" in "".join(texts) else texts
 
 
+def matching(values: Mapping[sa.Column[Any], object]) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions that columns hold these values; what is None may be anything."""
+    return [
+        column == (cleaned(value) if isinstance(value, str) else value)
+        for column, value in values.items()
+        if value is not None
+    ]
+
+
 class Part:
     """Verbs over the rows of a scope, which is in every question; there is no part without one."""
 
@@ -69,6 +79,35 @@ class Part:
     def _tenant_id(self) -> str:
         """Whose rows are written; raises ValueError in the scope of all."""
         return self._scope.one_tenant
+
+    def _page(
+        self,
+        query: sa.Select[Any],
+        made: Callable[[Any], T],
+        limit: int,
+        cursor_at: Callable[[Any], str],
+    ) -> Page[T]:
+        """Return the first rows of a query, each as it is `made`."""
+        rows = self.connection.execute(query.limit(limit + 1)).mappings().fetchall()
+        more = cursor_at(rows[limit - 1]) if len(rows) > limit else None
+        return Page(items=tuple(made(row) for row in rows[:limit]), next_cursor=more)
+
+    def _page_by(
+        self,
+        column: sa.Column[Any],
+        query: sa.Select[Any],
+        made: Callable[[Any], T],
+        *,
+        limit: int,
+        cursor: str | int | None,
+        newest_first: bool = False,
+    ) -> Page[T]:
+        """Return rows in the order of a column; the cursor is its value in the last one seen, as it is."""
+        if cursor is not None:
+            last = cleaned(cursor) if isinstance(cursor, str) else cursor
+            query = query.where(column < last if newest_first else column > last)
+        query = query.order_by(column.desc() if newest_first else column)
+        return self._page(query, made, limit, lambda row: str(row[column]))
 
     def _sees(
         self,

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from service.domain.identity.errors import AlreadyExistsError, OrganizationNotFoundError, TenantNotFoundError
 from service.domain.identity.people import Organization
 from service.domain.run import Page
-from service.store.access.rows import page_of, row_of, update_row
+from service.store.access.rows import row_of, update_row
 from service.store.audit import record_audit
-from service.store.part import Part, cleaned, reads, writes
+from service.store.part import Part, cleaned, matching, reads, writes
 from service.store.schema.access_tables import organizations, tenants
 
 
@@ -52,16 +52,11 @@ class Organizations(Part):
         self, *, limit: int, cursor: str | None = None, tenant_id: str | None = None
     ) -> Page[Organization]:
         """Return organisations by id, of one tenant or of all that are seen."""
-        is_seen = self._seen()
-        if tenant_id is not None:
-            is_seen = sa.and_(is_seen, organizations.c.tenant_id == cleaned(tenant_id))
-        return page_of(
-            self.connection,
-            organizations,
-            is_seen,
-            lambda row: Organization(**row),
-            limit=limit,
-            cursor=cursor,
+        query = sa.select(organizations).where(
+            self._seen(), *matching({organizations.c.tenant_id: tenant_id})
+        )
+        return self._page_by(
+            organizations.c.id, query, lambda row: Organization(**row), limit=limit, cursor=cursor
         )
 
     @writes

@@ -1,16 +1,13 @@
-"""What tenants, organisations and users have in common: they are looked up, listed, and changed in place."""
+"""What tenants, organisations and users have in common: they are looked up, and changed in place."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
 from service.domain.errors import RefusedError
-from service.domain.run import Page
 from service.store.part import cleaned
-
-T = TypeVar("T")
 
 
 def row_of(
@@ -26,24 +23,6 @@ def row_of(
     if row is None:
         raise absent(absent.example)
     return dict(row)
-
-
-def page_of(
-    connection: sa.Connection,
-    table: sa.Table,
-    is_seen: sa.ColumnElement[bool],
-    made: Callable[[dict[str, Any]], T],
-    *,
-    limit: int,
-    cursor: str | None,
-) -> Page[T]:
-    """Return rows by id; `cursor` is the id of the last one seen."""
-    query = sa.select(table).where(is_seen).order_by(table.c.id).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(table.c.id > cleaned(cursor))
-    rows = [dict(row) for row in connection.execute(query).mappings()]
-    more = rows[limit - 1]["id"] if len(rows) > limit else None
-    return Page(items=tuple(made(row) for row in rows[:limit]), next_cursor=more)
 
 
 def update_row(

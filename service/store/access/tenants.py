@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from service.domain.identity.errors import AlreadyExistsError, TenantNotFoundError
 from service.domain.identity.people import Tenant
 from service.domain.run import Page
-from service.store.access.rows import page_of, row_of, update_row
+from service.store.access.rows import row_of, update_row
 from service.store.audit import record_audit
 from service.store.part import Part, cleaned, reads, writes
 from service.store.schema.access_tables import tenants
@@ -53,9 +53,8 @@ class Tenants(Part):
     @reads
     def list(self, *, limit: int, cursor: str | None = None) -> Page[Tenant]:
         """Return tenants by id; `cursor` is the id of the last one seen."""
-        return page_of(
-            self.connection, tenants, self._seen(), lambda row: Tenant(**row), limit=limit, cursor=cursor
-        )
+        query = sa.select(tenants).where(self._seen())
+        return self._page_by(tenants.c.id, query, lambda row: Tenant(**row), limit=limit, cursor=cursor)
 
     @writes
     def update(self, /, tenant_id: str, *, now: datetime, **changes: Any) -> Tenant:

@@ -1,7 +1,7 @@
 """Users, as they are written down."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from service.domain.identity.permission import Role, may_grant
 from service.domain.identity.principal import PrincipalKind
 from service.domain.run import Page
 from service.store.access.door import close_for_good
-from service.store.access.rows import page_of, row_of, update_row
+from service.store.access.rows import row_of, update_row
 from service.store.access.sessions import end_log_ins
 from service.store.access.tenants import ensure_tenant
 from service.store.audit import Audit, record_audit
@@ -88,7 +88,8 @@ class Users(Part):
     @reads
     def list(self, *, limit: int, cursor: str | None = None) -> Page[User]:
         """Return people by id; `cursor` is the id of the last one seen."""
-        return page_of(self.connection, users, self._seen(), _user, limit=limit, cursor=cursor)
+        query = sa.select(users).where(self._seen())
+        return self._page_by(users.c.id, query, _user, limit=limit, cursor=cursor)
 
     async def update(self, user_id: str, action: str, *, now: datetime, **changes: Any) -> User:
         """Change `name`, `role`, `organization_id`, `is_active` or `password_hash`.
@@ -157,6 +158,6 @@ class Users(Part):
         row_of(connection, organizations, is_seen, organization_id, OrganizationNotFoundError)
 
 
-def _user(row: dict[str, Any]) -> User:
-    row = {name: value for name, value in row.items() if name != "password_hash"}
-    return User(**row | {"role": Role.known(row["role"])})
+def _user(row: Mapping[str, Any]) -> User:
+    values = {name: value for name, value in row.items() if name != "password_hash"}
+    return User(**values | {"role": Role.known(row["role"])})

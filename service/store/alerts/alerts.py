@@ -12,8 +12,8 @@ from service.domain.lifecycle.alert_status import OPEN, AlertStatus, Severity
 from service.domain.lifecycle.managed_alert import AlertEvent, AlertFilter, AlertStats, ManagedAlert
 from service.domain.run import Page
 from service.store.alerts.rows import alert_row, known_route, managed_alerts
-from service.store.cursors import FOREIGN, cursor_of, read_cursor
-from service.store.part import Part, cleaned, reads
+from service.store.cursors import FOREIGN, cursor_of, read_cursor, read_number
+from service.store.part import Part, matching, reads
 from service.store.schema.alert_tables import alert_events, alerts
 from service.store.schema.tables import UtcTimestamp
 
@@ -50,19 +50,14 @@ class Alerts(Part):
     @reads
     def events(self, alert_id: str, *, limit: int, cursor: str | None = None) -> Page[AlertEvent]:
         """Return what happened to an alert, oldest first; raises AlertNotFoundError and BadCursorError."""
-        after = 0 if cursor is None else read_cursor(cursor)
-        if type(after) is not int or not 0 <= after < 2**31:
-            raise BadCursorError(FOREIGN)
+        after = read_number(cursor)
         row = alert_row(self.connection, self._sees(alerts), alert_id)
         query = (
             sa.select(*(alert_events.c[name] for name in _EVENT))
             .where(alert_events.c.alert_id == row["id"], alert_events.c.number > after)
             .order_by(alert_events.c.number)
-            .limit(limit + 1)
         )
-        found = [AlertEvent(**event) for event in self.connection.execute(query).mappings()]
-        more = cursor_of(found[limit - 1].number) if len(found) > limit else None
-        return Page(items=tuple(found[:limit]), next_cursor=more)
+        return self._page(query, lambda row: AlertEvent(**row), limit, lambda row: cursor_of(row["number"]))
 
     @reads
     def stats(self) -> AlertStats:
@@ -95,7 +90,7 @@ def conditions(wanted: AlertFilter) -> Sequence[sa.ColumnElement[bool]]:
     """Return what a row must have to be let through."""
     values = {name: getattr(wanted, name) for name in ("status", "severity", "rule_name", "subject")}
     values["route"] = known_route(wanted.route)
-    found = [alerts.c[name] == cleaned(value) for name, value in values.items() if value is not None]
+    found = matching({alerts.c[name]: value for name, value in values.items()})
     return found if wanted.since is None else [*found, alerts.c.created_at >= wanted.since]
 
 

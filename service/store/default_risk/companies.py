@@ -14,7 +14,7 @@ from service.store.access.rows import row_of, update_row
 from service.store.audit import database_time, record_audit
 from service.store.cursors import FOREIGN, cursor_of, read_cursor
 from service.store.default_risk.seen import CompanyPart
-from service.store.part import cleaned, reads, writes
+from service.store.part import cleaned, matching, reads, writes
 from service.store.schema.default_risk_tables import companies
 
 COMPANY_FIELDS: Final = tuple(column for column in companies.columns if column.name != "deleted_at")
@@ -60,7 +60,6 @@ class Companies(CompanyPart):
         """Return companies by symbol; raises BadCursorError."""
         by = (companies.c.symbol, companies.c.id)
         query = sa.select(*COMPANY_FIELDS).where(self._sees_companies(), *_conditions(wanted))
-        query = query.order_by(*by).limit(limit + 1)
         match read_cursor(cursor):
             case None:
                 pass
@@ -68,9 +67,12 @@ class Companies(CompanyPart):
                 query = query.where(sa.tuple_(*by) > sa.tuple_(cleaned(symbol), cleaned(company_id)))
             case _:
                 raise BadCursorError(FOREIGN)
-        found = [Company(**row) for row in self.connection.execute(query).mappings()]
-        more = cursor_of([found[limit - 1].symbol, found[limit - 1].id]) if len(found) > limit else None
-        return Page(items=tuple(found[:limit]), next_cursor=more)
+        return self._page(
+            query.order_by(*by),
+            lambda row: Company(**row),
+            limit,
+            lambda row: cursor_of([row["symbol"], row["id"]]),
+        )
 
     @writes
     def update(self, /, company_id: str, **changes: Any) -> Company:
@@ -111,12 +113,8 @@ class Companies(CompanyPart):
 
 
 def _conditions(wanted: CompanyFilter) -> list[sa.ColumnElement[bool]]:
-    exact = {
-        companies.c.organization_id: wanted.organization_id,
-        companies.c.symbol: wanted.symbol,
-        companies.c.sector: wanted.sector,
-    }
-    found = [column == cleaned(value) for column, value in exact.items() if value is not None]
+    names = ("organization_id", "symbol", "sector")
+    found = matching({companies.c[name]: getattr(wanted, name) for name in names})
     if wanted.search is not None:
         part = wanted.search.replace(_ESCAPE, _ESCAPE * 2).replace("%", r"\%").replace("_", r"\_")
         within = f"%{cleaned(part)}%"

@@ -61,13 +61,8 @@ class Grants(CompanyPart):
     @reads
     def list(self, company_id: str, *, limit: int, cursor: str | None = None) -> Page[CompanyGrant]:
         """Return who sees a company by a grant, by id; raises CompanyNotFoundError."""
-        query = self._grants(self._company(company_id)["id"]).order_by(company_access.c.user_id)
-        if cursor is not None:
-            query = query.where(company_access.c.user_id > cleaned(cursor))
-        rows = self.connection.execute(query.limit(limit + 1)).mappings()
-        found = [CompanyGrant(**row) for row in rows]
-        more = found[limit - 1].user_id if len(found) > limit else None
-        return Page(items=tuple(found[:limit]), next_cursor=more)
+        by, query = company_access.c.user_id, self._grants(self._company(company_id)["id"])
+        return self._page_by(by, query, lambda row: CompanyGrant(**row), limit=limit, cursor=cursor)
 
     def _grants(self, company_id: str) -> sa.Select[Any]:
         access = [column for column in company_access.columns if column.name != "tenant_id"]
@@ -80,8 +75,7 @@ class Grants(CompanyPart):
     def _both(self, company_id: str, user_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
         company = self._company(company_id)
         is_seen = sa.and_(
-            self._sees(users, organization=users.c.organization_id),
-            users.c.tenant_id == company["tenant_id"],
+            self._sees(users, organization=users.c.organization_id), users.c.tenant_id == company["tenant_id"]
         )
         return company, row_of(self.connection, users, is_seen, user_id, UserNotFoundError)
 

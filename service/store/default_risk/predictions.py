@@ -32,7 +32,7 @@ from service.store.default_risk.batch import (
 from service.store.default_risk.companies import COMPANY_FIELDS
 from service.store.default_risk.high_risk import follow_levels
 from service.store.default_risk.seen import CompanyPart
-from service.store.part import cleaned, reads, writes
+from service.store.part import cleaned, matching, reads, writes
 from service.store.schema.access_tables import organizations
 from service.store.schema.default_risk_tables import companies, predictions, risk_models
 
@@ -91,15 +91,7 @@ class Predictions(CompanyPart):
     def list(self, wanted: PredictionFilter, *, limit: int, cursor: str | None = None) -> Page[Prediction]:
         """Return predictions, newest first; `cursor` is the id of the last one seen."""
         query = _JOINED.where(self._sees_companies(), _IS_CURRENT, *_conditions(wanted))
-        if cursor is not None:
-            query = query.where(predictions.c.id < cleaned(cursor))
-        rows = (
-            self.connection.execute(query.order_by(predictions.c.id.desc()).limit(limit + 1))
-            .mappings()
-            .fetchall()
-        )
-        more = rows[limit - 1][predictions.c.id] if len(rows) > limit else None
-        return Page(items=tuple(_made(row) for row in rows[:limit]), next_cursor=more)
+        return self._page_by(predictions.c.id, query, _made, limit=limit, cursor=cursor, newest_first=True)
 
     @reads
     def versions(
@@ -111,12 +103,8 @@ class Predictions(CompanyPart):
         """
         newest = self._row(prediction_id, self._sees_companies(), kind)
         query = _JOINED.where(predictions.c.id == newest[predictions.c.id])
-        if cursor is not None:
-            query = query.where(predictions.c.version < cursor)
-        query = query.order_by(predictions.c.version.desc()).limit(limit + 1)
-        rows = self.connection.execute(query).mappings().fetchall()
-        more = str(rows[limit - 1][predictions.c.version]) if len(rows) > limit else None
-        return Page(items=tuple(_made(row) for row in rows[:limit]), next_cursor=more)
+        by = predictions.c.version
+        return self._page_by(by, query, _made, limit=limit, cursor=cursor, newest_first=True)
 
     @writes
     def replace(self, prediction_id: str, assessment: Assessment, *, model: ModelRecord) -> Prediction:
@@ -204,7 +192,7 @@ def _is_of_same(prediction_id: str) -> str:
 
 
 def _conditions(wanted: PredictionFilter) -> list[sa.ColumnElement[bool]]:
-    exact = {
+    values = {
         predictions.c.kind: wanted.kind,
         predictions.c.organization_id: wanted.organization_id,
         predictions.c.company_id: wanted.company_id,
@@ -214,11 +202,7 @@ def _conditions(wanted: PredictionFilter) -> list[sa.ColumnElement[bool]]:
         predictions.c.risk_level: wanted.risk_level,
         predictions.c.model_sha256: wanted.model,
     }
-    return [
-        column == (cleaned(value) if isinstance(value, str) else value)
-        for column, value in exact.items()
-        if value is not None
-    ]
+    return matching(values)
 
 
 def _made(row: sa.RowMapping) -> Prediction:

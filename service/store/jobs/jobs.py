@@ -1,7 +1,7 @@
 """Jobs, as people ask for them, look at them and cancel them."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -17,15 +17,14 @@ from service.domain.default_risk.job import (
     RowOutcome,
 )
 from service.domain.default_risk.prediction import ModelRecord, RiskLevel
-from service.domain.errors import BadCursorError
 from service.domain.run import Page
 from service.store.access.rows import row_of
 from service.store.audit import database_time, record_audit
-from service.store.cursors import FOREIGN, cursor_of, read_cursor
+from service.store.cursors import cursor_of, read_number
 from service.store.default_risk.batch import ensure_model
 from service.store.default_risk.seen import CompanyPart
 from service.store.jobs.state import AT_THE_START, cancelled, close, is_held, job_of
-from service.store.part import cleaned, reads, writes
+from service.store.part import cleaned, matching, reads, writes
 from service.store.schema.default_risk_tables import predictions
 from service.store.schema.job_tables import job_rows, job_uploads, jobs
 
@@ -78,14 +77,8 @@ class Jobs(CompanyPart):
     @reads
     def list(self, *, limit: int, cursor: str | None = None, status: JobStatus | None = None) -> Page[Job]:
         """Return jobs, newest first; `cursor` is the id of the last one seen."""
-        query = sa.select(jobs).where(self._seen()).order_by(jobs.c.id.desc())
-        if status is not None:
-            query = query.where(jobs.c.status == status)
-        if cursor is not None:
-            query = query.where(jobs.c.id < cleaned(cursor))
-        rows = [dict(row) for row in self.connection.execute(query.limit(limit + 1)).mappings()]
-        more = rows[limit - 1]["id"] if len(rows) > limit else None
-        return Page(items=tuple(job_of(row) for row in rows[:limit]), next_cursor=more)
+        query = sa.select(jobs).where(self._seen(), *matching({jobs.c.status: status}))
+        return self._page_by(jobs.c.id, query, job_of, limit=limit, cursor=cursor, newest_first=True)
 
     @reads
     def rows(
@@ -93,17 +86,10 @@ class Jobs(CompanyPart):
     ) -> Page[JobRow]:
         """Return what became of a job's rows, in their order; raises JobNotFoundError and BadCursorError."""
         self._row(job_id)
-        query = _ROWS.where(job_rows.c.job_id == job_id).order_by(job_rows.c.number)
-        if outcome is not None:
-            query = query.where(job_rows.c.outcome == outcome)
-        last_seen = read_cursor(cursor)
-        if last_seen is not None:
-            if not isinstance(last_seen, int) or not 0 <= last_seen < 1 << 62:
-                raise BadCursorError(FOREIGN)
-            query = query.where(job_rows.c.number > last_seen)
-        rows = [dict(row) for row in self.connection.execute(query.limit(limit + 1)).mappings()]
-        more = cursor_of(rows[limit - 1]["number"]) if len(rows) > limit else None
-        return Page(items=tuple(_row(row) for row in rows[:limit]), next_cursor=more)
+        of_job = matching({job_rows.c.job_id: job_id, job_rows.c.outcome: outcome})
+        later = job_rows.c.number > read_number(cursor, most=2**62)
+        query = _ROWS.where(*of_job, later).order_by(job_rows.c.number)
+        return self._page(query, _row, limit, lambda row: cursor_of(row["number"]))
 
     @writes
     def cancel(self, job_id: str) -> Job:
@@ -130,7 +116,7 @@ class Jobs(CompanyPart):
         return row_of(self.connection, jobs, self._seen(), job_id, JobNotFoundError)
 
 
-def _row(row: dict[str, Any]) -> JobRow:
+def _row(row: Mapping[str, Any]) -> JobRow:
     level = row["risk_level"]
     return JobRow(
         row=row["number"],
