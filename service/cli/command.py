@@ -37,49 +37,54 @@ NOBODY: Final = "cli"
 """Who it was, where the system does not know its user's name."""
 
 
-def with_settings(command: Callable[[Settings], int], *, as_json: bool = False) -> int:
-    """Return the exit code of `command`, called with the settings; errors are reported on stderr."""
-    try:
-        settings = read_settings()
-    except InvalidSettingsError as error:
-        return _invalid_settings(error, as_json=as_json)
-    redact = Redactor(settings.secrets())
-    loaded()
-    try:
-        return command(settings)
-    except RiskAlertsError as error:
-        detail = redact(error.detail)
-        run = f" (run {error.run_id})" if error.run_id else ""
-        report(f"{error.code}: {detail}{run}")
-        if as_json:
-            print_json(ErrorOut(error=error.code, detail=detail, run_id=error.run_id))
-        return error.exit_code
-    except BrokenPipeError:
-        raise
-    except Exception as error:  # noqa: BLE001  # the outermost door: whatever it was goes to the log, with its stack
-        structlog.get_logger().error("command_failed", exc_info=error)
-        report("internal_error: something unexpected went wrong; the log says what")
-        if as_json:
-            print_json(ErrorOut(error="internal_error", detail="the log says what went wrong", run_id=None))
-        return RUN_FAILED
+def command(work: Callable[Concatenate[Settings, Options], int | None]) -> Callable[Options, int]:
+    """Make a command of what is done with the settings; called with the rest, it returns the exit code.
+
+    None is that of success. Errors are reported on stderr, and with the option `as_json` as JSON, too.
+    """
+
+    @wraps(work)
+    def run(*args: Options.args, **options: Options.kwargs) -> int:
+        as_json = bool(options.get("as_json"))
+        try:
+            settings = read_settings()
+        except InvalidSettingsError as error:
+            return _invalid_settings(error, as_json=as_json)
+        redact = Redactor(settings.secrets())
+        loaded()
+        try:
+            return work(settings, *args, **options) or OK
+        except RiskAlertsError as error:
+            detail = redact(error.detail)
+            run = f" (run {error.run_id})" if error.run_id else ""
+            report(f"{error.code}: {detail}{run}")
+            if as_json:
+                print_json(ErrorOut(error=error.code, detail=detail, run_id=error.run_id))
+            return error.exit_code
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001  # the outermost door: whatever it was goes to the log, with its stack
+            structlog.get_logger().error("command_failed", exc_info=error)
+            report("internal_error: something unexpected went wrong; the log says what")
+            if as_json:
+                answer = ErrorOut(error="internal_error", detail="the log says what went wrong", run_id=None)
+                print_json(answer)
+            return RUN_FAILED
+
+    return run
 
 
 def async_command(
-    command: Callable[Concatenate[Settings, Options], Coroutine[Any, Any, int]],
+    work: Callable[Concatenate[Settings, Options], Coroutine[Any, Any, int | None]],
 ) -> Callable[Options, int]:
-    """Make a command of what is done with the settings; called with the rest, it returns the exit code.
+    """Make a command of what finishes by itself on an event loop; its logs go to stderr. See `command`."""
 
-    For what finishes by itself: its logs go to stderr. The option `as_json` also says how errors are shown.
-    """
-
-    @wraps(command)
-    def run(*args: Options.args, **options: Options.kwargs) -> int:
-        def execute(settings: Settings) -> int:
-            log_to_stderr(settings)
-            with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
-                return runner.run(command(settings, *args, **options))
-
-        return with_settings(execute, as_json=bool(options.get("as_json")))
+    @command
+    @wraps(work)
+    def run(settings: Settings, /, *args: Options.args, **options: Options.kwargs) -> int | None:
+        log_to_stderr(settings)
+        with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+            return runner.run(work(settings, *args, **options))
 
     return run
 
@@ -87,14 +92,13 @@ def async_command(
 @async_command
 async def with_ledger(
     settings: Settings, ask: "Callable[[Store], Coroutine[Any, Any, BaseModel]]", *, as_json: bool
-) -> int:
-    """Open the ledger, without writing to it, print what is asked of it, and return the exit code."""
+) -> None:
+    """Open the ledger, without writing to it, and print what is asked of it."""
     async with open_ledger(settings) as store:
         answer = await ask(store)
     print_answer(answer, as_json=as_json)
     if not as_json:
         print_ledger_place(settings)
-    return OK
 
 
 @asynccontextmanager
@@ -141,10 +145,12 @@ def log_to_stderr(settings: Settings) -> None:
     )
 
 
-def print_answer(answer: BaseModel, *, as_json: bool) -> None:
-    """Print one of the API's answers: as it gives it, or laid out for a person."""
+def print_answer(answer: object, in_words: Callable[[], object] | None = None, *, as_json: bool) -> None:
+    """Print an answer: as JSON, or `in_words`; without those it is one of the API's, which has its table."""
     if as_json:
         print_json(answer)
+    elif in_words is not None:
+        in_words()
     else:
         from service.cli.tables import print_tables  # noqa: PLC0415  # not needed with --json
 

@@ -9,8 +9,8 @@ from typing import Final
 
 import typer
 
-from service.cli.command import async_command, operator, print_json, report
-from service.cli.exit_codes import OK, RUN_FAILED
+from service.cli.command import async_command, operator, print_answer, print_json, report
+from service.cli.exit_codes import RUN_FAILED
 from service.settings import Settings
 from service.store.schema.roles import role_sql
 from service.store.schema.tables import NEWEST_REVISION
@@ -21,8 +21,8 @@ _ENV: Final = "env:"
 
 
 @async_command
-async def upgrade_schema(settings: Settings, *, as_json: bool) -> int:
-    """Upgrade the schema, print what was done, and return the exit code."""
+async def upgrade_schema(settings: Settings, *, as_json: bool) -> None:
+    """Upgrade the schema and print what was done."""
     before = await upgrade_database(settings.ledger_url())
     if as_json:
         answer = {"database": settings.database_shown(), "before": before, "after": NEWEST_REVISION}
@@ -33,7 +33,6 @@ async def upgrade_schema(settings: Settings, *, as_json: bool) -> int:
         if settings.sqlite_path() is None:
             sys.stdout.write("\n-- For the role that serves, which is not the owner:\n")
             sys.stdout.writelines(f"{statement}\n" for statement in role_sql())
-    return OK
 
 
 def copy_database(source: str, target: str) -> int:
@@ -46,12 +45,11 @@ def copy_database(source: str, target: str) -> int:
     source_url, target_url = _url(source), _url(target)
 
     @async_command
-    async def copy(_: Settings) -> int:
+    async def copy(_: Settings) -> None:
         on_event_loop = not source_url.startswith("sqlite") or not target_url.startswith("sqlite")
         with nullcontext() if on_event_loop else _stopped_at_once():
             counts = await copy_ledger(source_url, target_url)
         _print_counts(counts, "copied and compared")
-        return OK
 
     try:
         return copy()
@@ -71,18 +69,14 @@ def _stopped_at_once() -> Iterator[None]:
 
 
 @async_command
-async def prune_database(settings: Settings, *, as_json: bool) -> int:
-    """Delete what is too old, print the number of rows of each table, and return the exit code."""
+async def prune_database(settings: Settings, *, as_json: bool) -> None:
+    """Delete what is too old and print the number of rows of each table."""
     from service.runs.sweep import prune  # noqa: PLC0415  # as above
     from service.wiring import open_app  # noqa: PLC0415
 
     async with open_app(settings, operator=operator()) as app:
         removed = await prune(app)
-    if as_json:
-        print_json({"removed": removed})
-    else:
-        _print_counts(removed, "deleted")
-    return OK
+    print_answer({"removed": removed}, lambda: _print_counts(removed, "deleted"), as_json=as_json)
 
 
 def _print_counts(counts: Mapping[str, int], done: str) -> None:

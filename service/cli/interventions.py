@@ -26,8 +26,8 @@ async def settle_doubts(
     note: str | None,
     by: str | None,
     as_json: bool,
-) -> int:
-    """Settle one alert, or all in doubt of a run, print what was settled, and return the exit code."""
+) -> None:
+    """Settle one alert, or all in doubt of a run, and print what was settled."""
     who = by or operator()
     answer: AlertOut | SettledOut
     async with open_app(settings, operator=operator()) as app:
@@ -38,12 +38,11 @@ async def settle_doubts(
             all_settled = await interventions.settle_run(app, run_id or "", settle_as, by=who, note=note)
             answer = SettledOut.of({"settled": all_settled})
     print_answer(answer, as_json=as_json)
-    return OK
 
 
 @async_command
-async def cancel_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
-    """Cancel a run, print it as it stands then, and return the exit code."""
+async def cancel_run(settings: Settings, run_id: str, *, as_json: bool) -> None:
+    """Cancel a run and print it as it stands then."""
     async with open_app(settings, operator=operator()) as app:
         await interventions.cancel_run(app, run_id)
         run = RunOut.of(await app.store.history.get_run(run_id))
@@ -57,7 +56,6 @@ async def cancel_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
             "Nothing more of it is sent; requests in flight are answered first. "
             f"`risk-alerts runs show {run_id}` says how it ended.\n"
         )
-    return OK
 
 
 @async_command

@@ -8,7 +8,6 @@ from service.api.schemas.alert import AlertsOut, RunAlertOut
 from service.api.schemas.evaluation import ChangesOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import async_command, open_ledger, with_ledger
-from service.cli.exit_codes import OK
 from service.domain.delivery_status import Outcome
 from service.domain.month import Month
 from service.domain.run import RunStatus
@@ -64,17 +63,17 @@ def list_alerts(
 
 
 @async_command
-async def write_alerts(settings: Settings, run_id: str, *, outcome: Outcome | None) -> int:
-    """Write all alerts of a run to stdout, as CSV, and return the exit code."""
+async def write_alerts(settings: Settings, run_id: str, *, outcome: Outcome | None) -> None:
+    """Write all alerts of a run to stdout, as CSV."""
     async with open_ledger(settings) as store:
         cursor = None
         while True:
             page = await store.history.list_alerts(run_id, outcome=outcome, limit=_PAGE, cursor=cursor)
             lines = "" if cursor else csv_header()
             if not _written(lines + csv_rows(map(RunAlertOut.of, page.items))):
-                return OK
+                return
             if (cursor := page.next_cursor) is None:
-                return OK
+                return
 
 
 def _written(text: str) -> bool:

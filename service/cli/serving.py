@@ -15,7 +15,7 @@ from service.api.access import OPEN_TO_ALL, is_loopback
 from service.api.application import create_app
 from service.api.connections import server_config
 from service.api.late_routes import LateRoutes
-from service.cli.command import with_settings
+from service.cli.command import command
 from service.cli.exit_codes import OK, RUN_FAILED
 from service.runtime.daemon_thread import run_in_daemon_thread
 from service.settings import Settings
@@ -32,20 +32,17 @@ took 70 to 90 ms while alerts were made and digested.
 """
 
 
-def serve_api(*, host: str, port: int) -> int:
+@command
+def serve_api(settings: Settings, *, host: str, port: int) -> int:
     """Serve until a signal, and return the exit code."""
-
-    def command(settings: Settings) -> int:
-        configure_logging(
-            level=settings.log_level, format=settings.log_format, redact=Redactor(settings.secrets())
-        )
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
-        # uvicorn's faster loop, where it is installed.
-        factory = uvicorn.Config("", log_config=None).get_loop_factory()
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(_serve(settings, host=host, port=port))
-
-    return with_settings(command)
+    configure_logging(
+        level=settings.log_level, format=settings.log_format, redact=Redactor(settings.secrets())
+    )
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    # uvicorn's faster loop, where it is installed.
+    factory = uvicorn.Config("", log_config=None).get_loop_factory()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_serve(settings, host=host, port=port))
 
 
 async def _serve(settings: Settings, *, host: str, port: int) -> int:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from operator import attrgetter, itemgetter
 
-from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
@@ -32,7 +31,7 @@ from service.delivery.channels import Destination
 from service.delivery.route_check import CheckedRoute
 
 
-def print_tables(answer: BaseModel) -> None:
+def print_tables(answer: object) -> None:
     """Print one of the API's answers."""
     out = console()
     match answer:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from service.api.schemas.key import KeyMadeOut, KeyOut, KeysOut
-from service.cli.command import async_command, operator, print_json
-from service.cli.exit_codes import OK
+from service.cli.command import async_command, operator, print_answer, print_json
 from service.cli.identities.columns import print_columns
 from service.domain.identity.api_key import KeySecret
 from service.domain.identity.permission import KeyScope
@@ -18,8 +17,8 @@ from service.wiring import open_app
 @async_command
 async def new_key(
     settings: Settings, *, name: str, scope: Sequence[KeyScope], expires_in_days: int | None, as_json: bool
-) -> int:
-    """Make a key, print it, this once, and return the exit code."""
+) -> None:
+    """Make a key and print it, this once."""
     secret = KeySecret.new()
     async with open_app(settings, operator=operator()) as app:
         now = app.clock.now()
@@ -33,33 +32,24 @@ async def new_key(
         # Alone on stdout, so that it can be piped to where it is kept.
         sys.stdout.write(f"{secret.text}\n")
         sys.stderr.write(f"risk-alerts: key {key.id} is made; it is not shown again\n")
-    return OK
 
 
 @async_command
-async def list_keys(settings: Settings, *, as_json: bool) -> int:
-    """Print the keys of the tenant, and return the exit code."""
+async def list_keys(settings: Settings, *, as_json: bool) -> None:
+    """Print the keys of the tenant."""
     url = settings.ledger_url()
     async with open_store_to_read(url, tenant_id=settings.tenant_id) as store:
         answer = KeysOut.of({"keys": await store.access.keys.list()})
-    if as_json:
-        print_json(answer)
-    else:
-        _print(answer.keys)
-    return OK
+    print_answer(answer, lambda: _print(answer.keys), as_json=as_json)
 
 
 @async_command
-async def revoke_key(settings: Settings, key_id: str, *, as_json: bool) -> int:
-    """Revoke a key, print it, and return the exit code."""
+async def revoke_key(settings: Settings, key_id: str, *, as_json: bool) -> None:
+    """Revoke a key and print it."""
     async with open_app(settings, operator=operator()) as app:
         key = await app.store.access.keys.revoke(key_id, now=app.clock.now())
     answer = KeyOut.of(key)
-    if as_json:
-        print_json(answer)
-    else:
-        _print([answer])
-    return OK
+    print_answer(answer, lambda: _print([answer]), as_json=as_json)
 
 
 def _print(keys: Sequence[KeyOut]) -> None:

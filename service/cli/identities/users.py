@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from service.api.v1.schemas import LONGEST_PASSWORD, SHORTEST_PASSWORD, UserOut, UsersOut
-from service.cli.command import async_command, operator, print_json, report
-from service.cli.exit_codes import OK, USAGE
+from service.cli.command import async_command, operator, print_answer, report
+from service.cli.exit_codes import USAGE
 from service.cli.identities.columns import print_columns
 from service.domain.identity.errors import UserNotFoundError
 from service.domain.identity.people import User
@@ -75,19 +75,16 @@ def set_active(email: str, *, is_active: bool, as_json: bool) -> int:
 
 
 @async_command
-async def list_users(settings: Settings, *, as_json: bool) -> int:
-    """Print the people of the tenant, and return the exit code."""
+async def list_users(settings: Settings, *, as_json: bool) -> None:
+    """Print the people of the tenant."""
     async with open_app(settings, operator=operator()) as app:
         page = await app.store.access.users.list(limit=_PAGE)
         found = [*page.items]
         while page.next_cursor is not None:
             page = await app.store.access.users.list(limit=_PAGE, cursor=page.next_cursor)
             found += page.items
-    if as_json:
-        print_json(UsersOut.of({"users": found, "next_cursor": None}))
-    else:
-        _print(found)
-    return OK
+    answer = UsersOut.of({"users": found, "next_cursor": None})
+    print_answer(answer, lambda: _print(found), as_json=as_json)
 
 
 async def _user(app: App, email: str) -> User:
@@ -100,14 +97,10 @@ async def _user(app: App, email: str) -> User:
 
 
 @async_command
-async def _with_user(settings: Settings, work: Callable[[App], Awaitable[User]], *, as_json: bool) -> int:
+async def _with_user(settings: Settings, work: Callable[[App], Awaitable[User]], *, as_json: bool) -> None:
     async with open_app(settings, operator=operator()) as app:
         user = await work(app)
-    if as_json:
-        print_json(UserOut.of(user))
-    else:
-        _print([user])
-    return OK
+    print_answer(UserOut.of(user), lambda: _print([user]), as_json=as_json)
 
 
 def _password(*, reads_stdin: bool) -> str | None:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from service.cli.bars import shown
-from service.cli.command import async_command, parsed_source, print_json
-from service.cli.exit_codes import OK
+from service.cli.command import async_command, parsed_source, print_answer
 from service.cli.logs.text_table import write_table
 from service.domain.errors import BadPeriodError
 from service.domain.progress import Progress
@@ -34,8 +33,8 @@ _SHOWN: Final = 20
 @async_command
 async def backtest(
     settings: Settings, *, source: str, rules: Path, since: str | None, until: str | None, as_json: bool
-) -> int:
-    """Print what the rules find in a log and return the exit code; neither outbox nor Slack is touched."""
+) -> None:
+    """Print what the rules find in a log; neither outbox nor Slack is touched."""
     file = load_rules(rules)
     period = Period(
         since_us=FIRST_US if since is None else _instant(since, "--from"),
@@ -58,8 +57,7 @@ async def backtest(
             question = LogQuestion(rules=everything, period=period, before=before)
             found = await evaluate_log(files, question, options=options, progress=progress)
     answer = _answer(found, {rule.id for rule in file.rules}, period, before)
-    print_json(answer) if as_json else _print(answer)
-    return OK
+    print_answer(answer, lambda: _print(answer), as_json=as_json)
 
 
 def _instant(text: str, option: str) -> int:

@@ -94,7 +94,7 @@ def check_rules(
 
 
 @rules.command("test")
-@done_by("logs.rules:test_rules")
+@done_by("logs.rules:print_rule_tests")
 def test_rules(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Tests of rules (TOML), beside the rules.")],
 ) -> None:

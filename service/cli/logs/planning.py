@@ -5,8 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
-from service.cli.command import async_command, parsed_source, print_json
-from service.cli.exit_codes import OK
+from service.cli.command import async_command, parsed_source, print_answer
 from service.kinds import storage_access
 from service.log_rules.findings import SETTLE_ROWS
 from service.log_rules.reading.plan import plan_log
@@ -18,8 +17,8 @@ from service.telemetry.terminal import harmless_json
 
 
 @async_command
-async def print_log_plan(settings: Settings, *, source: str, rules: Path, as_json: bool) -> int:
-    """Print the plan and return the exit code; the database is not needed."""
+async def print_log_plan(settings: Settings, *, source: str, rules: Path, as_json: bool) -> None:
+    """Print the plan; the database is not needed."""
     file = load_rules(rules)
     uri, access = parsed_source(source), storage_access(settings)
     await check_allowed(uri, access)
@@ -38,8 +37,4 @@ async def print_log_plan(settings: Settings, *, source: str, rules: Path, as_jso
             )
     finally:
         stop.set()
-    if as_json:
-        print_json(plan.summary())
-    else:
-        sys.stdout.write(harmless_json(f"{plan}\n"))
-    return OK
+    print_answer(plan.summary(), lambda: sys.stdout.write(harmless_json(f"{plan}\n")), as_json=as_json)

@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service.cli.command import print_json, with_settings
-from service.cli.exit_codes import OK
+from service.cli.command import command, print_answer
 from service.cli.logs.text_table import write_table
 from service.default_risk.card import points_rows, write_card
 from service.default_risk.errors import BadModelError
@@ -17,6 +16,7 @@ from service.default_risk.model_file import load_model, model_bytes, parse_model
 from service.default_risk.training.labelled import read_labelled
 from service.default_risk.training.train import Description, evaluate, recalibrate, train
 from service.domain.default_risk.prediction import PredictionKind
+from service.settings import Settings
 from service.telemetry.terminal import harmless
 
 
@@ -33,7 +33,9 @@ class _Description(BaseModel):
     limits: list[str] = []
 
 
+@command
 def train_model(
+    _: Settings,
     data: Path,
     *,
     kind: PredictionKind,
@@ -43,62 +45,40 @@ def train_model(
     company: str | None,
     time: str | None,
     describe: Path | None,
-) -> int:
-    """Train a model, write its file and print how good it is; return the exit code."""
-
-    def command(_: object) -> int:
-        words = _described(describe)
-        description = Description(
-            name=name, **words.model_dump(exclude={"limits"}), limits=tuple(words.limits)
-        )
-        labelled = read_labelled(data, kind, label=label, company=company, time=time)
-        _write(train(labelled, description), out)
-        return OK
-
-    return with_settings(command)
+) -> None:
+    """Train a model, write its file and print how good it is."""
+    words = _described(describe)
+    description = Description(name=name, **words.model_dump(exclude={"limits"}), limits=tuple(words.limits))
+    labelled = read_labelled(data, kind, label=label, company=company, time=time)
+    _write(train(labelled, description), out)
 
 
-def evaluate_model(file: Path, data: Path, *, label: str, as_json: bool) -> int:
-    """Print how good a model is on labelled companies; return the exit code."""
-
-    def command(_: object) -> int:
-        model = load_model(file)
-        found = evaluate(model, read_labelled(data, model.kind, label=label))
-        if as_json:
-            print_json(found)
-        else:
-            _print_metrics(found)
-        return OK
-
-    return with_settings(command, as_json=as_json)
+@command
+def evaluate_model(_: Settings, file: Path, data: Path, *, label: str, as_json: bool) -> None:
+    """Print how good a model is on labelled companies."""
+    model = load_model(file)
+    found = evaluate(model, read_labelled(data, model.kind, label=label))
+    print_answer(found, lambda: _print_metrics(found), as_json=as_json)
 
 
-def calibrate_model(file: Path, data: Path, *, label: str, out: Path) -> int:
-    """Write a model whose probabilities fit labelled companies; return the exit code."""
-
-    def command(_: object) -> int:
-        model = load_model(file)
-        _write(recalibrate(model, read_labelled(data, model.kind, label=label)), out)
-        return OK
-
-    return with_settings(command)
+@command
+def calibrate_model(_: Settings, file: Path, data: Path, *, label: str, out: Path) -> None:
+    """Write a model whose probabilities fit labelled companies."""
+    model = load_model(file)
+    _write(recalibrate(model, read_labelled(data, model.kind, label=label)), out)
 
 
-def show_model(file: str, *, card: Path | None, as_json: bool) -> int:
-    """Print a model, or write its card; return the exit code."""
-
-    def command(_: object) -> int:
-        model = model_of(PredictionKind(file), None) if file in [*PredictionKind] else load_model(Path(file))
-        if card is not None:
-            for path in write_card(model, card):
-                sys.stdout.write(f"{harmless(str(path))}\n")
-        elif as_json:
-            sys.stdout.write(model_bytes(model).decode())
-        else:
-            _print_model(model)
-        return OK
-
-    return with_settings(command, as_json=as_json)
+@command
+def show_model(_: Settings, file: str, *, card: Path | None, as_json: bool) -> None:
+    """Print a model, or write its card."""
+    model = model_of(PredictionKind(file), None) if file in [*PredictionKind] else load_model(Path(file))
+    if card is not None:
+        for path in write_card(model, card):
+            sys.stdout.write(f"{harmless(str(path))}\n")
+    elif as_json:
+        sys.stdout.write(model_bytes(model).decode())
+    else:
+        _print_model(model)
 
 
 def model_of(kind: PredictionKind, path: Path | None) -> RiskModel:

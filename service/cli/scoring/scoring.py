@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from service.api.csv_lines import csv_lines
-from service.cli.command import async_command, parsed_source, print_json, report
-from service.cli.exit_codes import OK
+from service.cli.command import async_command, parsed_source, print_answer, report
 from service.cli.logs.text_table import write_table
 from service.cli.scoring.models import model_of
 from service.cluster.connection import connected
@@ -81,8 +80,8 @@ async def score_file(
     units: Units | None,
     sheet: str | None,
     as_json: bool,
-) -> int:
-    """Score a file, print the ledger and the riskiest companies, and return the exit code."""
+) -> None:
+    """Score a file and print the ledger and the riskiest companies."""
     chosen = model_of(kind, model)
     if settings.prior is not None:
         chosen = with_prior(chosen, settings.prior)
@@ -110,11 +109,7 @@ async def score_file(
         await run_in_daemon_thread(work)
     finally:
         stop.set()
-    if as_json:
-        print_json(_summary(scoring, worst))
-    else:
-        _print(scoring, worst, out)
-    return OK
+    print_answer(_summary(scoring, worst), lambda: _print(scoring, worst, out), as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,7 +115,7 @@ def test_what_does_a_command_takes_its_options(command: Callable[..., Any]) -> N
     work = getattr(import_module("service.cli." + doer["module"]), doer["name"])
     taken = inspect.signature(work)
     given = [*inspect.signature(command).parameters, *doer["fixed"]]
-    taken.bind(*({"settings"} & taken.parameters.keys()), **dict.fromkeys(given))
+    taken.bind(*({"settings", "_"} & taken.parameters.keys()), **dict.fromkeys(given))
 
 
 @pytest.mark.parametrize("uri", ["gs://bucket/x", "s3://bucket/x/*.parquet", "file:///a%20b"])
