@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from service.domain.errors import Kind, RiskAlertsError, UsageError
 
 
-class BadModelError(UsageError):
+class BadModelError(UsageError, code="bad_model"):
     """The model file cannot be used; the detail names every problem with its place."""
 
-    code = "bad_model"
     example = "annual.json: ratios.2.points: must fall from bin to bin, as net_income_margin lowers the risk"
 
 
@@ -20,24 +19,21 @@ class ModelUnusableError(RiskAlertsError, code="model_unusable", kind=Kind.REFUS
     )
 
 
-class BadCompaniesFileError(UsageError):
+class BadCompaniesFileError(UsageError, code="bad_companies_file"):
     """The file of companies, or of training data, cannot be read as such."""
 
-    code = "bad_companies_file"
     example = "companies.csv: no column return_on_assets; it has company_symbol, reporting_year"
 
 
-class SuspectedFractionUnitsError(BadCompaniesFileError):
+class SuspectedFractionUnitsError(BadCompaniesFileError, code="suspected_fraction_units"):
     """Every percentage of a whole file is so small that it looks like a fraction: 0.12 instead of 12."""
 
-    code = "suspected_fraction_units"
     example = "companies.csv: all its percentages lie within ±1: say whether they are percent or fraction"
 
 
-class TrainingNotInstalledError(UsageError):
+class TrainingNotInstalledError(UsageError, code="training_not_installed"):
     """Training needs scikit-learn, which scoring does not."""
 
-    code = "training_not_installed"
     example = "training needs the extra `train`: pip install 'risk-alerts[train]'"
 
 

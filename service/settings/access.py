@@ -9,26 +9,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from service.domain.identity.auth import Auth
 from service.domain.identity.permission import KeyScope
-from service.settings.value_types import SingleLine, TenantId
+from service.settings.value_types import SingleLine, TenantId, like
 
 _LIMIT = re.compile(r"[1-9]\d{0,8} ?(/|per) ?([1-9]\d{0,3} )?(second|minute|hour|day)s?")
 _SHORTEST_KEY, _LONGEST_KEY = 16, 512
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}")
 
 
-def _limit(text: str) -> str:
-    if not _LIMIT.fullmatch(text):
-        raise ValueError("must be a number and a time, such as 100/minute or 10/15 minutes")
-    return text
+_RATE = like(_LIMIT, "a number and a time, such as 100/minute or 10/15 minutes")
+_WORD = like(_NAME, "one word, such as risk-alerts or https://alerts.example.com")
 
-
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError("must be one word, such as risk-alerts or https://alerts.example.com")
-    return text
-
-
-RateLimit = Annotated[SingleLine, AfterValidator(_limit)]
+RateLimit = Annotated[SingleLine, _RATE]
 """How often in which time, as the library `limits` spells it."""
 
 
@@ -95,7 +86,7 @@ class AccessSettings(BaseModel):
         None,
         description="Keys that sign access tokens, made by `risk-alerts keys jwt`; unset: nobody can log in.",
     )
-    jwt_issuer: Annotated[SingleLine, AfterValidator(_name)] = Field(
+    jwt_issuer: Annotated[SingleLine, _WORD] = Field(
         "risk-alerts", description="Names this deployment in its access tokens; those of others are refused."
     )
     oidc_issuers: tuple[IssuerSettings, ...] | None = Field(

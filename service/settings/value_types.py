@@ -54,25 +54,16 @@ def _upper(value: object) -> object:
     return value.strip().upper() if isinstance(value, str) else value
 
 
-def _host(text: str) -> str:
-    host = text.strip().lower()
-    if not _HOST.fullmatch(host):
-        raise ValueError("must be the name of a host, without a scheme and a port: `name`, `*.name` or `*`")
-    return host
+def like(pattern: re.Pattern[str], must: str) -> AfterValidator:
+    """Return a validator of texts that a pattern describes, and these words."""
 
+    def validated(text: str) -> str:
+        text = text.strip()
+        if not pattern.fullmatch(text):
+            raise ValueError(f"must be {must}")
+        return text
 
-def _channel(text: str) -> str:
-    channel = text.strip()
-    if not _CHANNEL.fullmatch(channel):
-        raise ValueError("must be the name of a Slack channel, such as amer-risk-alerts")
-    return channel
-
-
-def _scheduler(text: str) -> str:
-    address = _single_line(text)
-    if not _SCHEDULER.fullmatch(address):
-        raise ValueError("must be a Dask scheduler's address, such as tcp://scheduler:8786")
-    return address
+    return AfterValidator(validated)
 
 
 def _single_line(text: str) -> str:
@@ -174,12 +165,16 @@ Listed = (NoDecode, BeforeValidator(_listed))
 Lower = BeforeValidator(_lower)
 Upper = BeforeValidator(_upper)
 
-HostName = Annotated[str, AfterValidator(_host)]
+HostName = Annotated[
+    str, Lower, like(_HOST, "the name of a host, without a scheme and a port: `name`, `*.name` or `*`")
+]
 """A host as a `Host` header names it, without its port; `*.` before it stands for all names that end so."""
-Channel = Annotated[str, AfterValidator(_channel)]
+Channel = Annotated[str, like(_CHANNEL, "the name of a Slack channel, such as amer-risk-alerts")]
 """A Slack channel's name; it becomes one segment of the webhook's path, so it cannot be `..`."""
-SchedulerAddress = Annotated[str, AfterValidator(_scheduler)]
 SingleLine = Annotated[str, AfterValidator(_single_line)]
+SchedulerAddress = Annotated[
+    SingleLine, like(_SCHEDULER, "a Dask scheduler's address, such as tcp://scheduler:8786")
+]
 SingleLineSecret = Annotated[SecretStr, AfterValidator(_secret(_single_line))]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_secret(_header))]
