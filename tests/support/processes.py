@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from typing import Any, Final
 import httpx2
 
 from mock_slack.running import RunningMock
-from tests.support.forked import run_forked
+from tests.support.forked import Forked, run_forked, start_forked
 from tests.support.rows import MONTH
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -46,7 +46,7 @@ _LISTENING: Final = re.compile(r"Uvicorn running on (http://[\d.]+:\d+)")
 class Running:
     """A process that was started here."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     # What it has written so far, stdout and stderr in one.
     log: Path
     # Where it listens; empty for one that does not.
@@ -61,7 +61,8 @@ class Running:
         """Stop it in the middle of whatever it does."""
         self.process.send_signal(signal.SIGSTOP)
         # The signal takes a moment; only then does it stand still.
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        state = Path(f"/proc/{self.process.pid}/stat")
+        wait_until(lambda: state.read_text().rpartition(") ")[2][0] in "TZ", what="it stands still")
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -127,6 +128,28 @@ def started(
         process.wait(PATIENCE_S)
 
 
+@contextmanager
+def forked(arguments: Sequence[str], *, folder: Path, env: Mapping[str, str]) -> Iterator[Running]:
+    """Run `risk-alerts` in `folder` until the block is left, forked: it begins with all loaded."""
+    log = folder / f"{time.monotonic_ns()}.log"
+    log.touch()
+    streams = (os.devnull, log, log)
+    process = start_forked(arguments, folder=folder, env=environment(**env), streams=streams)
+    try:
+        yield Running(process, log)
+    finally:
+        process.kill()
+        process.wait(PATIENCE_S)
+
+
+def _begun(
+    arguments: Sequence[str], folder: Path, env: Mapping[str, str], limits: Callable[[], None] | None
+) -> AbstractContextManager[Running]:
+    if limits is None:
+        return forked(arguments, folder=folder, env=env)
+    return started(("-m", "service", *arguments), folder=folder, env=env, limits=limits)
+
+
 def listening(running: Running) -> Running:
     """Wait until a server that was started here answers, and return it with its address."""
 
@@ -145,9 +168,11 @@ def listening(running: Running) -> Running:
 def service(
     folder: Path, env: Mapping[str, str], *, limits: Callable[[], None] | None = None
 ) -> Iterator[Running]:
-    """Run `risk-alerts serve` on a free port until the block is left; it answers when this returns."""
-    command = ("-m", "service", "serve", "--port", "0")
-    with started(command, folder=folder, env=env, limits=limits) as running:
+    """Run `risk-alerts serve` on a free port until the block is left; it answers when this returns.
+
+    A process that is forked, unless it has `limits`: those are set before it loads anything.
+    """
+    with _begun(("serve", "--port", "0"), folder, env, limits) as running:
         yield listening(running)
 
 
@@ -160,9 +185,8 @@ def run_command(
     month: str = MONTH,
     limits: Callable[[], None] | None = None,
 ) -> Iterator[Running]:
-    """Start `risk-alerts run`; whatever is left of it when the block is left is killed."""
-    command = ("-m", "service", "run", source_uri, "--month", month, "--json")
-    with started(command, folder=folder, env=env, limits=limits) as running:
+    """Start `risk-alerts run`, as `service` does; what is left of it when the block is left is killed."""
+    with _begun(("run", source_uri, "--month", month, "--json"), folder, env, limits) as running:
         yield running
 
 

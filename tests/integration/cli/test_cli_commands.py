@@ -12,7 +12,7 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.processes import command, environment, listening, run_command, started, unpaced
+from tests.support.processes import command, environment, forked, listening, run_command, unpaced
 from tests.support.rows import MONTH, accounts, write_source
 from tests.support.waiting import wait_until
 
@@ -266,8 +266,8 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path, slack: RunningMock) -> Non
 @pytest.mark.parametrize(("host", "is_open"), [("127.0.0.1", False), ("0.0.0.0", True)])  # noqa: S104  # the point of it
 def test_serving_others_than_this_machine_is_warned_of(tmp_path: Path, host: str, *, is_open: bool) -> None:
     """Whoever binds to more than loopback hears at the start what anybody who reaches the port can do."""
-    arguments = ("-m", "service", "serve", "--host", host, "--port", "0")
-    with started(arguments, folder=tmp_path, env=unpaced(tmp_path)) as running:
+    arguments = ("serve", "--host", host, "--port", "0")
+    with forked(arguments, folder=tmp_path, env=unpaced(tmp_path)) as running:
         warnings = [line for line in listening(running).events() if line["message"] == "open_to_all"]
     assert len(warnings) == is_open
     for line in warnings:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import command, started, unpaced
+from tests.support.processes import command, forked, unpaced
 from tests.support.rows import MONTH, account, write_source
 from tests.support.waiting import wait_until
 
@@ -80,8 +80,8 @@ def test_the_first_interruption_stops_a_copy(tmp_path: Path, ledger: str) -> Non
         )
         database.commit()
     new = tmp_path / "new.db"
-    arguments = ("-m", "service", "db", "copy", ledger, f"sqlite:///{new}")
-    with started(arguments, folder=tmp_path, env=unpaced(tmp_path)) as running:
+    arguments = ("db", "copy", ledger, f"sqlite:///{new}")
+    with forked(arguments, folder=tmp_path, env=unpaced(tmp_path)) as running:
         wait_until(lambda: Path(f"{new}-journal").exists() or Path(f"{new}-wal").exists(), what="it copies")
         running.process.send_signal(signal.SIGINT)
         assert running.exit_code() == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from service.domain.identity.api_key import KeySecret
-from tests.support.processes import ASKING, command, listening, service, started, unpaced
+from tests.support.processes import ASKING, command, forked, listening, service, unpaced
 
 NEW: Final = ("keys", "new", "--name", "nightly", "--scope", "read", "--scope", "runs")
 
@@ -65,8 +65,8 @@ def test_required_means_that_somebody_can_come(tmp_path: Path) -> None:
 def test_a_closed_door_is_not_warned_of(tmp_path: Path) -> None:
     """Bound to every address, with an identity, there is nothing to warn of; with `AUTH=none` there is."""
     assert command(tmp_path, *NEW).returncode == 0
-    arguments = ("-m", "service", "serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104  # the point of it
+    arguments = ("serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104  # the point of it
     for auth, is_open in (("auto", False), ("none", True)):
-        with started(arguments, folder=tmp_path, env=unpaced(tmp_path, AUTH=auth)) as running:
+        with forked(arguments, folder=tmp_path, env=unpaced(tmp_path, AUTH=auth)) as running:
             messages = [line["message"] for line in listening(running).events()]
         assert ("open_to_all" in messages) == is_open

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.processes import command, run_command, started, unpaced
+from tests.support.processes import command, forked, run_command, unpaced
 from tests.support.rows import MONTH, accounts, write_source
 from tests.support.waiting import wait_until
 
@@ -15,7 +15,7 @@ def test_an_interrupted_run_says_what_becomes_of_the_rest(tmp_path: Path, slack:
     slack.script("amer-risk-alerts", Step(delay_s=0.2, times=100))
     source = write_source(tmp_path / "a.parquet", accounts(20))
     env = unpaced(tmp_path, SLACK_WEBHOOK_BASE_URL=slack.webhook_base_url, SLACK_CONCURRENCY="1")
-    with started(("-m", "service", "run", source, "--month", MONTH), folder=tmp_path, env=env) as running:
+    with forked(("run", source, "--month", MONTH), folder=tmp_path, env=env) as running:
         wait_until(lambda: slack.stats().total.accepted, what="one is sent")
         running.process.send_signal(signal.SIGINT)
         assert running.exit_code() == 1

@@ -7,7 +7,6 @@ import pty
 import re
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +18,10 @@ from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from service.cli.drawing import drawn
 from service.domain.progress import Phase, Progress
+from tests.support.forked import start_forked
 from tests.support.processes import environment, unpaced
 from tests.support.rows import MONTH, account, accounts, write_source
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 
 def _at_a_terminal(folder: Path, *arguments: str, **values: str) -> tuple[str, str, int]:
@@ -35,6 +35,8 @@ def _interrupted(
     """Do the same, and interrupt it as Ctrl-C does once `when` says so."""
     ours, theirs = pty.openpty()
     shown: list[bytes] = []
+    out = folder / "stdout"
+    out.write_text("")
 
     def read() -> None:
         try:
@@ -44,25 +46,23 @@ def _interrupted(
             return  # how Linux says that the other side was closed
 
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "service", *arguments],
-            cwd=folder,
+        process = start_forked(
+            arguments,
+            folder=folder,
             env=environment(**unpaced(folder, **{"TERM": "xterm", "COLUMNS": "120", **values})),
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-            text=True,
+            streams=(os.devnull, out, os.ttyname(theirs)),
         )
-        os.close(theirs)
         reading = threading.Thread(target=read)
         reading.start()
         wait_until(lambda: process.poll() is not None or when(), what="it has ended, or is to be interrupted")
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        code = process.wait(PATIENCE_S)
+        os.close(theirs)
         reading.join()
     finally:
         os.close(ours)
-    return out, b"".join(shown).decode(), process.returncode
+    return out.read_text(), b"".join(shown).decode(), code
 
 
 def test_bars_show_the_delivery(tmp_path: Path, slack: RunningMock) -> None:
