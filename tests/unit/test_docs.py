@@ -15,12 +15,12 @@ from typer.main import get_command
 
 from service.api.application import create_app
 from service.api.examples import examples
-from service.cli.main import commands
+from service.cli.commands import commands
 from service.default_risk import errors as _default_risk  # noqa: F401  # its codes are in the table
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.errors import Kind, errors_by_code
 from service.settings import Settings
-from service.store.schema.tables import metadata
+from service.store.schema.every_table import metadata
 from tests.support.documents import DOCUMENTS, anchor_of
 
 ROOT = Path(__file__).parents[2]

@@ -39,7 +39,7 @@ DOORS: Final = ("api", "cli", "settings", "telemetry", "__main__")
 
 MODULES: Final = 12
 LINES: Final = 320
-CROWDED: Final = {"api": 15, "cli": 19, "domain": 13, "settings": 13, "store/schema/migrations/versions": 99}
+CROWDED: Final = {"api": 15, "cli": 20, "domain": 13, "settings": 13, "store/schema/migrations/versions": 99}
 """Packages of more modules than `MODULES`, and how many they may have: one idea each, in many small files."""
 LONG: Final = {"domain.errors": 340}
 """Modules of more lines than `LINES`, and how many they may have: the errors are one table."""

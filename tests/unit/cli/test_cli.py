@@ -19,9 +19,9 @@ from service.api.schemas.managed_alert import AlertEventOut, ManagedAlertOut
 from service.api.schemas.preview import PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.command import parsed_source
+from service.cli.commands import commands
 from service.cli.exit_codes import EXIT_CODES_HELP
 from service.cli.lifecycle.tables import print_list, print_one
-from service.cli.main import commands
 from service.cli.tables import print_tables
 
 RUN = examples()["run"]
@@ -95,7 +95,7 @@ def test_help_lists_the_exit_codes() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     """The cold start of a process is for its work."""
-    program = f"import sys, service.cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
+    program = f"import sys, service.cli.commands; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
