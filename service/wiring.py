@@ -42,20 +42,16 @@ async def open_app(
     clock: Clock | None = None,
     events: "Events | None" = None,
     resumes: bool = False,
+    begin: asyncio.Event | None = None,
     operator: str | None = None,
 ) -> AsyncIterator[App]:
     """Open everything a process needs; raises DatabaseUnusableError, and ValueError for a bad CONFIG_FILE.
 
-    With `resumes`, runs whose process died are resumed here, and what is too old is deleted from time to
-    time; else both are left to whoever does. `operator` is the person at the command line, under whose name
-    everything is done.
+    With `resumes`, runs whose process died are resumed here, and old ones deleted, once `begin` is set; else
+    both are left to whoever does. All is done under the name of `operator`, who is at the command line.
     """
     # What runs is loaded here: a preview, which a person waits for, needs none of it.
     from service.access.authentication import Authenticator  # noqa: PLC0415
-    from service.jobs.keep_working import keep_working  # noqa: PLC0415
-    from service.runs.doubts.keep_reconciling import keep_reconciling  # noqa: PLC0415
-    from service.runs.sweep import keep_pruning, keep_sweeping  # noqa: PLC0415
-    from service.runs.waiting.keep_sending import keep_sending  # noqa: PLC0415
     from service.runs.waiting.kind import with_outbox  # noqa: PLC0415
     from service.store.store import open_store  # noqa: PLC0415
     from service.telemetry.events import Events  # noqa: PLC0415
@@ -111,10 +107,7 @@ async def open_app(
         )
         _say_what_was_opened(settings, app)
         stack.push_async_callback(_finish, app)
-        stack.push_async_callback(_end, asyncio.create_task(keep_sweeping(app, resumes=resumes)))
-        if resumes:
-            for work in (keep_sending, keep_working, keep_reconciling, keep_pruning):
-                stack.push_async_callback(_end, asyncio.create_task(work(app)))
+        stack.push_async_callback(_end, asyncio.create_task(_work_unasked(app, begin, resumes=resumes)))
         yield app
 
 
@@ -304,6 +297,14 @@ def _delivery_policy(settings: Settings) -> DeliveryPolicy:
         lease_s=settings.lease_s,
         shutdown_grace_s=settings.shutdown_grace_s,
     )
+
+
+async def _work_unasked(app: App, begin: asyncio.Event | None, *, resumes: bool) -> None:
+    if begin is not None:
+        await begin.wait()
+    from service.jobs.unasked import work_unasked  # noqa: PLC0415  # what runs, which no answer waits for
+
+    await work_unasked(app, resumes=resumes)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

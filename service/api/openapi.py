@@ -7,6 +7,10 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
+import service.domain.default_risk.errors
+import service.domain.identity.errors
+import service.domain.identity.login_errors
+import service.domain.lifecycle.errors  # noqa: F401  # all four: routes name their codes, and may not load them
 from service.api.errors import UnhealthyError, error_headers
 from service.api.examples import examples
 from service.api.schemas.answer import Out

@@ -31,6 +31,9 @@ An answer needs a dozen handovers between the loop and the database's thread: at
 took 70 to 90 ms while alerts were made and digested.
 """
 
+ALONE_AFTER_TICKS: Final = 20
+"""So many tenths of a second without a request, and the service resumes, sends and deletes unasked."""
+
 
 @command
 def serve_api(settings: Settings, *, host: str, port: int) -> int:
@@ -48,7 +51,8 @@ def serve_api(settings: Settings, *, host: str, port: int) -> int:
 async def _serve(settings: Settings, *, host: str, port: int) -> int:
     # The application is opened here and not by the server, so that what is wrong with the database is said
     # plainly and at once.
-    async with open_app(settings, resumes=True) as app:
+    begin = asyncio.Event()
+    async with open_app(settings, resumes=True, begin=begin) as app:
         await app.authenticator.check_somebody_could_come()
         app.people.check()
         if not is_loopback(host) and await app.authenticator.is_open():
@@ -60,7 +64,7 @@ async def _serve(settings: Settings, *, host: str, port: int) -> int:
         api = create_app(settings, opened=opened)
         config = server_config(api, host=host, port=port, grace_s=settings.shutdown_grace_s)
         try:
-            await DrainingServer(config, app, api.state.late_routes).serve()
+            await DrainingServer(config, app, api.state.late_routes, begin).serve()
         except SystemExit:
             # How uvicorn says that the port is taken; it has logged so.
             return RUN_FAILED
@@ -73,21 +77,27 @@ class DrainingServer(uvicorn.Server):
     Runs hold their requests open: waiting for the requests first would let every run finish.
     """
 
-    def __init__(self, config: uvicorn.Config, app: App, late_routes: LateRoutes) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: App, late_routes: LateRoutes, begin: asyncio.Event
+    ) -> None:
         super().__init__(config)
+        self._begin = begin
         self._app = app
         self._late_routes = late_routes
         self._loading: asyncio.Task[None] | None = None
 
     async def on_tick(self, counter: int) -> bool:
-        """Once somebody has been answered, load what the start did not wait for."""
-        if self._loading is None and self.server_state.total_requests:
+        """Once somebody has been answered, or nobody came, load what the start did not wait for."""
+        if self._loading is None and (self.server_state.total_requests or counter >= ALONE_AFTER_TICKS):
             self._loading = self._app.at_work.spawn(self._load())
         return await super().on_tick(counter)
 
     async def _load(self) -> None:
-        await run_in_daemon_thread(self._late_routes.add)
-        await self._app.load()
+        try:
+            await run_in_daemon_thread(self._late_routes.add)
+            await self._app.load()
+        finally:
+            self._begin.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain."""

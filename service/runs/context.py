@@ -14,6 +14,7 @@ from service.domain.delivery_status import AmbiguousSends
 from service.runs.at_work import RunsAtWork
 from service.runs.kind import RunKind
 from service.runtime.clock import Clock
+from service.runtime.daemon_thread import run_in_daemon_thread
 from service.runtime.room import Room
 from service.sources.source import StorageAccess
 
@@ -83,6 +84,7 @@ class App(Reading):
 
     async def load(self) -> None:
         """Load and open what the first run, or score, needs; whoever comes before does so by themselves."""
+        await run_in_daemon_thread(self.store.load)
         for kind in self.kinds.values():
             await kind.load()
         await self.predictor()

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from copy import copy
-from functools import wraps
+from functools import cached_property, wraps
+from importlib import import_module
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import sqlalchemy as sa
@@ -133,3 +134,30 @@ class Part:
             case _:
                 return of_tenant
         return sa.and_(of_tenant, inner)
+
+
+class Late(cached_property[T]):
+    """A part of the store, loaded and made when it is first asked for: a start, or a preview, needs few."""
+
+    def __init__(self, place: str) -> None:
+        """Remember the place: `module:Class`, in this package."""
+        module, _, name = place.partition(":")
+
+        def made(whole: "HasParts") -> T:
+            kind = getattr(import_module(f"service.store.{module}"), name)
+            return kind(*whole.of)  # type: ignore[no-any-return]  # of the type that the declaration names
+
+        super().__init__(made)
+
+
+class HasParts:
+    """What has late parts, all over the same rows and for the same actor."""
+
+    def __init__(self, database: Database, scope: Scope, actor: Actor) -> None:
+        self.of = database, scope, actor
+
+    def load(self) -> None:
+        """Load every part; from any thread."""
+        for name, part in vars(type(self)).items():
+            if isinstance(part, Late) and isinstance(made := getattr(self, name), HasParts):
+                made.load()

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from service.domain.errors import DatabaseSchemaNewerError
 from service.store.schema import migrations
 from service.store.schema import tables as schema
+from service.store.schema.every_table import metadata
 from service.store.store import open_store, open_store_to_read
 from tests.support.databases import Backend, open_at_once
 from tests.support.given import Given
@@ -44,7 +45,7 @@ async def test_the_migrations_lead_to_the_schema_that_the_verbs_know(given: Give
         context = alembic.migration.MigrationContext.configure(
             connection, opts={"compare_server_default": True}
         )
-        return list(alembic.autogenerate.compare_metadata(context, schema.metadata))
+        return list(alembic.autogenerate.compare_metadata(context, metadata))
 
     assert await given.store._database.read(differences) == []
 

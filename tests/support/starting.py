@@ -1,7 +1,8 @@
 """`serve`, which reports what it has loaded: `python -m tests.support.starting serve …`.
 
-Two lines of JSON on stdout: the modules, and FastAPI's models that are built, at the first look after a
-request was answered; once the service has loaded what it put off, what the event loop's thread imported.
+Lines of JSON on stdout: the modules, and FastAPI's models that are built, at the first look after a
+request was answered; once the service has loaded what it put off, what the event loop's thread imported;
+once it works unasked, the modules again.
 """
 
 import json
@@ -28,6 +29,8 @@ async def _on_tick(self: DrainingServer, counter: int) -> bool:
         sys.addaudithook(_note)
     elif self._loading is not None and self._loading.done():
         _report(loaded=sorted(sys.modules), by_the_loop=_imported_by_the_loop)
+        if "service.jobs.unasked" in sys.modules:
+            _report(begun=sorted(sys.modules))
     return await _works(self, counter)
 
 

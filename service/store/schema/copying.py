@@ -17,7 +17,7 @@ from service.store.database.database import DatabaseClock
 from service.store.database.failures import translated
 from service.store.jobs.state import IS_HELD
 from service.store.schema.access_tables import tenants
-from service.store.schema.default_risk_tables import companies
+from service.store.schema.every_table import metadata
 from service.store.schema.job_tables import jobs
 from service.store.schema.tables import last_commits, runs
 from service.store.schema.upgrade import is_outdated, parsed_url, postgresql_backend, upgrade_schema
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection  # comes with the extra `postgres`
 
 _BATCH: Final = 500
-LEDGER: Final = tuple(table for table in companies.metadata.sorted_tables if table is not last_commits)
+LEDGER: Final = tuple(table for table in metadata.sorted_tables if table is not last_commits)
 """What moves to another database; the rest is about the server that it is on."""
 
 

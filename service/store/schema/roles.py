@@ -6,7 +6,7 @@ from typing import Final
 from service.store.schema.access_tables import access_state, audit
 from service.store.schema.alert_tables import alert_events
 from service.store.schema.default_risk_tables import model_activations, risk_models
-from service.store.schema.job_tables import jobs
+from service.store.schema.every_table import metadata
 
 APPLICATION: Final = "risk_alerts_app"
 _MODELS: Final = (risk_models.name, model_activations.name)
@@ -22,6 +22,6 @@ def role_sql(role: str = APPLICATION) -> Iterator[str]:
     password is set by hand.
     """
     yield f"CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;"
-    for table in jobs.metadata.sorted_tables:
+    for table in metadata.sorted_tables:
         yield f"GRANT {'SELECT, INSERT' if table.name in _APPEND_ONLY else _ALL} ON {table.name} TO {role};"
     yield f"GRANT SELECT ON alembic_version, alert_outcomes TO {role};"

@@ -12,6 +12,12 @@ from tests.support.waiting import wait_until
 
 RUNS_NEED: Final = {"numpy", "pyarrow", "aiohttp"}
 ROUTES: Final = "service.api.routes"
+UNASKED: Final = {
+    "service.runs.execute",
+    "service.jobs.unasked",
+    "service.store.retention",
+    "service.store.default_risk.companies",
+}
 SELDOM_NEEDED: Final = {
     "alembic",
     "asyncpg",
@@ -33,7 +39,7 @@ def _reported(running: Running, key: str) -> dict[str, Any]:
 
 
 def test_a_start_loads_nothing_that_only_a_run_needs(tmp_path: Path) -> None:
-    """Until /health has answered, neither what evaluates nor what posts; then both, off the event loop."""
+    """Until /health has answered, nothing of what evaluates, posts or works unasked; then all of it."""
     command = ("-m", "tests.support.starting", "serve", "--port", "0")
     with started(command, folder=tmp_path, env=unpaced(tmp_path)) as running:
         address = listening(running)
@@ -44,9 +50,17 @@ def test_a_start_loads_nothing_that_only_a_run_needs(tmp_path: Path) -> None:
     assert {"fastapi", "sqlalchemy"} <= answered
     assert report["built"] == []
     assert {name for name in answered if name.startswith(f"{ROUTES}.")} == {f"{ROUTES}.health"}
-    assert (RUNS_NEED | SELDOM_NEEDED) & answered == set()
+    assert (RUNS_NEED | UNASKED | SELDOM_NEEDED) & answered == set()
     assert set(later["loaded"]) >= RUNS_NEED | {f"{ROUTES}.runs"}
     assert not {name for name in later["by_the_loop"] if name.split(".")[0] in RUNS_NEED}
+
+
+def test_a_service_that_nobody_asks_works_all_the_same(tmp_path: Path) -> None:
+    """Without a first answer to wait for it loads, and begins to resume and send, after two seconds."""
+    command = ("-m", "tests.support.starting", "serve", "--port", "0")
+    with started(command, folder=tmp_path, env=unpaced(tmp_path)) as running:
+        assert set(_reported(running, "begun")["begun"]) >= UNASKED
+        assert not any("answered" in event for event in running.events())
 
 
 _THREADS: Final = """

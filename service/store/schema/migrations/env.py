@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from service.store.schema.tables import metadata
+from service.store.schema.every_table import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()
