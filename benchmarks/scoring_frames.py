@@ -11,7 +11,7 @@ import pandas as pd
 
 from service.default_risk.ratios import ratios_of
 from service.default_risk.training.fitting import fit_trees
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 
 ROWS = 200
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.without_pandas import hide_pandas
 from service.domain.default_risk.job import JobRequest, RowOutcome
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.jobs.execute import execute_job
 from service.jobs.keep_working import take_job
 from service.settings import Settings

@@ -7,7 +7,7 @@ import numpy as np
 
 from service.default_risk.model_file import shipped_model
 from service.default_risk.scoring import score
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 
 
 def main() -> None:

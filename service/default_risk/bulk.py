@@ -16,7 +16,8 @@ from service.default_risk.reading.companies import Companies
 from service.default_risk.reasons import MOST_REASONS
 from service.default_risk.scoring import Floats, Scores, level_codes, score
 from service.domain.default_risk.job import RowOutcome
-from service.domain.default_risk.prediction import RiskLevel, why_abstained
+from service.domain.default_risk.prediction import why_abstained
+from service.domain.default_risk.risk_level import RiskLevel
 
 _DUPLICATE: Final = "the same company and period as an earlier row"
 _CONTRIBUTION: Final = "_contribution"

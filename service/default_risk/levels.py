@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from service.domain.default_risk.prediction import RiskLevel
+from service.domain.default_risk.risk_level import RiskLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.default_risk.ratios import Ratio
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from service.default_risk.integrity.checksum import (
 )
 from service.default_risk.model import Calibration, RatioPoints, RiskModel, TrainedOn
 from service.default_risk.ratios import RATIOS, ratios_of
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 
 _LARGEST: Final = 1 << 20
 _Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -19,14 +19,9 @@ from service.default_risk.ratios import RATIOS, ratios_of
 from service.default_risk.reasons import Reason, strongest
 from service.default_risk.scoring import Flags, Floats, Scores, level_codes, score
 from service.default_risk.values import Numbers
-from service.domain.default_risk.prediction import (
-    Assessment,
-    Assessments,
-    ModelRecord,
-    PredictionKind,
-    RiskLevel,
-    why_abstained,
-)
+from service.domain.default_risk.prediction import Assessment, Assessments, ModelRecord, why_abstained
+from service.domain.default_risk.prediction_kind import PredictionKind
+from service.domain.default_risk.risk_level import RiskLevel
 from service.store.default_risk.models import Models
 
 _LEVELS: Final = np.array([*RiskLevel], object)

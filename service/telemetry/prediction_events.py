@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from service.domain.default_risk.prediction import PredictionKind, RiskLevel
+from service.domain.default_risk.prediction_kind import PredictionKind
+from service.domain.default_risk.risk_level import RiskLevel
 from service.telemetry.events import Event
 
 

@@ -18,7 +18,9 @@ from service.domain.default_risk.errors import (
     PredictionExistsError,
     PredictionNotFoundError,
 )
-from service.domain.default_risk.prediction import NewPredictions, PredictionFilter, PredictionKind, RiskLevel
+from service.domain.default_risk.prediction import NewPredictions, PredictionFilter
+from service.domain.default_risk.prediction_kind import PredictionKind
+from service.domain.default_risk.risk_level import RiskLevel
 from service.domain.errors import BadCursorError
 from service.domain.identity.actor import Actor
 from service.domain.identity.errors import (

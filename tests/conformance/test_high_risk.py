@@ -8,13 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from service.domain.default_risk.high_risk import DEFAULT_RISK, HIGH_RISK
-from service.domain.default_risk.prediction import (
-    NewPrediction,
-    NewPredictions,
-    Prediction,
-    PredictionKind,
-    RiskLevel,
-)
+from service.domain.default_risk.prediction import NewPrediction, NewPredictions, Prediction
+from service.domain.default_risk.prediction_kind import PredictionKind
+from service.domain.default_risk.risk_level import RiskLevel
 from service.domain.lifecycle.alert_status import AlertStatus, AlertStep
 from service.domain.lifecycle.managed_alert import AlertFilter, ManagedAlert
 from service.domain.tenant import DEFAULT_TENANT

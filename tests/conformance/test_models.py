@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.identity.actor import Actor
 from service.domain.identity.principal import Principal
 from service.domain.identity.scope import Scope

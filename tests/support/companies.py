@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from service.default_risk.model import Calibration, RatioPoints, RiskModel, TrainedOn
 from service.default_risk.model_file import model_bytes, parse_model
 from service.default_risk.ratios import ratios_of
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 
 ANNUAL: Final = [ratio.name for ratio in ratios_of(PredictionKind.ANNUAL)]
 HEALTHY: Final = {

@@ -5,7 +5,8 @@ from typing import Any, Final
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import RiskModel
 from service.default_risk.predictor import Predictor, record_of
-from service.domain.default_risk.prediction import NewPrediction, PredictionKind
+from service.domain.default_risk.prediction import NewPrediction
+from service.domain.default_risk.prediction_kind import PredictionKind
 from tests.support.companies import ANNUAL, HEALTHY, small_model
 
 SMALL: Final = small_model()

@@ -21,7 +21,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from service.api.metrics.ledger_gauges import LedgerGauges
 from service.domain.default_risk.job import JobStatus, RowOutcome
-from service.domain.default_risk.prediction import PredictionKind, RiskLevel
+from service.domain.default_risk.prediction_kind import PredictionKind
+from service.domain.default_risk.risk_level import RiskLevel
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.identity.errors import UnauthenticatedError
 from service.domain.identity.login_errors import WrongCredentialsError

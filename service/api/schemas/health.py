@@ -8,7 +8,7 @@ from pydantic import Field
 
 from service.api.schemas.answer import Out
 from service.api.schemas.error import ErrorOut
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 
 
 class ServiceOut(Out):

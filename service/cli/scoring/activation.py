@@ -11,7 +11,7 @@ from service.cli.identities.columns import print_columns
 from service.cli.scoring.models import show_model
 from service.default_risk.model_file import load_model, shipped_model
 from service.default_risk.predictor import record_of
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.settings import Settings
 from service.wiring import open_app
 

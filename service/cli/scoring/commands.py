@@ -7,7 +7,7 @@ import typer
 
 from service.cli.declared import done_by
 from service.default_risk.units import Units
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 
 model = typer.Typer(help="Models of default risk.", rich_markup_mode=None, no_args_is_help=True)
 

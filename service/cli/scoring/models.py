@@ -15,7 +15,7 @@ from service.default_risk.model import RiskModel
 from service.default_risk.model_file import load_model, model_bytes, parse_model, shipped_model
 from service.default_risk.training.labelled import read_labelled
 from service.default_risk.training.train import Description, evaluate, recalibrate, train
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.settings import Settings
 from service.telemetry.terminal import harmless
 

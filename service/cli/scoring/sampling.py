@@ -9,7 +9,7 @@ from typing import Final
 from service.cli.command import report
 from service.cli.exit_codes import OK, RUN_FAILED
 from service.default_risk.reading.companies import columns_of
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.telemetry.terminal import harmless
 
 _FIRST: Final = ("Amber", "Birch", "Cedar", "Delta", "Ember", "Fjord", "Granite", "Harbor", "Iris", "Juniper")

@@ -7,7 +7,7 @@ from typing import Final
 
 from service.default_risk.errors import BadModelError
 from service.default_risk.integrity.checksum import SHIPPED, check_sha256, read_json, shipped_content
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.store.default_risk.models import Models
 
 

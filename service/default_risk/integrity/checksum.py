@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from service.default_risk.errors import BadModelError
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 
 SHIPPED: Final[Traversable] = files("service.default_risk") / "models"
 """The folder of the models that come with this service."""

@@ -15,7 +15,7 @@ from service.default_risk.reading.tables import Records
 from service.default_risk.scoring import Floats
 from service.default_risk.units import Units
 from service.default_risk.values import Numbers
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 
 _LONGEST_SYMBOL: Final = 40
 _LONGEST_TEXT: Final = 200

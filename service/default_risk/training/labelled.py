@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from service.default_risk.errors import BadCompaniesFileError
 from service.default_risk.ratios import ratios_of
 from service.default_risk.values import Numbers
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 
 _CHUNK: Final = 1 << 20
 LEAST_DEFAULTS: Final = 50

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.domain.alert import Fact, RecordedAlert, alert_id_of
-from service.domain.default_risk.prediction import ModelName, PredictionKind, period_text
+from service.domain.default_risk.prediction import ModelName, period_text
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.lifecycle.alert_status import Severity
 from service.domain.lifecycle.problem import Problem
 

@@ -6,7 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from service.domain.default_risk.prediction import NewPredictions, PredictionKind, RiskLevel
+from service.domain.default_risk.prediction import NewPredictions
+from service.domain.default_risk.prediction_kind import PredictionKind
+from service.domain.default_risk.risk_level import RiskLevel
 from service.domain.errors import RefusedError
 from service.domain.run import RunError
 

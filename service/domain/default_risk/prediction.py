@@ -3,25 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Self
 
 from service.domain.default_risk.company import Company
-
-
-class PredictionKind(StrEnum):
-    """What statements a prediction is made from."""
-
-    ANNUAL = "annual"
-    QUARTERLY = "quarterly"
-
-
-class RiskLevel(StrEnum):
-    """What a probability means for people."""
-
-    LOW = "LOW"
-    MEDIUM = "MEDIUM"
-    HIGH = "HIGH"
+from service.domain.default_risk.prediction_kind import PredictionKind
+from service.domain.default_risk.risk_level import RiskLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from service.domain.alert import Alert, Fact, RecordedAlert
 from service.domain.alert_type import Line, Message, Notice, Routes
 from service.domain.default_risk.high_risk import DEFAULT_RISK, percent, problem_of
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.lifecycle.problem import Problem
 
 _SHOWN: Final = 200

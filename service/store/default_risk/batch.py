@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from service.domain.default_risk.prediction import Assessments, ModelRecord, NewPredictions, RiskLevel
+from service.domain.default_risk.prediction import Assessments, ModelRecord, NewPredictions
+from service.domain.default_risk.risk_level import RiskLevel
 from service.store.default_risk.high_risk import follow_levels
 from service.store.part import cleaned, cleaned_all
 from service.store.schema.default_risk_tables import companies, predictions, risk_models

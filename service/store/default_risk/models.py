@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from service.domain.default_risk.prediction import ActiveModel, ModelRecord, PredictionKind
+from service.domain.default_risk.prediction import ActiveModel, ModelRecord
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.store.audit import database_time, record_audit
 from service.store.default_risk.batch import ensure_model
 from service.store.part import Part, cleaned, reads, writes

@@ -17,9 +17,9 @@ from service.domain.default_risk.prediction import (
     NewPredictions,
     Prediction,
     PredictionFilter,
-    PredictionKind,
-    RiskLevel,
 )
+from service.domain.default_risk.prediction_kind import PredictionKind
+from service.domain.default_risk.risk_level import RiskLevel
 from service.domain.run import Page
 from service.store.audit import database_time, record_audit
 from service.store.default_risk.batch import (

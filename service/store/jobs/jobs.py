@@ -16,7 +16,8 @@ from service.domain.default_risk.job import (
     JobStatus,
     RowOutcome,
 )
-from service.domain.default_risk.prediction import ModelRecord, RiskLevel
+from service.domain.default_risk.prediction import ModelRecord
+from service.domain.default_risk.risk_level import RiskLevel
 from service.domain.run import Page
 from service.store.access.rows import row_of
 from service.store.audit import database_time, record_audit

@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 
 from service.domain.default_risk.job import Job, JobStatus, RowOutcome
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.errors import CancelledRunError, OvertakenError, RiskAlertsError
 from service.domain.run import RunError
 from service.store.database.database import DatabaseClock

@@ -22,7 +22,8 @@ from service.domain.default_risk.job import (
     JobStatus,
     RowOutcome,
 )
-from service.domain.default_risk.prediction import ModelRecord, PredictionKind
+from service.domain.default_risk.prediction import ModelRecord
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.errors import InterruptedRunError, RiskAlertsError
 from service.store.audit import database_time
 from service.store.database.database import DatabaseClock

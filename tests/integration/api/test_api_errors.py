@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.default_risk.model_file import shipped_model
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.errors import DatabaseUnusableError
 from service.domain.identity.actor import Actor
 from service.domain.identity.scope import Scope

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from service.default_risk.model_file import model_bytes, shipped_model
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from tests.support.companies import small_model
 from tests.support.predictions import RATIOS
 from tests.support.processes import command

@@ -21,7 +21,7 @@ from service.default_risk.errors import SuspectedFractionUnitsError
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.reading.companies import read_companies
 from service.default_risk.reading.tables import COMPANY_FILES, pieces_of, read_piece, read_records
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.errors import SourceChangedError
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source

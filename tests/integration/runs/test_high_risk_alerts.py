@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from service.domain.default_risk.prediction import RiskLevel
+from service.domain.default_risk.risk_level import RiskLevel
 from service.domain.lifecycle.managed_alert import AlertFilter
 from service.domain.tenant import DEFAULT_TENANT
 from service.runs.waiting.keep_sending import send_waiting

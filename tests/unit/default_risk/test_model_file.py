@@ -11,7 +11,7 @@ import pytest
 from service.default_risk.errors import BadModelError
 from service.default_risk.model_file import load_model, model_bytes, parse_model, shipped_model
 from service.default_risk.ratios import RATIOS, ratios_of
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from tests.support.companies import small_model
 
 

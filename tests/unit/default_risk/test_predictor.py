@@ -12,7 +12,7 @@ from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import logit
 from service.default_risk.predictor import Predictor, assessments
 from service.default_risk.scoring import score
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from tests.support.companies import ANNUAL, columns
 from tests.support.predictions import RATIOS, predictor_of
 

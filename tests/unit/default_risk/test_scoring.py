@@ -12,7 +12,8 @@ from service.default_risk.model import logit, with_prior
 from service.default_risk.model_file import shipped_model
 from service.default_risk.reasons import MOST_REASONS, reasons
 from service.default_risk.scoring import AT_ONCE, score
-from service.domain.default_risk.prediction import PredictionKind, RiskLevel
+from service.domain.default_risk.prediction_kind import PredictionKind
+from service.domain.default_risk.risk_level import RiskLevel
 from tests.support.companies import columns, small_model
 
 VALUES = st.floats(-1e6, 1e6) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0, -0.0])

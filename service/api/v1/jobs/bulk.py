@@ -15,7 +15,7 @@ from service.api.v1.jobs.jobs import job_out
 from service.api.v1.jobs.schemas import BULK_BODY, BulkIn, JobOut
 from service.api.v1.jobs.upload import Upload, read_form
 from service.domain.default_risk.job import Job, JobRequest
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.identity.permission import Permission
 from service.domain.identity.scope import Scope
 from service.domain.source_uri import SourceUri

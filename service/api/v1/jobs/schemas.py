@@ -9,7 +9,8 @@ from service.api.schemas.answer import NextCursor, Out
 from service.api.v1.schemas import Id, In, PageQuery
 from service.default_risk.units import Units
 from service.domain.default_risk.job import REFUSED_KEPT, Job, JobStatus, RowOutcome
-from service.domain.default_risk.prediction import PredictionKind, RiskLevel
+from service.domain.default_risk.prediction_kind import PredictionKind
+from service.domain.default_risk.risk_level import RiskLevel
 
 
 class BulkIn(In):

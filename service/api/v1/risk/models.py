@@ -10,7 +10,7 @@ from service.api.routes.router import Routes
 from service.api.v1.risk.predictions import Kind
 from service.api.v1.risk.schemas import ActiveModelOut, ActiveModelsOut, ModelOut
 from service.default_risk.errors import BadModelError
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.identity.permission import Permission
 
 router = Routes("models", prefix="/api/v1/models")

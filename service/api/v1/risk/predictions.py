@@ -30,8 +30,8 @@ from service.domain.default_risk.prediction import (
     NewPrediction,
     Prediction,
     PredictionFilter,
-    PredictionKind,
 )
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.run import Page
 from service.telemetry.prediction_events import Predicted
 

@@ -9,12 +9,9 @@ from service.api.examples import with_example
 from service.api.schemas.answer import NextCursor, Out
 from service.api.v1.schemas import ChangeIn, Id, In, Name, PageQuery
 from service.domain.default_risk.company import CompanyFilter
-from service.domain.default_risk.prediction import (
-    ModelName,
-    PredictionFilter,
-    PredictionKind,
-    RiskLevel,
-)
+from service.domain.default_risk.prediction import ModelName, PredictionFilter
+from service.domain.default_risk.prediction_kind import PredictionKind
+from service.domain.default_risk.risk_level import RiskLevel
 
 Symbol = Annotated[Name, Field(max_length=40)]
 Millions = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False, description="In millions.")]

@@ -18,7 +18,7 @@ from service.default_risk.reading.tables import COMPANY_FILES, read_records
 from service.default_risk.reading.workbook import BadWorkbookError, check_workbook
 from service.default_risk.units import Units
 from service.domain.default_risk.job import RowOutcome
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.source_uri import SourceUri
 from service.sources.opening import open_source
 from service.sources.source import StorageAccess

@@ -19,7 +19,7 @@ from service.default_risk.training.evaluation import auc, folds, measured
 from service.default_risk.training.fitting import fit, fit_trees, one_thread, table_of
 from service.default_risk.training.labelled import Labelled, read_labelled
 from service.default_risk.training.train import Description, evaluate, recalibrate, train
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from tests.support.companies import ANNUAL, labelled_table
 
 DESCRIPTION = Description(

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from service.default_risk.model_file import model_bytes, shipped_model
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from tests.integration.api.v1.risk.conftest import Town
 from tests.support.companies import small_model
 from tests.support.predictions import RATIOS

@@ -10,7 +10,7 @@ import pytest
 
 from service.default_risk.model import logit
 from service.default_risk.model_file import shipped_model
-from service.domain.default_risk.prediction import PredictionKind
+from service.domain.default_risk.prediction_kind import PredictionKind
 from tests.integration.api.v1.risk.conftest import Town
 from tests.support.companies import HEALTHY, write_companies
 from tests.support.processes import command

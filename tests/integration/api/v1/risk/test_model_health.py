@@ -13,7 +13,8 @@ from service.default_risk.integrity.checksum import SHIPPED
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.model_file import shipped_model
 from service.default_risk.predictor import Predictor
-from service.domain.default_risk.prediction import ModelRecord, PredictionKind
+from service.domain.default_risk.prediction import ModelRecord
+from service.domain.default_risk.prediction_kind import PredictionKind
 from service.store.store import open_store
 from tests.support.predictions import MODEL, OTHER_MODEL, RATIOS
 from tests.support.served import running_service, settings
