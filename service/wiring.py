@@ -240,13 +240,14 @@ def _token_door(settings: Settings, people: "People", store: "Store", clock: Clo
 def channels_of(settings: Settings) -> Channels:
     """Return where alerts go; raises ValueError for a bad CONFIG_FILE or SLACK_WEBHOOKS_FILE."""
     base, single = settings.slack_webhook_base_url, settings.slack_webhook_url
-    token = settings.slack_bot_token
+    token, signing = settings.slack_bot_token, settings.slack_signing_secret
     return Channels(
         by_region=settings.channels_by_region(),
         webhook_base_url=base.get_secret_value() if base else None,
         webhooks=settings.webhooks_by_channel(),
         bot_token=token.get_secret_value() if token else None,
         api_url=settings.slack_api_url,
+        signing_secret=signing.get_secret_value() if signing else None,
         webhook_url=single.get_secret_value() if single else None,
     )
 

@@ -69,6 +69,7 @@ class RiskSummary:
                 tuple(str(facts[_REGIONS]).split("\n")),
                 *(tuple(f"{title}: {text}".split("\n")) for title, text in parts.items()),
             ),
+            is_worked_on=False,
         )
 
     def problem(self, alert: Alert) -> Problem:

@@ -34,9 +34,12 @@ OPEN_TO_ALL: Final = (
 )
 """The warning about an address that more than this machine can reach."""
 
+PRESSES: Final = "/slack/interactions"
+"""Slack sends a form there, which it signs; no web site could."""
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _JSON: Final = "application/json"
 _FORM: Final = "multipart/form-data"
+_SLACKS_FORM: Final = "application/x-www-form-urlencoded"
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\s:/?#@\[\]]*)(?::(?P<port>\d{0,5}))?", re.IGNORECASE)
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
@@ -80,8 +83,8 @@ class AccessMiddleware:
         if scope["method"] not in READING and _is_from_another_site(headers, hosts[0]):
             raise CrossSiteRequestError(CrossSiteRequestError.example)
         if scope["method"] not in READING and _has_body(headers):
-            is_form = _media_type(headers) == _FORM and _is_upload(scope["path"])
-            if not is_form and _media_type(headers) != _JSON:
+            media_type = _media_type(headers)
+            if media_type != _JSON and not _is_form(media_type, scope["path"]):
                 raise UnsupportedMediaTypeError(UnsupportedMediaTypeError.example)
 
     def _is_allowed(self, name: str) -> bool:
@@ -92,9 +95,11 @@ def _has_body(headers: Headers) -> bool:
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
-def _is_upload(path: str) -> bool:
-    """Return whether a file may be sent there: the one place for a form."""
-    return path.startswith("/api/v1/predictions/") and path.endswith("/bulk")
+def _is_form(media_type: str, path: str) -> bool:
+    """Return whether it is a form, and where forms may be sent: files of companies, and Slack's own."""
+    if path == PRESSES:
+        return media_type == _SLACKS_FORM
+    return media_type == _FORM and path.startswith("/api/v1/predictions/") and path.endswith("/bulk")
 
 
 def _media_type(headers: Headers) -> str:

@@ -26,6 +26,7 @@ from service.wiring import App, open_app
 
 _LATE: Final = (
     *(f"service.api.routes.{name}" for name in ("runs", "preview", "alerts", "doubts", "metrics")),
+    "service.api.slack.interactions",
     *(f"service.api.v1.{name}" for name in ("auth", "tenants", "organizations", "users", "audit")),
     *(f"service.api.v1.risk.{name}" for name in ("companies", "grants", "models", "predictions")),
     *(f"service.api.v1.jobs.{name}" for name in ("bulk", "jobs")),

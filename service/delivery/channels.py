@@ -34,6 +34,8 @@ class Channels:
     """Of the bot that posts when there is neither; a secret too."""
     api_url: str = ""
     """Where the bot's messages are posted to."""
+    signing_secret: str | None = None
+    """By which the bot's requests from Slack are known; a secret too."""
     webhook_url: str | None = None
     """Used when there is no other; a secret too."""
 
@@ -69,6 +71,11 @@ class Channels:
     def is_single_lane(self) -> bool:
         """Whether one webhook serves all channels, so that a message must name its own."""
         return self.destination is Destination.SINGLE
+
+    @property
+    def has_buttons(self) -> bool:
+        """Whether messages carry buttons: a bot's do, where somebody hears that they are pressed."""
+        return self.signing_secret is not None and self.destination is Destination.BOT
 
     @property
     def is_configured(self) -> bool:

@@ -33,7 +33,7 @@ def route(
         message = alert_type.message(alert)
         if (note := notes.get(alert.subject)) is not None:
             message = replace(message, lines=(*message.lines, note))
-        payload = render(alert, message, named_channel=named_channel)
+        payload = render(alert, message, named_channel=named_channel, has_buttons=channels.has_buttons)
         yield RoutedAlert(
             alert=RecordedAlert.of(alert),
             channel=channel,

@@ -38,6 +38,8 @@ class Message:
     link_text: str = ""
     without_link: str = ""
     """Stands in the link's place where it is too long for one."""
+    is_worked_on: bool = True
+    """Whether it is about an alert that people acknowledge and resolve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ class SecretFileSettings(BaseModel):
     slack_webhook_url_file: Path | None = _of("SLACK_WEBHOOK_URL")
     slack_bot_token_file: Path | None = _of("SLACK_BOT_TOKEN")
     marker_key_file: Path | None = _of("MARKER_KEY")
+    slack_signing_secret_file: Path | None = _of("SLACK_SIGNING_SECRET")
     slack_auth_token_file: Path | None = _of("SLACK_AUTH_TOKEN")
     smtp_url_file: Path | None = _of("SMTP_URL")
     gcs_token_file: Path | None = _of("GCS_TOKEN")

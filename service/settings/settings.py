@@ -61,6 +61,8 @@ class Settings(
     def _a_bot_marks_its_messages(self) -> Self:
         if self.slack_bot_token is not None and self.marker_key is None:
             raise ValueError("MARKER_KEY must be set where SLACK_BOT_TOKEN is")
+        if self.slack_signing_secret is not None and self.slack_bot_token is None:
+            raise ValueError("SLACK_SIGNING_SECRET is of no use without SLACK_BOT_TOKEN")
         return self
 
     def secrets(self) -> Iterator[str]:

@@ -13,6 +13,7 @@ from service.settings.value_types import (
     HttpUrl,
     Json,
     MarkerKey,
+    SigningSecret,
     WebhookBaseUrl,
     WebhookUrl,
 )
@@ -50,6 +51,9 @@ class SlackSettings(BaseModel):
     )
     marker_key: MarkerKey | None = Field(
         None, description="Signs what the bot marks its messages with; needed with `SLACK_BOT_TOKEN`."
+    )
+    slack_signing_secret: SigningSecret | None = Field(
+        None, description="By it Slack's requests are known: the bot's messages then carry buttons."
     )
     reconcile_after_s: float = Field(
         60.0,

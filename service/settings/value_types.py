@@ -97,6 +97,13 @@ def _marker_key(text: str) -> str:
     return key
 
 
+def _signing_secret(text: str) -> str:
+    secret = _single_line(text)
+    if len(secret) < _SHORTEST_KEY:
+        raise ValueError("must be the signing secret that Slack shows under the app's Basic Information")
+    return secret
+
+
 def _http_url(text: str) -> str:
     url = _single_line(text).rstrip("/")
     if not _HTTP_URL.fullmatch(url) or not _has_an_address(url):
@@ -180,6 +187,7 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_secret(_header))]
 BotToken = Annotated[SecretStr, AfterValidator(_secret(_bot_token))]
 MarkerKey = Annotated[SecretStr, AfterValidator(_secret(_marker_key))]
+SigningSecret = Annotated[SecretStr, AfterValidator(_secret(_signing_secret))]
 WebhookUrl = Annotated[SecretStr, AfterValidator(_secret(_http_url))]
 WebhookBaseUrl = Annotated[WebhookUrl, AfterValidator(_base_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_secret(_database_url))]

@@ -6,6 +6,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.api.access import PRESSES
 from service.api.context import context_of
 from service.api.errors import refusal
 from service.domain.errors import RiskAlertsError
@@ -14,7 +15,10 @@ from service.domain.identity.principal import Principal, PrincipalKind
 from service.telemetry.access_events import NotAuthenticated
 
 FREE: Final = frozenset(
-    {*("/", "/live", "/health", "/docs", "/openapi.json"), "/api/v1/auth/login", "/api/v1/auth/refresh"}
+    {
+        *("/", "/live", "/health", "/docs", "/openapi.json"),
+        *("/api/v1/auth/login", "/api/v1/auth/refresh", PRESSES),
+    }
 )
 """What is answered to everybody, whoever they are: it says nothing that is anybody's, or asks by itself."""
 _FREE_FILES: Final = "/static-offline-docs/"

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+import aiohttp
 import orjson
 
 from service.delivery.slack.answer import WebApiError
@@ -131,17 +134,37 @@ class Bot:
         url = f"{workspace.rstrip('/')}/{path}" if workspace.startswith("https://") else None
         return Link(text=f"Message before this one ({period})", url=url)
 
+    async def whoami(self, *, patient_until: float = -math.inf) -> Mapping[str, Any]:
+        """Return what Slack says of the token, asked once; raises WebApiError."""
+        if not self.identity:
+            self.identity = await self.api.call("auth.test", patient_until=patient_until)
+        return self.identity
+
+    async def answer(self, response_url: str, text: str) -> bool:
+        """Answer the person who pressed a button, seen by them alone; return whether Slack took it.
+
+        The URL is a secret, and never another host's than Slack's.
+        """
+        body = {"response_type": "ephemeral", "replace_original": False, "text": text}
+        try:
+            api, place = urlsplit(self.api.url), urlsplit(response_url)
+            if place.scheme != api.scheme or place.netloc not in {api.netloc, f"hooks.{api.netloc}"}:
+                return False
+            status = await self._slack.answer(response_url, orjson.dumps(body), timeout_s=self.api.timeout_s)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return False
+        return status == HTTPStatus.OK
+
     async def history(
         self, channel: str, *, oldest: float, patient_until: float = -math.inf
     ) -> dict[Marker, Place]:
         """Return the bot's own messages of a channel, as `read_history` does; raises WebApiError."""
-        if not self.identity:
-            self.identity = await self.api.call("auth.test", patient_until=patient_until)
+        identity = await self.whoami(patient_until=patient_until)
         known = (await self.channels()).get(channel)
         return await read_history(
             self.api,
             self.markers,
-            bot_id=str(self.identity.get("bot_id")),
+            bot_id=str(identity.get("bot_id")),
             channel_id=channel if known is None else known.channel_id,
             oldest=oldest,
             patient_until=patient_until,
@@ -193,7 +216,7 @@ async def open_bot(
         api = WebApi(slack=slack, url=api_url, token=token, clock=clock, timeout_s=timeout_s)
         bot = Bot(slack, api, Markers(marker_key))
         try:
-            bot.identity = identity = await api.call("auth.test")
+            identity = await bot.whoami()
             channels = await bot.channels()
         except WebApiError as refused:
             events.emit(BotRefused(detail=str(refused)))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Any, Final
 
+from service.delivery.slack.pressing.buttons import buttons
 from service.domain.alert import Alert
 from service.domain.alert_type import Line, Link, Message
 from service.domain.lifecycle.alert_status import AlertStatus, Resolution
@@ -38,13 +39,14 @@ def render(
     message: Message,
     *,
     named_channel: str | None = None,
+    has_buttons: bool = False,
     state: MessageState | None = None,
 ) -> dict[str, Any]:
     """Return the payload of a message: Block Kit, and `text` for notifications.
 
     `named_channel` is set when one webhook serves all channels: the message then says whose it is. `state` is
-    what has become of the alert since the message went out; what a person can still do with it depends on its
-    status.
+    what has become of the alert since the message went out. With `has_buttons` there is one for each step
+    that people can take from there.
     """
     title = _title(message)
     news = None if state is None else _state_text(state)
@@ -69,6 +71,9 @@ def render(
         details, link = _details(message)
         said.append(details)
         blocks.append(_link_section(link))
+    status = AlertStatus.TRIGGERED if state is None else state.status
+    if has_buttons and message.is_worked_on and (steps := buttons(alert.alert_id, status)) is not None:
+        blocks.append(steps)
     return {"text": "\n".join(said), "blocks": blocks}
 
 

@@ -134,6 +134,18 @@ class SlackSender:
             body = await _body(response, longest=longest_body)
             return response.status, body, response.headers.get("Retry-After")
 
+    async def answer(self, url: str, body: bytes, *, timeout_s: float) -> int:
+        """POST JSON to a URL that is good for a few answers; return the status, or raise as `ask` does."""
+        async with self._session.post(
+            URL(url),
+            data=body,
+            headers={"Content-Type": "application/json"},
+            proxy=_proxy_for(url),
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+        ) as response:
+            return response.status
+
     async def _classify_answer(self, response: aiohttp.ClientResponse, classify: Classify) -> SendResult:
         retry_after = response.headers.get("Retry-After")
         if 200 <= response.status < 300:  # noqa: PLR2004  # the class of success

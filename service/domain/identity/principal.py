@@ -17,6 +17,8 @@ class PrincipalKind(StrEnum):
     API_KEY = "api_key"
     OIDC = "oidc"
     USER = "user"
+    SLACK = "slack"
+    """Whoever presses a button in the bot's workspace, of a service that asks nobody who they are."""
     INTERNAL = "internal"
     """Another service of the same operator, with `INTERNAL_SERVICE_KEY`; it creates, and sees nothing."""
     COMMAND_LINE = "cli"
@@ -31,7 +33,7 @@ class Principal:
 
     kind: PrincipalKind
     id: str
-    """A user's or key's id, an issuer's e-mail address, or the name of the operating system's user."""
+    """A user's or key's id, an issuer's e-mail address, Slack's id, or the operating system's user."""
     tenant_id: str
     """Whose it is; also a super_admin has a home, and reaches beyond it by the role."""
     organization_id: str | None = None
@@ -44,6 +46,12 @@ class Principal:
         return cls(
             kind=PrincipalKind.ANONYMOUS, id="anonymous", tenant_id=tenant_id, scopes=frozenset(KeyScope)
         )
+
+    @classmethod
+    def slack(cls, user_id: str, tenant_id: str) -> Self:
+        """Return who presses a button of an open service: they may work on alerts."""
+        scopes = frozenset({KeyScope.READ, KeyScope.ALERTS})
+        return cls(kind=PrincipalKind.SLACK, id=user_id, tenant_id=tenant_id, scopes=scopes)
 
     @classmethod
     def internal(cls, tenant_id: str) -> Self:

@@ -118,6 +118,7 @@ def test_every_route_of_the_specification_is_there(openapi: dict[str, Any]) -> N
         "GET /api/v1/jobs/{job_id}/results",
         "GET /api/v1/jobs/{job_id}/events",
         "POST /api/v1/jobs/{job_id}/cancel",
+        "POST /slack/interactions",
         "GET /",
         "GET /live",
         "GET /health",
@@ -166,7 +167,7 @@ def test_errors_are_documented_under_their_status(openapi: dict[str, Any]) -> No
                 seen.add(error.code)
     elsewhere = {
         # Before or beside any route.
-        *("not_found", "method_not_allowed", "request_timeout", "request_too_large", "too_many_connections"),
+        *("method_not_allowed", "request_timeout", "request_too_large", "too_many_connections"),
         # It has a shape of its own.
         "unhealthy",
         # Met only by a start.

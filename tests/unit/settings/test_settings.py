@@ -27,6 +27,7 @@ SECRETS: Final = {
     "SLACK_AUTH_TOKEN": "c4nary-token",
     "SLACK_BOT_TOKEN": "xoxb-c4nary-bot",
     "MARKER_KEY": "c4nary-key-of-markers",
+    "SLACK_SIGNING_SECRET": "c4nary-signing-secret",
     "SMTP_URL": "smtp://user:c4nary-password@mail.example.com",
     "GCS_TOKEN": "c4nary-gcs",
     "DATABASE_URL": "postgresql://user:c4nary-password@db.example.com/alerts",
@@ -177,6 +178,16 @@ def test_a_bot_without_a_key_for_its_markers_is_refused_by_name(load: Load) -> N
     with pytest.raises(InvalidSettingsError, match="MARKER_KEY: must be set where SLACK_BOT_TOKEN is"):
         load(SLACK_BOT_TOKEN="xoxb-1")
     assert load(SLACK_BOT_TOKEN="xoxe.xoxb-1", MARKER_KEY="k" * 16).slack_bot_token is not None
+
+
+def test_a_signing_secret_without_a_bot_is_refused_by_name(load: Load) -> None:
+    """Nothing would have buttons, and nobody would notice; what is too short is none of Slack's."""
+    with pytest.raises(InvalidSettingsError, match="SLACK_SIGNING_SECRET: is of no use without SLACK_BOT"):
+        load(SLACK_SIGNING_SECRET="s" * 32)
+    bot = {"SLACK_BOT_TOKEN": "xoxb-1", "MARKER_KEY": "k" * 16}
+    with pytest.raises(InvalidSettingsError, match="SLACK_SIGNING_SECRET: must be the signing secret that"):
+        load(**bot, SLACK_SIGNING_SECRET="short")
+    assert load(**bot, SLACK_SIGNING_SECRET=f" {'s' * 32}\n").slack_signing_secret is not None
 
 
 @pytest.mark.parametrize("host", ["*", "Risk-Alerts", "*.run.app", " a.example ", "[::1]", "10.0.0.7"])

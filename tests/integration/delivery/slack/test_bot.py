@@ -2,13 +2,18 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mock_slack.script import Step
+from service.delivery.slack.bot import Bot
 from service.delivery.slack.marker import Marker, Markers
 from service.domain.delivery_status import Outcome, Reason
+from service.domain.lifecycle.alert_status import AlertStep
+from service.domain.lifecycle.managed_alert import AlertFilter
+from service.runs.waiting.keep_sending import send_waiting
 from service.telemetry.delivery_events import BotOpened, BotRefused
 from service.telemetry.events import Event, Events
 from tests.support.house import AMER, EMEA, MARKER_KEY, House, account_of, warning_codes, with_bot
@@ -147,3 +152,35 @@ async def test_a_channel_may_be_given_by_its_id(house: House) -> None:
         other = await desk.run(house.source([account("n")], "three.parquet"))
     assert other.counts.alerts_sent == 1
     assert [account_of(each) for each in first.messages(AMER)] == ["a0000", "n"]
+
+
+async def test_who_pressed_a_button_is_answered_through_slack_alone(house: House) -> None:
+    """Never at another host, by another scheme or port, though a signed request named it."""
+    async with house.open() as desk:
+        bot = await desk.app.sender()
+        assert isinstance(bot, Bot)
+        own = house.slack.url
+        host = own.removeprefix("http://")
+        elsewhere = "https://evil.example/actions/1", f"https://{host}/actions/1", f"{own}.evil.example/1"
+        for url in (*elsewhere, f"http://user@{host}/1", "http://127.0.0.1:9/1", "//x", "", "http://[", own):
+            assert not await bot.answer(url, "no")
+    assert house.slack.answers() == []
+
+
+async def test_a_message_offers_what_can_still_be_done(house: House) -> None:
+    """Acknowledge and Resolve, then Resolve, then nothing: the buttons change with the message."""
+    house = replace(house, settings={**house.settings, "slack_signing_secret": "s" * 32, "summary": True})
+
+    def offered() -> list[list[str]]:
+        blocks = [each["blocks"][-1] for each in house.slack.messages(AMER)]
+        return [[each["action_id"] for each in block.get("elements", ())] for block in blocks]
+
+    async with house.open() as desk:
+        await desk.run(house.source(accounts(1)))
+        (alert,) = (await desk.app.store.alerts.list(AlertFilter(), limit=2)).items
+        assert offered() == [["acknowledge", "resolve"]]
+        for step, left in ((AlertStep.ACKNOWLEDGE, ["resolve"]), (AlertStep.RESOLVE, [])):
+            await desk.app.store.alert_work.take(alert.alert_id, step, note=None, by="ann")
+            await send_waiting(desk.app)
+            # A summary, which nobody works on, has none.
+            assert offered() == [left, []]
