@@ -24,8 +24,12 @@ MISSING: Final = (
     "+inf",
     "infinity",
     "-infinity",
+    *("#n/a", "#div/0!", "#null!", "#num!", "#value!", "#ref!", "#name?"),
 )
-"""How files spell, in any case, that there is no meaningful number (NM: not meaningful)."""
+"""How files spell, in any case, that there is no meaningful number (NM: not meaningful).
+
+The errors of spreadsheets are among them: a workbook's reader gives them as empty cells.
+"""
 _NUMBER: Final = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
 _DECIMAL_COMMA: Final = r"^[+-]?\d*,\d+$"
 _SHOWN: Final = 40

@@ -82,6 +82,11 @@ REGISTERED: Final = {
     "default_risk.reading.workbook:_CELL": Attack(
         lambda text: list(workbook._CELL.finditer(text.encode())), (' r="', "A", "1", '"')
     ),
+    "default_risk.reading.workbook:_UNSAVED": Attack(
+        lambda text: workbook._UNSAVED.search(text.encode()),
+        ("<f", ">", "a", " ", "/>"),
+        ("", '<c r="A1"><f'),
+    ),
     "domain.identity.api_key:_KEY": Attack(api_key._KEY.fullmatch, ("a", "_", "0", "ra_"), ("", "ra_")),
     "domain.month:_SPELLING": Attack(month._SPELLING.fullmatch, ("2", "-", "01")),
     "domain.source_uri:_SCHEME": Attack(source_uri._SCHEME.match, ("a", "+", ":", "/")),

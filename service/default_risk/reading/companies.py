@@ -28,6 +28,10 @@ _LEAST_ROWS: Final = 10
 _TEXTS: Final = ("company_name", "sector")
 
 
+class _NoTextError(ValueError):
+    """A column that must be text is something else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Companies:
     """Rows of a file, in its order; what cannot be scored has a problem."""
@@ -85,7 +89,10 @@ def read_companies(
     for records in tables:
         if first:
             _check_columns(list(records.columns), kind, file)
-        companies = _companies(records, ratios, kind)
+        try:
+            companies = _companies(records, ratios, kind)
+        except _NoTextError as problem:
+            raise BadCompaniesFileError(f"{file}: {problem}") from problem
         if first and units is None:
             _check_units(companies, ratios, file)
         first = False
@@ -176,10 +183,17 @@ def _texts(records: Records, name: str) -> Any:
         return pa.repeat("", len(records.numbers))
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if pa.types.is_floating(column.type) and pc.all(pc.equal(column, pc.floor(column))).as_py():
-        # A spreadsheet keeps a symbol such as 1234 as a number.
-        column = column.cast(pa.int64(), safe=False)
-    return pc.utf8_trim_whitespace(pc.fill_null(column.cast(pa.string()), ""))
+    try:
+        text = column.cast(pa.string())
+    except pa.ArrowException as problem:
+        raise _NoTextError(f"column {name} is {column.type}, and cannot be read as text") from problem
+    if pa.types.is_floating(column.type):
+        # A spreadsheet keeps a symbol such as 1234 as a number, and a table what is missing as NaN.
+        whole = column.cast(pa.int64(), safe=False)
+        is_whole = pc.fill_null(pc.equal(whole.cast(column.type, safe=False), column), fill_value=False)
+        text = pc.if_else(is_whole, whole.cast(pa.string()), text)
+        text = pc.if_else(pc.fill_null(pc.is_nan(column), fill_value=True), "", text)
+    return pc.utf8_trim_whitespace(pc.fill_null(text, ""))
 
 
 def _years(records: Records, problems: dict[int, list[str]]) -> list[int]:

@@ -31,6 +31,8 @@ _MAGIC: Final = b"PAR1"
 _TRAILER: Final = 8
 _FIRST: Final = 2
 """The number of the first record after the header, as a spreadsheet counts."""
+_EXACT: Final = 1 << 53
+"""Below it every whole number is a float of its own."""
 _ZIP: Final = b"PK\x03\x04"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -152,6 +154,8 @@ def _translated(file: SourceFile) -> Iterator[None]:
         raise
     except (pa.ArrowException, BadWorkbookError, OSError, ValueError) as problem:
         said = " ".join(str(problem).split())[:300]
+        if isinstance(problem, UnicodeDecodeError) or "invalid UTF8" in said:
+            said = f"it is neither XLSX nor Parquet, and no text in UTF-8, as CSV must be ({said})"
         raise BadCompaniesFileError(f"{file.name} cannot be read: {said}") from problem
 
 
@@ -259,16 +263,21 @@ def _cells(header: Sequence[str], numbers: Sequence[int], rows: Sequence[Sequenc
         if all(isinstance(cell, float) for cell in cells):
             columns[name] = pa.array(cells, pa.float64())
         else:
-            # repr is the shortest text that reads back as the same number.
             columns[name] = pa.array(
-                [repr(cell) if isinstance(cell, float) else str(cell) for cell in cells], pa.string()
+                [_number_text(cell) if isinstance(cell, float) else str(cell) for cell in cells], pa.string()
             )
     return Records(numbers=numbers, columns=columns)
+
+
+def _number_text(cell: float) -> str:
+    """Return the shortest text that reads back as the same number: 1234 of a symbol that is one."""
+    return str(int(cell)) if cell.is_integer() and abs(cell) < _EXACT else repr(cell)
 
 
 def _records(numbers: Sequence[int], batch: Any, broken: Mapping[int, str]) -> Records:
     names = batch.schema.names
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"{', '.join(twice)}: more than one column is called so")
+        shown = ", ".join(name or "(no name)" for name in twice)
+        raise ValueError(f"{shown}: more than one column is called so in its first line")
     return Records(numbers=numbers, columns=dict(zip(names, batch.columns, strict=True)), broken=broken)

@@ -18,7 +18,12 @@ MOST_INFLATED: Final = 512 << 20
 MOST_CELLS: Final = 20_000_000
 _CHUNK: Final = 1 << 18
 _CELL: Final = re.compile(rb'\sr="([A-Z]{1,3})(\d{1,7})"')
-_OVERLAP: Final = 24
+_UNSAVED: Final = re.compile(
+    rb'<c r="([A-Z]{1,3}\d{1,7})"(?: s="\d+")?><f(?: [^<>]*)?(?:/>|>[^<]*</f>)(?:<v ?/>|<v></v>)?</c>'
+)
+"""A cell that has a formula and no value; one whose value is an empty text says that it is text."""
+_OVERLAP: Final = 1 << 14
+"""The longest formula has 8,192 characters."""
 _LOCAL_HEADER: Final = 30
 
 
@@ -83,9 +88,15 @@ def check_workbook(content: bytes, *, most_inflated: int = MOST_INFLATED) -> int
                 raise BadWorkbookError(f"it inflates to more than {most_inflated >> 20} MB")
             if not part.filename.startswith("xl/worksheets/"):
                 continue
-            for match in _CELL.finditer(before + piece):
+            seen = before + piece
+            for match in _CELL.finditer(seen):
                 columns = max(columns, _column(match[1]))
                 rows = max(rows, int(match[2]))
+            if b"<f" in seen and (formula := _UNSAVED.search(seen)) is not None:
+                raise BadWorkbookError(
+                    f"{part.filename}: cell {formula[1].decode()} has a formula and no value, which "
+                    "only a spreadsheet program computes: open it in one and save it"
+                )
             before = piece[-_OVERLAP:]
         if columns * rows > MOST_CELLS:
             raise BadWorkbookError(

@@ -104,6 +104,7 @@ def test_every_route_of_the_specification_is_there(openapi: dict[str, Any]) -> N
         "PUT /api/v1/companies/{company_id}/access/{user_id}",
         "DELETE /api/v1/companies/{company_id}/access/{user_id}",
         "GET /api/v1/companies/{company_id}/predictions",
+        "GET /api/v1/companies/{company_id}/predictions/{kind}",
         "POST /api/v1/companies/{company_id}/predictions/{kind}",
         "POST /api/v1/predictions/{kind}/score",
         "GET /api/v1/predictions/{kind}",

@@ -124,6 +124,20 @@ async def list_predictions_of(
     return await _listed(caller, query.filter(query.kind, company_id=company_id), query)
 
 
+@router.declare(
+    "GET /companies/{company_id}/predictions/{kind}",
+    "List a company's predictions of a kind",
+    "bad_cursor",
+    gives="predictions",
+)
+async def list_kind_of(
+    caller: Reader, company_id: CompanyId, kind: Kind, query: Annotated[PeriodQuery, Query()]
+) -> PredictionsOut:
+    """List the newest versions of what was predicted of a company from such statements, newest first."""
+    await caller.app.store.default_risk.companies.get(company_id)
+    return await _listed(caller, query.filter(kind, company_id=company_id), query)
+
+
 @router.declare("GET /predictions/{kind}/{prediction_id}", "Show a prediction", gives="prediction")
 async def get_prediction(caller: Reader, kind: Kind, prediction_id: PredictionId) -> PredictionOut:
     """Show the newest version of a prediction."""

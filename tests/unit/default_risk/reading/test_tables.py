@@ -1,6 +1,7 @@
 """Files of companies: three formats, one meaning, and a clear word about everything that is wrong."""
 
 import io
+import re
 import threading
 import zipfile
 from pathlib import Path
@@ -218,3 +219,103 @@ def test_columns_of_parquet_that_are_no_numbers_are_named_row_by_row(tmp_path: P
     pq.write_table(table, tmp_path / "c.parquet")
     _, (row,) = scored(tmp_path / "c.parquet")
     assert (row["company_symbol"], row["problem"]) == ("1234", f"{ANNUAL[0]}: date32[day] is not a number")
+
+
+@pytest.mark.parametrize(
+    ("cells", "problem"),
+    [
+        (pa.array([[1], [2]]), "c.parquet: column company_symbol is list<"),
+        (pa.array([b"\xff", b"a"]), "c.parquet: column company_symbol is binary, and cannot be read as text"),
+    ],
+)
+def test_a_column_that_is_no_text_is_an_error_of_the_file(tmp_path: Path, cells: Any, problem: str) -> None:
+    """It ended jobs as internal_error."""
+    table = pa.Table.from_pylist([company(), company(company_symbol="B")])
+    pq.write_table(table.set_column(0, "company_symbol", cells), tmp_path / "c.parquet")
+    with pytest.raises(BadCompaniesFileError, match=re.escape(problem)):
+        scored(tmp_path / "c.parquet")
+
+
+def test_a_symbol_that_is_a_number_is_so_in_every_neighbourhood(tmp_path: Path) -> None:
+    """1234 whatever else is in its column, or its batch: a missing one, a fraction, a name."""
+    rows: list[list[Any]] = [[*HEALTHY]]
+    rows += [[symbol, *list(HEALTHY.values())[1:]] for symbol in (1234.0, "NAME", 12.5)]
+    (tmp_path / "c.xlsx").write_bytes(xlsx_bytes(rows))
+    assert [row["company_symbol"] for row in scored(tmp_path / "c.xlsx")[1]] == ["1234", "NAME", "12.5"]
+    table = pa.Table.from_pylist([company()] * 5)
+    symbols = pa.array([1234.0, float("nan"), None, 12.5, 1e300])
+    pq.write_table(table.set_column(0, "company_symbol", symbols), tmp_path / "c.parquet")
+    found = scored(tmp_path / "c.parquet")[1]
+    assert [row["company_symbol"] for row in found] == ["1234", None, None, "12.5", "1e+300"]
+    assert [row["outcome"] for row in found] == ["scored", "invalid", "invalid", "scored", "scored"]
+
+
+def with_formula(cell: bytes) -> bytes:
+    """Return a workbook whose last cell is this one."""
+    made = xlsx_bytes([[*HEALTHY], [*HEALTHY.values()]])
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(made)) as before, zipfile.ZipFile(out, "w") as after:
+        for part in before.infolist():
+            content = before.read(part)
+            if part.filename == "xl/worksheets/sheet1.xml":
+                content = re.sub(rb'<c r="H2".*?</c>', lambda _: cell, content)
+                assert cell in content
+            after.writestr(part, content)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        b'<c r="H2"><f>1+1</f><v></v></c>',
+        b'<c r="H2"><f>1+1</f><v /></c>',
+        b'<c r="H2" s="3"><f t="shared" si="0"/></c>',
+        b'<c r="H2"><f>' + b"1+" * 4000 + b"1</f></c>",
+    ],
+    ids=["empty", "closed", "shared", "long"],
+)
+def test_a_formula_without_a_value_is_not_taken_for_missing(tmp_path: Path, cell: bytes) -> None:
+    """Programs write workbooks so, and a score without that ratio would say nothing of it."""
+    (tmp_path / "c.xlsx").write_bytes(with_formula(cell))
+    with pytest.raises(BadCompaniesFileError, match=r"sheet1\.xml: cell H2 has a formula and no value"):
+        scored(tmp_path / "c.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("cell", "missing"),
+    [
+        (b'<c r="H2"><f>5+6</f><v>11</v></c>', None),
+        (b'<c r="H2" t="str"><f>IF(1,"","")</f><v></v></c>', "return_on_assets"),
+        (b'<c r="H2" t="e"><f>1/0</f><v>#DIV/0!</v></c>', "return_on_assets"),
+    ],
+    ids=["number", "empty text", "error"],
+)
+def test_a_formula_counts_as_its_value(tmp_path: Path, cell: bytes, missing: str | None) -> None:
+    """An error of a spreadsheet is missing, as it is in text."""
+    (tmp_path / "c.xlsx").write_bytes(with_formula(cell))
+    write_companies(tmp_path / "c.csv", [company(return_on_assets="#DIV/0!" if missing else "11")])
+    for name in ("c.xlsx", "c.csv"):
+        (row,) = scored(tmp_path / name)[1]
+        assert (row["outcome"], row["missing"]) == ("scored", missing)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        (
+            "c.xls",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+            "neither XLSX nor Parquet, and no text in UTF-8",
+        ),
+        ("c.csv.gz", b"\x1f\x8b\x08\x00", "neither XLSX nor Parquet, and no text in UTF-8"),
+        ("c.csv", csv_bytes([company(company_name="Z")]).replace(b"Z", b"\xfc"), "no text in UTF-8"),
+        ("c.csv", b"Ratios of 2025,,,,,,,\n" + csv_bytes([company()]), "(no name): more than one column"),
+    ],
+)
+def test_what_is_no_such_file_is_said_in_the_words_of_its_reader(
+    tmp_path: Path, name: str, content: bytes, problem: str
+) -> None:
+    """An old workbook, something compressed, another encoding, and a title above the header."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadCompaniesFileError, match=re.escape(problem)):
+        scored(tmp_path / name)

@@ -92,7 +92,10 @@ def test_a_prediction_lives_in_versions(town: Town) -> None:
     page = mike.data("GET", f"{path}/versions?limit=1")
     assert (page["predictions"], page["next_cursor"]) == ([worse], "2")
     assert mike.data("GET", f"{path}/versions?cursor=2")["predictions"] == versions[1:]
-    listed = mike.data("GET", f"/companies/{made['company_id']}/predictions?kind=annual&reporting_year=2025")
+    under = f"/companies/{made['company_id']}/predictions"
+    listed = mike.data("GET", f"{under}?kind=annual&reporting_year=2025")
+    assert mike.data("GET", f"{under}/annual?reporting_year=2025") == listed
+    assert mike.data("GET", f"{under}/quarterly")["predictions"] == []
     assert listed["predictions"] == [worse]
     assert mike.refused("GET", path.replace("annual", "quarterly")) == NOT_FOUND
     for method in ("GET", "DELETE"):
