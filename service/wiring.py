@@ -20,6 +20,7 @@ from service.runs.context import App, Reading, RunPolicy
 from service.runtime.clock import Clock, SystemClock
 from service.runtime.on_demand import on_demand
 from service.settings import Settings
+from service.settings.value_types import plain
 
 if TYPE_CHECKING:
     from service.access.bearer import JwtDoor
@@ -58,7 +59,6 @@ async def open_app(
 
     check_extras(settings)
     clock = clock or SystemClock()
-    internal_key = settings.internal_service_key
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
             open_store(settings.ledger_url(), tenant_id=settings.tenant_id)
@@ -70,7 +70,7 @@ async def open_app(
             tenant_id=settings.tenant_id,
             clock=clock,
             tokens=_token_door(settings, people, store, clock),
-            internal_key=internal_key.get_secret_value() if internal_key else None,
+            internal_key=plain(settings.internal_service_key),
         )
         stack.push_async_callback(authenticator.close)
         if operator is None and settings.oidc_issuers:
@@ -163,11 +163,10 @@ def bot_of(settings: Settings, clock: Clock, events: "Events") -> AbstractAsyncC
     """Return the bot, to be opened."""
     from service.delivery.slack.bot import open_bot  # noqa: PLC0415  # as below
 
-    token, key = settings.slack_bot_token, settings.marker_key
     return open_bot(
         api_url=settings.slack_api_url,
-        token=token.get_secret_value() if token else "",
-        marker_key=key.get_secret_value() if key else "",
+        token=plain(settings.slack_bot_token) or "",
+        marker_key=plain(settings.marker_key) or "",
         concurrency=settings.slack_concurrency,
         timeout_s=settings.slack_timeout_s,
         clock=clock,
@@ -180,10 +179,9 @@ def slack_of(settings: Settings, clock: Clock) -> AbstractAsyncContextManager["S
     # aiohttp is a tenth of a service's start: nothing needs it before the first message.
     from service.delivery.slack.sender import open_slack  # noqa: PLC0415
 
-    token = settings.slack_auth_token
     return open_slack(
         concurrency=settings.slack_concurrency,
-        auth_token=token.get_secret_value() if token else None,
+        auth_token=plain(settings.slack_auth_token),
         clock=clock,
     )
 
@@ -239,16 +237,14 @@ def _token_door(settings: Settings, people: "People", store: "Store", clock: Clo
 
 def channels_of(settings: Settings) -> Channels:
     """Return where alerts go; raises ValueError for a bad CONFIG_FILE or SLACK_WEBHOOKS_FILE."""
-    base, single = settings.slack_webhook_base_url, settings.slack_webhook_url
-    token, signing = settings.slack_bot_token, settings.slack_signing_secret
     return Channels(
         by_region=settings.channels_by_region(),
-        webhook_base_url=base.get_secret_value() if base else None,
+        webhook_base_url=plain(settings.slack_webhook_base_url),
         webhooks=settings.webhooks_by_channel(),
-        bot_token=token.get_secret_value() if token else None,
+        bot_token=plain(settings.slack_bot_token),
         api_url=settings.slack_api_url,
-        signing_secret=signing.get_secret_value() if signing else None,
-        webhook_url=single.get_secret_value() if single else None,
+        signing_secret=plain(settings.slack_signing_secret),
+        webhook_url=plain(settings.slack_webhook_url),
     )
 
 
@@ -261,7 +257,7 @@ def support_notice(settings: Settings) -> "SupportNotice":
     return SupportNotice(
         recipient=settings.support_email,
         sender=settings.support_email_from,
-        smtp_url=settings.smtp_url.get_secret_value() if settings.smtp_url else None,
+        smtp_url=plain(settings.smtp_url),
         folder=beside / NOTICE_FOLDER,
     )
 

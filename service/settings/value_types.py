@@ -166,6 +166,11 @@ def _mail_addresses(value: str) -> str:
     return value
 
 
+def plain(secret: SecretStr | None) -> str | None:
+    """Return the text of a secret that is set, for what needs it."""
+    return None if secret is None else secret.get_secret_value()
+
+
 Json = (NoDecode, BeforeValidator(_json))
 Listed = (NoDecode, BeforeValidator(_listed))
 """A list: separated by commas, or JSON."""

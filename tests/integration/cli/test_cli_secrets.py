@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
@@ -12,6 +13,7 @@ from mock_slack.script import Step
 from tests.support.processes import command, service, unpaced
 from tests.support.rows import MONTH, account, write_source
 from tests.support.served import CANARY_PATH, CANARY_SMTP_PASSWORD, CANARY_TOKEN
+from tests.support.waiting import wait_until
 
 CANARIES = ("canarywebhooksecret", "T0CANARY", CANARY_TOKEN, CANARY_SMTP_PASSWORD)
 PASSWORD = "canary correct horse"
@@ -80,6 +82,54 @@ def test_a_bot_gives_no_secret_away(tmp_path: Path, source: str) -> None:
         done = command(tmp_path, "run", other, "--month", MONTH, "--json", **values)
         assert json.loads(done.stdout)["counts"]["failed_deliveries"] == 1, done.stderr
         _check(tmp_path, done.stdout, done.stderr, canaries=canaries)
+
+
+def test_a_pressed_button_gives_no_secret_away(tmp_path: Path, source: str) -> None:
+    """Neither the signing secret, nor a signature, nor where the person is answered.
+
+    Also where a request is forged, where it is none, and where Slack does not take the answer.
+    """
+    signing_secret = "canary-signing-secret"
+    with running_mock() as slack:
+        values = _settings(
+            slack,
+            SLACK_WEBHOOK_BASE_URL="",
+            SLACK_API_URL=slack.api_url,
+            SLACK_BOT_TOKEN="xoxb-canary-token",
+            MARKER_KEY="canary-key-of-markers",
+            SLACK_SIGNING_SECRET=signing_secret,
+        )
+        with service(tmp_path, unpaced(tmp_path, **values)) as running:
+            with httpx2.Client(base_url=running.url, timeout=20, trust_env=False, verify=False) as client:
+                run = client.post("/runs", json={"source_uri": source, "month": MONTH})
+                assert run.status_code == 200, run.text
+                press = {"request_url": f"{running.url}/slack/interactions", "signing_secret": signing_secret}
+                press |= {"channel": "amer-risk-alerts", "action_id": "resolve"}
+                slack.script("response_url", Step(status=404))
+                pressed = [slack.press(**press), slack.press(**press, team="T0OTHER")]
+                pressed += [slack.press(**press, signature="v0=canary-signature")]
+                wait_until(lambda: not slack.waiting(), what="somebody was answered")
+                garbage = client.post(
+                    "/slack/interactions",
+                    content=pressed[0]["request"]["body"].replace("block_actions", "canary-type"),
+                    headers=pressed[0]["request"]["headers"],
+                )
+            running.terminate()
+            assert running.exit_code() == 0
+            log = running.log.read_text()
+    assert [each["status"] for each in pressed] == [200, 200, 401]
+    assert garbage.status_code == 401
+    assert "button_pressed" in log
+    assert "press_not_answered" in log
+    bodies = [parse_qs(each["request"]["body"])["payload"][0] for each in pressed]
+    urls = [urlsplit(json.loads(body)["response_url"]).path for body in bodies]
+    signatures = [each["request"]["headers"]["X-Slack-Signature"] for each in pressed]
+    _check(
+        tmp_path,
+        *(each["body"] for each in pressed),
+        garbage.text,
+        canaries=(signing_secret, "canary-type", "xoxb-canary", *signatures, *urls),
+    )
 
 
 @pytest.mark.parametrize("path", [CANARY_PATH, f"{CANARY_PATH}/%E2%9C%93"])
