@@ -82,10 +82,9 @@ async def open_app(
         events = events or Events()
         sender = await stack.enter_async_context(on_demand(partial(sender_of, settings, clock, events)))
         shipped = await stack.enter_async_context(on_demand(partial(_predictor_of, settings)))
-        models = store.default_risk.models
 
         async def predictor() -> "Predictor":
-            return await (await shipped()).current(models)
+            return await (await shipped()).current(store.default_risk.models)
 
         app = App(
             channels=channels_of(settings),

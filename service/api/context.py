@@ -33,7 +33,7 @@ class Context:
         """Which models are active, and whether they can be used."""
         from service.default_risk.integrity.active_models import ActiveModels  # noqa: PLC0415  # by whoever first asks
 
-        return ActiveModels(self.app.store.default_risk.models)
+        return ActiveModels(self.app.store.default_risk.model_files)
 
     @cached_property
     def metrics(self) -> "Metrics":

@@ -1,6 +1,5 @@
 """The model file: JSON of a few KB, checked whole when it is read, and the same bytes for the same model."""
 
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -66,7 +65,7 @@ class _Model(_Strict):
     sha256: str
 
 
-def shipped_model(kind: PredictionKind, folder: Traversable = SHIPPED) -> RiskModel:
+def shipped_model(kind: PredictionKind, folder: Path = SHIPPED) -> RiskModel:
     """Return the model that comes with this service; see docs/default-risk.md for what it is good for.
 
     Raises BadModelError where its file is missing or was changed.

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
@@ -69,9 +69,7 @@ class Predictor:
         """Of whatever kind."""
 
     @classmethod
-    def shipped(
-        cls, *, prior: float | None, thresholds: RiskThresholds, folder: Traversable = SHIPPED
-    ) -> Self:
+    def shipped(cls, *, prior: float | None, thresholds: RiskThresholds, folder: Path = SHIPPED) -> Self:
         """Return one with the models that come with this service; a damaged one is missed when needed."""
         models, unusable = {}, {}
         for kind in PredictionKind:

@@ -35,10 +35,12 @@ async def test_the_newest_activation_counts(store: Store, models: Models) -> Non
     assert (active.kind, active.sha256, active.name) == ("annual", OTHER_MODEL.sha256, "other")
     assert (active.number, active.activated_by) == (2, "cli:ann")
     assert await models.content(active.sha256) == OTHER_MODEL.content
+    assert await store.default_risk.model_files.activated() == {ANNUAL: OTHER_MODEL.sha256}
     assert await models.activate(ANNUAL, MODEL)
     assert (await models.active())[ANNUAL].number == 3
     assert await models.activate(ANNUAL, None)
     assert await models.active() == {}
+    assert await models.activated() == {}
     with pytest.raises(LookupError):
         await models.content("0" * 64)
 

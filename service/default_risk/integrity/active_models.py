@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import Mapping
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Final
 
 from service.default_risk.errors import BadModelError
 from service.default_risk.integrity.checksum import SHIPPED, check_sha256, read_json, shipped_content
 from service.domain.default_risk.prediction_kind import PredictionKind
-from service.store.default_risk.models import Models
+from service.store.default_risk.model_files import ModelFiles
 
 
 class ActiveModels:
     """Verifies the models that statements are scored with: each file once, as it is loaded only once."""
 
-    def __init__(self, models: Models, shipped: Traversable = SHIPPED) -> None:
-        self._models: Final = models
+    def __init__(self, files: ModelFiles, shipped: Path = SHIPPED) -> None:
+        self._files: Final = files
         self._shipped: Final = shipped
         self._verified: dict[str, str | None] = {}
         """By what it is called: the SHA-256 of a file, None where that is not what it says or must be."""
@@ -25,10 +25,10 @@ class ActiveModels:
 
         Raises DatabaseUnusableError.
         """
-        active = await self._models.active()
+        active = await self._files.activated()
         found = {}
         for kind in PredictionKind:
-            activated = active[kind].sha256 if kind in active else None
+            activated = active.get(kind)
             name = activated or str(kind)
             if name not in self._verified:
                 self._verified[name] = await self._verify(kind, activated)
@@ -40,7 +40,7 @@ class ActiveModels:
             if activated is None:
                 content = await asyncio.to_thread(shipped_content, kind, self._shipped)
             else:
-                content = await self._models.content(activated)
+                content = await self._files.content(activated)
             return check_sha256(read_json(content, kind), kind, activated)
         except (BadModelError, LookupError):
             return None

@@ -1,8 +1,7 @@
 """The checksum of a model file proves that nobody has changed it; without NumPy, for `/health`."""
 
 import hashlib
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -10,11 +9,11 @@ import orjson
 from service.default_risk.errors import BadModelError
 from service.domain.default_risk.prediction_kind import PredictionKind
 
-SHIPPED: Final[Traversable] = files("service.default_risk") / "models"
+SHIPPED: Final = Path(__file__).parents[1] / "models"
 """The folder of the models that come with this service."""
 
 
-def shipped_content(kind: PredictionKind, folder: Traversable = SHIPPED) -> bytes:
+def shipped_content(kind: PredictionKind, folder: Path = SHIPPED) -> bytes:
     """Return the file of the model that comes with this service; raises BadModelError."""
     try:
         return (folder / f"{kind}.json").read_bytes()

@@ -9,7 +9,8 @@ from service.domain.default_risk.prediction import ActiveModel, ModelRecord
 from service.domain.default_risk.prediction_kind import PredictionKind
 from service.store.audit import database_time, record_audit
 from service.store.default_risk.batch import ensure_model
-from service.store.part import Part, cleaned, reads, writes
+from service.store.default_risk.model_files import ModelFiles
+from service.store.part import cleaned, reads, writes
 from service.store.schema.default_risk_tables import model_activations, risk_models
 
 _LATER: Final = model_activations.alias()
@@ -26,7 +27,7 @@ _ACTIVE: Final = (
 """The newest activation of each kind, where it is of a model that is kept. Asked for every statement."""
 
 
-class Models(Part):
+class Models(ModelFiles):
     """The activations of models: rows are added and never changed, and the newest of a kind counts."""
 
     @reads
@@ -34,15 +35,6 @@ class Models(Part):
         """Return the active models; of a kind without one it is the one that comes with the service."""
         rows = self.connection.execute(_ACTIVE).mappings()
         return {PredictionKind(row["kind"]): ActiveModel(**row) for row in rows}
-
-    @reads
-    def content(self, sha256: str) -> bytes:
-        """Return the file of a model that was activated; raises LookupError."""
-        query = sa.select(risk_models.c.content).where(risk_models.c.sha256 == sha256)
-        content: bytes | None = self.connection.scalar(query)
-        if content is None:
-            raise LookupError(f"no model {sha256} is kept")
-        return content
 
     @writes
     def activate(self, kind: PredictionKind, model: ModelRecord | None) -> bool:

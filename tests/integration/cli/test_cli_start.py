@@ -17,6 +17,8 @@ UNASKED: Final = {
     "service.jobs.unasked",
     "service.store.retention",
     "service.store.default_risk.companies",
+    "service.store.default_risk.models",
+    "service.default_risk.predictor",
 }
 SELDOM_NEEDED: Final = {
     "alembic",

@@ -58,13 +58,13 @@ async def test_a_damaged_model_is_shown_and_missed(tmp_path: Path, content: byte
 
 async def test_a_file_that_is_missing_or_changed_is_found_once(tmp_path: Path) -> None:
     """Of the models that come with the service; what was verified is not read again."""
-    shutil.copy(Path(str(SHIPPED)) / "quarterly.json", tmp_path)
+    shutil.copy(SHIPPED / "quarterly.json", tmp_path)
     predictor = Predictor.shipped(prior=None, thresholds=RiskThresholds(), folder=tmp_path)
     assert predictor.record(QUARTERLY).sha256 == SHA256[QUARTERLY]
     with pytest.raises(ModelUnusableError, match=r"annual\.json cannot be read: No such file"):
         predictor.record(ANNUAL)
     async with open_store(f"sqlite:///{tmp_path}/risk_alerts.db") as store:
-        looks = ActiveModels(store.default_risk.models, tmp_path)
+        looks = ActiveModels(store.default_risk.model_files, tmp_path)
         assert await looks.look() == {ANNUAL: None, QUARTERLY: SHA256[QUARTERLY]}
         (tmp_path / "quarterly.json").unlink()
         assert (await looks.look())[QUARTERLY] == SHA256[QUARTERLY]
