@@ -51,7 +51,7 @@ def _service_key(secret: SecretStr) -> SecretStr:
     return SecretStr(key)
 
 
-class GuestSettings(BaseModel):
+class GuestSettings(BaseModel, defer_build=True):
     """What somebody may do whom an issuer vouches for."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
@@ -61,7 +61,7 @@ class GuestSettings(BaseModel):
     """Unset: the tenant of the process."""
 
 
-class IssuerSettings(BaseModel):
+class IssuerSettings(BaseModel, defer_build=True):
     """An issuer of ID tokens, and whom it may vouch for."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
@@ -71,7 +71,7 @@ class IssuerSettings(BaseModel):
     emails: dict[Annotated[str, AfterValidator(_mail)], GuestSettings] = Field(min_length=1)
 
 
-class AccessSettings(BaseModel):
+class AccessSettings(BaseModel, defer_build=True):
     """Who is let in, and how often."""
 
     auth: Auth = Field(

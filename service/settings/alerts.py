@@ -24,7 +24,7 @@ def _thresholds(text: str) -> str:
     return text
 
 
-class _ConfigFile(BaseModel):
+class _ConfigFile(BaseModel, defer_build=True):
     """What `CONFIG_FILE` may hold."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -32,7 +32,7 @@ class _ConfigFile(BaseModel):
     regions: dict[str, Channel]
 
 
-class SeveritySettings(BaseModel):
+class SeveritySettings(BaseModel, defer_build=True):
     """What an account must have, all of it, to be of a severity."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
@@ -42,7 +42,7 @@ class SeveritySettings(BaseModel):
     min_months: int | None = None
 
 
-class AlertSettings(BaseModel):
+class AlertSettings(BaseModel, defer_build=True):
     """What is an alert, and whom it reaches."""
 
     arr_threshold: int = Field(10_000, description="Accounts with a lower ARR get no alert.")

@@ -15,7 +15,7 @@ _FOLDERS_LEDGER: Final = Path("data", "risk_alerts.db")
 """The default until there was one ledger per user: relative, so that two folders had two ledgers."""
 
 
-class DatabaseSettings(BaseModel):
+class DatabaseSettings(BaseModel, defer_build=True):
     """Where the ledger and the outbox are, and whose rows they hold."""
 
     database_url: DatabaseUrl | None = Field(

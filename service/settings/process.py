@@ -7,7 +7,7 @@ from pydantic import AliasChoices, BaseModel, Field
 from service.settings.value_types import HostName, Listed, Lower, SingleLine, Upper
 
 
-class ProcessSettings(BaseModel):
+class ProcessSettings(BaseModel, defer_build=True):
     """What the API answers, and what is logged."""
 
     max_concurrent_runs: int = Field(

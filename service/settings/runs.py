@@ -9,7 +9,7 @@ from service.domain.delivery_status import AmbiguousSends
 from service.settings.value_types import Lower
 
 
-class RunSettings(BaseModel):
+class RunSettings(BaseModel, defer_build=True):
     """How runs begin, end and are resumed."""
 
     shutdown_grace_s: float = Field(

@@ -10,7 +10,7 @@ def _of(name: str) -> Any:
     return Field(None, description=f"A file that holds `{name}`, read when that is unset.")
 
 
-class SecretFileSettings(BaseModel):
+class SecretFileSettings(BaseModel, defer_build=True):
     """The files of secrets. `SLACK_WEBHOOKS` has had one of its own, in JSON, from the beginning."""
 
     slack_webhook_base_url_file: Path | None = _of("SLACK_WEBHOOK_BASE_URL")

@@ -34,7 +34,10 @@ class Settings(
     SecretFileSettings,
     BaseSettings,
 ):
-    """The settings of one process. Raises pydantic.ValidationError (without the values) when one is wrong."""
+    """The settings of one process. Raises pydantic.ValidationError (without the values) when one is wrong.
+
+    The sections are built as parts of it alone (`defer_build`): none is ever made by itself.
+    """
 
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, frozen=True

@@ -30,7 +30,7 @@ def _webhooks_in(path: Path) -> dict[str, SecretStr]:
         raise ValueError(f"SLACK_WEBHOOKS_FILE {path}: {in_one_line(problem)}") from None
 
 
-class SlackSettings(BaseModel):
+class SlackSettings(BaseModel, defer_build=True):
     """Where messages are posted, and how fast."""
 
     slack_webhook_base_url: WebhookBaseUrl | None = Field(

@@ -9,7 +9,7 @@ from service.settings.value_types import HttpUrl, Listed, SchedulerAddress, Sing
 from service.sources.allowed import AllowedSources
 
 
-class SourceSettings(BaseModel):
+class SourceSettings(BaseModel, defer_build=True):
     """How sources are read and evaluated."""
 
     allowed_sources: Annotated[tuple[str, ...] | None, *Listed] = Field(

@@ -12,7 +12,8 @@ from pydantic import AliasChoices, AliasGenerator, AliasPath, BaseModel, ConfigD
 class Out(BaseModel):
     """Base of the answers."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    # Built when it is first used: one inside another is built with it, and need not be by itself.
+    model_config = ConfigDict(frozen=True, from_attributes=True, defer_build=True)
 
     @classmethod
     def of(cls, record: object) -> Self:
