@@ -102,7 +102,8 @@ def _become(
         os.close(opened)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115  # open until the process ends, like the two below
     sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
+    # By lines, as a process has it.
+    sys.stderr = open(2, "w", buffering=1, closefd=False, errors="backslashreplace")  # noqa: SIM115
     sys.argv = ["risk-alerts", *arguments]
     from service.cli.main import main  # noqa: PLC0415  # loaded before this process began
 
