@@ -94,7 +94,7 @@ async def open_app(
             people=people,
             sender=sender,
             predictor=predictor,
-            notice=support_notice(settings),
+            notice=partial(support_notice, settings),
             storage=storage_access(settings),
             kinds=with_outbox(
                 kinds_of(settings, store, clock), store.waiting, clock, settings.ambiguous_sends

@@ -79,7 +79,8 @@ class App(Reading):
     """Returns what posts to Slack, opened by whoever first asks for it."""
     predictor: "Callable[[], Awaitable[Predictor]]"
     """Returns what scores companies, by the models that are active now; loaded by whoever first asks."""
-    notice: "SupportNotice"
+    notice: "Callable[[], SupportNotice]"
+    """Returns what writes to support, which few runs do."""
     events: "Events"
 
     async def load(self) -> None:

@@ -42,7 +42,7 @@ async def notify_support(
             app.events.emit(NoticeUnchanged(run_id=run_id, accounts=len(nowhere)))
             await retry_while_unavailable(app.clock, lambda: notified(now=app.clock.now()))
             return warnings
-    if await app.notice.send(
+    if await app.notice().send(
         run_id=run_id,
         period=period,
         alerts=nowhere,

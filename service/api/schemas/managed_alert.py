@@ -11,11 +11,9 @@ from service.api.schemas.alert import SettledDoubtOut
 from service.api.schemas.answer import Out
 from service.domain.alert import AlertRecord
 from service.domain.delivery_status import DeliveryStatus, Reason
-from service.domain.lifecycle.alert_status import AlertStatus, AlertStep, Severity
+from service.domain.lifecycle.alert_status import CREATED, AlertStatus, AlertStep, Severity
 from service.domain.lifecycle.managed_alert import AlertFilter, AlertStats, ManagedAlert
 from service.settings.value_types import TenantId
-
-_CREATED = "created"
 
 
 def _storable(text: str) -> str:
@@ -121,7 +119,7 @@ class ManagedAlertOut(Out):
 
 
 def _shown(alert: ManagedAlert, alert_id: str) -> str:
-    return str(uuid.UUID(alert_id)) if alert.alert_type == _CREATED else alert_id
+    return str(uuid.UUID(alert_id)) if alert.alert_type == CREATED else alert_id
 
 
 def _occurrence(record: AlertRecord) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from service.default_risk.reading.tables import COMPANY_FILES, pieces_of, read_r
 from service.default_risk.reasons import reasons
 from service.default_risk.units import Units
 from service.domain.default_risk.job import RowOutcome
-from service.domain.default_risk.prediction import period_text
+from service.domain.default_risk.period import period_text
 from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.default_risk.risk_level import RiskLevel
 from service.runtime.daemon_thread import run_in_daemon_thread

@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from service.domain.alert import Fact, RecordedAlert, alert_id_of
-from service.domain.default_risk.prediction import ModelName, period_text
+from service.domain.default_risk.period import period_text
 from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.lifecycle.alert_status import Severity
 from service.domain.lifecycle.problem import Problem
+
+if TYPE_CHECKING:
+    from service.domain.default_risk.prediction import ModelName
 
 DEFAULT_RISK: Final = "default_risk"
 """The type of these alerts."""
@@ -24,7 +27,7 @@ class HighRisk:
     company_id: str
     company_symbol: str
     company_name: str
-    model: ModelName
+    model: "ModelName"
     reporting_year: int
     reporting_quarter: int
     """0: an annual statement."""

@@ -187,8 +187,3 @@ class PredictionFilter:
     risk_level: RiskLevel | None = None
     model: str | None = None
     """The SHA-256 of its model."""
-
-
-def period_text(year: int, quarter: int) -> str:
-    """Return a period as people write it: `2025`, `2025-Q3`."""
-    return f"{year}-Q{quarter}" if quarter else str(year)

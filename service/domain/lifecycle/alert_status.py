@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+CREATED: Final = "created"
+"""The type of alerts that somebody creates."""
+
 
 class AlertStatus(StrEnum):
     """Where the work on an alert stands; `TRANSITIONS` says how it gets there."""

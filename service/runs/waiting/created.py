@@ -5,9 +5,8 @@ from typing import ClassVar, Final
 
 from service.domain.alert import Alert, Fact
 from service.domain.alert_type import Line, Message, Notice, Routes
-from service.domain.lifecycle.alert_status import Severity
+from service.domain.lifecycle.alert_status import CREATED, Severity
 from service.domain.lifecycle.problem import Problem
-from service.store.alerts.work import CREATED
 
 _FITS: Final = 60
 """A message of so many characters is read whole in the title."""

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from service.domain.alert import RecordedAlert
 from service.domain.errors import AlertNotFoundError, RefusedError
 from service.domain.lifecycle.alert_status import (
+    CREATED,
     AlertStatus,
     AlertStep,
     EventKind,
@@ -47,8 +48,6 @@ from service.store.outbox.waiting import let_wait
 from service.store.part import Part, cleaned, writes
 from service.store.schema.alert_tables import IS_OPEN, alert_events, alerts
 
-CREATED: Final = "created"
-"""The type of alerts that somebody creates."""
 MOST_AT_ONCE: Final = 1000
 _EVENT_OF: Final = {
     AlertStep.ACKNOWLEDGE: EventKind.ACKNOWLEDGED,

@@ -13,7 +13,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from service.domain.default_risk.high_risk import DEFAULT_RISK, HighRisk, subject_of
-from service.domain.default_risk.prediction import ModelRecord, period_text
+from service.domain.default_risk.period import period_text
+from service.domain.default_risk.prediction import ModelRecord
 from service.domain.default_risk.risk_level import RiskLevel
 from service.domain.evaluation import Condition
 from service.domain.replay import RoutedAlert

@@ -39,9 +39,9 @@ async def app(database_url: str, slack: RunningMock, tmp_path: Path) -> AsyncIte
         slack_messages_per_second=0,
     )
     async with open_app(settings) as opened:
-        notice = replace(opened.notice, folder=tmp_path / "notices")
+        notice = replace(opened.notice(), folder=tmp_path / "notices")
         kinds = {**opened.kinds, Outages.name: Outages(tenant_id=DEFAULT_TENANT)}
-        yield replace(opened, kinds=kinds, notice=notice)
+        yield replace(opened, kinds=kinds, notice=lambda: notice)
 
 
 def _written(folder: Path, *entries: dict[str, Any]) -> Path:
