@@ -58,9 +58,17 @@ def target(request: pytest.FixtureRequest, backend: Backend) -> Backend:
 
 
 @pytest.fixture
-def pair(backend: Backend, target: Backend) -> Pair:
+def other(request: pytest.FixtureRequest, backend: Backend) -> Backend:
+    """Return the other backend than `backend`: for what a pair of the same could not say anything new of."""
+    if backend.name == "postgresql":
+        return replace(backend, name="sqlite", server=None)
+    return replace(backend, name="postgresql", server=request.getfixturevalue("postgresql_server"))
+
+
+@pytest.fixture
+def pair(backend: Backend, other: Backend) -> Pair:
     """Return two databases in which nothing has happened yet."""
-    return Pair(source=backend.new(), target=target.new(), target_name=target.name)
+    return Pair(source=backend.new(), target=other.new(), target_name=other.name)
 
 
 async def _insert(url: str, rows: Mapping[sa.Table, Sequence[Mapping[str, Any]]]) -> None:
@@ -216,9 +224,9 @@ async def test_a_source_of_another_version_is_refused(
         await copy_ledger(pair.source, pair.target)
 
 
-async def test_a_target_of_a_newer_version_is_refused(backend: Backend, target: Backend) -> None:
+async def test_a_target_of_a_newer_version_is_refused(backend: Backend, other: Backend) -> None:
     """Rows are not put where another version's are expected."""
-    url = target.new()
+    url = other.new()
     async with open_store(url) as store:
         await Given(store).sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(DatabaseSchemaNewerError):
@@ -239,14 +247,14 @@ SPOILERS: Final = {
 
 
 @pytest.mark.parametrize("says", ["reads otherwise in TO: source_uri", "has fewer rows in TO"])
-async def test_a_difference_undoes_the_copy(backend: Backend, target: Backend, says: str) -> None:
+async def test_a_difference_undoes_the_copy(backend: Backend, other: Backend, says: str) -> None:
     """A target that keeps something else than it was given is noticed, and left empty."""
-    source, url = backend.new(), target.new()
+    source, url = backend.new(), other.new()
     await _insert(source, {schema.runs: [_run(f"r{number}") for number in range(10)]})
-    spoil = SPOILERS[target.name][says]
+    spoil = SPOILERS[other.name][says]
     async with open_store(url) as store:
         given = Given(store)
-        if target.name == "sqlite":
+        if other.name == "sqlite":
             await given.sql(f"CREATE TRIGGER spoil AFTER INSERT ON runs BEGIN {spoil}; END")
         else:
             body = f"$$ BEGIN {spoil}; RETURN NEW; END $$"
