@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.log_rules.episode import Episode
@@ -59,7 +59,6 @@ groups = st.sampled_from([("a",), ("b",), ("",)])
 events_lists = st.lists(st.tuples(groups, st.integers(-40, 40)), max_size=60)
 
 
-@settings(max_examples=400, deadline=None)
 @given(rule=rules, events=events_lists)
 def test_one_run_gives_what_the_definition_gives(rule: Rule, events: list[Event]) -> None:
     """All facts of all episodes; hypothesis chooses the order of the rows."""
@@ -78,7 +77,6 @@ def test_the_peak_of_a_long_episode_is_found_wherever_it_is(seed: int) -> None:
     assert counted(rule, events, Period(), Memory())[0] == oracle_episodes(rule, events)
 
 
-@settings(max_examples=300, deadline=None)
 @given(rule=rules, events=events_lists, cuts=st.lists(st.integers(-45, 45), max_size=6))
 def test_rows_that_come_in_order_are_counted_as_they_come(
     rule: Rule, events: list[Event], cuts: list[int]
@@ -96,7 +94,6 @@ def test_rows_that_come_in_order_are_counted_as_they_come(
     assert run.facts() == oracle_episodes(rule, events)
 
 
-@settings(max_examples=400, deadline=None)
 @given(rule=rules, events=events_lists, cuts=st.sets(st.integers(-45, 45), max_size=5))
 def test_split_runs_are_one_run(rule: Rule, events: list[Event], cuts: set[int]) -> None:
     """Each run goes on from what the one before remembered; together they say what one run says."""
@@ -119,7 +116,6 @@ def test_split_runs_are_one_run(rule: Rule, events: list[Event], cuts: set[int])
     assert sorted(begun) == sorted((episode.group, episode.start) for episode in whole)
 
 
-@settings(max_examples=200, deadline=None)
 @given(rule=rules, events=events_lists, late=events_lists, cut=st.integers(-20, 20))
 def test_late_rows_fill_windows_and_never_violate(
     rule: Rule, events: list[Event], late: list[Event], cut: int
