@@ -1,7 +1,7 @@
 """Copying a ledger from any database to any other: all of it, as it was, or nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -41,15 +41,6 @@ AWKWARD: Final = (
 """Texts that no two locales put into the same order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A database to copy from and one to copy to."""
-
-    source: str
-    target: str
-    target_name: str
-
-
 @pytest.fixture(params=SOURCES)
 def target(request: pytest.FixtureRequest, backend: Backend) -> Backend:
     """Return a backend to copy to: with `backend`, every pair of the two."""
@@ -66,9 +57,15 @@ def other(request: pytest.FixtureRequest, backend: Backend) -> Backend:
 
 
 @pytest.fixture
-def pair(backend: Backend, other: Backend) -> Pair:
-    """Return two databases in which nothing has happened yet."""
-    return Pair(source=backend.new(), target=other.new(), target_name=other.name)
+def source(backend: Backend) -> str:
+    """Return a database to copy from in which nothing has happened yet."""
+    return backend.new()
+
+
+@pytest.fixture
+def copy(other: Backend) -> str:
+    """Return one to copy to."""
+    return other.new()
 
 
 async def _insert(url: str, rows: Mapping[sa.Table, Sequence[Mapping[str, Any]]]) -> None:
@@ -151,63 +148,63 @@ def _filled(table: sa.Table) -> list[dict[str, Any]]:
     return rows
 
 
-async def test_a_ledger_arrives_as_it_was(backend: Backend, target: Backend) -> None:
+async def test_a_ledger_arrives_as_it_was(source: str, target: Backend) -> None:
     """Every row of every table reads the same afterwards, and is counted; one can work on with the copy."""
-    pair = Pair(source=backend.new(), target=target.new(empty=True), target_name=target.name)
+    copy = target.new(empty=True)
     rows = {table: _filled(table) for table in copying.LEDGER if table is not schema.health_probe}
-    await _insert(pair.source, rows)
-    counts = await copy_ledger(pair.source, pair.target)
+    await _insert(source, rows)
+    counts = await copy_ledger(source, copy)
     of_schema = {"tenants": 1, "health_probe": 0}
     assert counts == of_schema | {
         table.name: len(of_table) + of_schema.get(table.name, 0) for table, of_table in rows.items()
     }
-    assert await _contents(pair.target) == await _contents(pair.source)
-    async with open_store(pair.target) as store:
+    assert await _contents(copy) == await _contents(source)
+    async with open_store(copy) as store:
         assert await store.health() == "ok"
         await Given(store).a_lease("r3", month=MONTH.minus(1))
 
 
-async def test_what_was_sent_is_not_sent_again_after_a_copy(pair: Pair) -> None:
+async def test_what_was_sent_is_not_sent_again_after_a_copy(source: str, copy: str) -> None:
     """A replay on the copy goes on where the last run ended; a service may have started there before."""
-    async with open_store(pair.source) as store:
+    async with open_store(source) as store:
         given = Given(store)
         lease, entries = await given.a_recorded("r1", routed("a", "b"))
         await given.claimed(lease, entries[:1])
         await given.finished("r1", alerts=2)
-    await copy_ledger(pair.source, pair.target)
-    async with open_store(pair.target) as store:
+    await copy_ledger(source, copy)
+    async with open_store(copy) as store:
         given = Given(store)
         lease = await given.a_lease("r2")
         actions = await given.recorded(lease, routed("a", "b"))
         assert [taken.action for taken in actions] == ["hold", "send"]
 
 
-async def test_a_target_with_rows_is_refused(pair: Pair) -> None:
+async def test_a_target_with_rows_is_refused(source: str, copy: str) -> None:
     """What is there already is neither mixed with nor overwritten, not by a second copy either."""
-    await _insert(pair.source, {schema.runs: [_run("r1")]})
-    await copy_ledger(pair.source, pair.target)
-    before = await _contents(pair.target)
+    await _insert(source, {schema.runs: [_run("r1")]})
+    await copy_ledger(source, copy)
+    before = await _contents(copy)
     with pytest.raises(DatabaseUnusableError, match=r"^TO is not empty: runs has rows$"):
-        await copy_ledger(pair.source, pair.target)
-    assert await _contents(pair.target) == before
+        await copy_ledger(source, copy)
+    assert await _contents(copy) == before
 
 
-async def test_a_source_at_work_is_refused(pair: Pair) -> None:
+async def test_a_source_at_work_is_refused(source: str, copy: str) -> None:
     """A run that lives would go on writing where nobody looks any more."""
-    async with open_store(pair.source) as store:
+    async with open_store(source) as store:
         await Given(store).a_run("r1")
     with pytest.raises(DatabaseUnusableError, match=r"^FROM has a run at work \(r1\)"):
-        await copy_ledger(pair.source, pair.target)
-    assert await _is_empty(pair.target)
+        await copy_ledger(source, copy)
+    assert await _is_empty(copy)
 
 
-async def test_a_source_without_a_ledger_is_refused(backend: Backend, pair: Pair) -> None:
+async def test_a_source_without_a_ledger_is_refused(backend: Backend, copy: str) -> None:
     """An empty database is most likely the wrong one."""
     source = backend.new(empty=True)
     if backend.name == "sqlite":
         Path(source.removeprefix("sqlite:///")).touch()  # noqa: ASYNC240  # an empty file takes no time
     with pytest.raises(DatabaseUnusableError, match=r"^FROM holds no ledger$"):
-        await copy_ledger(source, pair.target)
+        await copy_ledger(source, copy)
 
 
 @pytest.mark.parametrize(
@@ -215,22 +212,21 @@ async def test_a_source_without_a_ledger_is_refused(backend: Backend, pair: Pair
     [("0000", DatabaseUnusableError, "older version"), ("9999", DatabaseSchemaNewerError, "newer than")],
 )
 async def test_a_source_of_another_version_is_refused(
-    pair: Pair, version: str, error: type[Exception], says: str
+    source: str, copy: str, version: str, error: type[Exception], says: str
 ) -> None:
     """Only rows whose meaning this version knows are copied."""
-    async with open_store(pair.source) as store:
+    async with open_store(source) as store:
         await Given(store).sql("UPDATE alembic_version SET version_num = :v", v=version)
     with pytest.raises(error, match=says):
-        await copy_ledger(pair.source, pair.target)
+        await copy_ledger(source, copy)
 
 
-async def test_a_target_of_a_newer_version_is_refused(backend: Backend, other: Backend) -> None:
+async def test_a_target_of_a_newer_version_is_refused(source: str, copy: str) -> None:
     """Rows are not put where another version's are expected."""
-    url = other.new()
-    async with open_store(url) as store:
+    async with open_store(copy) as store:
         await Given(store).sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(DatabaseSchemaNewerError):
-        await copy_ledger(backend.new(), url)
+        await copy_ledger(source, copy)
 
 
 SPOILERS: Final = {
@@ -247,12 +243,11 @@ SPOILERS: Final = {
 
 
 @pytest.mark.parametrize("says", ["reads otherwise in TO: source_uri", "has fewer rows in TO"])
-async def test_a_difference_undoes_the_copy(backend: Backend, other: Backend, says: str) -> None:
+async def test_a_difference_undoes_the_copy(source: str, other: Backend, copy: str, says: str) -> None:
     """A target that keeps something else than it was given is noticed, and left empty."""
-    source, url = backend.new(), other.new()
     await _insert(source, {schema.runs: [_run(f"r{number}") for number in range(10)]})
     spoil = SPOILERS[other.name][says]
-    async with open_store(url) as store:
+    async with open_store(copy) as store:
         given = Given(store)
         if other.name == "sqlite":
             await given.sql(f"CREATE TRIGGER spoil AFTER INSERT ON runs BEGIN {spoil}; END")
@@ -263,8 +258,8 @@ async def test_a_difference_undoes_the_copy(backend: Backend, other: Backend, sa
                 "CREATE TRIGGER spoil BEFORE INSERT ON runs FOR EACH ROW EXECUTE FUNCTION spoil()"
             )
     with pytest.raises(DatabaseUnusableError, match=says):
-        await copy_ledger(source, url)
-    assert await _is_empty(url)
+        await copy_ledger(source, copy)
+    assert await _is_empty(copy)
 
 
 @pytest.mark.parametrize(
@@ -277,19 +272,19 @@ async def test_a_difference_undoes_the_copy(backend: Backend, other: Backend, sa
     ids=["nul", "long", "large"],
 )
 async def test_what_only_sqlite_can_hold_is_said_and_not_mended(
-    backend: Backend, pair: Pair, spoilt: dict[str, Any], says: str
+    backend: Backend, other: Backend, copy: str, spoilt: dict[str, Any], says: str
 ) -> None:
     """PostgreSQL refuses such a row, the error says which table it is in, and nothing stays behind."""
     source = replace(backend, server=None).new()
     await _insert(source, {schema.runs: [_run("r1"), _run("r2") | spoilt, _run("r3")]})
-    if pair.target_name == "sqlite":
-        assert (await copy_ledger(source, pair.target))["runs"] == 3
-        assert await _contents(pair.target) == await _contents(source)
+    if other.name == "sqlite":
+        assert (await copy_ledger(source, copy))["runs"] == 3
+        assert await _contents(copy) == await _contents(source)
         return
     with pytest.raises(DatabaseUnusableError, match=r"^TO does not take rows 1 to 3 of runs") as unusable:
-        await copy_ledger(source, pair.target)
+        await copy_ledger(source, copy)
     assert says in str(unusable.value)
-    assert await _is_empty(pair.target)
+    assert await _is_empty(copy)
 
 
 @pytest.mark.parametrize(
