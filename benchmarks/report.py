@@ -22,6 +22,7 @@ ORDER: Final = (
     "Start",
     "Asking",
     "Scoring",
+    "One statement",
     "Alerts",
 )
 """How the sections of the document begin."""

@@ -18,7 +18,7 @@ from service.default_risk.model_file import model_bytes, parse_model, shipped_mo
 from service.default_risk.ratios import RATIOS, ratios_of
 from service.default_risk.reasons import Reason, strongest
 from service.default_risk.scoring import Flags, Floats, Scores, level_codes, score
-from service.default_risk.values import Numbers
+from service.default_risk.values import MISSING, Numbers
 from service.domain.default_risk.prediction import Assessment, Assessments, ModelRecord, why_abstained
 from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.default_risk.risk_level import RiskLevel
@@ -151,9 +151,18 @@ class Predictor:
 
 
 def _read(given: Mapping[str, float | str | None]) -> list[Floats]:
-    """Return each value as an array of one; texts, and they alone, have to be read as those of files are."""
-    texts = {name: value for name, value in given.items() if isinstance(value, str)}
-    found = {name: value for name, value in given.items() if not isinstance(value, str)}
+    """Return each value as an array of one; texts are read as those of files are.
+
+    Numbers, and the usual words for a missing one, need no Arrow array, which takes as long as to score.
+    """
+    texts = {
+        name: value
+        for name, value in given.items()
+        if isinstance(value, str) and value.lower() not in MISSING
+    }
+    found = {
+        name: None if isinstance(value, str) else value for name, value in given.items() if name not in texts
+    }
     if texts:
         numbers = Numbers.of(pa.array([*texts.values()]))
         if numbers.problems:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from service.default_risk.levels import RiskThresholds
 from service.default_risk.model import logit
 from service.default_risk.predictor import Predictor, assessments
 from service.default_risk.scoring import score
+from service.default_risk.values import Numbers
 from service.domain.default_risk.prediction_kind import PredictionKind
 from tests.support.companies import ANNUAL, columns
 from tests.support.predictions import RATIOS, predictor_of
@@ -19,6 +21,10 @@ from tests.support.predictions import RATIOS, predictor_of
 KIND = PredictionKind.ANNUAL
 PREDICTOR = Predictor.shipped(prior=None, thresholds=RiskThresholds())
 VALUES = st.floats(-1e6, 1e6) | st.sampled_from([np.nan, np.inf, 0.0, -0.0])
+SPELLED = (
+    *("", " ", "NM", " nm\t", "N/A", "-", "NaN", "-Infinity", "\u00a0na", None, np.inf, np.nan),
+    *("12.5", " -7 ", "1e3", "1e999", "+.5", -0.0, 3, 0.1),
+)
 ROWS = st.lists(st.tuples(*[VALUES] * 5), min_size=1, max_size=12)
 
 
@@ -36,6 +42,14 @@ def test_one_by_one_is_as_in_a_batch(rows: list[tuple[float, ...]]) -> None:
         if said.probability is not None:
             total = said.intercept + sum(said.contributions)
             assert logit(said.probability) == pytest.approx(total, abs=1e-9)
+
+
+@given(st.lists(st.sampled_from(SPELLED), min_size=5, max_size=5))
+def test_a_statement_is_read_as_a_file_is(row: list[float | str | None]) -> None:
+    """Whichever way a value, or that there is none, is spelled."""
+    column = pa.array([None if value is None else str(value) for value in row], pa.string())
+    as_in_a_file = [None if np.isnan(value) else value for value in Numbers.of(column).values.tolist()]
+    assert list(PREDICTOR.assess(KIND, dict(zip(ANNUAL, row, strict=True))).ratios) == as_in_a_file
 
 
 @given(ROWS)
