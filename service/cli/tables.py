@@ -216,6 +216,10 @@ def _sent_as(alert: PreviewAlertOut) -> str:
     return before and f"sent as {before}"
 
 
+def _without_channel(row: AlertFactsOut) -> str:
+    return "none" if row.account_id is None else f"none for region {row.account_region or 'null'}"
+
+
 def _of(columns: Columns, rows: Sequence[AlertFactsOut]) -> Columns:
     """Return what is shown of rows: of episodes other facts than of accounts."""
     is_of_logs = bool(rows) and rows[0].alert_type == "log_rule"
@@ -246,7 +250,7 @@ _ERRORS: Columns = {
     **_ALERT,
     "Account": attrgetter("account_id"),
     "Name": attrgetter("account_name"),
-    "Channel": lambda row: row.channel or f"none for region {row.account_region or 'null'}",
+    "Channel": lambda row: row.channel or _without_channel(row),
     "Reason": lambda row: row.reason or row.outcome,
     "HTTP": attrgetter("http_status"),
     "Attempts": attrgetter("attempts"),

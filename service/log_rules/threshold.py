@@ -104,8 +104,11 @@ class ThresholdRule:
 
     def memory(self) -> Memory:
         """Return what the next run has to know, once all before the end of the period is settled."""
-        used = np.unique(np.concatenate([self._groups, self._opened["group"]]).astype(np.int64))
         keys = list(self._numbers)
+        # `np.unique` would load NumPy's masked arrays, and sort.
+        is_used = np.zeros(len(keys), np.bool_)
+        is_used[self._groups] = is_used[self._opened["group"]] = True
+        used = np.flatnonzero(is_used)
         opened = self._opened.copy()
         opened["group"] = np.searchsorted(used, opened["group"])
         opened["known_until"] = opened["last"]

@@ -7,7 +7,11 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.processes import ASKING, Running, listening, started, unpaced
+from mock_slack.running import RunningMock
+from tests.support.log_files import write_csv
+from tests.support.log_runs import RULES as LOG_RULES
+from tests.support.log_runs import burst
+from tests.support.processes import ASKING, Running, environment, listening, started, unpaced
 from tests.support.waiting import wait_until
 
 RUNS_NEED: Final = {"numpy", "pyarrow", "aiohttp"}
@@ -63,6 +67,32 @@ def test_a_service_that_nobody_asks_works_all_the_same(tmp_path: Path) -> None:
     with started(command, folder=tmp_path, env=unpaced(tmp_path)) as running:
         assert set(_reported(running, "begun")["begun"]) >= UNASKED
         assert not any("answered" in event for event in running.events())
+
+
+_PREVIEW: Final = """
+import sys
+from service.cli.main import main
+period = ["--from", "2026-01-01", "--until", "2026-01-02"]
+sys.argv = ["risk-alerts", "logs", "preview", "log.csv", *period, "--rules", "mobile.toml"]
+try:
+    main()
+finally:
+    print("loaded:", *sys.modules)
+"""
+
+
+def test_a_preview_of_a_log_loads_little(tmp_path: Path, slack: RunningMock) -> None:
+    """Neither what sends, nor what NumPy loads for functions that something smaller can stand in for."""
+    write_csv(tmp_path / "log.csv", burst(1, 4))
+    (tmp_path / "mobile.toml").write_text(LOG_RULES)
+    env = environment(**unpaced(tmp_path, SLACK_WEBHOOK_BASE_URL=slack.webhook_base_url))
+    done = subprocess.run(
+        [sys.executable, "-c", _PREVIEW], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+    )
+    assert "1 alerts = 1 episodes" in done.stdout
+    modules = set(done.stdout.partition("loaded:")[2].split())
+    assert {"numpy", "pyarrow"} <= modules
+    assert {"numpy.ma", "numpy.random", "aiohttp", "pandas", "fastapi"} & modules == set()
 
 
 _THREADS: Final = """

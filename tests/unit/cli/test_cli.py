@@ -216,6 +216,15 @@ def test_a_run_says_nothing_of_what_is_not_there(capsys: pytest.CaptureFixture[s
     assert "Restated" not in quiet
 
 
+def test_an_alert_of_a_log_has_no_region(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where none of its columns leads to a channel it says so, and no more."""
+    nothing = dict.fromkeys(("account_id", "account_name", "account_region", "channel"))
+    facts = dict.fromkeys(("rule", "group", "start", "last", "peak", "events", "repeat"), "x")
+    failed = RUN["sample_errors"][0] | nothing | {"alert_type": "log_rule", "facts": facts}
+    text = _printed(capsys, lambda: print_tables(_run(sample_errors=[failed], sample_alerts=[])))
+    assert "region null" not in text.partition("Not delivered")[2]
+
+
 def test_names_cannot_play_with_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Escape sequences and markup in data are shown, not obeyed; long names do not push the rest away."""
     alert = RUN["sample_alerts"][0] | {"account_name": "\x1b[31m[bold]x[/bold]\r\n" + "y" * 70_000}
