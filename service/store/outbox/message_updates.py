@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from service.domain.alert import Fact, RecordedAlert
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.errors import OvertakenError
+from service.domain.identity.principal import PrincipalKind
 from service.domain.lifecycle.message_state import MessageState
 from service.domain.replay import Replay, RoutedAlert, Standing
 from service.domain.run import Action, RunStatus
@@ -23,6 +24,7 @@ from service.store.outbox.lane_turns import SharedLane, pause_lanes, renew_lease
 from service.store.part import Part, reads, writes
 from service.store.rows import alert_of
 from service.store.runs.state import Lease
+from service.store.schema.access_tables import users
 from service.store.schema.alert_tables import IS_DUE, IS_RESTATED, alerts, message_updates
 from service.store.schema.tables import ALERT, outbox, runs
 from service.store.sql import NamedSql, json_rows
@@ -154,7 +156,18 @@ class MessageUpdates(Part):
         if not turn.granted:
             return turn.wait_s
         earlier = earlier_messages(self.connection, self._tenant_id, [row["id"]])
-        return _due_update(dict(row), earlier.get(row["id"]))
+        return _due_update({**row, **self._names(row)}, earlier.get(row["id"]))
+
+    def _names(self, row: sa.RowMapping) -> dict[str, str]:
+        """Return the names of the tenant's people who took the steps: an id says nothing in a channel."""
+        names: dict[str, str] = {}
+        for column in ("alert_acknowledged_by", "alert_resolved_by"):
+            kind, _, user_id = (row[column] or "").partition(":")
+            if kind == PrincipalKind.USER:
+                own = users.c.tenant_id == self._tenant_id, users.c.id == user_id
+                name = self.connection.scalar(sa.select(users.c.name).where(*own))
+                names |= {} if name is None else {column: name}
+        return names
 
     @writes
     def shown(self, update: DueUpdate, *, now: datetime) -> None:

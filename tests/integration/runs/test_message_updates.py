@@ -13,6 +13,7 @@ from mock_slack.web_api.conversations import channel_id
 from service.domain.delivery_status import Reason
 from service.domain.errors import OvertakenError
 from service.domain.identity.actor import Actor
+from service.domain.identity.permission import Role
 from service.domain.identity.scope import Scope
 from service.domain.lifecycle.alert_status import AlertStep, Severity
 from service.domain.lifecycle.managed_alert import AlertFilter, ManagedAlert, NewAlert
@@ -26,7 +27,9 @@ from service.store.outbox.message_updates import DueUpdate
 from service.store.runs.state import Lease
 from service.telemetry.delivery_events import MessageNotUpdated, MessageUpdated
 from service.telemetry.events import Event, Events
+from tests.support.clocks import START
 from tests.support.house import AMER, Desk, House, with_bot
+from tests.support.people import add_person, all_seeing
 from tests.support.rows import account, accounts
 from tests.support.waiting import until
 
@@ -118,6 +121,23 @@ async def test_a_message_shows_what_people_do_about_its_alert(house: House) -> N
         "triggered",
     ]
     assert rows(house) == [("shown", None, 0)]
+
+
+async def test_a_person_is_shown_by_name(house: House) -> None:
+    """Whoever has an account of the tenant; of another tenant's people there is the id alone."""
+    async with house.open() as desk:
+        await desk.run(house.source(accounts(2)))
+        own = await add_person(desk.app.store, "ann", Role.TENANT_ADMIN)
+        other = await all_seeing(desk.app.store).access.tenants.create(name="other", code="other", now=START)
+        foreign = await add_person(desk.app.store, "eve", Role.TENANT_ADMIN, tenant_id=other.id)
+        found = await alerts_of(desk)
+        for account_id, person in (("a0000", own), ("a0001", foreign)):
+            alert_id, by = found[account_id].alert_id, f"user:{person.id}"
+            await desk.app.store.alert_work.take(alert_id, AlertStep.RESOLVE, note=None, by=by)
+        await send_waiting(desk.app)
+        (_, first, *_), (_, second, *_) = shown(house)
+    assert first.startswith("✅ Resolved by ann at 20")
+    assert second.startswith(f"✅ Resolved by user:{foreign.id} at 20")
 
 
 async def test_the_latest_state_goes_out_once(house: House) -> None:
