@@ -7,6 +7,7 @@ in a temporary folder, and stops and removes both. Exits with 1 when something d
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ from mock_slack.web_api.conversations import USUAL
 
 MONTH: Final = "2026-01-01"
 AMER: Final = "amer-risk-alerts"
+CHANGE_LIMIT_S: Final = 30.0
 BOT: Final = {
     "SLACK_WEBHOOK_BASE_URL": "",
     "SLACK_BOT_TOKEN": "xoxb-demo",
@@ -60,12 +62,21 @@ def _watch(service: str, slack: str, request: dict[str, Any]) -> int:
     for name, found in messages.items():
         console.print(f"   #{name}: {len(found)} messages")
     subjects = Counter(each["blocks"][0]["block_id"] for found in messages.values() for each in found)
-    _say("5. POST /runs again: what was sent stays sent")
+    _say("5. Somebody takes an alert, and its message says so")
+    taken = messages[AMER][0]
+    alert_id = taken["blocks"][0]["block_id"].rpartition(".")[2]
+    note = {"by": "ann", "note": "calls them today"}
+    post(f"{service}/alerts/{alert_id}/acknowledge", note, method="PUT")
+    changed = _changed(slack, taken)
+    for line in changed.splitlines()[:3]:
+        console.print(f"   {line}")
+    _say("6. POST /runs again: what was sent stays sent")
     replay = get(f"{service}/runs/{post(f'{service}/runs', request)['run_id']}")["counts"]
     console.print(f"   sent {replay['alerts_sent']}, skipped {replay['skipped_replay']}")
     good = (
         len(settled) == 2  # noqa: PLR2004  # the two of step 2
         and counts["unknown"] == 0
+        and "Acknowledged by ann" in changed
         and set(subjects.values()) == {1}
         and len(subjects) == counts["alerts_sent"] == replay["skipped_replay"]
         and replay["alerts_sent"] == 0
@@ -73,6 +84,17 @@ def _watch(service: str, slack: str, request: dict[str, Any]) -> int:
     said = "Every alert stands in its channel once, and nobody had to look."
     _say(said if good else "Something is wrong: see above.")
     return 0 if good else 1
+
+
+def _changed(slack: str, message: dict[str, Any]) -> str:
+    """Wait until a message reads otherwise, and return how."""
+    give_up = time.monotonic() + CHANGE_LIMIT_S
+    while True:
+        found = get(f"{slack}/web-api/messages/{AMER}")["messages"]
+        text = next(str(each["text"]) for each in found if each["ts"] == message["ts"])
+        if text != message["text"] or time.monotonic() > give_up:
+            return text
+        time.sleep(0.1)
 
 
 def _settled(service: str, run: dict[str, Any]) -> list[str]:

@@ -99,6 +99,8 @@ class Methods:
     def update(self, arguments: Arguments) -> Said:
         """`chat.update`: put other words into a message of the bot's own."""
         name = self._writable(arguments)
+        if arguments["channel"] not in self.conversations.names:  # other than a new message, by id only
+            raise RefusedError("channel_not_found")
         ts = str(arguments.get("ts", ""))
         found = self.conversations.find(name, ts)
         if found is None:
@@ -106,8 +108,9 @@ class Methods:
         if found.get("bot_id") != BOT:
             raise RefusedError("cant_update_message")
         kept = {"metadata": found["metadata"]} if "metadata" in found else {}
-        found.update(kept | self._message(arguments) | {"edited": {"user": BOT_USER, "ts": ts}})
-        return {"channel": channel_id(name), "ts": ts, "text": found["text"]}
+        edited = {"user": BOT_USER, "ts": f"{self._wall():.6f}"}
+        found.update(kept | self._message(arguments) | {"edited": edited})
+        return {"channel": channel_id(name), "ts": ts, "text": found["text"], "message": found}
 
     def list(self, arguments: Arguments) -> Said:
         """`conversations.list`: name the channels, by pages."""

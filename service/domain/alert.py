@@ -109,3 +109,10 @@ class AlertRecord:
     updated_at: datetime
     settled: tuple[SettledDoubt, ...]
     """Oldest first."""
+    slack_channel: str | None
+    """Where its message stands, by the channel's id, and the timestamp that it is known by there."""
+    slack_ts: str | None
+    slack_updated_at: datetime | None
+    """When the message last showed what had become of the alert by then."""
+    slack_update_error: Reason | None
+    """Why it could not, the last time it was to."""

@@ -91,7 +91,7 @@ async def test_a_change_is_due_once_and_shows_what_holds(given: Given) -> None:
 
 
 async def test_only_what_was_sent_and_has_a_place_is_due(given: Given) -> None:
-    """A message on its way waits until it stands; one of a webhook, or that failed, is never due."""
+    """What is on its way, or failed, is due once it stands, however long after; of a webhook none ever is."""
     lease, entries = await given.a_recorded("r1", routed("sent", "failed", "webhook"))
     await given.claimed(lease, entries)
     for name in ("sent", "failed", "webhook"):
@@ -112,6 +112,9 @@ async def test_only_what_was_sent_and_has_a_place_is_due(given: Given) -> None:
     assert due.alert.subject == "sent"
     await updates.shown(due, now=NOW)
     assert await updates.channels(wanted()) == []
+    await given.sql("UPDATE outbox SET status = 'sent', sent_at = updated_at WHERE subject = 'failed'")
+    await given.sql("UPDATE message_updates SET changed_at = '1990-01-01 00:00:00'")
+    assert await updates.channels(wanted()) == ["amer"]
 
 
 async def test_what_is_put_off_waits_with_its_channel_and_comes_last(given: Given) -> None:

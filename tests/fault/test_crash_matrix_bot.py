@@ -8,10 +8,11 @@ import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
+from service.domain.tenant import DEFAULT_TENANT
 from tests.support.house import MARKER_KEY
-from tests.support.processes import listening, service, started
+from tests.support.processes import ASKING, listening, service, started
 from tests.support.rows import accounts, write_source
-from tests.support.site import AMER, Site, accepted_by, ask, open_runs, posting
+from tests.support.site import AMER, Site, accepted_by, ask, open_runs, post_run, posting
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
@@ -24,6 +25,11 @@ SENDERS: Final = 4
 def source(site: Site) -> str:
     """Write a source whose alerts all go to one channel."""
     return write_source(site.folder / "source.parquet", accounts(COUNT))
+
+
+def all_shown(site: Site) -> bool:
+    """Return whether the ledger says of every message that it shows what has become of its alert."""
+    return site.rows("SELECT status, count(*) FROM message_updates GROUP BY status") == [("shown", COUNT)]
 
 
 def settings(site: Site, slack: RunningMock, policy: str) -> dict[str, str]:
@@ -48,6 +54,8 @@ POINTS: Final = [
         ("before_settle", 1),
         ("before_settle", 2),
         ("after_settle", 1),
+        ("before_finish", 1),
+        ("after_finish", 1),
     ),
 ]
 
@@ -64,6 +72,48 @@ def test_a_kill_where_slack_can_be_asked(
     with started(command, folder=site.folder, env=env) as failing, posting(listening(failing), source):
         assert failing.exit_code() == -signal.SIGKILL
     _check_resumed(site, slack, env, policy)
+
+
+def test_a_kill_before_anything_is_recorded(site: Site, slack: RunningMock, source: str) -> None:
+    """Nothing has left, nothing is resumed, and the next run of the month sends all of it once."""
+    env = settings(site, slack, "resend")
+    command = ("-m", "tests.support.failing", "before_record", "1", "serve", "--port", "0")
+    with started(command, folder=site.folder, env=env) as failing, posting(listening(failing), source):
+        assert failing.exit_code() == -signal.SIGKILL
+    assert slack.messages(AMER) == []
+    site.expire_leases()
+    with service(site.folder, env) as restarted:
+        assert post_run(restarted, source).status_code == 200
+    assert set(accepted_by(slack).values()) == {1}
+    assert len(slack.messages(AMER)) == COUNT
+
+
+@pytest.mark.parametrize("nth", [1, 3])
+@pytest.mark.parametrize("point", ["before_update", "after_update", "before_shown", "after_shown"])
+def test_a_kill_while_messages_change(
+    site: Site, slack: RunningMock, source: str, point: str, nth: int
+) -> None:
+    """Each message ends up with what holds, at most one is changed twice, and no alert is sent again."""
+    env = settings(site, slack, "resend")
+    command = ("-m", "tests.support.failing", point, str(nth), "serve", "--port", "0")
+    with started(command, folder=site.folder, env=env) as failing:
+        running = listening(failing)
+        assert post_run(running, source).status_code == 200
+        listed = ASKING.get(f"{running.url}/alerts", params={"tenant_id": DEFAULT_TENANT})
+        ids = [each["id"] for each in listed.json()]
+        body = {"ids": ids, "action": "acknowledge", "by": "ann"}
+        assert ASKING.post(f"{running.url}/alerts/bulk", json=body).status_code == 200
+        assert failing.exit_code() == -signal.SIGKILL
+    site.expire_leases()
+    with service(site.folder, env) as restarted:
+        wait_until(lambda: all_shown(site), what="every message shows what holds")
+        wait_until(lambda: not open_runs(restarted), what="no run is open")
+    messages = slack.messages(AMER)
+    assert len(messages) == COUNT
+    assert all("Acknowledged by ann" in each["text"] for each in messages)
+    methods = Counter(each.method for each in slack.records())
+    assert methods["chat.postMessage"] == COUNT
+    assert COUNT <= methods["chat.update"] <= COUNT + 1
 
 
 @pytest.mark.parametrize("policy", ["resend", "hold"])

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
+from mock_slack.web_api.conversations import channel_id
 from tests.mock_slack.harness import Mock, alert
 
 StartMock = Callable[..., Mock]
@@ -118,7 +119,8 @@ def test_history_lags(mock: Mock) -> None:
             },
             "metadata_too_large",
         ),
-        ("chat.update", {"channel": AMER, "ts": "1.0", "text": "x"}, "message_not_found"),
+        ("chat.update", {"channel": AMER, "ts": "1.0", "text": "x"}, "channel_not_found"),
+        ("chat.update", {"channel": channel_id(AMER), "ts": "1.0", "text": "x"}, "message_not_found"),
         ("conversations.history", {"channel": AMER}, "channel_not_found"),
         ("users.info", {"user": "U0NOBODY"}, "user_not_found"),
         ("chat.explode", {}, "unknown_method"),

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from service.account_risk.folding.fold import Fold
 from service.cli.main import main
+from service.delivery.slack.bot import Bot
 from service.delivery.slack.sender import SlackSender
 from service.delivery.support_notice import SupportNotice
 from service.log_rules.reading.log_files import LogFiles
@@ -22,6 +23,7 @@ from service.log_rules.tally import Tally
 from service.sources.parquet.scan import Scan
 from service.store.alerts import changing, recovery, work
 from service.store.outbox import record
+from service.store.outbox.message_updates import MessageUpdates
 from service.store.outbox.record import Recording
 from service.store.outbox.send import Outbox
 from service.store.runs import leases
@@ -59,6 +61,11 @@ FAIL_POINTS: Final = MappingProxyType(
         "after_answer": (SlackSender, "post", "after", _always),
         "before_settle": (Outbox, "settle_and_claim", "before", _settles),
         "after_settle": (Outbox, "settle_and_claim", "after", _settles),
+        # A bot's message shows what has become of its alert: asked for, and written down.
+        "before_update": (Bot, "update", "before", _always),
+        "after_update": (Bot, "update", "after", _always),
+        "before_shown": (MessageUpdates, "shown", "before", _always),
+        "after_shown": (MessageUpdates, "shown", "after", _always),
         "before_notice": (SupportNotice, "send", "before", _always),
         "after_notice": (SupportNotice, "send", "after", _always),
         # Between the end of a run and the messages that say what it changed.

@@ -176,6 +176,12 @@ class AlertOut(AlertFactsOut):
     sent_at: datetime | None
     updated_at: datetime
     settled: list[SettledDoubtOut] = Field(description="How people settled it, oldest first.")
+    slack_channel: str | None = Field(description="The id of the channel, where a bot posted it.")
+    slack_ts: str | None = Field(description="The timestamp that Slack knows it by there.")
+    slack_updated_at: datetime | None = Field(
+        description="When the message last showed what had become of the alert by then."
+    )
+    slack_update_error: Reason | None = Field(description="Why it could not, the last time it was to.")
     facts: OtherFacts = None
 
 

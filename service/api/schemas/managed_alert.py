@@ -57,6 +57,12 @@ class DeliveryOut(Out):
     updated_at: datetime
     run_id: str = Field(description="The run that it was sent by, or last evaluated by.")
     settled: list[SettledDoubtOut] = Field(description="How people settled it, oldest first.")
+    slack_channel: str | None = Field(description="The id of the channel, where a bot posted it.")
+    slack_ts: str | None = Field(description="The timestamp that Slack knows it by there.")
+    slack_updated_at: datetime | None = Field(
+        description="When the message last showed what had become of the alert by then."
+    )
+    slack_update_error: Reason | None = Field(description="Why it could not, the last time it was to.")
 
 
 class OccurrenceOut(Out):

@@ -24,6 +24,14 @@ _OCCURRENCES: Final[Columns] = {
     "Sent": lambda each: each.delivery.sent_at and moment_text(each.delivery.sent_at),
     "Settled": lambda each: "; ".join(f"as {how.settled_as} by {how.by}" for how in each.delivery.settled),
 }
+_IN_SLACK: Final[Columns] = {
+    "In Slack": lambda each: (
+        each.delivery.slack_ts and f"{each.delivery.slack_channel} {each.delivery.slack_ts}"
+    ),
+    "Changed": lambda each: each.delivery.slack_updated_at and moment_text(each.delivery.slack_updated_at),
+    "Not changed": lambda each: each.delivery.slack_update_error,
+}
+"""Where a bot's messages stand, and since when they show what has become of their alert."""
 _EVENTS: Final[Columns] = {
     "Number": lambda event: event.number,
     "Event": lambda event: event.event,
@@ -67,7 +75,9 @@ def print_one(alert: ManagedAlertOut, events: Sequence[AlertEventOut]) -> None:
         if value not in {None, ""}:
             out.print(safe(f"{name:<13} {value}"))
     if alert.occurrences:
-        print_table(out, "Occurrences", _OCCURRENCES, alert.occurrences)
+        has_place = any(each.delivery.slack_ts for each in alert.occurrences)
+        columns = {**_OCCURRENCES, **(_IN_SLACK if has_place else {})}
+        print_table(out, "Occurrences", columns, alert.occurrences)
     print_table(out, "Events", _EVENTS, events)
 
 

@@ -13,6 +13,7 @@ from service.domain.errors import AlertNotFoundError, NotInDoubtError, RunNotFou
 from service.store.audit import record_audit
 from service.store.part import Part, cleaned, writes
 from service.store.rows import alert_of, reason_of, status_of
+from service.store.schema.alert_tables import message_updates
 from service.store.schema.tables import doubt_settlements, outbox, run_outcomes, runs
 
 _STATUS: Final = {SettleAs.SENT: DeliveryStatus.SENT, SettleAs.RESEND: DeliveryStatus.PENDING}
@@ -154,7 +155,13 @@ def alert_records(
     connection: sa.Connection, condition: sa.ColumnElement[bool]
 ) -> list[tuple[str | None, AlertRecord]]:
     """Return the rows of the outbox that meet a condition, by period, each with the alert that it is of."""
-    query = sa.select(outbox).where(condition).order_by(outbox.c.period, outbox.c.id)
+    shown = message_updates.c
+    query = (
+        sa.select(outbox, shown.shown_at, shown.error.label("shown_error"))
+        .outerjoin(message_updates, shown.occurrence_id == outbox.c.id)
+        .where(condition)
+        .order_by(outbox.c.period, outbox.c.id)
+    )
     rows = [dict(row) for row in connection.execute(query).mappings()]
     settling = (
         sa.select(doubt_settlements)
@@ -182,6 +189,10 @@ def _record(row: Mapping[str, Any], settled: tuple[SettledDoubt, ...]) -> AlertR
         sent_at=row["sent_at"],
         updated_at=row["updated_at"],
         settled=settled,
+        slack_channel=row["slack_channel"],
+        slack_ts=row["slack_ts"],
+        slack_updated_at=row["shown_at"],
+        slack_update_error=reason_of(row["shown_error"], row["status"]),
     )
 
 

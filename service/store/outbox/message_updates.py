@@ -66,7 +66,7 @@ class Wanted:
     types: Collection[str]
     """The types of alerts that it can put into words."""
     since: datetime
-    """What changed before is not tried any more."""
+    """What changed, and was sent, before is not tried any more."""
     now: datetime
 
 
@@ -230,7 +230,7 @@ def _due(query: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
     of_alert = alerts.c.id == outbox.c.alert_id
     return query.select_from(message_updates.join(outbox, of_outbox).join(alerts, of_alert)).where(
         sa.text(f"message_updates.{IS_DUE}"),
-        message_updates.c.changed_at >= wanted.since,
+        sa.or_(message_updates.c.changed_at >= wanted.since, outbox.c.sent_at >= wanted.since),
         sa.or_(message_updates.c.not_before.is_(None), message_updates.c.not_before <= wanted.now),
         outbox.c.status == DeliveryStatus.SENT,
         outbox.c.slack_channel.is_not(None),

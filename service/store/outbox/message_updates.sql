@@ -8,7 +8,7 @@ INSERT INTO message_updates (occurrence_id, tenant_id, change, status, changed_a
 SELECT outbox.id, outbox.tenant_id, 1, 'due', :now, 0
 FROM {rows} JOIN outbox ON outbox.alert_id = r.alert_id
 WHERE outbox.tenant_id || '' = :tenant_id
-  AND (outbox.slack_ts IS NOT NULL OR outbox.status IN ('pending', 'sending', 'unknown'))
+  AND (outbox.slack_ts IS NOT NULL OR outbox.status IN ('pending', 'sending', 'failed', 'unknown'))
 ON CONFLICT (occurrence_id) DO UPDATE
 SET change = message_updates.change + 1, status = 'due', changed_at = excluded.changed_at, tries = 0,
     error = NULL, error_message = NULL;

@@ -10,6 +10,7 @@ import pytest
 
 from mock_slack.script import Step
 from mock_slack.web_api.conversations import channel_id
+from service.api.schemas.managed_alert import ManagedAlertOut
 from service.domain.delivery_status import Reason
 from service.domain.errors import OvertakenError
 from service.domain.identity.actor import Actor
@@ -100,6 +101,12 @@ async def test_a_message_shows_what_people_do_about_its_alert(house: House) -> N
         await take(desk, "a0000", AlertStep.ACKNOWLEDGE, "calls them today")
         record = await send_waiting(desk.app)
         (title, line, *rest), other = shown(house)
+        delivery = ManagedAlertOut.of((await alerts_of(desk))["a0000"]).occurrences[0].delivery
+        assert (delivery.slack_channel, delivery.slack_ts) == (
+            channel_id(AMER),
+            house.slack.messages(AMER)[0]["ts"],
+        )
+        assert (delivery.slack_updated_at is not None, delivery.slack_update_error) == (True, None)
         assert line.startswith("👀 Acknowledged by ann at 20")
         assert line.endswith(" UTC: calls them today")
         assert [[title, *rest], other] == before
@@ -232,7 +239,8 @@ async def test_what_slack_will_never_change_is_recorded_and_blocks_nobody(
             await take(desk, which, AlertStep.ACKNOWLEDGE)
         await send_waiting(desk.app)
         await send_waiting(desk.app)
-        assert (await alerts_of(desk))["a0000"].status == "acknowledged"
+        (occurrence,) = (found := (await alerts_of(desk))["a0000"]).occurrences
+        assert (found.status, occurrence.slack_update_error) == ("acknowledged", reason)
     assert sorted(rows(house)) == [("failed", reason, 0), ("shown", None, 0)]
     assert [message[0] for message in rows(house, "error_message") if message[0]] == [f"Slack said {word}"]
 
@@ -347,6 +355,7 @@ async def test_what_is_too_old_is_left_as_it_is(house: House) -> None:
         await take(desk, "a0000", AlertStep.ACKNOWLEDGE)
         with closing(sqlite3.connect(house.database)) as ledger, ledger:
             ledger.execute("UPDATE message_updates SET changed_at = '2020-01-01 00:00:00.000000'")
+            ledger.execute("UPDATE outbox SET sent_at = '2020-01-01 00:00:00.000000'")
         await send_waiting(desk.app)
         assert updates(house) == 0
         await take(desk, "a0000", AlertStep.RESOLVE)

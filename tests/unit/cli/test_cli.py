@@ -265,6 +265,20 @@ def test_an_alert_is_shown_with_what_happened_to_it(capsys: pytest.CaptureFixtur
     (occurrence,) = alert.occurrences
     for shown in (occurrence.id, occurrence.period, "sent", "as sent by ann", "triggered", "acknowledged"):
         assert shown in text
+    assert "In Slack" not in text
     text = _printed(capsys, lambda: print_list([alert], "next"))
     assert alert.id in text
     assert "More: --cursor next" in text
+
+
+def test_an_alert_says_where_a_bots_message_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the channel's id and the timestamp; and why it does not show what has become of the alert."""
+    example = examples()["managed_alert"]
+    place = {"slack_channel": "C0AMER", "slack_ts": "1700000000.000100", "slack_update_error": "not_found"}
+    (occurrence,) = example["occurrences"]
+    occurrences = [occurrence | {"delivery": occurrence["delivery"] | place}]
+    alert = ManagedAlertOut.model_validate(example | {"occurrences": occurrences})
+    text = _printed(capsys, lambda: print_one(alert, []))
+    for shown in ("In Slack", "C0AMER 1700000000.000100", "Not changed", "not_found"):
+        assert shown in text
+    assert "None" not in text
