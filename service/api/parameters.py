@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.examples import with_example
 from service.domain.delivery_status import Outcome
-from service.domain.run import RunStatus
+from service.domain.progress import RunKindName, RunStatus
 
 RunId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("run_id"))]
 IdempotencyKey = Annotated[
@@ -36,6 +36,7 @@ class RunsQuery(_Query):
     cursor: Cursor = None
     month: str | None = Field(default=None, description="`YYYY-MM-01`, `current` or `previous`.")
     status: RunStatus | None = None
+    kind: RunKindName | None = Field(default=None, description="`outbox`: what leaves between the others.")
 
 
 class AlertsQuery(_Query):

@@ -18,7 +18,7 @@ from service.cli.logs.commands import logs, rules
 from service.cli.sampling import sample_data
 from service.cli.scoring.commands import model, score
 from service.domain.delivery_status import Outcome, SettleAs
-from service.domain.progress import RunStatus
+from service.domain.progress import RunKindName, RunStatus
 from service.runtime.garbage import ending
 from service.telemetry.terminal import harmless
 
@@ -142,6 +142,7 @@ def runs(
     cursor: Annotated[str | None, typer.Option(help="next_cursor of the previous page.")] = None,
     month: Annotated[str | None, typer.Option(help="Only runs of this month.")] = None,
     status: Annotated[RunStatus | None, typer.Option(help="Only runs with this status.")] = None,
+    kind: Annotated[RunKindName | None, typer.Option(help="Only runs of this kind.")] = None,
     as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
     """List the runs, or show one of them."""
@@ -149,7 +150,9 @@ def runs(
         return
     from service.cli.listing import list_runs  # noqa: PLC0415  # cold start
 
-    raise typer.Exit(list_runs(limit=limit, cursor=cursor, month=month, status=status, as_json=as_json))
+    raise typer.Exit(
+        list_runs(limit=limit, cursor=cursor, month=month, status=status, kind=kind, as_json=as_json)
+    )
 
 
 @_runs.command()

@@ -19,14 +19,22 @@ _PAGE = 500
 
 
 def list_runs(
-    *, limit: int, cursor: str | None, month: str | None, status: RunStatus | None, as_json: bool
+    *,
+    limit: int,
+    cursor: str | None,
+    month: str | None,
+    status: RunStatus | None,
+    kind: str | None,
+    as_json: bool,
 ) -> int:
     """Print a page of runs and return the exit code."""
 
     async def ask(store: Store) -> RunsOut:
         today = SystemClock().now().date()
         period = None if month is None else str(Month.resolve(month, today=today))
-        page = await store.history.list_runs(limit=limit, cursor=cursor, period=period, status=status)
+        page = await store.history.list_runs(
+            limit=limit, cursor=cursor, period=period, status=status, kind=kind
+        )
         return RunsOut.of(page)
 
     return with_ledger(ask, as_json=as_json)

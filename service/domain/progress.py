@@ -7,6 +7,14 @@ from enum import StrEnum
 from typing import Any
 
 
+class RunKindName(StrEnum):
+    """The kinds of runs that there are."""
+
+    ACCOUNT_RISK = "account_risk"
+    LOG_RULES = "log_rules"
+    OUTBOX = "outbox"
+
+
 class RunStatus(StrEnum):
     """Left by the run itself, or by whoever resumes or closes a run whose process died."""
 

@@ -109,6 +109,7 @@ class History(Part):
         cursor: str | None = None,
         period: str | None = None,
         status: RunStatus | None = None,
+        kind: str | None = None,
     ) -> Page[RunRecord]:
         """Return runs, newest first; raises BadCursorError."""
         of_tenant = self._sees(runs)
@@ -116,6 +117,8 @@ class History(Part):
         query = _RUNS.where(of_tenant, *matching({runs.c.period: period})).order_by(*newest_first)
         if status is not None:
             query = query.where(_has_status(status))
+        if kind is not None:
+            query = query.where(runs.c.kind == kind)
         last_seen = _read_id_cursor(cursor)
         if last_seen is not None:
             last = sa.select(runs.c.started_at, runs.c.run_id).where(of_tenant, runs.c.run_id == last_seen)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from service.domain.delivery_status import Outcome, Reason, SettleAs
 from service.domain.lifecycle.alert_status import AlertStatus
@@ -122,6 +122,7 @@ class MessageUpdated(AlertEvent):
     """A message in Slack shows what has become of its alert."""
 
     name = "message_updated"
+    outcome: ClassVar[str] = "shown"
     channel: str
     status: AlertStatus
     """Of the alert."""
@@ -136,6 +137,11 @@ class MessageNotUpdated(AlertEvent):
     channel: str
     reason: Reason
     wait_s: float | None
+
+    @property
+    def outcome(self) -> str:
+        """What metrics count it as."""
+        return "failed" if self.wait_s is None else "retried"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

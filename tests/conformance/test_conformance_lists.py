@@ -42,8 +42,8 @@ async def test_paging_does_not_notice_new_runs(given: Given) -> None:
     assert [run.run_id for run in (*first.items, *second.items)] == ["r3", "r2", "r1", "r0"]
 
 
-async def test_runs_are_filtered_by_month_and_status(given: Given) -> None:
-    """Both filters go together, and with a cursor."""
+async def test_runs_are_filtered_by_month_status_and_kind(given: Given) -> None:
+    """The filters go together, and with a cursor."""
     february = Month.parse("2026-02-01")
     for number, month in enumerate([february, MONTH, february, february]):
         await given.a_run(f"r{number}", month=month)
@@ -56,6 +56,9 @@ async def test_runs_are_filtered_by_month_and_status(given: Given) -> None:
         limit=5, period=str(february), status=RunStatus.RUNNING, cursor=running.next_cursor
     )
     assert [run.run_id for run in rest.items] == ["r2"]
+    await given.sql("UPDATE runs SET kind = 'outbox' WHERE run_id = 'r3'")
+    of_kind = await given.store.history.list_runs(limit=9, kind="account_risk")
+    assert [run.run_id for run in of_kind.items] == ["r2", "r1", "r0"]
 
 
 async def test_a_run_that_nobody_works_on_is_released(given: Given) -> None:

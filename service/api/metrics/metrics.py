@@ -29,7 +29,13 @@ from service.domain.identity.login_errors import WrongCredentialsError
 from service.domain.run import RunStatus
 from service.store.ledger_state import LedgerState
 from service.telemetry.access_events import NotAuthenticated
-from service.telemetry.delivery_events import AlertRetried, AlertSettled, LanePaused
+from service.telemetry.delivery_events import (
+    AlertRetried,
+    AlertSettled,
+    LanePaused,
+    MessageNotUpdated,
+    MessageUpdated,
+)
 from service.telemetry.events import Event
 from service.telemetry.job_events import JobFinished
 from service.telemetry.prediction_events import Predicted
@@ -90,6 +96,12 @@ class Metrics:
         )
         self._attempts = counter("attempts_total", "Messages posted to Slack, whatever came of it.")
         self._pauses = counter("lane_pauses_total", "Pauses of a destination.", ("reason",), reasons)
+        self._updates = counter(
+            "message_updates_total",
+            "Messages in Slack that were to show what has become of their alert.",
+            ("outcome",),
+            [("shown",), ("failed",), ("retried",)],
+        )
         self._predictions = counter(
             "predictions_total",
             "Predictions written down, one by one.",
@@ -132,6 +144,8 @@ class Metrics:
                 self._attempts.inc()
             case LanePaused():
                 self._pauses.labels(event.reason).inc()
+            case MessageUpdated() | MessageNotUpdated():
+                self._updates.labels(event.outcome).inc()
             case Predicted():
                 self._predictions.labels(event.kind, event.risk_level or _ABSTAINED).inc()
             case JobFinished(job=job):

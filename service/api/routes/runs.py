@@ -99,6 +99,7 @@ async def list_runs(context: Opened, caller: MayRead, query: Annotated[RunsQuery
         cursor=query.cursor,
         period=None if query.month is None else str(month_of(context, query.month)),
         status=query.status,
+        kind=query.kind,
     )
     return RunsOut.of(page)
 

@@ -156,6 +156,7 @@ def test_runs_are_listed_by_month_and_status(service: RunningService, source: st
     assert [run["run_id"] for run in service.get("/runs", month=MONTH)["runs"]] == [good]
     assert [run["run_id"] for run in service.get("/runs", status="failed")["runs"]] == [bad]
     assert service.get("/runs", month=MONTH, status="failed")["runs"] == []
+    assert service.get("/runs", kind="outbox")["runs"] == []
 
 
 def test_the_alerts_of_a_run_can_be_searched(service: RunningService, source: str) -> None:

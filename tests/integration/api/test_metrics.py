@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -14,16 +15,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from service.access.signing_keys import add_key
+from service.api.metrics.metrics import Metrics
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.errors import DatabaseUnusableError
 from service.domain.identity.actor import Actor
 from service.domain.identity.permission import KeyScope
 from service.domain.identity.scope import Scope
+from service.domain.lifecycle.alert_status import AlertStatus
 from service.domain.tenant import DEFAULT_TENANT
 from service.settings import Settings
 from service.store.database.database import Database
 from service.store.ledger_state import LedgerState, LedgerStates
 from service.store.store import Store
+from service.telemetry.delivery_events import MessageNotUpdated, MessageUpdated
 from service.wiring import App, open_app
 from tests.support.identities import OTHER_TENANT, a_key, two_tenants
 from tests.support.predictions import RATIOS
@@ -109,6 +113,18 @@ def test_what_a_run_does_is_counted(service: RunningService, slack: RunningMock,
     assert of(samples, "risk_alerts_undelivered", status="failed") == 2
     assert of(samples, "risk_alerts_oldest_undelivered_seconds", status="failed") > 0
     assert sum(value for (name, _), value in samples.items() if name == "risk_alerts_open_alerts") == 4
+
+
+def test_changed_messages_are_counted() -> None:
+    """Those that show what holds, those that Slack will never change, and the tries that are made again."""
+    metrics = Metrics(KINDS)
+    of_it = {"run_id": "r1", "alert_type": "risk_alert", "subject": "a", "alert_id": "1", "channel": "amer"}
+    metrics.hear(MessageUpdated(**of_it, status=AlertStatus.RESOLVED))
+    for wait_s in (None, 2.0, 4.0):
+        metrics.hear(MessageNotUpdated(**of_it, reason=Reason.FORBIDDEN, wait_s=wait_s))
+    lines = metrics.text(None, at=datetime(2026, 1, 1, tzinfo=UTC)).decode().splitlines()
+    for outcome, count in (("shown", 1), ("failed", 1), ("retried", 2)):
+        assert f'risk_alerts_message_updates_total{{outcome="{outcome}"}} {count}.0' in lines
 
 
 def test_predictions_are_counted_by_their_level(service: RunningService) -> None:
