@@ -1,7 +1,6 @@
 """Routing: every alert of an evaluation gets its channel and its message. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 import orjson
@@ -9,8 +8,9 @@ import orjson
 from service.delivery.channels import Channels
 from service.delivery.slack.message import render
 from service.domain.alert import Alert, RecordedAlert
-from service.domain.alert_type import AlertType, Line
+from service.domain.alert_type import AlertType
 from service.domain.evaluation import RunWarning
+from service.domain.lifecycle.message_state import MessageState
 from service.domain.replay import RoutedAlert
 
 
@@ -18,22 +18,26 @@ def route(
     alerts: Iterable[Alert],
     channels: Channels,
     alert_type: AlertType,
-    notes: Mapping[str, Line] = MappingProxyType({}),
+    states: Mapping[str, MessageState] = MappingProxyType({}),
     *,
     in_digest: Collection[str] = (),
 ) -> Iterator[RoutedAlert]:
     """Yield each alert with its channel (None where its route has none) and the message for it.
 
-    `notes` are lines that stand below those of the type, by subject: what people have to do with it.
+    `states` are those of the alerts that people work on already, by subject: the message says so.
     `in_digest` has the ids of those that another one stands for.
     """
     for alert in alerts:
         channel = alert_type.channel(alert, channels)
         named_channel = channel if channels.is_single_lane else None
         message = alert_type.message(alert)
-        if (note := notes.get(alert.subject)) is not None:
-            message = replace(message, lines=(*message.lines, note))
-        payload = render(alert, message, named_channel=named_channel, has_buttons=channels.has_buttons)
+        payload = render(
+            alert,
+            message,
+            named_channel=named_channel,
+            has_buttons=channels.has_buttons,
+            state=states.get(alert.subject),
+        )
         yield RoutedAlert(
             alert=RecordedAlert.of(alert),
             channel=channel,

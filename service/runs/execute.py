@@ -274,10 +274,10 @@ class _Run:
         )
         if request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
-        notes = await self._retry_while_unavailable(
+        states = await self._retry_while_unavailable(
             lambda: open_alerts.acknowledged(alert_type.name, period=found.until or period)
         )
-        routing = route(found.alerts, app.channels, alert_type, notes, in_digest=found.in_digest)
+        routing = route(found.alerts, app.channels, alert_type, states, in_digest=found.in_digest)
         return evaluation, await run_in_daemon_thread(lambda: list(routing))
 
     async def _finish(self, error: RunError | None) -> RunRecord:

@@ -8,10 +8,11 @@ from functools import partial
 import orjson
 
 from service.delivery.routing import region_warnings, route
-from service.domain.alert_type import AlertType, Line
+from service.domain.alert_type import AlertType
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.evaluation import AnyEvaluation
 from service.domain.ledger import Ledger
+from service.domain.lifecycle.message_state import MessageState
 from service.domain.progress import Phase, Progress
 from service.domain.replay import Replay, ReplayAction, RoutedAlert, decide_replay
 from service.domain.run import Action, Preview, PreviewAlert, RunCounts, RunRequest, WithdrawnAlert
@@ -55,7 +56,7 @@ async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Pr
             app.policy.ambiguous_sends,
         )
         withdrawn = await retry_while_unavailable(app.clock, lambda: recording.withdrawable(replay.withdrawn))
-        notes = await retry_while_unavailable(
+        states = await retry_while_unavailable(
             app.clock,
             lambda: open_alerts.acknowledged(name, period=evaluation.until or request.period),
         )
@@ -65,7 +66,7 @@ async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Pr
         )
         summaries = await summaries_ahead(app, request, evaluation, replay, recovering)
         shown = await run_in_daemon_thread(
-            _shown, app, request, evaluation, replay, withdrawn[:limit], notes, limit
+            _shown, app, request, evaluation, replay, withdrawn[:limit], states, limit
         )
     progress.phase = Phase.FINISHED
     recovered = tuple(recovering[:limit])
@@ -78,12 +79,12 @@ def _shown(
     evaluation: AnyEvaluation,
     replay: Replay,
     withdrawn: Sequence[WithdrawnAlert],
-    notes: Mapping[str, Line],
+    states: Mapping[str, MessageState],
     limit: int,
 ) -> Preview:
     actions = replay.actions
     alert_type = app.kinds[request.kind].alert_type
-    shown = route(evaluation.alerts[:limit], app.channels, alert_type, notes)
+    shown = route(evaluation.alerts[:limit], app.channels, alert_type, states)
     outcomes = Counter(taken.outcome(sends=Outcome.WOULD_SEND) for taken in actions)
     evaluation.rows.check()
     ledger = Ledger(rows=evaluation.rows.values(), outcomes=outcomes)

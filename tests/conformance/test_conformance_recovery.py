@@ -147,7 +147,8 @@ async def test_an_acknowledged_alert_recovers_too(given: Given) -> None:
     (since,) = await given.sql("SELECT acknowledged_at AS at FROM alerts WHERE subject = 'a'")
     (line,) = (await given.store.open_alerts.acknowledged("risk_alert", period=str(FEB))).items()
     assert line[0] == "a"
-    assert (line[1].label, line[1].value) == ("Acknowledged by", f"ann, since {str(since['at'])[:10]}")
+    assert (line[1].status, line[1].by) == ("acknowledged", "ann")
+    assert str(line[1].at)[:10] == str(since["at"])[:10]
     # Of a month before its last one it is not known whether it is the same problem.
     assert await given.store.open_alerts.acknowledged("risk_alert", period=str(JAN.minus(1))) == {}
     assert await given.store.open_alerts.acknowledged("outage", period=str(FEB)) == {}

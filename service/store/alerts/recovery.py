@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from service.domain.alert_type import Line
 from service.domain.evaluation import AnyEvaluation, Condition, Lasting
 from service.domain.lifecycle.alert_status import OPEN, AlertStatus, EventKind, Resolution
+from service.domain.lifecycle.message_state import ACKNOWLEDGED, MessageState
 from service.domain.lifecycle.run_changes import SubjectChange, in_order
 from service.store.alerts.changing import SYSTEM, Change, resolved, write_changes
 from service.store.alerts.joining import RecordedRun
@@ -67,18 +67,16 @@ class OpenAlerts(Part):
         return list(self.connection.scalars(of_source))
 
     @reads
-    def acknowledged(self, alert_type: str, *, period: str | None) -> dict[str, Line]:
-        """Return who acknowledged what an occurrence of the period joins: by subject, a line for people."""
+    def acknowledged(self, alert_type: str, *, period: str | None) -> dict[str, MessageState]:
+        """Return by subject who acknowledged what an occurrence of the period joins."""
         if period is None:
             return {}
-        columns = (alerts.c.subject, alerts.c.acknowledged_by, alerts.c.acknowledged_at)
-        query = sa.select(*columns).where(
+        columns = ("subject", "status", *ACKNOWLEDGED)
+        query = sa.select(*(alerts.c[name] for name in columns)).where(
             *self._heard_by(alert_type, period), alerts.c.status == AlertStatus.ACKNOWLEDGED
         )
-        return {
-            subject: Line(label="Acknowledged by", value=f"{by or 'somebody'}, since {at:%Y-%m-%d}")
-            for subject, by, at in self.connection.execute(query)
-        }
+        found = self.connection.execute(query).mappings()
+        return {row["subject"]: MessageState.of(dict(row)) for row in found}
 
     @reads
     def recovering(self, seen: Seen | None, *, source_uri: str) -> list[SubjectChange]:

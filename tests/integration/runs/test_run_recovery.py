@@ -73,7 +73,7 @@ async def test_next_months_message_says_who_acknowledged(house: House) -> None:
         for record in house.slack.records()[2:]
     }
     assert set(texts) == {"mine", "nobodys"}
-    assert "Acknowledged by: ann &lt;!here&gt;, since 2026-01-09" in texts["mine"]
+    assert "👀 Acknowledged by ann &lt;!here&gt; at 2026-01-09" in texts["mine"]
     assert "Acknowledged" not in texts["nobodys"]
     assert {item.alert.subject: item.message["text"] for item in shown.alerts} == texts
 
