@@ -19,7 +19,7 @@ demo-logs: $(VENV)/.installed ## two days of an event log, with a burst over mid
 demo-scoring: $(VENV)/.installed ## two hundred companies, one at high risk of default, to a mock Slack
 	@$(BIN)/python -m mock_slack.demo_scoring
 
-demo-bot: $(VENV)/.installed ## a month's alerts by a bot, which finds the messages whose answers were lost
+demo-bot: $(VENV)/.installed ## a month's alerts by a bot, which finds the messages whose answers were lost; a button is pressed
 	@$(BIN)/python -m mock_slack.demo_bot
 
 serve: $(VENV)/.installed ## run the service on 127.0.0.1:8000 (settings: environment or .env)

@@ -1,4 +1,4 @@
-"""The demo of a bot: answers get lost, and the bot looks into the channels, for a person to watch.
+"""The demo of a bot: answers get lost, and it looks into the channels; a button is pressed under a message.
 
 `python -m mock_slack.demo_bot` starts the mock and the service on free ports of this machine, with everything
 in a temporary folder, and stops and removes both. Exits with 1 when something did not go as it should.
@@ -24,6 +24,7 @@ BOT: Final = {
     "SLACK_WEBHOOK_BASE_URL": "",
     "SLACK_BOT_TOKEN": "xoxb-demo",
     "MARKER_KEY": "a key that signs what the bot posts",
+    "SLACK_SIGNING_SECRET": "what Slack signs its requests with",
     "AMBIGUOUS_SENDS": "resend",
     "SLACK_TIMEOUT_S": "2",
     "RECONCILE_AFTER_S": "1",
@@ -62,11 +63,16 @@ def _watch(service: str, slack: str, request: dict[str, Any]) -> int:
     for name, found in messages.items():
         console.print(f"   #{name}: {len(found)} messages")
     subjects = Counter(each["blocks"][0]["block_id"] for found in messages.values() for each in found)
-    _say("5. Somebody takes an alert, and its message says so")
+    _say("5. Ann presses Acknowledge under a message: the alert is hers, and the message says so")
     taken = messages[AMER][0]
     alert_id = taken["blocks"][0]["block_id"].rpartition(".")[2]
-    note = {"by": "ann", "note": "calls them today"}
-    post(f"{service}/alerts/{alert_id}/acknowledge", note, method="PUT")
+    app = {"request_url": f"{service}/slack/interactions", "signing_secret": BOT["SLACK_SIGNING_SECRET"]}
+    button = {"channel": AMER, "ts": taken["ts"], "action_id": "acknowledge", "user": "U0ANN"}
+    status = post(f"{slack}/press", app | button)["status"]
+    alert = get(f"{service}/alerts/{alert_id}")
+    console.print(
+        f"   Slack is answered {status}, the alert is {alert['status']} by {alert['acknowledged_by']}"
+    )
     changed = _changed(slack, taken)
     for line in changed.splitlines()[:3]:
         console.print(f"   {line}")
@@ -76,7 +82,7 @@ def _watch(service: str, slack: str, request: dict[str, Any]) -> int:
     good = (
         len(settled) == 2  # noqa: PLR2004  # the two of step 2
         and counts["unknown"] == 0
-        and "Acknowledged by ann" in changed
+        and "Acknowledged by slack:U0ANN" in changed
         and set(subjects.values()) == {1}
         and len(subjects) == counts["alerts_sent"] == replay["skipped_replay"]
         and replay["alerts_sent"] == 0

@@ -34,10 +34,10 @@ def get(url: str) -> Any:
         return json.load(answer)
 
 
-def post(url: str, body: object, *, method: str = "POST") -> Any:
-    """Return the JSON that a URL of this machine answers a POST, or a PUT, with; raises OSError."""
+def post(url: str, body: object) -> Any:
+    """Return the JSON that a URL of this machine answers a POST with; raises OSError."""
     request = urllib.request.Request(  # noqa: S310  # http to this machine
-        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}, method=method
+        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request) as answer:  # noqa: S310
         return json.load(answer)
