@@ -17,6 +17,7 @@ from service.domain.lifecycle.run_changes import SubjectChange, in_order
 from service.store.alerts.changing import SYSTEM, Change, resolved, write_changes
 from service.store.alerts.joining import RecordedRun
 from service.store.alerts.run_changes import last_occurrences
+from service.store.outbox.message_updates import shown_name
 from service.store.part import Part, reads
 from service.store.schema.alert_tables import alerts
 from service.store.schema.tables import outbox
@@ -75,8 +76,13 @@ class OpenAlerts(Part):
         query = sa.select(*(alerts.c[name] for name in columns)).where(
             *self._heard_by(alert_type, period), alerts.c.status == AlertStatus.ACKNOWLEDGED
         )
-        found = self.connection.execute(query).mappings()
-        return {row["subject"]: MessageState.of(dict(row)) for row in found}
+        found = list(self.connection.execute(query).mappings())
+        took = {row["acknowledged_by"] for row in found if row["acknowledged_by"]}
+        names = {by: shown_name(self.connection, self._tenant_id, by) for by in took}
+        return {
+            row["subject"]: MessageState.of({**row, "acknowledged_by": names.get(row["acknowledged_by"])})
+            for row in found
+        }
 
     @reads
     def recovering(self, seen: Seen | None, *, source_uri: str) -> list[SubjectChange]:

@@ -103,6 +103,15 @@ def note_restated(
         _SQL.execute(connection, "note_restated", values)
 
 
+def shown_name(connection: sa.Connection, tenant_id: str, by: str) -> str:
+    """Return the name of a tenant's person who took a step; of whoever else, what is written down."""
+    kind, _, user_id = by.partition(":")
+    if kind != PrincipalKind.USER:
+        return by
+    own = users.c.tenant_id == tenant_id, users.c.id == user_id
+    return connection.scalar(sa.select(users.c.name).where(*own)) or by
+
+
 class MessageUpdates(Part):
     """The messages that are to show something."""
 
@@ -160,14 +169,8 @@ class MessageUpdates(Part):
 
     def _names(self, row: sa.RowMapping) -> dict[str, str]:
         """Return the names of the tenant's people who took the steps: an id says nothing in a channel."""
-        names: dict[str, str] = {}
-        for column in ("alert_acknowledged_by", "alert_resolved_by"):
-            kind, _, user_id = (row[column] or "").partition(":")
-            if kind == PrincipalKind.USER:
-                own = users.c.tenant_id == self._tenant_id, users.c.id == user_id
-                name = self.connection.scalar(sa.select(users.c.name).where(*own))
-                names |= {} if name is None else {column: name}
-        return names
+        took = {name: row[name] for name in ("alert_acknowledged_by", "alert_resolved_by") if row[name]}
+        return {name: shown_name(self.connection, self._tenant_id, by) for name, by in took.items()}
 
     @writes
     def shown(self, update: DueUpdate, *, now: datetime) -> None:

@@ -367,3 +367,20 @@ def test_the_pause_between_two_tries_grows_to_a_quarter_of_an_hour() -> None:
     """2, 4, 8, … seconds, a quarter longer at most."""
     assert [backoff_s(tries, jitter=0) for tries in (0, 1, 2, 50)] == [2, 4, 8, 900]
     assert backoff_s(0, jitter=1) == 2.5
+
+
+async def test_next_months_message_names_the_person_too(house: House) -> None:
+    """Who has taken the alert stands there from the start, and nothing is to be changed."""
+    source = house.source([account("a1", month=month) for month in ("2025-12-01", "2026-01-01")])
+    async with house.open() as desk:
+        await desk.run(source, month="2025-12-01")
+        ann = await add_person(desk.app.store, "ann", Role.TENANT_ADMIN)
+        alert = (await alerts_of(desk))["a1"]
+        work = desk.app.store.alert_work
+        await work.take(alert.alert_id, AlertStep.ACKNOWLEDGE, note=None, by=f"user:{ann.id}")
+        await send_waiting(desk.app)
+        await desk.run(source, month="2026-01-01")
+        await send_waiting(desk.app)
+    for message in house.slack.messages(AMER):
+        assert message["text"].splitlines()[1].startswith("👀 Acknowledged by ann at 20")
+    assert updates(house) == 1
