@@ -33,6 +33,9 @@ BACKLOG: Final = 256
 """So many more can be accepted before one is closed."""
 
 
+_MEGABYTE: Final = 1024 * 1024
+
+
 class Connection(HttpToolsProtocol):
     """One connection: its requests arrive in time and are of a size, or it is closed.
 
@@ -42,12 +45,12 @@ class Connection(HttpToolsProtocol):
 
     max_connections: ClassVar[int] = MAX_CONNECTIONS
     arrival_s: ClassVar[float] = 10.0
-    """From the first byte of a request, or the connection, to the request's last byte."""
+    """From the first byte of a request, or the connection, to its last byte, or each megabyte of it."""
     stalled_s: ClassVar[float] = 30.0
     """How long an answer may find no reader."""
     max_head_bytes: ClassVar[int] = 64 * 1024
-    max_request_bytes: ClassVar[int] = 1024 * 1024
-    """More than any body that is read; what is past that limit is only waited for."""
+    max_request_bytes: ClassVar[int] = _MEGABYTE
+    """More than any body that is read, but for uploads: `server_config` adds what these may have."""
 
     _unanswered: Sequence[RequestResponseCycle] = ()
     _arriving: asyncio.TimerHandle | None = None
@@ -88,9 +91,13 @@ class Connection(HttpToolsProtocol):
         if self._arriving is None and self.is_waiting:
             # Also of line ends before a request, with which the keep-alive timeout could be put off for good.
             self._begin_to_wait()
-        self._bytes += len(data)
+        megabytes, self._bytes = self._bytes // _MEGABYTE, self._bytes + len(data)
         self._is_shared = False
         super().data_received(data)
+        if self._arriving is not None and self._bytes // _MEGABYTE > megabytes:
+            # An upload: it may take as long as it goes on arriving.
+            self._has_arrived()
+            self._begin_to_wait()
         limit = self.max_head_bytes if self._is_in_head else self.max_request_bytes
         if self._arriving is not None and self._bytes > limit:
             self._refuse(RequestTooLargeError)
@@ -191,17 +198,28 @@ class Connection(HttpToolsProtocol):
 
 
 def server_config(
-    api: FastAPI, *, host: str, port: int, grace_s: float, connection: type[Connection] = Connection
+    api: FastAPI,
+    *,
+    host: str,
+    port: int,
+    grace_s: float,
+    upload_limit_mb: int,
+    connection: type[Connection] = Connection,
 ) -> uvicorn.Config:
     """Return how the API is served; at a stop, open requests have `grace_s` seconds left.
 
-    Runs halt within their grace; this bounds clients that never hang up.
+    Runs halt within their grace; this bounds clients that never hang up. A body that is larger than an upload
+    may be is refused by its route; the connection ends what goes on arriving all the same.
     """
+
+    class WithUploads(connection):  # type: ignore[misc, valid-type]  # the class is a parameter, for tests
+        max_request_bytes = connection.max_request_bytes + upload_limit_mb * 1_000_000
+
     return uvicorn.Config(
         api,
         host=host,
         port=port,
-        http=connection,
+        http=WithUploads,
         ws="none",
         backlog=BACKLOG,
         log_config=None,

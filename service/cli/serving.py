@@ -62,7 +62,13 @@ async def _serve(settings: Settings, *, host: str, port: int) -> int:
             return nullcontext(app)
 
         api = create_app(settings, opened=opened)
-        config = server_config(api, host=host, port=port, grace_s=settings.shutdown_grace_s)
+        config = server_config(
+            api,
+            host=host,
+            port=port,
+            grace_s=settings.shutdown_grace_s,
+            upload_limit_mb=settings.upload_limit_mb,
+        )
         try:
             await DrainingServer(config, app, api.state.late_routes, begin).serve()
         except SystemExit:

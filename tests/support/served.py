@@ -113,7 +113,14 @@ def running_service(
 ) -> Iterator[RunningService]:
     """Serve the API in a thread of this process until the block is left."""
     api = create_app(settings, opened=opened)
-    config = server_config(api, host="127.0.0.1", port=0, grace_s=DEADLINE_S, connection=connection)
+    config = server_config(
+        api,
+        host="127.0.0.1",
+        port=0,
+        grace_s=DEADLINE_S,
+        upload_limit_mb=settings.upload_limit_mb,
+        connection=connection,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     with ExitStack() as stack:

@@ -32,7 +32,7 @@ class Hasty(Connection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it."""
-        type(self).closed += 1
+        Hasty.closed += 1
         super().connection_lost(exc)
 
 

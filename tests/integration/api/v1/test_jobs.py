@@ -182,6 +182,16 @@ def test_what_is_no_upload_is_refused_at_once(service: RunningService) -> None:
     assert len(service.get("/api/v1/jobs")["data"]["jobs"]) == count
 
 
+def test_an_upload_is_as_large_as_the_setting_says(tmp_path: Path) -> None:
+    """Up to `UPLOAD_LIMIT_MB`, far more than other bodies may have, whether it says its length or not."""
+    content = csv_bytes(rows_of(1)) + b"\n" * 2_900_000
+    with running_service(settings(tmp_path, upload_limit_mb=3)) as running:
+        assert sent(running, content)["id"]
+        parts = iter([_BEGIN, content[:1_500_000], content[1_500_000:], b"\r\n--x--\r\n"])
+        assert running.client.post(BULK, content=parts, headers=_FORM).status_code == 202
+        assert refused(running.client.post(BULK, files={"file": ("a.csv", content * 2)}))[0] == 413
+
+
 def test_a_job_is_followed_to_its_end(service: RunningService) -> None:
     """Its events are those that runs have; after its end there is one."""
     job = sent(service, csv_bytes(rows_of(40)))
