@@ -9,6 +9,7 @@ import pytest
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from service.domain.tenant import DEFAULT_TENANT
+from tests.support.failing import BOT_FAIL_POINTS
 from tests.support.house import MARKER_KEY
 from tests.support.processes import ASKING, listening, service, started
 from tests.support.rows import accounts, write_source
@@ -89,7 +90,7 @@ def test_a_kill_before_anything_is_recorded(site: Site, slack: RunningMock, sour
 
 
 @pytest.mark.parametrize("nth", [1, 3])
-@pytest.mark.parametrize("point", ["before_update", "after_update", "before_shown", "after_shown"])
+@pytest.mark.parametrize("point", BOT_FAIL_POINTS)
 def test_a_kill_while_messages_change(
     site: Site, slack: RunningMock, source: str, point: str, nth: int
 ) -> None:

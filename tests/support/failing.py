@@ -61,11 +61,6 @@ FAIL_POINTS: Final = MappingProxyType(
         "after_answer": (SlackSender, "post", "after", _always),
         "before_settle": (Outbox, "settle_and_claim", "before", _settles),
         "after_settle": (Outbox, "settle_and_claim", "after", _settles),
-        # A bot's message shows what has become of its alert: asked for, and written down.
-        "before_update": (Bot, "update", "before", _always),
-        "after_update": (Bot, "update", "after", _always),
-        "before_shown": (MessageUpdates, "shown", "before", _always),
-        "after_shown": (MessageUpdates, "shown", "after", _always),
         "before_notice": (SupportNotice, "send", "before", _always),
         "after_notice": (SupportNotice, "send", "after", _always),
         # Between the end of a run and the messages that say what it changed.
@@ -77,6 +72,16 @@ FAIL_POINTS: Final = MappingProxyType(
 )
 """By name: the verb, the side of it, and which of its calls count. After the bytes of a POST have left, only
 Slack can tell: there the test kills when the mock has the request."""
+
+BOT_FAIL_POINTS: Final = MappingProxyType(
+    {
+        "before_update": (Bot, "update", "before", _always),
+        "after_update": (Bot, "update", "after", _always),
+        "before_shown": (MessageUpdates, "shown", "before", _always),
+        "after_shown": (MessageUpdates, "shown", "after", _always),
+    }
+)
+"""Where a bot's message is changed to what has become of its alert: asked for, and written down."""
 
 LOG_FAIL_POINTS: Final = MappingProxyType(
     {
@@ -92,7 +97,7 @@ LOG_FAIL_POINTS: Final = MappingProxyType(
 
 def put_in(point: str, nth: int) -> None:
     """Let this process die at the `nth` passage of a fail point."""
-    owner, verb, side, matters = (FAIL_POINTS | LOG_FAIL_POINTS)[point]
+    owner, verb, side, matters = (FAIL_POINTS | BOT_FAIL_POINTS | LOG_FAIL_POINTS)[point]
     passages = iter(range(1, nth + 1))
 
     def pass_by(args: tuple[Any, ...]) -> None:
