@@ -151,6 +151,12 @@ def outgoing_lanes(
     }
 
 
+def method_lane(channels: Channels, method: str) -> SharedLane:
+    """Return a method of the bot as all processes know it: not paced, but Slack may ask it to pause."""
+    key = hashlib.sha256(f"{channels.bot_token} method {method}".encode()).hexdigest()
+    return SharedLane(key=key, interval=0.0)
+
+
 def shared_lane(channels: Channels, name: str, *, messages_per_second: float) -> SharedLane:
     """Return a lane as all processes know it."""
     key = hashlib.sha256(channels.secret_of(name).encode()).hexdigest()

@@ -40,7 +40,10 @@ async def acknowledged(given: Given, name: str) -> None:
 def wanted(seconds: float = 0.0) -> Wanted:
     """Return what a process wants so many seconds from now, by the clock of the test."""
     return Wanted(
-        types=["risk_alert"], since=NOW - timedelta(days=10_000), now=NOW + timedelta(seconds=seconds)
+        types=["risk_alert"],
+        since=NOW - timedelta(days=10_000),
+        now=NOW + timedelta(seconds=seconds),
+        method="updates",
     )
 
 
@@ -143,6 +146,28 @@ async def test_what_is_put_off_waits_with_its_channel_and_comes_last(given: Give
     await updates.shown(again, now=NOW)  # of the change before
     (row,) = await given.sql("SELECT tries, error FROM message_updates WHERE status = 'due'")
     assert (row["tries"], row["error"]) == (0, None)
+
+
+async def test_a_pause_of_the_method_holds_every_change(given: Given) -> None:
+    """In each channel and of each tenant; turns of a channel are not used up meanwhile, and posts go on."""
+    await posted(given, "r1", "a", "b")
+    await acknowledged(given, "a")
+    await acknowledged(given, "b")
+    updates, tenants = given.store.message_updates, await given.store.message_updates.tenants(wanted())
+    lease = await a_lease(given)
+    first = await taken(given, lease)
+    assert isinstance(first, DueUpdate)
+    await updates.put_off(first, Reason.RATE_LIMITED, "wait", until=NOW, pause=("updates", 60.0))
+    assert await updates.channels(wanted()) == []
+    assert await taken(given, lease) is None
+    await given.finished("u1", alerts=0)
+    assert await updates.tenants(wanted()) == []
+    assert await given.sql("SELECT * FROM lanes WHERE lane = 'lane'") == []
+    # Booked before the clock was put back by an hour: it would be waited for as long.
+    await given.sql("UPDATE lanes SET paused_until = paused_until + 3600")
+    assert await updates.tenants(wanted()) == tenants
+    with pytest.raises(OvertakenError):
+        await taken(given, lease)
 
 
 async def test_a_lost_lease_takes_nothing(given: Given) -> None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from service.delivery.dispatch import FREEZE_MARGIN_S
-from service.delivery.lane_queue import shared_lane
+from service.delivery.lane_queue import method_lane, shared_lane
 from service.delivery.slack.message import render, restated, with_link
 from service.delivery.slack.send_result import (
     InDoubt,
@@ -34,6 +34,7 @@ from service.telemetry.delivery_events import LanePaused, MessageNotUpdated, Mes
 if TYPE_CHECKING:
     from service.delivery.slack.bot import Bot
 
+_METHOD: Final = "chat.update"
 MOST: Final = 100
 """So many messages of a channel one run changes: a new alert waits for it no longer than that takes."""
 PATIENCE_S: Final = 5.0
@@ -45,7 +46,12 @@ def wanted_updates(app: App) -> Wanted:
     """Return which messages this process can change now."""
     kind, now = app.kinds[OUTBOX], app.clock.now()
     types = kind.alert_type.types if isinstance(kind, OutboxRuns) else {}
-    return Wanted(types=list(types), since=now - app.policy.resume_within, now=now)
+    return Wanted(
+        types=list(types),
+        since=now - app.policy.resume_within,
+        now=now,
+        method=method_lane(app.channels, _METHOD).key,
+    )
 
 
 async def update_messages(app: App, lease: Lease) -> None:
@@ -138,23 +144,24 @@ class _Channel:
     async def _put_off(self, update: DueUpdate, result: SendResult) -> None:
         app, updates = self.app, self.app.store.message_updates
         wait_s = backoff_s(update.tries, jitter=app.clock.jitter())
-        pause: tuple[str, float] | None = None
         match result:
             case RateLimited(retry_after_s=retry_after_s):
                 reason, message = Reason.RATE_LIMITED, "Slack asked to wait"
                 wait_s = retry_after_s
-                pause = self.lane.key, retry_after_s
             case Rejected() | Retry() | InDoubt():
                 reason, message = result.reason, result.message
             case _:
                 reason, message = Reason.INTERRUPTED, "it was too late to change it under this lease"
         until = app.clock.now() + timedelta(seconds=wait_s)
+        # Slack counts the calls of a method, of all channels together, and posts are another one.
+        key = method_lane(app.channels, _METHOD).key
+        pause = (key, wait_s) if reason is Reason.RATE_LIMITED else None
         await retry_while_unavailable(
             app.clock, lambda: updates.put_off(update, reason, message, until=until, pause=pause)
         )
         if pause is not None:
             run_id = self.lease.run_id
-            app.events.emit(LanePaused(run_id=run_id, channel=self.name, reason=reason, pause_s=wait_s))
+            app.events.emit(LanePaused(run_id=run_id, channel=_METHOD, reason=reason, pause_s=wait_s))
         self._not_updated(update, reason, wait_s)
 
     def _payload(self, update: DueUpdate) -> dict[str, Any]:

@@ -98,6 +98,11 @@ def take_turns(
     return taken
 
 
+def is_paused(connection: sa.Connection, key: str) -> bool:
+    """Return whether a lane pauses now, by the database's clock."""
+    return bool(_SQL.execute(connection, "is_paused", {"lane": key, "slack_s": CLOCK_SLACK_S}).scalar_one())
+
+
 def pause_lanes(connection: sa.Connection, pauses: Sequence[tuple[str, float]]) -> None:
     """Let nothing leave the lanes named for so many seconds from now; a longer pause stays as it is.
 

@@ -11,6 +11,10 @@ SELECT r.lane, {clock} + max(r.pause_s), max(r.pause_s) FROM {rows} GROUP BY r.l
 ON CONFLICT (lane) DO UPDATE SET paused_until = excluded.paused_until, pause_s = excluded.pause_s
 WHERE lanes.paused_until < excluded.paused_until OR lanes.paused_until > {clock} + lanes.pause_s + :slack_s;
 
+-- name: is_paused
+SELECT EXISTS (SELECT 1 FROM lanes WHERE lane = :lane AND paused_until > {clock}
+    AND paused_until <= {clock} + pause_s + :slack_s);
+
 -- name: renew (sqlite)
 -- The lanes are looked up here because this statement is made anyway: one more for each claim would cost a
 -- tenth of the alerts that leave in a second where there is no pace.

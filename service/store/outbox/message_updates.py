@@ -20,7 +20,7 @@ from service.domain.lifecycle.message_state import MessageState
 from service.domain.replay import Replay, RoutedAlert, Standing
 from service.domain.run import Action, RunStatus
 from service.store.outbox.earlier import EarlierMessage, earlier_messages
-from service.store.outbox.lane_turns import SharedLane, pause_lanes, renew_lease, take_turns
+from service.store.outbox.lane_turns import SharedLane, is_paused, pause_lanes, renew_lease, take_turns
 from service.store.part import Part, reads, writes
 from service.store.rows import alert_of
 from service.store.runs.state import Lease
@@ -68,6 +68,8 @@ class Wanted:
     since: datetime
     """What changed, and was sent, before is not tried any more."""
     now: datetime
+    method: str
+    """The key of the lane that pauses for all changes: Slack counts them together, whatever their channel."""
 
 
 def note_changes(connection: sa.Connection, tenant_id: str, alert_ids: Sequence[str], at: datetime) -> None:
@@ -118,6 +120,8 @@ class MessageUpdates(Part):
     @reads
     def tenants(self, wanted: Wanted) -> list[str]:
         """Return the tenants in the scope with a message to change, and no outbox run at work."""
+        if is_paused(self.connection, wanted.method):
+            return []
         at_work = sa.exists().where(
             runs.c.tenant_id == message_updates.c.tenant_id,
             runs.c.status == RunStatus.RUNNING,
@@ -129,6 +133,8 @@ class MessageUpdates(Part):
     @reads
     def channels(self, wanted: Wanted) -> list[str]:
         """Return the channels with a message to change."""
+        if is_paused(self.connection, wanted.method):
+            return []
         query = _due(sa.select(outbox.c.channel).distinct(), wanted).order_by(outbox.c.channel)
         return list(self.connection.scalars(query.where(message_updates.c.tenant_id == self._tenant_id)))
 
@@ -138,8 +144,9 @@ class MessageUpdates(Part):
     ) -> DueUpdate | float | None:
         """Take a turn of a channel for the next message there, and return what that is to show.
 
-        Where the turn has not come, return in how many seconds it does; None where nothing is left. What was
-        tried least often is next. The lease is renewed; raises OvertakenError when it was lost.
+        Where the turn has not come, return in how many seconds it does; None where nothing is left, or all
+        changes pause. What was tried least often is next. The lease is renewed; raises OvertakenError when it
+        was lost.
         """
         query = _due(
             sa.select(
@@ -157,6 +164,8 @@ class MessageUpdates(Part):
         renewed = renew_lease(self.connection, self._tenant_id, lease, [lane.key], lease_s=lease_s)
         if renewed is None:
             raise OvertakenError(f"run {lease.run_id} was closed, cancelled or taken over")
+        if is_paused(self.connection, wanted.method):
+            return None
         row = self.connection.execute(of_channel.limit(1)).mappings().first()
         if row is None:
             return None

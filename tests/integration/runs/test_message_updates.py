@@ -26,7 +26,7 @@ from service.runs.waiting.update_messages import backoff_s, update_messages, wan
 from service.store.outbox.lane_turns import SharedLane
 from service.store.outbox.message_updates import DueUpdate
 from service.store.runs.state import Lease
-from service.telemetry.delivery_events import MessageNotUpdated, MessageUpdated
+from service.telemetry.delivery_events import LanePaused, MessageNotUpdated, MessageUpdated
 from service.telemetry.events import Event, Events
 from tests.support.clocks import START
 from tests.support.house import AMER, Desk, House, with_bot
@@ -245,25 +245,31 @@ async def test_what_slack_will_never_change_is_recorded_and_blocks_nobody(
     assert [message[0] for message in rows(house, "error_message") if message[0]] == [f"Slack said {word}"]
 
 
-async def test_a_pause_holds_the_channel_for_posts_and_changes_alike(house: House) -> None:
-    """A 429 is waited out by all of the channel; a message of another channel is changed meanwhile."""
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step(status=429, headers={"Retry-After": "9000"}),
+        Step(body={"ok": False, "error": "ratelimited"}, headers={"Retry-After": "9000"}),
+    ],
+)
+async def test_a_pause_holds_every_change_and_no_post(house: House, step: Step) -> None:
+    """Slack counts the calls of a method over all channels, and those of another one by themselves."""
     seen: list[Event] = []
     source = house.source([*accounts(2), account("e1", account_region="EMEA")])
     async with house.open(events=Events(seen.append)) as desk:
         await desk.run(source)
-        house.slack.script(AMER, Step(status=429, headers={"Retry-After": "9000"}))
-        for which in ("a0000", "a0001", "e1"):
+        house.slack.script(AMER, step)
+        await take(desk, "a0000", AlertStep.ACKNOWLEDGE)
+        await send_waiting(desk.app)
+        assert [each.channel for each in seen if isinstance(each, LanePaused)] == [UPDATE]
+        for which in ("a0001", "e1"):
             await take(desk, which, AlertStep.ACKNOWLEDGE)
-        await send_waiting(desk.app)
-        assert sorted(map(str, rows(house))) == [
-            "('due', 'rate_limited', 1)",
-            "('due', None, 0)",
-            "('shown', None, 0)",
-        ]
-        assert house.lanes_paused() == 1
-        await send_waiting(desk.app)
+        await desk.app.store.alert_work.create(NEW, by="ann")
+        record = await send_waiting(desk.app)
+        assert (record.counts.alerts_sent, len(house.slack.messages(AMER))) == (1, 3)
+        assert sorted(map(str, rows(house))) == ["('due', 'rate_limited', 1)", *["('due', None, 0)"] * 2]
         assert await desk.app.store.message_updates.tenants(wanted_updates(desk.app)) == []
-        assert updates(house) == 1
+        assert (updates(house), house.lanes_paused()) == (0, 1)
         try_again(house)
         await send_waiting(desk.app)
     assert rows(house, "status") == [("shown",)] * 3
