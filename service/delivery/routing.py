@@ -24,28 +24,33 @@ def route(
 ) -> Iterator[RoutedAlert]:
     """Yield each alert with its channel (None where its route has none) and the message for it.
 
-    `states` are those of the alerts that people work on already, by subject: the message says so.
+    `states` are those of the alerts that people work on already, or that are over, by id of the occurrence.
     `in_digest` has the ids of those that another one stands for.
     """
     for alert in alerts:
         channel = alert_type.channel(alert, channels)
-        named_channel = channel if channels.is_single_lane else None
-        message = alert_type.message(alert)
-        payload = render(
-            alert,
-            message,
-            named_channel=named_channel,
-            has_buttons=channels.has_buttons,
-            state=states.get(alert.subject),
-        )
         yield RoutedAlert(
             alert=RecordedAlert.of(alert),
             channel=channel,
-            payload=orjson.dumps(payload).decode(),
+            payload=payload_of(alert, channel, channels, alert_type, states.get(alert.alert_id)),
             problem=alert_type.problem(alert),
             in_digest=alert.alert_id in in_digest,
             why_unrouted=alert_type.why_unrouted(alert.route) if channel is None else None,
         )
+
+
+def payload_of(
+    alert: Alert, channel: str | None, channels: Channels, alert_type: AlertType, state: MessageState | None
+) -> str:
+    """Return the body of the POST about an alert, which says what has become of it already."""
+    payload = render(
+        alert,
+        alert_type.message(alert),
+        named_channel=channel if channels.is_single_lane else None,
+        has_buttons=channels.has_buttons,
+        state=state,
+    )
+    return orjson.dumps(payload).decode()
 
 
 def region_warnings(alerts: Sequence[Alert], channels: Channels) -> tuple[RunWarning, ...]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from service.delivery.reporting import report_actions
-from service.delivery.routing import region_warnings, route
+from service.delivery.routing import payload_of, region_warnings, route
 from service.domain.delivery_status import Outcome, Reason
 from service.domain.errors import (
     InterruptedRunError,
@@ -239,6 +239,9 @@ class _Run:
                     restatable=self._kind.alert_type.restatable,
                     withdraws=evaluation.withdraws,
                     seen=seen,
+                    payload_of=lambda item, state: payload_of(
+                        item.alert, item.channel, app.channels, self._kind.alert_type, state
+                    ),
                     now=app.clock.now(),
                     checkpoint=evaluation.checkpoint,
                 )
@@ -274,10 +277,7 @@ class _Run:
         )
         if request.plan_digest not in {None, digest}:
             raise PlanChangedError(f"nothing was sent: the plan has changed, and its digest is now {digest}")
-        states = await self._retry_while_unavailable(
-            lambda: open_alerts.acknowledged(alert_type.name, period=found.until or period)
-        )
-        routing = route(found.alerts, app.channels, alert_type, states, in_digest=found.in_digest)
+        routing = route(found.alerts, app.channels, alert_type, in_digest=found.in_digest)
         return evaluation, await run_in_daemon_thread(lambda: list(routing))
 
     async def _finish(self, error: RunError | None) -> RunRecord:

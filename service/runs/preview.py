@@ -58,7 +58,10 @@ async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Pr
         withdrawn = await retry_while_unavailable(app.clock, lambda: recording.withdrawable(replay.withdrawn))
         states = await retry_while_unavailable(
             app.clock,
-            lambda: open_alerts.acknowledged(name, period=evaluation.until or request.period),
+            lambda: open_alerts.states(
+                [(alert, kind.alert_type.problem(alert)) for alert in evaluation.alerts[:limit]],
+                until=evaluation.until,
+            ),
         )
         seen = Seen.of(evaluation, name, request.period)
         recovering = await retry_while_unavailable(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from service.domain.delivery_status import DeliveryStatus
 from service.domain.evaluation import Condition
+from service.domain.lifecycle.message_state import MessageState
 from service.domain.month import Month
 from service.store.alerts.recovery import Seen
 from service.store.store import open_store
@@ -29,7 +30,7 @@ from tests.conformance.alert_model import (
     began_of,
 )
 from tests.conformance.test_conformance_alerts import alerts_of, at_risk, check_events, everything
-from tests.support.given import SOURCE, Given, routed
+from tests.support.given import RISK, SOURCE, Given, routed
 
 JAN, FEB, MAR, APR = MONTHS
 OTHER_SOURCE: Final = "file:///other.parquet"
@@ -48,6 +49,12 @@ async def evaluated(
     lease, _ = await given.a_recorded(run_id, routed(*alerts), month=month, source=source, seen=seen)
     await given.all_sent(lease)
     await given.finished(run_id, alerts=len(alerts))
+
+
+async def state_ahead(given: Given, alert: Any) -> MessageState | None:
+    """Return what the message of an alert would say of it before it is recorded."""
+    found = await given.store.open_alerts.states([(alert, RISK.problem(alert))], until=None)
+    return found.get(alert.alert_id)
 
 
 async def watched(given: Given, month: Month, source: str = SOURCE) -> list[str]:
@@ -145,16 +152,17 @@ async def test_an_acknowledged_alert_recovers_too(given: Given) -> None:
         "WHERE subject = 'a'"
     )
     (since,) = await given.sql("SELECT acknowledged_at AS at FROM alerts WHERE subject = 'a'")
-    (line,) = (await given.store.open_alerts.acknowledged("risk_alert", period=str(FEB))).items()
-    assert line[0] == "a"
-    assert (line[1].status, line[1].by) == ("acknowledged", "ann")
-    assert str(line[1].at)[:10] == str(since["at"])[:10]
-    # Of a month before its last one it is not known whether it is the same problem.
-    assert await given.store.open_alerts.acknowledged("risk_alert", period=str(JAN.minus(1))) == {}
-    assert await given.store.open_alerts.acknowledged("outage", period=str(FEB)) == {}
+    line = await state_ahead(given, at_risk("a", FEB, since=JAN))
+    assert line is not None
+    assert (line.status, line.by) == ("acknowledged", "ann")
+    assert str(line.at)[:10] == str(since["at"])[:10]
+    assert await state_ahead(given, at_risk("a", JAN)) == line  # as it was recorded
     await evaluated(given, "r2", FEB, a=Condition.RECOVERED)
     assert (await alerts_of(given))[0]["resolution_reason"] == "recovered"
-    assert await given.store.open_alerts.acknowledged("risk_alert", period=str(FEB)) == {}
+    assert await state_ahead(given, at_risk("a", MAR)) is None  # a new one would begin
+    late = await state_ahead(given, at_risk("a", JAN.minus(2)))
+    assert late is not None
+    assert (late.status, late.reason, late.at) == ("resolved", "recovered", None)
 
 
 # For any order of months.

@@ -127,7 +127,7 @@ def triggered_again(row: Mapping[str, Any]) -> dict[str, Any]:
     return dict.fromkeys(cleared) | {"status": AlertStatus.TRIGGERED, "reopened": row["reopened"] + 1}
 
 
-def resolved(by: str, at: datetime, reason: str, note: str | None = None) -> dict[str, Any]:
+def resolved(by: str, at: datetime | None, reason: str, note: str | None = None) -> dict[str, Any]:
     """Return the columns of an alert that is over."""
     return {
         "status": AlertStatus.RESOLVED,

@@ -12,10 +12,11 @@ from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
+from service.domain.alert import Alert
 from service.domain.delivery_status import DeliveryStatus
 from service.domain.evaluation import Condition
 from service.domain.lifecycle.alert_status import OPEN, AlertStatus, EventKind, Resolution
-from service.domain.lifecycle.problem import Joining, KnownAlert, alerts_again, join
+from service.domain.lifecycle.problem import Joining, KnownAlert, Problem, alerts_again, join
 from service.domain.replay import RoutedAlert
 from service.store.alerts.changing import SYSTEM, Change, Origin, resolved, triggered_again, write_changes
 from service.store.alerts.rows import known_route
@@ -119,6 +120,39 @@ def join_again(
             of_event = {"occurrence_id": row["occurrence_id"], "period": row["period"]}
             changes.append(Change(row=row, event=event, values=values, **of_event))
     write_changes(connection, changes, run.origin, at=run.at)
+
+
+def rows_ahead(
+    connection: sa.Connection, tenant_id: str, found: Sequence[tuple[Alert, Problem]], *, until: str | None
+) -> dict[str, dict[str, Any]]:
+    """Return by id the alert that each occurrence would be part of, as it would be; of a new one nothing."""
+    ahead: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(found), _BATCH):
+        batch = found[start : start + _BATCH]
+        rows = _rows_about(connection, tenant_id, [alert.subject for alert, _ in batch])
+        of_tenant = outbox.c.tenant_id == tenant_id, outbox.c.id.in_([alert.alert_id for alert, _ in batch])
+        recorded = connection.execute(sa.select(outbox.c.id, outbox.c.alert_id).where(*of_tenant))
+        part_of = {row.id: row.alert_id for row in recorded}
+        for alert, problem in batch:
+            about = rows.get((alert.alert_type, problem.rule_name, alert.subject), [])
+            row = _row_ahead(about, part_of.get(alert.alert_id), alert, problem, until or alert.period)
+            if row is not None:
+                ahead[alert.alert_id] = row
+    return ahead
+
+
+def _row_ahead(
+    rows: Sequence[dict[str, Any]], part_of: str | None, alert: Alert, problem: Problem, until: str
+) -> dict[str, Any] | None:
+    if part_of is not None:
+        row = next((row for row in rows if row["id"] == part_of), None)
+        return None if row is None or alerts_again(_known_alert(row), until) else row
+    how, other = join(map(_known_alert, rows), began=problem.began, period=alert.period, until=until)
+    if how is Joining.JOIN and other is not None:
+        return next(row for row in rows if row["id"] == other.alert_id)
+    if how is Joining.CREATE_ENDED:
+        return dict.fromkeys(alerts.c.keys()) | resolved(SYSTEM, None, Resolution.RECOVERED)
+    return None
 
 
 def known_about(

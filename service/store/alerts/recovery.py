@@ -4,20 +4,22 @@ What counts is the order of the data's periods, never the time of a run: each al
 that was evaluated with regard to it, and an older one changes nothing.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from service.domain.alert import Alert
 from service.domain.evaluation import AnyEvaluation, Condition, Lasting
-from service.domain.lifecycle.alert_status import OPEN, AlertStatus, EventKind, Resolution
-from service.domain.lifecycle.message_state import ACKNOWLEDGED, MessageState
+from service.domain.lifecycle.alert_status import OPEN, EventKind, Resolution
+from service.domain.lifecycle.message_state import MessageState
+from service.domain.lifecycle.problem import Problem
 from service.domain.lifecycle.run_changes import SubjectChange, in_order
 from service.store.alerts.changing import SYSTEM, Change, resolved, write_changes
-from service.store.alerts.joining import RecordedRun
+from service.store.alerts.joining import RecordedRun, rows_ahead
 from service.store.alerts.run_changes import last_occurrences
-from service.store.outbox.message_updates import shown_name
+from service.store.outbox.message_updates import shown_states
 from service.store.part import Part, reads
 from service.store.schema.alert_tables import alerts
 from service.store.schema.tables import outbox
@@ -68,21 +70,13 @@ class OpenAlerts(Part):
         return list(self.connection.scalars(of_source))
 
     @reads
-    def acknowledged(self, alert_type: str, *, period: str | None) -> dict[str, MessageState]:
-        """Return by subject who acknowledged what an occurrence of the period joins."""
-        if period is None:
-            return {}
-        columns = ("subject", "status", *ACKNOWLEDGED)
-        query = sa.select(*(alerts.c[name] for name in columns)).where(
-            *self._heard_by(alert_type, period), alerts.c.status == AlertStatus.ACKNOWLEDGED
-        )
-        found = list(self.connection.execute(query).mappings())
-        took = {row["acknowledged_by"] for row in found if row["acknowledged_by"]}
-        names = {by: shown_name(self.connection, self._tenant_id, by) for by in took}
-        return {
-            row["subject"]: MessageState.of({**row, "acknowledged_by": names.get(row["acknowledged_by"])})
-            for row in found
-        }
+    def states(self, found: Sequence[tuple[Alert, Problem]], *, until: str | None) -> dict[str, MessageState]:
+        """Return by id what the messages of occurrences would say of their alerts, where that is anything.
+
+        `until` is how far the data were evaluated; None: as far as the period of each.
+        """
+        ahead = rows_ahead(self.connection, self._tenant_id, found, until=until)
+        return shown_states(self.connection, self._tenant_id, ahead)
 
     @reads
     def recovering(self, seen: Seen | None, *, source_uri: str) -> list[SubjectChange]:

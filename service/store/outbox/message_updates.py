@@ -4,7 +4,7 @@ Whatever changes an alert notes it in its own transaction; what a message is to 
 turn comes, so that it is what holds by then. Only a message with a known place in Slack can be changed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +16,7 @@ from service.domain.alert import Fact, RecordedAlert
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.errors import OvertakenError
 from service.domain.identity.principal import PrincipalKind
+from service.domain.lifecycle.alert_status import AlertStatus
 from service.domain.lifecycle.message_state import MessageState
 from service.domain.replay import Replay, RoutedAlert, Standing
 from service.domain.run import Action, RunStatus
@@ -31,10 +32,15 @@ from service.store.sql import NamedSql, json_rows
 
 _SQL: Final = NamedSql(__name__)
 _DUE, _SHOWN, _FAILED = "due", "shown", "failed"
+_BY: Final = ("acknowledged_by", "resolved_by")
 _STATE: Final = (
     *("status", "acknowledged_at", "acknowledged_by", "acknowledgment_note"),
     *("resolved_at", "resolved_by", "resolution_note", "resolution_reason"),
 )
+
+
+PayloadOf = Callable[[RoutedAlert, MessageState], str]
+"""Puts an alert into words, and what has become of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +111,52 @@ def note_restated(
         _SQL.execute(connection, "note_restated", values)
 
 
-def shown_name(connection: sa.Connection, tenant_id: str, by: str) -> str:
+def show_states(
+    connection: sa.Connection,
+    tenant_id: str,
+    run_id: str,
+    routed: Sequence[RoutedAlert],
+    payload_of: PayloadOf,
+) -> None:
+    """Let what a run is to send say what has become of its alerts, where that is anything.
+
+    What becomes of them later is noted, and the messages are changed.
+    """
+    query = (
+        sa.select(outbox.c.id, *(alerts.c[name] for name in _STATE))
+        .join(alerts, alerts.c.id == outbox.c.alert_id)
+        .where(
+            outbox.c.tenant_id == tenant_id,
+            outbox.c.run_id == run_id,
+            outbox.c.status == DeliveryStatus.PENDING,
+            alerts.c.status != AlertStatus.TRIGGERED,
+        )
+    )
+    rows = {row["id"]: row for row in connection.execute(query).mappings()}
+    states = shown_states(connection, tenant_id, rows)
+    payloads = [
+        {"its_id": item.alert.alert_id, "words": payload_of(item, states[item.alert.alert_id])}
+        for item in routed
+        if item.alert.alert_id in states
+    ]
+    if payloads:
+        shows = outbox.update().where(outbox.c.id == sa.bindparam("its_id"))
+        connection.execute(shows.values(payload=sa.bindparam("words")), payloads)
+
+
+def shown_states(
+    connection: sa.Connection, tenant_id: str, rows: Mapping[str, Mapping[Any, Any]]
+) -> dict[str, MessageState]:
+    """Return where the work on alerts stands, by their columns; the tenant's people are named in it."""
+    took = {row[column] for row in rows.values() for column in _BY if row[column]}
+    names = {by: _name(connection, tenant_id, by) for by in took}
+    return {
+        key: MessageState.of({**row, **{column: names.get(row[column]) for column in _BY}})
+        for key, row in rows.items()
+    }
+
+
+def _name(connection: sa.Connection, tenant_id: str, by: str) -> str:
     """Return the name of a tenant's person who took a step; of whoever else, what is written down."""
     kind, _, user_id = by.partition(":")
     if kind != PrincipalKind.USER:
@@ -174,12 +225,9 @@ class MessageUpdates(Part):
         if not turn.granted:
             return turn.wait_s
         earlier = earlier_messages(self.connection, self._tenant_id, [row["id"]])
-        return _due_update({**row, **self._names(row)}, earlier.get(row["id"]))
-
-    def _names(self, row: sa.RowMapping) -> dict[str, str]:
-        """Return the names of the tenant's people who took the steps: an id says nothing in a channel."""
-        took = {name: row[name] for name in ("alert_acknowledged_by", "alert_resolved_by") if row[name]}
-        return {name: shown_name(self.connection, self._tenant_id, by) for name, by in took.items()}
+        of_alert = {name: row[f"alert_{name}"] for name in _STATE}
+        (state,) = shown_states(self.connection, self._tenant_id, {row["id"]: of_alert}).values()
+        return _due_update(dict(row), state, earlier.get(row["id"]))
 
     @writes
     def shown(self, update: DueUpdate, *, now: datetime) -> None:
@@ -251,12 +299,12 @@ def _due(query: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
     )
 
 
-def _due_update(row: Mapping[str, Any], earlier: EarlierMessage | None) -> DueUpdate:
+def _due_update(row: Mapping[str, Any], state: MessageState, earlier: EarlierMessage | None) -> DueUpdate:
     facts = row["its_facts"]
     return DueUpdate(
         alert=RecordedAlert.of(alert_of(row, row["id"])),
         facts=None if facts is None else orjson.loads(facts),
-        state=MessageState.of({name: row[f"alert_{name}"] for name in _STATE}),
+        state=state,
         channel=row["channel"],
         slack_channel=row["slack_channel"],
         slack_ts=row["slack_ts"],

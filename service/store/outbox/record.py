@@ -23,7 +23,7 @@ from service.domain.run import Action, WithdrawnAlert
 from service.store.alerts.joining import RecordedRun, join_again, join_occurrences, leave_alerts
 from service.store.alerts.recovery import Seen, recover, see_again
 from service.store.audit import database_time
-from service.store.outbox.message_updates import note_restated
+from service.store.outbox.message_updates import PayloadOf, note_restated, show_states
 from service.store.part import Part, reads, writes
 from service.store.rows import alert_columns, reason_of, restated_text, status_of, withdrawn_alert
 from service.store.runs.checkpoints import write_checkpoint
@@ -71,6 +71,7 @@ class Recording(Part):
         restatable: Collection[str],
         withdraws: bool = True,
         seen: Seen | None = None,
+        payload_of: PayloadOf | None = None,
         now: datetime,
         checkpoint: Checkpoint | None = None,
     ) -> list[ReplayAction]:
@@ -79,7 +80,8 @@ class Recording(Part):
         `pending` and `failed` alerts of the scope take on this evaluation; those last recorded from the same
         source that it no longer has are withdrawn, if it `withdraws` any; `sent` and (under `hold`) `unknown`
         ones keep what they were sent with. Open alerts whose subjects were `seen` not to alert end, or are
-        marked. The `checkpoint` is left with them. Raises OvertakenError when the lease is lost.
+        marked. What is sent about an alert that somebody works on, or that is over, says so in the words of
+        `payload_of`. The `checkpoint` is left with them. Raises OvertakenError when the lease is lost.
         """
         tenant_id = self._tenant_id
         began = time.monotonic()
@@ -97,6 +99,8 @@ class Recording(Part):
         joined = join_occurrences(self.connection, run, new)
         of_outbox = {"tenant_id": tenant_id, "scope": lease.scope, "updated_at": now}
         _write(self.connection, {"run_id": lease.run_id}, of_outbox, routed, replay, standings, joined)
+        if payload_of is not None:  # what this run itself finds over is noted, as whatever comes later
+            show_states(self.connection, tenant_id, lease.run_id, routed, payload_of)
         note_restated(self.connection, tenant_id, routed, replay, standings, run.at)
         _write_withdrawals(self.connection, tenant_id, lease.run_id, replay)
         leave_alerts(self.connection, run, _withdraw(self.connection, tenant_id, replay, now))

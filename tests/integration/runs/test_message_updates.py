@@ -158,6 +158,56 @@ async def test_the_latest_state_goes_out_once(house: House) -> None:
     assert updates(house) == 1
 
 
+async def test_a_month_that_is_over_says_so_at_once(house: House) -> None:
+    """A month of an earlier streak, run late: its first post is resolved, with nothing to be pressed."""
+    months = {"2025-12-01": "At Risk", "2026-01-01": "Healthy", "2026-02-01": "At Risk"}
+    source = house.source([account("a1", month=month, status=status) for month, status in months.items()])
+    async with house.open(slack_signing_secret="s" * 16) as desk:
+        await desk.run(source, month="2026-02-01")
+        (ahead,) = (await desk.preview(source, month="2025-12-01")).alerts
+        await desk.run(source, month="2025-12-01")
+        await send_waiting(desk.app)
+    newest, late = house.slack.messages(AMER)
+    assert late["text"].splitlines()[1].startswith("✅ Resolved by the newest data at 20")
+    assert ahead.message["text"].splitlines()[1] == "✅ Resolved by the newest data (recovered)"
+    actions = ["actions" in {block["type"] for block in message["blocks"]} for message in (newest, late)]
+    assert (actions, updates(house)) == ([True, False], 0)
+
+
+async def test_a_late_month_says_who_has_its_alert(house: House) -> None:
+    """A month between two others joins their alert, which somebody works on since the newer one."""
+    months = ("2025-12-01", "2026-01-01")
+    source = house.source([account("a1", month=month) for month in months])
+    async with house.open() as desk:
+        await desk.run(source, month=months[1])
+        await take(desk, "a1", AlertStep.ACKNOWLEDGE)
+        (ahead,) = (await desk.preview(source, month=months[0])).alerts
+        await desk.run(source, month=months[0])
+        first = house.slack.messages(AMER)[1]
+        await take(desk, "a1", AlertStep.RESOLVE)
+        await send_waiting(desk.app)
+    assert first["text"].splitlines()[1].startswith("👀 Acknowledged by ann")
+    assert first["text"] == ahead.message["text"]
+    assert all(each["text"].splitlines()[1].startswith("✅") for each in house.slack.messages(AMER))
+
+
+async def test_what_was_resolved_before_it_went_out_says_so(house: House) -> None:
+    """What failed and goes with the next run, and what somebody created and resolved within the second."""
+    house.slack.script(AMER, Step(body={"ok": False, "error": "is_archived"}))
+    async with house.open() as desk:
+        source = house.source(accounts(1))
+        await desk.run(source)
+        await take(desk, "a0000", AlertStep.RESOLVE)
+        await desk.run(source)
+        alert, _ = await desk.app.store.alert_work.create(NEW, by="ann")
+        await desk.app.store.alert_work.take(alert.alert_id, AlertStep.RESOLVE, note=None, by="bob")
+        record = await send_waiting(desk.app)
+    posts = [each.payload for each in house.slack.records() if each.method == "chat.postMessage"]
+    lines = [post["text"].splitlines()[1] for post in posts if post is not None]
+    assert [line[: line.index(" at ")] for line in lines[1:]] == ["✅ Resolved by ann", "✅ Resolved by bob"]
+    assert record.counts.alerts_sent == 1
+
+
 async def test_every_month_leads_to_the_one_before_and_all_say_that_it_is_over(house: House) -> None:
     """Each month is a message of its own; the data of a third month, in which it is over, end them all."""
     months = ("2025-12-01", "2026-01-01", "2026-02-01")
