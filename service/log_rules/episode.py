@@ -61,6 +61,15 @@ class Episode:
         return range(before + 1, (self.last - self.start) // repeat_us + 1)
 
 
+def alerts_due(episodes: Episodes, repeat_us: int | None) -> int:
+    """Return how many alerts episodes are in this run: those that began in it, and their reminders."""
+    began = int(np.count_nonzero(~episodes["continued"]))
+    if repeat_us is None:
+        return began
+    lasted, known = episodes["last"] - episodes["start"], episodes["known_until"] - episodes["start"]
+    return began + int((lasted // repeat_us - known // repeat_us).sum())
+
+
 def no_episodes() -> Episodes:
     """Return none, in columns."""
     return np.zeros(0, EPISODE)

@@ -93,7 +93,6 @@ class _Evaluation:
             for part in parts:
                 counting.take(part)
                 self._progress.rows_done += part.rows
-        counting.check_memory()
         if counting.span is None:
             self._check_period()
         return counting.findings(self._files.files)

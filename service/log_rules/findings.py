@@ -7,7 +7,7 @@ from typing import Final
 
 from service.log_rules.episode import Episode
 from service.log_rules.ledger import LogRows, RuleRows
-from service.log_rules.memory import Memory
+from service.log_rules.memory import ALERT_BYTES, Memory
 from service.log_rules.rule import LogRule, Period, Rule, RuleFile
 from service.log_rules.threshold import ThresholdRule
 from service.sources.source import SourceFile
@@ -27,6 +27,8 @@ class LogOptions:
     threads: int = 2
     memory_limit_mb: int | None = None
     settle_rows: int = SETTLE_ROWS
+    alert_bytes: int = ALERT_BYTES
+    """Of an episode or a reminder, for whatever is made of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

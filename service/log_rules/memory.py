@@ -7,6 +7,8 @@ import numpy as np
 
 from service.log_rules.episode import EPISODE, Episodes, GroupKey, Instants, Numbers, no_episodes
 
+KEPT_BYTES: Final = 12
+"""Of a matched row that waits, or that windows still reach, for one rule: its time and its group."""
 REMEMBERED_BYTES: Final = 16
 """Of a row that is handed on: its time and its group; 8 more where equal rows count once."""
 OPEN_BYTES: Final = EPISODE.itemsize

@@ -141,6 +141,13 @@ class LogRule(Protocol):
     def duplicates(self) -> int:
         """How many rows of the period were equal to another."""
 
+    @property
+    def found(self) -> int:
+        """How many alerts there are so far: episodes that began in this run, and reminders due in it."""
+
+    def forget(self) -> None:
+        """Let go of the episodes that were found, but for their number: there is no memory for them."""
+
     def feed(self, matched: Matched) -> None:
         """Take matched rows. Raises DisorderedError for rows before an instant that was settled."""
 

@@ -17,11 +17,12 @@ from service.log_rules.findings import (
     wanted_values,
 )
 from service.log_rules.ledger import LogRows, RuleRows
+from service.log_rules.memory import KEPT_BYTES
 from service.log_rules.reading.log_files import Part
 from service.log_rules.reading.matching import RuleMatches
 from service.log_rules.reading.read_again import RowsReadAgain
 from service.log_rules.reading.times import TimeStatus
-from service.log_rules.rule import FIRST_US, Matched
+from service.log_rules.rule import FIRST_US, LogRule, Matched
 from service.log_rules.threshold import ROW_BYTES
 from service.sources.source import SourceFile
 
@@ -39,6 +40,7 @@ class Tally:
         self._counters = [
             question.make(rule, period, before.memories.get(rule.id)) for rule in question.rules.rules
         ]
+        self._limit = _MemoryLimit(options, self._counters, collect=collect)
         self._rows = LogRows(rules={rule.id: RuleRows() for rule in question.rules.rules})
         self._steps = [_Step() for _ in self._counters]
         self._lateness = [0] * len(self._counters)
@@ -50,8 +52,6 @@ class Tally:
         ]
         self._values: dict[str, Counter[str]] = {}
         self._newest = FIRST_US
-        self._is_full = False
-        self._needed_rows = 0
         self._wanted = wanted_values(question.rules.rules)
         self.span: tuple[int, int] | None = None
 
@@ -71,6 +71,7 @@ class Tally:
         if part.newest is not None:
             self._newest = max(self._newest, part.newest)
         self._settle()
+        self._limit.look()
 
     def _see(self, name: str, counts: Counter[str]) -> None:
         """Count the values of a column: of one that has too many, those that were seen and near misses."""
@@ -106,11 +107,7 @@ class Tally:
             first, last = max(int(matched.times.min()), since), int(matched.times.max())
             span = self.span or (first, last)
             self.span = min(first, span[0]), max(last, span[1])
-        self._needed_rows += matched.times.size
-        limit = self._options.memory_limit_mb
-        if self._collect and limit is not None and self._needed_rows * ROW_BYTES > limit * _MEGABYTE:
-            self._is_full = True  # the rest is only counted, to say what is needed
-        if not self._is_full:
+        if self._limit.takes(matched.times.size):
             counter.feed(matched)
 
     def _note_late(self, place: int, times: Instants) -> None:
@@ -139,25 +136,21 @@ class Tally:
                 counter.settle(step.newest)
                 step.newest, step.waiting = newest, counter.pending
 
-    def check_memory(self) -> None:
-        """Raise MemoryLimitExceededError where the rows that were to be collected were too many."""
-        if self._is_full:
-            needed = -(-self._needed_rows * ROW_BYTES // _MEGABYTE)
-            limit = self._options.memory_limit_mb
-            raise MemoryLimitExceededError(
-                f"the rows come in such disorder that all {self._needed_rows:,} matched ones have to be "
-                f"collected, which takes {needed:,} MB, more than MEMORY_LIMIT_MB={limit}; "
-                "sort the files by time, or raise source.lateness"
-            )
-
     def findings(self, files: Sequence[SourceFile]) -> LogFindings:
-        """Settle what is left, and return all that was found; raises DisorderedError as `take` does."""
+        """Settle what is left, and return all that was found; raises DisorderedError as `take` does.
+
+        Raises MemoryLimitExceededError before anything is made of what there is no memory for.
+        """
         self._take_late()
+        self._limit.check_rows()
+        for counter in self._counters:
+            counter.settle(self._question.period.until_us)
+        self._limit.look()
+        self._limit.check_alerts()
         found = []
         for counter, rule, lateness in zip(
             self._counters, self._question.rules.rules, self._lateness, strict=True
         ):
-            counter.settle(self._question.period.until_us)
             episodes = counter.facts()
             rows = self._rows.rules[rule.id]
             rows.duplicates = counter.duplicates
@@ -179,6 +172,73 @@ class Tally:
             span=self.span,
             collected=self._collect,
         )
+
+
+class _MemoryLimit:
+    """What the counting holds: beyond `MEMORY_LIMIT_MB` it is only counted, and refused at the end."""
+
+    def __init__(self, options: LogOptions, counters: Sequence[LogRule], *, collect: bool) -> None:
+        self._limit = options.memory_limit_mb
+        self._alert_bytes = options.alert_bytes
+        # A plan states these as what counting takes in any case.
+        self._free = 2 * options.settle_rows
+        self._counters = counters
+        self._collect = collect
+        self._rows = 0
+        self._is_full = self._are_too_many = False
+
+    def takes(self, rows: int) -> bool:
+        """Count rows that are to be held; returns False where there is no memory for them."""
+        self._rows += rows
+        if self._collect and self._exceeds(self._rows * ROW_BYTES):
+            self._is_full = True
+        return not self._is_full
+
+    def look(self) -> None:
+        """Look at what is held after a step of counting."""
+        if not self._collect:
+            held = [max(one.kept + one.pending - self._free, 0) for one in self._counters]
+            # All are kept, and those of one rule are counted at a time.
+            needed = sum(held) * KEPT_BYTES + max(held) * (ROW_BYTES - KEPT_BYTES)
+            self._is_full = self._is_full or self._exceeds(needed)
+        if self._are_too_many or self._exceeds(self._alerts * self._alert_bytes):
+            self._are_too_many = True
+            for counter in self._counters:
+                counter.forget()
+
+    def check_rows(self) -> None:
+        """Raise MemoryLimitExceededError where rows were too many."""
+        if self._is_full:
+            needed = _megabytes(self._rows * ROW_BYTES)
+            raise MemoryLimitExceededError(
+                f"the rows come in such disorder that all {self._rows:,} matched ones have to be "
+                f"collected, which takes {needed:,} MB, more than MEMORY_LIMIT_MB={self._limit}; "
+                "sort the files by time, or raise source.lateness"
+                if self._collect
+                else "the rows that windows reach, or that source.lateness lets wait, take more than "
+                f"MEMORY_LIMIT_MB={self._limit}; all {self._rows:,} matched ones would take {needed:,} MB; "
+                "shorten the windows, or lower source.lateness"
+            )
+
+    def check_alerts(self) -> None:
+        """Raise MemoryLimitExceededError where episodes and reminders were too many."""
+        if self._are_too_many:
+            alerts, needed = self._alerts, _megabytes(self._alerts * self._alert_bytes)
+            raise MemoryLimitExceededError(
+                f"{alerts:,} episodes and reminders of the period take {needed:,} MB, more than "
+                f"MEMORY_LIMIT_MB={self._limit}; raise the rules' thresholds, or group by fewer values"
+            )
+
+    @property
+    def _alerts(self) -> int:
+        return sum(counter.found for counter in self._counters)
+
+    def _exceeds(self, needed: int) -> bool:
+        return self._limit is not None and needed > self._limit * _MEGABYTE
+
+
+def _megabytes(size: int) -> int:
+    return -(-size // _MEGABYTE)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from service.log_rules.counting import Limits, chains
-from service.log_rules.episode import Episode, Episodes, Instants, Mask, Numbers
+from service.log_rules.episode import Episode, Episodes, Instants, Mask, Numbers, alerts_due
 from service.log_rules.memory import DisorderedError, Memory
 from service.log_rules.rule import Matched, Period, Rule
 
@@ -41,6 +41,7 @@ class ThresholdRule:
         self._groups: Numbers = memory.group_of.astype(np.int32)
         self._opened = memory.opened
         self._closed: list[Episodes] = []
+        self._closed_alerts = 0
         self._fed: list[_Rows] = []
         self.pending = 0
         """Rows that wait to be settled."""
@@ -54,6 +55,15 @@ class ThresholdRule:
     def settled_us(self) -> int:
         """What lies before it has been decided."""
         return self._settled
+
+    @property
+    def found(self) -> int:
+        """Episodes that began in this run so far, and reminders due in it."""
+        return self._closed_alerts + alerts_due(self._opened, self.rule.repeat_us)
+
+    def forget(self) -> None:
+        """Let go of the episodes that are over, but for their number."""
+        self._closed = []
 
     def feed(self, matched: Matched) -> None:
         """Take matched rows; those before the period fill the windows of those in it, and never violate."""
@@ -84,7 +94,9 @@ class ThresholdRule:
         untouched = self._opened[~_go_on(self._opened, found)]
         episodes = np.concatenate([untouched, found])
         is_open = episodes["last"] > until_us - limits.quiet
-        self._closed.append(episodes[~is_open])
+        closed = episodes[~is_open]
+        self._closed.append(closed)
+        self._closed_alerts += alerts_due(closed, self.rule.repeat_us)
         self._opened = np.sort(episodes[is_open], order="group")
         kept = times > until_us - limits.reach
         self._times, self._groups, self._marks = _at((times, groups, self._marks), kept)

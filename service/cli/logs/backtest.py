@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ from service.telemetry.terminal import harmless
 _FACTORS: Final = (0.5, 1, 2)
 _DAY_US: Final = 86_400_000_000
 _SHOWN: Final = 20
+_EPISODE_BYTES: Final = 512
+"""Of an episode until all are shown, those of other thresholds and windows among them: measured as 400."""
 
 
 @async_command
@@ -46,7 +49,9 @@ async def backtest(
     await check_allowed(uri, storage_access(settings))
     everything = RuleFile(source=file.source, rules=tuple(_alternatives(file.rules)))
     options = LogOptions(
-        threads=settings.scan_threads or os.cpu_count() or 1, memory_limit_mb=settings.memory_limit_mb
+        threads=settings.scan_threads or os.cpu_count() or 1,
+        memory_limit_mb=settings.memory_limit_mb,
+        alert_bytes=_EPISODE_BYTES,
     )
     # Where nothing comes before, nothing is missing.
     memories = {rule.id: Memory() for rule in everything.rules} if since is None else {}
@@ -56,7 +61,8 @@ async def backtest(
         with open_source(uri, storage_access(settings)) as files:
             question = LogQuestion(rules=everything, period=period, before=before)
             found = await evaluate_log(files, question, options=options, progress=progress)
-    answer = _answer(found, {rule.id for rule in file.rules}, period, before)
+    own = {rule.id for rule in file.rules}
+    answer = _answer(found, own, period, before, most=settings.max_alerts_per_rule)
     print_answer(answer, lambda: _print(answer), as_json=as_json)
 
 
@@ -70,22 +76,20 @@ def _instant(text: str, option: str) -> int:
 
 
 def _alternatives(rules: Sequence[Rule]) -> Iterator[Rule]:
-    """Yield each rule, and the same at half and twice its threshold and window."""
+    """Yield each rule, and the same at half and twice its threshold and window, as far as they differ."""
     for rule in rules:
-        for threshold in _FACTORS:
-            for window in _FACTORS:
-                more_than = int((rule.more_than + 1) * threshold) - 1
-                is_itself = threshold == window == 1
-                yield replace(
-                    rule,
-                    # No id of a file holds a slash.
-                    id=rule.id if is_itself else f"{rule.id}/{threshold}/{window}",
-                    more_than=max(more_than, 0),
-                    window_us=max(int(rule.window_us * window), 1),
-                )
+        thresholds = {max(int((rule.more_than + 1) * factor) - 1, 0): None for factor in _FACTORS}
+        windows = {max(int(rule.window_us * factor), 1): None for factor in _FACTORS}
+        for more_than, window_us in product(thresholds, windows):
+            is_itself = (more_than, window_us) == (rule.more_than, rule.window_us)
+            # No id of a file holds a slash.
+            name = rule.id if is_itself else f"{rule.id}/{more_than}/{window_us}"
+            yield replace(rule, id=name, more_than=more_than, window_us=window_us)
 
 
-def _answer(found: LogFindings, own: set[str], period: Period, before: Before) -> dict[str, Any]:
+def _answer(
+    found: LogFindings, own: set[str], period: Period, before: Before, *, most: int
+) -> dict[str, Any]:
     first, last = found.span or (0, 0)
     first = period.since_us if period.since_us > FIRST_US else first
     last = period.until_us if period.until_us < END_US else last
@@ -98,27 +102,30 @@ def _answer(found: LogFindings, own: set[str], period: Period, before: Before) -
             {"code": one.code, "count": one.count, "detail": one.detail}
             for one in log_warnings(itself, before)
         ],
-        "rules": [_tried(one, days) | {"is_itself": one.rule.id in own} for one in found.rules],
+        "rules": [_tried(one, days, most) | {"is_itself": one.rule.id in own} for one in found.rules],
         "episodes": [_episode(one, each) for one in itself.rules for each in one.episodes],
     }
 
 
-def _tried(found: RuleFindings, days: float) -> dict[str, Any]:
+def _tried(found: RuleFindings, days: float, most: int) -> dict[str, Any]:
+    """Return what a rule would send in runs of a day each, a digest instead of more than `most` alerts."""
     rule = found.rule
     a_day: Counter[int] = Counter()
     for episode in found.episodes:
         a_day[episode.start // _DAY_US] += 1
         for number in episode.reminders(rule.repeat_us):
             a_day[(episode.start + number * (rule.repeat_us or 0)) // _DAY_US] += 1
+    messages = {day: 1 if alerts > most else alerts for day, alerts in a_day.items()}
     return {
         "rule": rule.id.partition("/")[0],
         "more_than": rule.more_than,
         "window": duration_text(rule.window_us),
         "episodes": len(found.episodes),
         "groups": len({episode.group for episode in found.episodes}),
-        "messages": a_day.total(),
-        "messages_a_day": round(a_day.total() / days, 1),
-        "most_on_a_day": max(a_day.values(), default=0),
+        "digests": sum(alerts > most for alerts in a_day.values()),
+        "messages": sum(messages.values()),
+        "messages_a_day": round(sum(messages.values()) / days, 1),
+        "most_on_a_day": max(messages.values(), default=0),
     }
 
 
@@ -140,9 +147,20 @@ def _print(answer: dict[str, Any]) -> None:
         f"{rows['rows_in_source']:,} rows = {rows['malformed']:,} malformed + {rows['unmatched']:,} unmatched"
         f" + {rows['matched']:,} matched, over {answer['days']:,} days\n\n"
     )
-    names = ("rule", "more than", "within", "episodes", "groups", "messages", "a day", "most on a day", "")
     write_table(
-        names, [(*list(one.values())[:-1], "<-" if one["is_itself"] else "") for one in answer["rules"]]
+        (
+            "rule",
+            "more than",
+            "within",
+            "episodes",
+            "groups",
+            "digests",
+            "messages",
+            "a day",
+            "most on a day",
+            "",
+        ),
+        [(*list(one.values())[:-1], "<-" if one["is_itself"] else "") for one in answer["rules"]],
     )
     episodes = sorted(answer["episodes"], key=lambda one: -one["peak"])
     if episodes:

@@ -2,16 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from service.domain.errors import MemoryLimitExceededError
 from service.log_rules.alerts.log_alert import LogAlert
 from service.log_rules.episode import Episode
 from service.log_rules.findings import LogFindings
-from service.log_rules.memory import ALERT_BYTES
 from service.log_rules.rule import Rule
-
-_MEGABYTE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +28,8 @@ def alerts_of(
     stream: str,
     tenant_id: str,
     most_of_a_rule: int,
-    memory_limit_mb: int | None = None,
 ) -> Said:
-    """Return the alerts of a run; above `most_of_a_rule` of one rule they go out as one digest.
-
-    Raises MemoryLimitExceededError where all together take more than `memory_limit_mb`.
-    """
-    _check_memory(findings, memory_limit_mb)
+    """Return the alerts of a run; above `most_of_a_rule` of one rule they go out as one digest."""
     of = {"stream": stream, "tenant_id": tenant_id}
     digests: list[LogAlert] = []
     placed: list[tuple[tuple[int, int, tuple[str, ...], int], LogAlert]] = []
@@ -67,21 +57,6 @@ def alerts_of(
         reminders=reminders,
         digests=len(digests),
     )
-
-
-def _check_memory(findings: LogFindings, limit_mb: int | None) -> None:
-    """Raise MemoryLimitExceededError before anything is made of very many episodes and reminders."""
-    count = sum(
-        (not episode.continued) + len(episode.reminders(found.rule.repeat_us))
-        for found in findings.rules
-        for episode in found.episodes
-    )
-    needed = -(-count * ALERT_BYTES // _MEGABYTE)
-    if limit_mb is not None and needed > limit_mb:
-        raise MemoryLimitExceededError(
-            f"{count:,} episodes and reminders of the period take {needed:,} MB until they are recorded, "
-            f"more than MEMORY_LIMIT_MB={limit_mb}; raise the rules' thresholds, or group by fewer values"
-        )
 
 
 def _due(rule: Rule, episodes: Sequence[Episode]) -> Iterator[tuple[Episode, int]]:

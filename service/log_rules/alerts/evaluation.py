@@ -69,7 +69,6 @@ class _Evaluated:
             stream=stream,
             tenant_id=options.tenant_id,
             most_of_a_rule=options.most_of_a_rule,
-            memory_limit_mb=options.memory_limit_mb,
         )
         rows = findings.rows
         rows.reminders, rows.digests = said.reminders, said.digests

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.log_rules.memory import ALERT_BYTES, OPEN_BYTES, REMEMBERED_BYTES
+from service.log_rules.memory import ALERT_BYTES, KEPT_BYTES, OPEN_BYTES, REMEMBERED_BYTES
 from service.log_rules.reading.csv_blocks import BLOCK
 from service.log_rules.reading.log_files import LogFiles
 from service.log_rules.reading.matching import Matcher
@@ -19,8 +19,6 @@ _PROCESS: Final = 100 * _MEGABYTE
 """Python, Arrow and this service, before anything is read: measured as 90 MB."""
 _BLOCK_BYTES: Final = 5 * BLOCK
 """A block of CSV while it is read, parsed and matched: measured as 16 MB."""
-_KEPT_BYTES: Final = 12
-"""Of a matched row that waits, or that windows still reach, for one rule: its time and its group."""
 _MATCHED_BYTES: Final = 110
 """Of a row of a row group while it is decoded and matched: measured."""
 
@@ -69,7 +67,7 @@ class LogPlan:
             "process": _PROCESS,
             "reading": self.reading_bytes,
             "counting": self.counting_bytes,
-            "each_row_within_reach": _KEPT_BYTES,
+            "each_row_within_reach": KEPT_BYTES,
             "each_row_collected": ROW_BYTES,
             "each_alert": ALERT_BYTES,
         }
@@ -101,7 +99,7 @@ class LogPlan:
         lines += [f"csv: all of {self.csv_bytes:,} bytes"] if self.csv_bytes else []
         lines += [f"parquet: {self.row_groups:,} row groups; {parquet}"] if self.row_groups else []
         lines += [
-            f"memory: at most {total:,} MB ({parts}), and {_KEPT_BYTES} bytes a rule and row within reach",
+            f"memory: at most {total:,} MB ({parts}), and {KEPT_BYTES} bytes a rule and row within reach",
             f"in disorder: {ROW_BYTES} bytes a rule and matched row of the period",
             f"found: {ALERT_BYTES:,} bytes an episode or reminder, until it is recorded",
             f"checkpoint: {self._checkpoint_text()}",
@@ -155,7 +153,7 @@ def plan_log(
         other_bytes=other_bytes,
         reading_bytes=parts * max(_BLOCK_BYTES if csv_bytes else 0, largest * (_MATCHED_BYTES + count)),
         # The rows of two steps wait for the rules, and those of one are counted.
-        counting_bytes=settle_rows * 2 * (_KEPT_BYTES * count + ROW_BYTES),
+        counting_bytes=settle_rows * 2 * (KEPT_BYTES * count + ROW_BYTES),
         reach=tuple((rule.id, duration_text(rule.reach_us)) for rule in rules.rules),
         remembered_bytes=REMEMBERED_BYTES + (8 if rules.source.deduplicate else 0),
         checkpoint_limit_mb=checkpoint_limit_mb,

@@ -38,6 +38,43 @@ def test_a_sample_of_two_days_and_what_the_rules_say_of_it(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2026-01-01.csv.gz", "2026-01-02.csv.gz"]
 
 
+def test_the_messages_of_a_backtest_are_those_of_daily_runs(tmp_path: Path, slack: RunningMock) -> None:
+    """A day with more alerts than MAX_ALERTS_PER_RULE is one message; no line is there twice."""
+    groups = [(1, "a"), (2, "b"), (3, "c"), (25, "a"), (26, "b")]
+    write_csv(tmp_path / "log.csv", [row for hours, name in groups for row in burst(hours, 3, bundle=name)])
+    (tmp_path / "mobile.toml").write_text(LOG_RULES)
+    given = {"MAX_ALERTS_PER_RULE": "2", "SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url}
+    done = command(tmp_path, "rules", "backtest", "log.csv", "--rules", "mobile.toml", "--json", **given)
+    answer = json.loads(done.stdout)
+    (itself,) = [one for one in answer["rules"] if one["is_itself"]]
+    said = [itself[name] for name in ("episodes", "digests", "messages", "most_on_a_day")]
+    assert said == [5, 1, 3, 2]
+    assert sorted((one["more_than"], one["window"]) for one in answer["rules"]) == [
+        (more_than, window) for more_than in (0, 2, 5) for window in ("10m", "20m", "5m")
+    ]
+    (tmp_path / "mobile.toml").write_text(LOG_RULES.replace("gt = 2", "gte = 1"))
+    lowest = command(tmp_path, "rules", "backtest", "log.csv", "--rules", "mobile.toml", "--json")
+    assert [one["more_than"] for one in json.loads(lowest.stdout)["rules"]] == [0, 0, 0, 1, 1, 1]
+    (tmp_path / "mobile.toml").write_text(LOG_RULES)
+    for day in (1, 2):
+        asked = ("log.csv", "--rules", "mobile.toml", "--from", f"2026-01-0{day}")
+        run = command(tmp_path, "logs", "run", *asked, "--until", f"2026-01-0{day + 1}", **given)
+        assert run.returncode == 0, run.stderr
+    assert len(slack.records()) == itself["messages"]
+
+
+def test_a_backtest_of_more_than_there_is_memory_for_is_refused(tmp_path: Path) -> None:
+    """Those of other thresholds and windows take memory as well; the number that is needed is named."""
+    write_csv(tmp_path / "log.csv", [row for name in range(400) for row in burst(1, 3, bundle=f"{name}")])
+    (tmp_path / "mobile.toml").write_text(LOG_RULES)
+    asked = ("rules", "backtest", "log.csv", "--rules", "mobile.toml")
+    refused = command(tmp_path, *asked, MEMORY_LIMIT_MB="1")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    needed = "memory_limit_exceeded: 2,400 episodes and reminders of the period take 2 MB, more than"
+    assert needed in refused.stderr
+    assert command(tmp_path, *asked, MEMORY_LIMIT_MB="2").returncode == 0
+
+
 def test_nobody_reads_what_is_printed(tmp_path: Path) -> None:
     """As after `| head`: the command ends without a word, also where all it prints is flushed at its end."""
     read, written = os.pipe()

@@ -27,6 +27,14 @@ class FirstSeen:
             key = matched.keys[place]
             self._first[key] = min(time, self._first.get(key, time))
 
+    @property
+    def found(self) -> int:
+        """Every group that was never seen."""
+        return sum(key not in self._known for key in self._first)
+
+    def forget(self) -> None:
+        """Keep what was seen."""
+
     def settle(self, until_us: int) -> None:
         """Wait for nothing."""
 

@@ -46,14 +46,22 @@ def matched(events: Sequence[Event], marks: Sequence[int] | None = None) -> Matc
 def counted(
     rule: Rule, events: Sequence[Event], period: Period, memory: Memory | None
 ) -> tuple[Sequence[Episode], Memory]:
-    """Run a rule over the events of a period."""
+    """Run a rule over the events of a period; the number of its alerts is known before they are made."""
     run = ThresholdRule(rule, period, memory)
     run.feed(matched([event for event in events if period.since_us <= event[1] < period.until_us]))
     run.settle(period.until_us)
+    alerts = [(not one.continued) + len(one.reminders(rule.repeat_us)) for one in run.facts()]
+    assert run.found == sum(alerts)
     return run.facts(), run.memory()
 
 
-rules = st.builds(rule_of, more_than=st.integers(0, 4), window=st.integers(1, 12), quiet=st.integers(1, 12))
+rules = st.builds(
+    rule_of,
+    more_than=st.integers(0, 4),
+    window=st.integers(1, 12),
+    quiet=st.integers(1, 12),
+    repeat=st.none() | st.integers(12, 30),
+)
 groups = st.sampled_from([("a",), ("b",), ("",)])
 # Few instants, so that there are ties and steps of exactly a window; both sides of 1970.
 events_lists = st.lists(st.tuples(groups, st.integers(-40, 40)), max_size=60)

@@ -1,0 +1,53 @@
+"""What takes more memory than there is is refused with its number, before it takes it; nothing is dropped."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.domain.errors import MemoryLimitExceededError
+from service.log_rules.episode import Episode
+from service.log_rules.threshold import ThresholdRule
+from tests.support.log_files import RULES, find, log_row, question_of, write_parquet
+
+
+class NeverMade(ThresholdRule):
+    """A rule that keeps little of what it finds, and of which no episode may be made."""
+
+    most_kept = 0
+
+    def forget(self) -> None:
+        """Note how many episodes were held at a time."""
+        held = sum(part.size for part in self._closed)
+        NeverMade.most_kept = max(NeverMade.most_kept, held)
+        super().forget()
+
+    def facts(self) -> Sequence[Episode]:
+        """Fail."""
+        raise AssertionError("an episode was made of what there is no memory for")
+
+
+async def test_episodes_are_counted_while_they_are_found(tmp_path: Path) -> None:
+    """Beyond the limit they are let go of, and only their number is known."""
+    rows = [log_row(at * 4_000 + each, bundle=f"{at % 7}") for at in range(600) for each in range(3)]
+    path = write_parquet(tmp_path / "a.parquet", rows, row_group=30)
+    asked: dict[str, Any] = {"settle_rows": 1, "memory_limit_mb": 1}
+    needed = r"1,200 episodes and reminders .* take 5 MB, more than MEMORY_LIMIT_MB=1"
+    with pytest.raises(MemoryLimitExceededError, match=needed):
+        await find(path, question_of(make=NeverMade), **asked)
+    assert 0 < NeverMade.most_kept < 300
+    assert len((await find(path, **asked, alert_bytes=512)).rules[1].episodes) == 600
+
+
+async def test_rows_that_windows_reach_are_counted_as_they_come(tmp_path: Path) -> None:
+    """A window of a week over rows in their order holds as much as rows in disorder; so does lateness."""
+    rows = [log_row(place * 20) for place in range(20_000)]
+    path = write_parquet(tmp_path / "a.parquet", rows, row_group=100)
+    week, late = RULES.replace('"1h"', '"7d"'), RULES.replace("[source]", '[source]\nlateness = "7d"')
+    needed = r"windows reach, .* MEMORY_LIMIT_MB=1; all 40,000 matched ones would take 3 MB"
+    for rules in (week, late):
+        with pytest.raises(MemoryLimitExceededError, match=needed):
+            await find(path, question_of(rules), settle_rows=1, memory_limit_mb=1)
+        assert not (await find(path, question_of(rules), settle_rows=1, memory_limit_mb=3)).collected
+    assert not (await find(path, settle_rows=1, memory_limit_mb=1)).collected
