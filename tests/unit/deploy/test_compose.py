@@ -8,6 +8,7 @@ from importlib.metadata import packages_distributions
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import jsonschema_rs
 import pytest
@@ -97,6 +98,30 @@ def test_ports_are_this_machines_alone(compose: Any) -> None:
     published = [port for service in compose["services"].values() for port in service.get("ports", ())]
     assert sorted(published) == ["127.0.0.1:8001:8001", "127.0.0.1:8080:8080", "127.0.0.1:9090:9090"]
     assert "ports" not in compose["services"]["database"]
+
+
+def test_each_waits_for_what_it_needs(compose: Any) -> None:
+    """The database is there once it listens to others: over its socket it answers before, on a new volume."""
+    services = compose["services"]
+    check = services["database"]["healthcheck"]["test"]
+    assert check[:2] == ["CMD", "pg_isready"]
+    assert check[check.index("--host") + 1] == "127.0.0.1"
+    assert services["service"]["depends_on"] == {
+        name: {"condition": "service_healthy"} for name in ("database", "mock-slack")
+    }
+    url = urlsplit(services["service"]["environment"]["DATABASE_URL"])
+    database = services["database"]["environment"]
+    assert (url.hostname, url.port, url.username) == ("database", 5432, database["POSTGRES_USER"])
+    assert (url.password, url.path[1:]) == (PASSWORD, database["POSTGRES_DB"])
+    assert database["POSTGRES_PASSWORD"] == PASSWORD
+
+
+def test_an_image_is_built_once(compose: Any) -> None:
+    """Builds run side by side, and two that give an image one name fail; who only uses it has its name."""
+    services = compose["services"]
+    builders = [name for name, service in services.items() if "build" in service]
+    assert builders == ["service"]
+    assert services["mock-slack"]["image"] == services["service"]["image"]
 
 
 def test_the_image_has_all_that_the_mock_needs() -> None:
