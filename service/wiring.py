@@ -281,6 +281,7 @@ def _run_policy(settings: Settings) -> RunPolicy:
         reconcile_for_s=settings.reconcile_for_s,
         repeats_notices=settings.support_notice == "always",
         summarizes=settings.summary,
+        most_of_a_rule=settings.max_alerts_per_rule,
     )
 
 

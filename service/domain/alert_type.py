@@ -21,6 +21,13 @@ class Line:
     """What stands there where the value is missing or blank; None leaves the line out."""
 
 
+def ranked_lines(texts: str) -> tuple[Line, ...]:
+    """Return what a digest names, worst first, from one text with a line for each; none for an empty one."""
+    return tuple(
+        Line(label="Then" if place else "Worst", value=text) for place, text in enumerate(texts.splitlines())
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One alert in words."""

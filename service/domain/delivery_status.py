@@ -14,6 +14,8 @@ class DeliveryStatus(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     WITHDRAWN = "withdrawn"
+    IN_DIGEST = "in_digest"
+    """Never sent by itself: one message, a digest, stands for it and many others."""
 
 
 class Step(StrEnum):
@@ -35,6 +37,8 @@ class Step(StrEnum):
     """The end of a run, or of its process, while the request was on its way."""
     SETTLE_DOUBT = "settle_doubt"
     """A person, or the reconciler, says whether Slack has it."""
+    DIGEST = "digest"
+    """The end of a bulk job that has very many for one channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Transition:
 def _transitions() -> tuple[Transition, ...]:
     pending, sending, sent = DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.SENT
     failed, unknown, withdrawn = DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN, DeliveryStatus.WITHDRAWN
+    in_digest = DeliveryStatus.IN_DIGEST
     return (
         Transition(Step.RECORD, None, pending, "it is new"),
         Transition(Step.RECORD, None, failed, "it is new, and its route leads to no channel"),
@@ -70,10 +75,12 @@ def _transitions() -> tuple[Transition, ...]:
         Transition(Step.SETTLE_LATE, failed, sent, "Slack had taken it"),
         Transition(Step.SETTLE_LATE, unknown, sent, "Slack had taken it"),
         Transition(Step.SETTLE_LATE, withdrawn, sent, "Slack had taken it"),
+        Transition(Step.SETTLE_LATE, in_digest, sent, "Slack had taken it"),
         Transition(Step.END_LANE, pending, failed, "its destination refuses connections, or is dead"),
         Transition(Step.LOSE, sending, unknown, "nobody saw the answer"),
         Transition(Step.SETTLE_DOUBT, unknown, sent, "Slack has it"),
         Transition(Step.SETTLE_DOUBT, unknown, pending, "it is to be sent again"),
+        Transition(Step.DIGEST, pending, in_digest, "one digest of its bulk job stands for it"),
     )
 
 

@@ -122,13 +122,16 @@ def decide_action(
 ) -> ReplayAction:
     """Say what a run does about an alert.
 
-    What was sent stays sent, what is in doubt is held unless `ambiguous` says to send it again and it can be,
-    and an alert without a channel fails before anything is posted; everything else is sent.
+    What was sent stays sent, and what a digest stands for is never sent by itself; what is in doubt is held
+    unless `ambiguous` says to send it again and it can be, and an alert without a channel fails before
+    anything is posted; everything else is sent.
     """
     if standing is not None:
         if standing.status is DeliveryStatus.SENT:
             restated = _restated(standing.facts, alert.facts, restatable)
             return ReplayAction(action=Action.SKIP_REPLAY, channel=standing.channel, restated=restated)
+        if standing.status is DeliveryStatus.IN_DIGEST:
+            return ReplayAction(action=Action.IN_DIGEST, channel=standing.channel)
         in_doubt = standing.status in {DeliveryStatus.UNKNOWN, DeliveryStatus.SENDING}
         # What another version calls otherwise may be anything but ours to send.
         held = ambiguous is AmbiguousSends.HOLD or standing.reason is Reason.OTHER

@@ -142,7 +142,9 @@ class _Work:
             self._progress.rows_done += len(batch.numbers) + len(batch.refused)
 
     async def _close(self, error: RiskAlertsError | None) -> None:
-        if (job := await self._end(lambda: self._store.finish(self._claimed, error))) is not None:
+        most_alerts = self._app.policy.most_of_a_rule
+        finish = partial(self._store.finish, self._claimed, error, most_alerts=most_alerts)
+        if (job := await self._end(finish)) is not None:
             self._app.events.emit(JobFinished(job=job))
 
     async def _end(self, verb: Callable[[], Awaitable[T]]) -> T | None:

@@ -39,6 +39,7 @@ async def take_job(app: App) -> ClaimedJob | None:
         app.tenant_id,
         since=app.clock.now() - app.policy.resume_within,
         lease_s=app.policy.lease_s,
+        most_alerts=app.policy.most_of_a_rule,
         at_work=app.at_work.runs,
     )
 

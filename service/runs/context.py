@@ -48,6 +48,8 @@ class RunPolicy:
     """Whether a run notifies support of what it has been notified of before."""
     summarizes: bool
     """Whether each channel gets a message with what a run changed there."""
+    most_of_a_rule: int
+    """More alerts of one rule, in one run or bulk job, go out as one digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

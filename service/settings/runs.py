@@ -38,7 +38,8 @@ class RunSettings(BaseModel, defer_build=True):
         100,
         ge=1,
         le=1_000_000,
-        description="More alerts of one log rule in one run go out as one digest.",
+        description="More alerts of one log rule in one run, or of one bulk job for one channel, "
+        "go out as one digest.",
     )
     checkpoint_limit_mb: int = Field(
         64, ge=1, le=1024, description="What a run over logs may leave for the next one, in MB."

@@ -99,7 +99,7 @@ async def a_life(store: Store, run_id: str, tenant_id: str) -> None:
     user = await add_person(store, run_id, Role.USER, tenant_id=tenant_id)
     await everybody.default_risk.grants.grant(made.company.id, user.id)
     await store.default_risk.jobs.create(a_request(organization_id=place.id), MODEL, [b"a part"])
-    claimed = await everybody.default_risk.job_work.take(tenant_id, since=NOW, lease_s=3600)
+    claimed = await everybody.default_risk.job_work.take(tenant_id, since=NOW, lease_s=3600, most_alerts=100)
     assert claimed is not None
     row = JobRow(row=2, outcome=RowOutcome.INVALID, company_symbol=None, problem="bad", prediction_id=None)
     new = NewPredictions.of(a_prediction("B"))

@@ -6,9 +6,12 @@ from dataclasses import replace
 from typing import Final
 
 import pytest
+import sqlalchemy as sa
 
 from service.domain.delivery_status import TRANSITIONS, DeliveryStatus, Reason, SettleAs, Step
 from service.domain.errors import NotInDoubtError
+from service.domain.tenant import DEFAULT_TENANT
+from service.store.default_risk.high_risk_digest import release_alerts
 from service.store.outbox.send import OutboxEntry
 from service.store.runs.state import Lease
 from service.store.store import open_store
@@ -59,6 +62,17 @@ def _settle_doubt(settle_as: SettleAs) -> _Try:
     return settle
 
 
+async def _digest(given: Given, _: Lease, __: Sequence[OutboxEntry]) -> None:
+    def work(connection: sa.Connection) -> None:
+        job = {"id": "job", "tenant_id": DEFAULT_TENANT, "kind": "annual", "file_name": "a.csv"}
+        release_alerts(connection, job | {"model_name": "small"}, most=0, now=NOW)
+
+    # As if a job had recorded them; and the accounts are no companies.
+    facts = '{"company_name": "A", "company_symbol": "A", "probability": 0.7}'
+    await given.sql("UPDATE outbox SET run_id = 'job', facts = :facts", facts=facts)
+    await given.store._database.write(work)
+
+
 TRIES: Final[dict[tuple[Step, ...], tuple[_Try, ...]]] = {
     (Step.RECORD,): (_record(), _record(channel=None), _record(resend=True)),
     (Step.WITHDRAW,): (_withdraw,),
@@ -69,6 +83,7 @@ TRIES: Final[dict[tuple[Step, ...], tuple[_Try, ...]]] = {
     (Step.END_LANE,): (_end_lane,),
     (Step.LOSE,): (_lose,),
     (Step.SETTLE_DOUBT,): tuple(map(_settle_doubt, SettleAs)),
+    (Step.DIGEST,): (_digest,),
 }
 
 

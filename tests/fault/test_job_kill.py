@@ -1,22 +1,37 @@
 """SIGKILL and SIGSTOP in the middle of a bulk job: another instance goes on, and each row is there once."""
 
+import asyncio
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from mock_slack.running import RunningMock
+from service.domain.tenant import DEFAULT_TENANT
+from service.store.store import open_store
 from tests.support.companies import csv_bytes
 from tests.support.databases import Backend
+from tests.support.given import NOW
 from tests.support.jobs import rows_of
-from tests.support.processes import ASKING, Running, service, unpaced
+from tests.support.people import all_seeing
+from tests.support.processes import ASKING, Running, mock_process, service, unpaced
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.fault
 
 ROWS: Final = 30_000
 """Of eight batches."""
+SICK: Final = {
+    "long_term_debt_to_total_capital": "95",
+    "total_debt_to_ebitda": "-8",
+    "net_income_margin": "-60",
+    "ebit_to_interest_expense": "-6",
+    "return_on_assets": "-40",
+}
+"""Ratios of a company that the model which comes with the service takes for lost."""
 
 
 def env_of(folder: Path, database_url: str | None = None) -> dict[str, str]:
@@ -25,10 +40,12 @@ def env_of(folder: Path, database_url: str | None = None) -> dict[str, str]:
     return unpaced(folder, LEASE_S="3", SLACK_TIMEOUT_S="1", LIMIT_CHANGES="1000/minute", **others)
 
 
-def uploaded(running: Running) -> str:
+def uploaded(running: Running, rows: Sequence[dict[str, str]] | None = None) -> str:
     """Upload the file and return the job's id."""
     path = f"{running.url}/api/v1/predictions/annual/bulk"
-    answer = ASKING.post(path, files={"file": ("companies.csv", csv_bytes(rows_of(ROWS)))}, timeout=60)
+    answer = ASKING.post(
+        path, files={"file": ("companies.csv", csv_bytes(rows or rows_of(ROWS)))}, timeout=60
+    )
     assert answer.status_code == 202, answer.text
     return str(answer.json()["data"]["id"])
 
@@ -89,3 +106,50 @@ def test_a_frozen_instance_is_overtaken_and_stores_nothing_more(tmp_path: Path) 
         assert ledger.execute(query).fetchone() == (ROWS, ROWS)
         assert ledger.execute("SELECT count(*), max(number) FROM job_rows").fetchone() == (ROWS, ROWS + 1)
         assert ledger.execute("SELECT count(*) FROM job_uploads").fetchone() == (0,)
+
+
+def test_very_many_at_high_risk_are_one_message_whoever_is_killed(backend: Backend, tmp_path: Path) -> None:
+    """Killed at work, when the job has ended, and when that is reported: one digest, and no other message."""
+    url = backend.new()
+    asyncio.run(with_channel(url))
+    rows = [row if place % 10 else row | SICK for place, row in enumerate(rows_of(ROWS))]
+    with mock_process(tmp_path) as (slack, _):
+        silent = env_of(tmp_path, url)
+        env = silent | {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url}
+        with service(tmp_path, env) as running:
+            job_id = uploaded(running, rows)
+            at_work(running, job_id, 8_192)
+            running.kill()
+        assert slack.records() == []
+        # One that cannot send brings it to its end, so that it does not die with a message on its way.
+        with service(tmp_path, silent) as running:
+            wait_until(lambda: asked(running, job_id)["finished_at"] is not None, what="the job ends")
+            running.kill()
+        with service(tmp_path, env) as running:
+            wait_until(lambda: messages(slack), what="the digest arrives")
+            ended(running, job_id)
+            running.kill()
+        with service(tmp_path, env) as running:
+            again = uploaded(running, rows)
+            wait_until(lambda: asked(running, again)["finished_at"] is not None, what="the replay ends")
+            wait_until(lambda: undelivered(running) == 0, what="nothing waits")
+        assert messages(slack) == [f"🏦 High default risk: {ROWS // 10:,} companies (companies.csv)"]
+
+
+async def with_channel(url: str) -> None:
+    """Make the tenant's only organisation, which reports its companies at high risk."""
+    async with open_store(url) as store:
+        places = all_seeing(store).access.organizations
+        made = await places.create(DEFAULT_TENANT, name="Lending", code="lending", now=NOW)
+        await places.update(made.id, now=NOW, default_risk_channel="credit-risk")
+
+
+def messages(slack: RunningMock) -> list[str]:
+    """Return the first line of each message that was taken, and may be in doubt for nobody."""
+    return [str((record.payload or {})["text"]).splitlines()[0] for record in slack.records()]
+
+
+def undelivered(running: Running) -> float:
+    """Return how many alerts have not gone out."""
+    lines = ASKING.get(f"{running.url}/metrics", timeout=60).text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("risk_alerts_undelivered"))

@@ -167,7 +167,10 @@ class SettledDoubtOut(Out):
 class AlertOut(AlertFactsOut):
     """What has become of an alert over all runs."""
 
-    run_id: str = Field(description="The run that it was sent by, or last evaluated by.")
+    run_id: str = Field(
+        description="The run that it was sent by, or last evaluated by; of a bulk job's alert the job, while "
+        "it is at work and where a digest stands for the alert."
+    )
     status: DeliveryStatus
     reason: Reason | None
     error_message: str | None

@@ -55,7 +55,10 @@ class DeliveryOut(Out):
     claimed_at: datetime | None = Field(description="When it was last about to be posted.")
     sent_at: datetime | None
     updated_at: datetime
-    run_id: str = Field(description="The run that it was sent by, or last evaluated by.")
+    run_id: str = Field(
+        description="The run that it was sent by, or last evaluated by; of a bulk job's alert the job, while "
+        "it is at work and where a digest stands for the alert."
+    )
     settled: list[SettledDoubtOut] = Field(description="How people settled it, oldest first.")
     slack_channel: str | None = Field(description="The id of the channel, where a bot posted it.")
     slack_ts: str | None = Field(description="The timestamp that Slack knows it by there.")

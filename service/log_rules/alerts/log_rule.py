@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, Final
 
 from service.domain.alert import Alert, Fact
-from service.domain.alert_type import Line, Message, Notice, Routes
+from service.domain.alert_type import Line, Message, Notice, Routes, ranked_lines
 from service.domain.lifecycle.alert_status import Severity
 from service.domain.lifecycle.problem import Problem
 
@@ -104,11 +104,10 @@ def _episode_lines(facts: Mapping[str, Fact]) -> tuple[Line, ...]:
 
 def _digest_lines(facts: Mapping[str, Fact]) -> tuple[Line, ...]:
     since, _, until = str(facts["period"]).partition("/")
-    worst = str(facts["worst"]).splitlines()
     return (
         Line(label="Limit", value=f"more than {facts['more_than']:,} within {facts['window']}"),
         Line(label="Period", value=f"{since.replace('T', ' ')} to {until.replace('T', ' ')} UTC"),
-        *(Line(label="Worst" if place == 0 else "Then", value=text) for place, text in enumerate(worst)),
+        *ranked_lines(str(facts["worst"])),
         Line(label="Log", value=str(facts["stream"])),
     )
 

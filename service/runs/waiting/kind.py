@@ -17,6 +17,7 @@ from service.domain.source_uri import SourceUri
 from service.runs.kind import RunKind
 from service.runs.waiting.created import Created
 from service.runs.waiting.high_risk import HighRiskAlert
+from service.runs.waiting.high_risk_digest import HighRiskDigestMessage
 from service.runtime.clock import Clock
 from service.runtime.room import Turn
 from service.store.outbox.waiting import OUTBOX, Waiting, outbox_scope
@@ -122,9 +123,8 @@ def with_outbox(
 ) -> Mapping[str, RunKind]:
     """Add the kind that sends what waits: what was created or predicted, and of each type of the `kinds`."""
     of_kinds = (each for kind in kinds.values() for each in (kind.alert_type, kind.summary))
-    types: dict[str, AlertType] = {
-        each.name: each for each in (_CREATED, HighRiskAlert(), *of_kinds) if each is not None
-    }
+    own = _CREATED, HighRiskAlert(), HighRiskDigestMessage()
+    types: dict[str, AlertType] = {each.name: each for each in (*own, *of_kinds) if each is not None}
     outbox = OutboxRuns(
         alert_type=WaitingTypes(types=types), waiting=waiting, ambiguous=ambiguous, clock=clock
     )

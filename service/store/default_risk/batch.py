@@ -31,12 +31,14 @@ def record_predictions(
     organization: Mapping[str, Any],
     by: str,
     at: datetime,
+    job_id: str | None = None,
 ) -> list[str | None]:
     """Write predictions by one model down, with the companies that are not known yet, and return their ids.
 
     Alerts about high risk follow. None stands for one whose company, period and model there is a prediction
     of already, or earlier in `new`: nothing is written for it. `organization` is the row of the one that all
-    companies belong to, and `by` the label of who predicts. The audit is the caller's.
+    companies belong to, and `by` the label of who predicts. Alerts of a job wait for its end. The audit is
+    the caller's.
     """
     ensure_model(connection, model, at)
     shared = {
@@ -70,7 +72,7 @@ def record_predictions(
         shared |= {"version": 1, "is_newest": True, **model_values(model)}
         shared |= {"prior": new.assessments.prior, "intercept": new.assessments.intercept}
         insert_columns(connection, predictions, columns, shared)
-        follow_levels(connection, columns, model=model, organization=organization, at=at)
+        follow_levels(connection, columns, model=model, organization=organization, at=at, job_id=job_id)
     return written
 
 

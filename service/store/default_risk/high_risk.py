@@ -20,7 +20,8 @@ from service.domain.evaluation import Condition
 from service.domain.replay import RoutedAlert
 from service.store.alerts.joining import RecordedRun, join_again, join_occurrences
 from service.store.alerts.recovery import Seen, recover
-from service.store.outbox.waiting import let_wait, outbox_scope
+from service.store.default_risk.high_risk_digest import held_by
+from service.store.outbox.waiting import outbox_scope, waiting_row
 from service.store.schema.access_tables import organizations
 from service.store.schema.alert_tables import IS_OPEN, alerts
 from service.store.schema.default_risk_tables import companies, predictions
@@ -51,8 +52,12 @@ def follow_levels(
     model: ModelRecord,
     organization: Mapping[str, Any],
     at: datetime,
+    job_id: str | None = None,
 ) -> None:
-    """Let predictions by one model, of companies of one organisation, do to alerts what their levels say."""
+    """Let predictions by one model, of companies of one organisation, do to alerts what their levels say.
+
+    What begins in a job is held until that ends.
+    """
     tenant_id = organization["tenant_id"]
     channel = connection.scalar(_CHANNEL, {"id": organization["id"]})
     watched = set(connection.scalars(_WATCHED, {"tenant_id": tenant_id}))
@@ -76,7 +81,7 @@ def follow_levels(
     newest = _newest(connection, rows, model)
     high = [row for row in newest if row["risk_level"] == RiskLevel.HIGH]
     if channel is not None:
-        _alert(connection, run, _high_risks(connection, high, model, tenant_id, channel))
+        _alert(connection, run, _high_risks(connection, high, model, tenant_id, channel), job_id)
     _recover(connection, run, [row for row in newest if row["risk_level"] != RiskLevel.HIGH], model)
 
 
@@ -129,7 +134,7 @@ def _high_risks(
     ]
 
 
-def _alert(connection: sa.Connection, run: RecordedRun, high: Sequence[HighRisk]) -> None:
+def _alert(connection: sa.Connection, run: RecordedRun, high: Sequence[HighRisk], job_id: str | None) -> None:
     """Begin, join or reopen the alerts, and let each statement's wait to be sent, once."""
     for batch in _batches(high):
         found = {each.alert().alert_id: each for each in batch}
@@ -142,9 +147,13 @@ def _alert(connection: sa.Connection, run: RecordedRun, high: Sequence[HighRisk]
             if alert_id not in known
         ]
         joined = join_occurrences(connection, run, new)
+        rows = []
         for item in new:
-            alert = item.alert
-            let_wait(connection, run.tenant_id, alert, now=run.at, part_of=joined[alert.alert_id])
+            alert_id = item.alert.alert_id
+            row = waiting_row(run.tenant_id, item.alert, now=run.at, part_of=joined[alert_id])
+            rows.append(row if job_id is None else row | held_by(job_id, found[alert_id]))
+        if rows:
+            connection.execute(outbox.insert(), rows)
 
 
 def _recover(connection: sa.Connection, run: RecordedRun, rows: Iterable[_Row], model: ModelRecord) -> None:

@@ -93,10 +93,11 @@ class Jobs(CompanyPart):
         return self._page(query, _row, limit, lambda row: cursor_of(row["number"]))
 
     @writes
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str, *, most_alerts: int) -> Job:
         """Let a job end before its next batch; one that no instance has ends at once.
 
-        To cancel twice is to cancel once. Raises JobNotFoundError and JobFinishedError.
+        More than `most_alerts` of its alerts for one channel leave as one digest. To cancel twice is to
+        cancel once. Raises JobNotFoundError and JobFinishedError.
         """
         row = self._row(job_id)
         job = job_of(row)
@@ -107,7 +108,8 @@ class Jobs(CompanyPart):
         asked = {"cancelled_at": sa.func.coalesce(jobs.c.cancelled_at, now)}
         self.connection.execute(jobs.update().where(jobs.c.id == job_id).values(asked))
         if not is_held(self.connection, job_id):
-            close(self.connection, job_id, cancelled(sum(job.rows.values())), now)
+            error = cancelled(sum(job.rows.values()))
+            close(self.connection, job_id, error, now, most_alerts=most_alerts)
         return job_of(self._row(job_id))
 
     def _seen(self) -> sa.ColumnElement[bool]:

@@ -15,6 +15,7 @@ from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.errors import CancelledRunError, OvertakenError, RiskAlertsError
 from service.domain.run import RunError
 from service.store.database.database import DatabaseClock
+from service.store.default_risk.high_risk_digest import release_alerts
 from service.store.schema.job_tables import job_uploads, jobs
 
 AT_THE_START: Final = {
@@ -58,8 +59,13 @@ def cancelled(rows: int) -> CancelledRunError:
     return CancelledRunError(f"the job was cancelled after {rows:,} rows, which stay")
 
 
-def close(connection: sa.Connection, job_id: str, error: RiskAlertsError | None, now: datetime) -> None:
-    """Close a job for good, and delete its upload, which nobody needs any more."""
+def close(
+    connection: sa.Connection, job_id: str, error: RiskAlertsError | None, now: datetime, *, most_alerts: int
+) -> None:
+    """Close a job for good: its alerts leave, and its upload, which nobody needs any more, is deleted.
+
+    More than `most_alerts` for one channel leave as one digest.
+    """
     closing = {
         "status": JobStatus.FAILED if error is not None else JobStatus.SUCCEEDED,
         "finished_at": now,
@@ -70,6 +76,7 @@ def close(connection: sa.Connection, job_id: str, error: RiskAlertsError | None,
     }
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(closing))
     connection.execute(job_uploads.delete().where(job_uploads.c.job_id == job_id))
+    release_alerts(connection, row_by_id(connection, job_id), most=most_alerts, now=now)
 
 
 def job_of(row: Mapping[str, Any]) -> Job:

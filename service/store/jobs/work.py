@@ -47,13 +47,20 @@ class JobWork(Part):
     """What the instance does that works on jobs, whichever tenant they are of."""
 
     async def take(
-        self, tenant_id: str, *, since: datetime, lease_s: float, at_work: Collection[str] = ()
+        self,
+        tenant_id: str,
+        *,
+        since: datetime,
+        lease_s: float,
+        most_alerts: int,
+        at_work: Collection[str] = (),
     ) -> ClaimedJob | None:
         """Take the job that has waited longest; None where none waits.
 
         Files behind URIs are read by instances of their own tenant, `tenant_id`: those know its sources. A
         job whose instance died is taken up where it was, unless it began before `since`, or has ended
-        `MOST_TAKES` processes. Those that the asking process has `at_work` itself have not died.
+        `MOST_TAKES` processes: such a one is closed as by `finish`. Those that the asking process has
+        `at_work` itself have not died.
         """
         is_free = sa.and_(
             jobs.c.status.in_([JobStatus.WAITING, JobStatus.RUNNING]),
@@ -69,7 +76,7 @@ class JobWork(Part):
                 row = dict(found)
                 if (error := _why_not(row, since)) is None:
                     return _taken(connection, row, now, lease_s)
-                close(connection, row["id"], error, now)
+                close(connection, row["id"], error, now, most_alerts=most_alerts)
             return None
 
         # A look first: an idle instance must not stand in line with the writers.
@@ -134,6 +141,7 @@ class JobWork(Part):
             organization={"id": job["organization_id"], "tenant_id": job["tenant_id"]},
             by=job["created_by"],
             at=database_time(self.connection),
+            job_id=job["id"],
         )
         outcomes = [RowOutcome.SCORED.value] * len(written)
         problems: list[str | None] = [None] * len(written)
@@ -167,11 +175,14 @@ class JobWork(Part):
         update_held(self.connection, claimed.job.id, claimed.epoch, free)
 
     @writes
-    def finish(self, claimed: ClaimedJob, error: RiskAlertsError | None) -> Job:
-        """Close a job, and return it as it ended; raises OvertakenError."""
+    def finish(self, claimed: ClaimedJob, error: RiskAlertsError | None, *, most_alerts: int) -> Job:
+        """Close a job, and return it as it ended; raises OvertakenError.
+
+        More than `most_alerts` of its alerts for one channel leave as one digest.
+        """
         job_id = claimed.job.id
         update_held(self.connection, job_id, claimed.epoch, {"expires_at": 0.0})
-        close(self.connection, job_id, error, database_time(self.connection))
+        close(self.connection, job_id, error, database_time(self.connection), most_alerts=most_alerts)
         return job_of(row_by_id(self.connection, job_id))
 
 

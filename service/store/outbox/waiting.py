@@ -1,11 +1,12 @@
 """What waits in the outbox for no evaluation: recorded by whoever had it, taken along by the next outbox run.
 
-Such a row belongs to no run until one takes it. It has its facts alone: its message is made when it leaves.
+Such a row belongs to no run until one takes it, or to a job until that has ended. It has its facts alone:
+its message is made when it leaves.
 """
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -15,13 +16,14 @@ from service.domain.run import RunStatus
 from service.store.database.database import DatabaseClock
 from service.store.part import Part, reads, writes
 from service.store.rows import alert_columns, alert_of
+from service.store.schema.job_tables import jobs
 from service.store.schema.tables import ALERT, IS_OPEN, outbox, runs
 
 OUTBOX: Final = "outbox"
 """The kind of run that takes them."""
 MOST: Final = 1000
 """So many leave with one run; the next one takes the rest."""
-_NOBODYS: Final = ""
+NOBODYS: Final = ""
 """The run of what no run has taken yet."""
 _HEALING: Final = (Reason.SLACK_UNREACHABLE, Reason.SERVER_ERROR, Reason.REQUEST_TIMEOUT, Reason.RATE_LIMITED)
 """Why something failed that may go through a while later."""
@@ -42,11 +44,15 @@ def let_wait(
     known = sa.select(outbox.c.id).where(outbox.c.id == alert.alert_id)
     if connection.scalar(known) is not None:
         return False
-    row = alert_columns(alert) | {"id": alert.alert_id, "tenant_id": tenant_id, "run_id": _NOBODYS}
-    row |= {"scope": outbox_scope(tenant_id), "status": DeliveryStatus.PENDING, "position": 0}
-    row |= {"alert_id": part_of}
-    connection.execute(outbox.insert().values(row | {"created_at": now, "updated_at": now}))
+    connection.execute(outbox.insert().values(waiting_row(tenant_id, alert, now=now, part_of=part_of)))
     return True
+
+
+def waiting_row(tenant_id: str, alert: Alert, *, now: datetime, part_of: str | None) -> dict[str, Any]:
+    """Return the row of the outbox that an alert waits in."""
+    row = alert_columns(alert) | {"id": alert.alert_id, "tenant_id": tenant_id, "run_id": NOBODYS}
+    row |= {"scope": outbox_scope(tenant_id), "status": DeliveryStatus.PENDING, "position": 0}
+    return row | {"alert_id": part_of, "created_at": now, "updated_at": now}
 
 
 class Waiting(Part):
@@ -61,7 +67,7 @@ class Waiting(Part):
     def to_send(self, types: Collection[str], *, also_in_doubt: bool) -> list[Alert]:
         """Return what a run takes along: what was never tried first, and in the order of recording.
 
-        Those of other `types` are left to a process that knows them.
+        Those of other `types` are left to a process that knows them, and those of a job until it has ended.
         """
         table = outbox.c
         wanted = [DeliveryStatus.PENDING, DeliveryStatus.FAILED]
@@ -76,6 +82,7 @@ class Waiting(Part):
                 table.status.in_(wanted),
                 table.scope + "" == outbox_scope(self._tenant_id),
                 table.alert_type.in_(list(types)),
+                ~sa.exists().where(jobs.c.id == table.run_id, jobs.c.finished_at.is_(None)),
             )
             .order_by(table.status != DeliveryStatus.PENDING, table.created_at, table.id)
             .limit(MOST)
@@ -90,7 +97,7 @@ class Waiting(Part):
             runs.c.status == RunStatus.RUNNING,
             runs.c.kind == OUTBOX,
         )
-        query = sa.select(outbox.c.tenant_id).where(outbox.c.run_id == _NOBODYS, self._sees(outbox), ~at_work)
+        query = sa.select(outbox.c.tenant_id).where(outbox.c.run_id == NOBODYS, self._sees(outbox), ~at_work)
         return list(self.connection.scalars(query.distinct()))
 
     @reads

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,8 @@ async def test_a_cancelled_job_ends_before_its_next_batch(
 
         async def cancelling(*args: Any, **kwargs: Any) -> None:
             await record(*args, **kwargs)
-            assert (await jobs.cancel(job.id)).status is JobStatus.RUNNING
-            await jobs.cancel(job.id)
+            assert (await jobs.cancel(job.id, most_alerts=100)).status is JobStatus.RUNNING
+            await jobs.cancel(job.id, most_alerts=100)
 
         monkeypatch.setattr(JobWork, "record", cancelling)
         assert isinstance(await worked(app), CancelledRunError)
@@ -159,7 +160,7 @@ async def test_a_cancelled_job_ends_before_its_next_batch(
             code="cancelled", detail="the job was cancelled after 4 rows, which stay"
         )
         with pytest.raises(JobFinishedError, match="it failed"):
-            await jobs.cancel(job.id)
+            await jobs.cancel(job.id, most_alerts=100)
 
 
 async def test_a_job_that_nobody_has_is_cancelled_at_once(database_url: str) -> None:
@@ -167,14 +168,14 @@ async def test_a_job_that_nobody_has_is_cancelled_at_once(database_url: str) -> 
     async with opened(database_url) as app:
         jobs = app.store.default_risk.jobs
         waiting, dead = await upload(app.store, rows_of(1)), None
-        assert (await jobs.cancel(waiting.id)).status is JobStatus.FAILED
+        assert (await jobs.cancel(waiting.id, most_alerts=100)).status is JobStatus.FAILED
         dead = await upload(app.store, rows_of(1))
         assert await take_job(app) is not None
         await lease_over(app)
-        assert (await jobs.cancel(dead.id)).status is JobStatus.FAILED
+        assert (await jobs.cancel(dead.id, most_alerts=100)).status is JobStatus.FAILED
         assert await take_job(app) is None
         with pytest.raises(JobNotFoundError):
-            await jobs.cancel("nobody's")
+            await jobs.cancel("nobody's", most_alerts=100)
 
 
 async def test_a_process_that_stops_leaves_its_job_to_another(
@@ -261,7 +262,8 @@ async def test_a_job_is_its_own_tenants_and_organisations(database_url: str) -> 
         for scope, is_seen in seen.items():
             jobs = app.store.seen_by(Actor.system(tenant), scope).default_risk.jobs
             assert [each.id for each in (await jobs.list(limit=9)).items] == [job.id] * is_seen
-            for ask in (jobs.get, jobs.cancel) if not is_seen else (jobs.get,):
+            cancel = partial(jobs.cancel, most_alerts=100)
+            for ask in (jobs.get, cancel) if not is_seen else (jobs.get,):
                 with (
                     nullcontext()
                     if is_seen

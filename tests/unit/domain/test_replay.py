@@ -49,6 +49,8 @@ def expected(past: Standing | None, channel: str | None, policy: AmbiguousSends)
     match past.status:
         case DeliveryStatus.SENT:
             return ReplayAction(action=Action.SKIP_REPLAY, channel=EARLIER)
+        case DeliveryStatus.IN_DIGEST:
+            return ReplayAction(action=Action.IN_DIGEST, channel=EARLIER)
         case DeliveryStatus.UNKNOWN | DeliveryStatus.SENDING:
             held = ReplayAction(action=Action.HOLD, channel=EARLIER, reason=past.reason or Reason.INTERRUPTED)
             # What another version of the service calls otherwise may be anything, so a person decides.

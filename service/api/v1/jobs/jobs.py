@@ -103,7 +103,8 @@ async def _csv(jobs: Jobs, job_id: str, query: ResultsQuery) -> StreamingRespons
 @router.declare("POST /{job_id}/cancel", "Cancel a job", "job_finished", gives="job")
 async def cancel_job(context: Opened, caller: Writer, job_id: JobId) -> JobOut:
     """Cancel a job, wherever it is at work: it ends before its next batch, and what was stored stays."""
-    return job_out(context, await caller.app.store.default_risk.jobs.cancel(job_id))
+    jobs, most_alerts = caller.app.store.default_risk.jobs, caller.app.policy.most_of_a_rule
+    return job_out(context, await jobs.cancel(job_id, most_alerts=most_alerts))
 
 
 async def _known_job(caller: Reader, job_id: JobId) -> Job:
