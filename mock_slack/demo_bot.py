@@ -82,7 +82,7 @@ def _watch(service: str, slack: str, request: dict[str, Any]) -> int:
     good = (
         len(settled) == 2  # noqa: PLR2004  # the two of step 2
         and counts["unknown"] == 0
-        and "Acknowledged by slack:U0ANN" in changed
+        and "Acknowledged by <@U0ANN>" in changed
         and set(subjects.values()) == {1}
         and len(subjects) == counts["alerts_sent"] == replay["skipped_replay"]
         and replay["alerts_sent"] == 0

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from service.domain.delivery_status import DeliveryStatus, Reason
+from service.domain.delivery_status import AmbiguousSends, DeliveryStatus, Reason
 from service.domain.errors import OvertakenError
 from service.domain.identity.actor import Actor
 from service.domain.identity.scope import Scope
@@ -201,6 +201,29 @@ async def test_another_source_restates_nothing(given: Given) -> None:
     await posted(given, "r1", "a", arr=10)
     await given.a_recorded("r2", routed(an_alert("a", arr=20)), source="file:///copy.parquet")
     assert await given.sql("SELECT * FROM message_updates") == []
+
+
+@pytest.mark.parametrize(("by", "noted"), [("ann", 0), ("slack:U0ANN", 1)])
+async def test_what_is_recorded_says_what_has_become_of_its_alert(given: Given, by: str, noted: int) -> None:
+    """In its first post, but for whom Slack alone can name: that is to be shown by a change."""
+    await posted(given, "r1", "a")
+    work = given.store.alert_work
+    await work.take(an_alert("a").alert_id, AlertStep.ACKNOWLEDGE, note=None, by=by)
+    month = MONTH.minus(-1)
+    lease = await given.a_lease("r2", month=month)
+    later = [an_alert(name, month=month) for name in ("a", "b")]
+    await given.store.recording.record(
+        lease,
+        routed(*later),
+        ambiguous=AmbiguousSends.HOLD,
+        restatable=(),
+        payload_of=lambda item, state: f"{item.alert.subject} {state.status} {state.by}",
+        now=NOW,
+    )
+    payloads = [each.payload for each in await given.pending(lease)]
+    assert payloads == [f"a acknowledged {by}", routed(later[1])[0].payload]
+    query = "SELECT count(*) AS due FROM message_updates WHERE occurrence_id = :id"
+    assert await given.sql(query, id=later[0].alert_id) == [{"due": noted}]
 
 
 async def test_a_month_knows_the_message_before_it(given: Given) -> None:

@@ -12,5 +12,5 @@ def test_the_demo_of_a_bot_ends_well(capfd: pytest.CaptureFixture[str]) -> None:
     said = capfd.readouterr().out
     assert "sent by reconciler, found in C0" in said
     assert "Slack is answered 200, the alert is acknowledged by slack:U0ANN" in said
-    assert "👀 Acknowledged by slack:U0ANN at 20" in said
+    assert "👀 Acknowledged by <@U0ANN> at 20" in said
     assert "resend by reconciler, not in the channel's history" in said

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Any, Final
 
-from service.delivery.slack.pressing.buttons import buttons
+from service.delivery.slack.pressing.buttons import buttons, is_user_id
 from service.domain.alert import Alert
 from service.domain.alert_type import Line, Link, Message
 from service.domain.lifecycle.alert_status import AlertStatus, Resolution
@@ -41,15 +41,17 @@ def render(
     named_channel: str | None = None,
     has_buttons: bool = False,
     state: MessageState | None = None,
+    mentions: bool = False,
 ) -> dict[str, Any]:
     """Return the payload of a message: Block Kit, and `text` for notifications.
 
     `named_channel` is set when one webhook serves all channels: the message then says whose it is. `state` is
     what has become of the alert since the message went out. With `has_buttons` there is one for each step
-    that people can take from there.
+    that people can take from there. It `mentions` whom only Slack can name: whoever is mentioned in a new
+    message is notified, and in one that is changed is not.
     """
     title = _title(message)
-    news = None if state is None else _state_text(state)
+    news = () if state is None else _state_texts(state, mentions=mentions)
     lines = [f"{line.label}: {value}" for line in message.lines if (value := _value(line)) is not None]
     if named_channel is not None:
         lines.append(f"Channel: #{_shown(named_channel)}")
@@ -63,9 +65,10 @@ def render(
         "type": "section",
         "fields": [{"type": "plain_text", "text": line, "emoji": False} for line in lines],
     }
-    shown = [] if news is None else [news]
+    shown = [" ".join(news)] if news else []
     lists = [] if message.url is not None else [_list_text(each) for each in message.lists]
-    blocks = [header, *map(_plain_section, shown), facts, *map(_plain_section, lists)]
+    state_block = [_state_block(news)] if news else []
+    blocks = [header, *state_block, facts, *map(_plain_section, lists)]
     said = [title, *shown, *lines, *lists]
     if message.url is not None:
         details, link = _details(message)
@@ -108,6 +111,21 @@ def _plain_section(text: str) -> dict[str, Any]:
     return {"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}}
 
 
+def _state_block(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Return a section; of three texts a context, in which markup is read in the second, a mention, alone."""
+    if len(texts) == 1:
+        return _plain_section(texts[0])
+    before, mention, after = texts
+    return {
+        "type": "context",
+        "elements": [
+            _plain_section(before)["text"],
+            _link_section(mention)["text"],
+            _plain_section(after)["text"],
+        ],
+    }
+
+
 def _link_section(text: str) -> dict[str, Any]:
     return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
 
@@ -120,17 +138,21 @@ def _details(message: Message) -> tuple[str, str]:
     return f"Details: {url}", f"<{url}|{_escaped(message.link_text)}>"
 
 
-def _state_text(state: MessageState) -> str | None:
-    """Say who does something about the alert, or why it is over; None where nothing is to be said."""
+def _state_texts(state: MessageState, *, mentions: bool) -> tuple[str, ...]:
+    """Say who does something about the alert, or why it is over: one text, or three around a mention."""
     if state.status is AlertStatus.TRIGGERED:
-        return None
+        return ()
     words = "👀 Acknowledged" if state.status is AlertStatus.ACKNOWLEDGED else "✅ Resolved"
-    by, reason = _shown(state.by) or "somebody", ""
+    by, reason, user = _shown(state.by) or "somebody", "", state.slack_user
+    if is_mentioned := user is not None and is_user_id(user):
+        by = f"<@{user}>" if mentions else "somebody in Slack"
     if state.reason not in {None, Resolution.PERSON}:
         by, reason = "the newest data", f" ({state.reason})"
     note = f": {shown}" if (shown := _shown(state.note)) else ""
     at = "" if state.at is None else f" at {state.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"{words} by {by}{at}{reason}{note}"
+    if is_mentioned and mentions and at:
+        return f"{words} by", by, f"{at.lstrip()}{reason}{note}"
+    return (f"{words} by {by}{at}{reason}{note}",)
 
 
 def _title(message: Message) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from service.domain.identity.principal import PrincipalKind
 from service.domain.lifecycle.alert_status import AlertStatus, Resolution
 
 
@@ -19,6 +20,12 @@ class MessageState:
     note: str | None = None
     reason: Resolution | None = None
     """Why the alert is over."""
+
+    @property
+    def slack_user(self) -> str | None:
+        """The id of whom Slack alone has a name for: they pressed a button, and have no account here."""
+        kind, _, user_id = (self.by or "").partition(":")
+        return user_id if kind == PrincipalKind.SLACK else None
 
     @classmethod
     def of(cls, alert: Mapping[str, Any]) -> "MessageState":

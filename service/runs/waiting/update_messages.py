@@ -170,7 +170,8 @@ class _Channel:
         message = alert_type.message(update.alert)
         if update.facts is not None:
             message = restated(message, alert_type.message(update.now))
-        payload = render(update.alert, message, has_buttons=self.app.channels.has_buttons, state=update.state)
+        has_buttons = self.app.channels.has_buttons
+        payload = render(update.alert, message, has_buttons=has_buttons, state=update.state, mentions=True)
         return payload if update.earlier is None else with_link(payload, self.bot.link_to(update.earlier))
 
     def _of(self, update: DueUpdate) -> dict[str, str]:

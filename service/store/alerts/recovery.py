@@ -19,7 +19,7 @@ from service.domain.lifecycle.run_changes import SubjectChange, in_order
 from service.store.alerts.changing import SYSTEM, Change, resolved, write_changes
 from service.store.alerts.joining import RecordedRun, rows_ahead
 from service.store.alerts.run_changes import last_occurrences
-from service.store.outbox.message_updates import shown_states
+from service.store.outbox.message_states import shown_states
 from service.store.part import Part, reads
 from service.store.schema.alert_tables import alerts
 from service.store.schema.tables import outbox

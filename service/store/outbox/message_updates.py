@@ -15,28 +15,22 @@ import sqlalchemy as sa
 from service.domain.alert import Fact, RecordedAlert
 from service.domain.delivery_status import DeliveryStatus, Reason
 from service.domain.errors import OvertakenError
-from service.domain.identity.principal import PrincipalKind
 from service.domain.lifecycle.alert_status import AlertStatus
 from service.domain.lifecycle.message_state import MessageState
 from service.domain.replay import Replay, RoutedAlert, Standing
 from service.domain.run import Action, RunStatus
 from service.store.outbox.earlier import EarlierMessage, earlier_messages
 from service.store.outbox.lane_turns import SharedLane, is_paused, pause_lanes, renew_lease, take_turns
+from service.store.outbox.message_states import STATE, shown_states
 from service.store.part import Part, reads, writes
 from service.store.rows import alert_of
 from service.store.runs.state import Lease
-from service.store.schema.access_tables import users
 from service.store.schema.alert_tables import IS_DUE, IS_RESTATED, alerts, message_updates
 from service.store.schema.tables import ALERT, outbox, runs
 from service.store.sql import NamedSql, json_rows
 
 _SQL: Final = NamedSql(__name__)
 _DUE, _SHOWN, _FAILED = "due", "shown", "failed"
-_BY: Final = ("acknowledged_by", "resolved_by")
-_STATE: Final = (
-    *("status", "acknowledged_at", "acknowledged_by", "acknowledgment_note"),
-    *("resolved_at", "resolved_by", "resolution_note", "resolution_reason"),
-)
 
 
 PayloadOf = Callable[[RoutedAlert, MessageState], str]
@@ -108,7 +102,7 @@ def note_restated(
                 changed.append({"occurrence_id": alert_id, "facts": text})
     if changed:
         values = {"rows": json_rows(changed), "tenant_id": tenant_id, "now": at}
-        _SQL.execute(connection, "note_restated", values)
+        _SQL.execute(connection, "note_facts", values)
 
 
 def show_states(
@@ -117,13 +111,15 @@ def show_states(
     run_id: str,
     routed: Sequence[RoutedAlert],
     payload_of: PayloadOf,
+    at: datetime,
 ) -> None:
     """Let what a run is to send say what has become of its alerts, where that is anything.
 
-    What becomes of them later is noted, and the messages are changed.
+    What becomes of them later is noted, and the messages are changed; so is who they are that only Slack can
+    name, since a new message would notify them.
     """
     query = (
-        sa.select(outbox.c.id, *(alerts.c[name] for name in _STATE))
+        sa.select(outbox.c.id, *(alerts.c[name] for name in STATE))
         .join(alerts, alerts.c.id == outbox.c.alert_id)
         .where(
             outbox.c.tenant_id == tenant_id,
@@ -142,27 +138,10 @@ def show_states(
     if payloads:
         shows = outbox.update().where(outbox.c.id == sa.bindparam("its_id"))
         connection.execute(shows.values(payload=sa.bindparam("words")), payloads)
-
-
-def shown_states(
-    connection: sa.Connection, tenant_id: str, rows: Mapping[str, Mapping[Any, Any]]
-) -> dict[str, MessageState]:
-    """Return where the work on alerts stands, by their columns; the tenant's people are named in it."""
-    took = {row[column] for row in rows.values() for column in _BY if row[column]}
-    names = {by: _name(connection, tenant_id, by) for by in took}
-    return {
-        key: MessageState.of({**row, **{column: names.get(row[column]) for column in _BY}})
-        for key, row in rows.items()
-    }
-
-
-def _name(connection: sa.Connection, tenant_id: str, by: str) -> str:
-    """Return the name of a tenant's person who took a step; of whoever else, what is written down."""
-    kind, _, user_id = by.partition(":")
-    if kind != PrincipalKind.USER:
-        return by
-    own = users.c.tenant_id == tenant_id, users.c.id == user_id
-    return connection.scalar(sa.select(users.c.name).where(*own)) or by
+    if unnamed := [key for key, state in states.items() if state.slack_user is not None]:
+        rows_noted = json_rows({"occurrence_id": key, "facts": None} for key in unnamed)
+        values = {"rows": rows_noted, "tenant_id": tenant_id, "now": at}
+        _SQL.execute(connection, "note_facts", values)
 
 
 class MessageUpdates(Part):
@@ -205,7 +184,7 @@ class MessageUpdates(Part):
                 *(outbox.c[name] for name in ALERT),
                 *(outbox.c[name] for name in ("channel", "slack_channel", "slack_ts")),
                 *(message_updates.c[name].label(f"its_{name}") for name in ("change", "tries", "facts")),
-                *(alerts.c[name].label(f"alert_{name}") for name in _STATE),
+                *(alerts.c[name].label(f"alert_{name}") for name in STATE),
             ),
             wanted,
         )
@@ -225,7 +204,7 @@ class MessageUpdates(Part):
         if not turn.granted:
             return turn.wait_s
         earlier = earlier_messages(self.connection, self._tenant_id, [row["id"]])
-        of_alert = {name: row[f"alert_{name}"] for name in _STATE}
+        of_alert = {name: row[f"alert_{name}"] for name in STATE}
         (state,) = shown_states(self.connection, self._tenant_id, {row["id"]: of_alert}).values()
         return _due_update(dict(row), state, earlier.get(row["id"]))
 

@@ -13,12 +13,13 @@ ON CONFLICT (occurrence_id) DO UPDATE
 SET change = message_updates.change + 1, status = 'due', changed_at = excluded.changed_at, tries = 0,
     error = NULL, error_message = NULL;
 
--- name: note_restated
+-- name: note_facts
+-- Null are those that it was sent with, or is about to be.
 -- rows: occurrence_id text, facts text
 INSERT INTO message_updates (occurrence_id, tenant_id, change, status, facts, changed_at, tries)
 SELECT outbox.id, outbox.tenant_id, 1, 'due', r.facts, :now, 0
 FROM {rows} JOIN outbox ON outbox.id = r.occurrence_id
-WHERE outbox.tenant_id || '' = :tenant_id AND outbox.slack_ts IS NOT NULL
+WHERE outbox.tenant_id || '' = :tenant_id AND (outbox.slack_ts IS NOT NULL OR outbox.status = 'pending')
 ON CONFLICT (occurrence_id) DO UPDATE
 SET change = message_updates.change + 1, status = 'due', facts = excluded.facts,
     changed_at = excluded.changed_at, tries = 0, error = NULL, error_message = NULL;

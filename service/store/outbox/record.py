@@ -100,7 +100,7 @@ class Recording(Part):
         of_outbox = {"tenant_id": tenant_id, "scope": lease.scope, "updated_at": now}
         _write(self.connection, {"run_id": lease.run_id}, of_outbox, routed, replay, standings, joined)
         if payload_of is not None:  # what this run itself finds over is noted, as whatever comes later
-            show_states(self.connection, tenant_id, lease.run_id, routed, payload_of)
+            show_states(self.connection, tenant_id, lease.run_id, routed, payload_of, run.at)
         note_restated(self.connection, tenant_id, routed, replay, standings, run.at)
         _write_withdrawals(self.connection, tenant_id, lease.run_id, replay)
         leave_alerts(self.connection, run, _withdraw(self.connection, tenant_id, replay, now))

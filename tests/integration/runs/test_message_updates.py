@@ -425,6 +425,23 @@ def test_the_pause_between_two_tries_grows_to_a_quarter_of_an_hour() -> None:
     assert backoff_s(0, jitter=1) == 2.5
 
 
+async def test_whom_slack_alone_can_name_is_mentioned_by_a_change(house: House) -> None:
+    """Next month's message leaves out who it was, which would notify them, and is changed to say so."""
+    source = house.source([account("a1", month=month) for month in ("2025-12-01", "2026-01-01")])
+    async with house.open() as desk:
+        await desk.run(source, month="2025-12-01")
+        alert = (await alerts_of(desk))["a1"]
+        work = desk.app.store.alert_work
+        await work.take(alert.alert_id, AlertStep.ACKNOWLEDGE, note=None, by="slack:U0ANN")
+        await desk.run(source, month="2026-01-01")
+        posted = house.slack.messages(AMER)[1]["text"].splitlines()[1]
+        await send_waiting(desk.app)
+    assert posted.startswith("👀 Acknowledged by somebody in Slack at 20")
+    for message in house.slack.messages(AMER):
+        assert message["text"].splitlines()[1].startswith("👀 Acknowledged by <@U0ANN> at 20")
+    assert updates(house) == 2
+
+
 async def test_next_months_message_names_the_person_too(house: House) -> None:
     """Who has taken the alert stands there from the start, and nothing is to be changed."""
     source = house.source([account("a1", month=month) for month in ("2025-12-01", "2026-01-01")])

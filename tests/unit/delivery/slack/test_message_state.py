@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mock_slack.blocks import why_invalid
 from service.account_risk.account_at_risk import AccountAtRisk
 from service.account_risk.risk_alert import RiskAlert
 from service.delivery.slack.message import render, restated, with_link
@@ -63,6 +64,43 @@ def test_says_what_has_become_of_the_alert(state: MessageState, line: str) -> No
     title, second, *rest = shown(state=state)
     assert second == line
     assert [title, *rest] == shown()
+
+
+SLACK_USER = MessageState(
+    status=AlertStatus.ACKNOWLEDGED, by="slack:U0ANN", at=AT, note="*calls* <!here>", reason=None
+)
+
+
+def test_whom_slack_alone_can_name_is_mentioned_where_nobody_is_notified() -> None:
+    """A changed message mentions them; what anybody wrote stands beside it in plain text."""
+    account = an_alert()
+    payload = render(account, TYPE.message(account), state=SLACK_USER, mentions=True)
+    after = "at 2026-01-05 09:12 UTC: *calls* &lt;!here&gt;"
+    assert payload["blocks"][1] == {
+        "type": "context",
+        "elements": [
+            {"type": "plain_text", "text": "👀 Acknowledged by", "emoji": False},
+            {"type": "mrkdwn", "text": "<@U0ANN>", "verbatim": True},
+            {"type": "plain_text", "text": after, "emoji": False},
+        ],
+    }
+    assert payload["text"].splitlines()[1] == f"👀 Acknowledged by <@U0ANN> {after}"
+    assert why_invalid(payload["blocks"]) is None
+
+
+def test_a_new_message_mentions_nobody() -> None:
+    """It would notify them."""
+    assert shown(state=SLACK_USER)[1].startswith("👀 Acknowledged by somebody in Slack at 2026")
+
+
+@pytest.mark.parametrize("by", ["slack:U1> <!channel>", "slack:", "slack:C0AMER", "slack:!here", "U0ANN"])
+def test_what_is_no_user_of_slack_is_no_mention(by: str) -> None:
+    """Who took a step is what a caller says, where nobody is asked."""
+    state = MessageState(status=AlertStatus.RESOLVED, by=by, at=AT)
+    account = an_alert()
+    payload = render(account, TYPE.message(account), state=state, mentions=True)
+    assert payload["blocks"][1]["text"]["type"] == "plain_text"
+    assert "<" not in payload["text"].splitlines()[1]
 
 
 def test_an_alert_that_is_triggered_again_reads_as_it_did() -> None:
