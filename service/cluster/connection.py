@@ -1,6 +1,7 @@
 """The connection to a Dask cluster: nothing waits for a scheduler or workers that are not there."""
 
 import asyncio
+import concurrent.futures
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -92,8 +93,9 @@ def connected(address: str, *, timeout_s: float, stop: threading.Event) -> Itera
         yield Connection(client, address, timeout_s=timeout_s, stop=stop)
     except KilledWorker as error:
         raise ClusterUnreachableError(f"workers of the Dask cluster at {address} die at work") from error
-    except (OSError, TimeoutError, asyncio.CancelledError) as error:
-        # A task is cancelled when the connection to the scheduler is lost.
+    except (OSError, TimeoutError, asyncio.CancelledError, concurrent.futures.CancelledError) as error:
+        # Tasks are cancelled when the connection to the scheduler is lost: those that are awaited at the
+        # moment as asyncio cancels, those that are asked for afterwards with an error of Dask's own.
         raise ClusterUnreachableError(f"no Dask scheduler answers at {address}") from error
     finally:
         if client is not None:

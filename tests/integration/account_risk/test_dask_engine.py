@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +22,7 @@ from service.account_risk.evaluate import MonthEvaluation
 from service.account_risk.kind import month_request
 from service.account_risk.options import EvaluationOptions
 from service.account_risk.risk_alert import RiskAlert
+from service.cluster.connection import connected
 from service.delivery.channels import Channels
 from service.domain.errors import ClusterUnreachableError, MonthNotInSourceError, SchemaMismatchError
 from service.domain.progress import Progress
@@ -35,10 +37,13 @@ from tests.support import evaluating
 from tests.support.clusters import local_cluster, started
 from tests.support.evaluating import JANUARY, evaluated, row
 from tests.support.histories import History, histories, layouts, write
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
-pytest.importorskip("distributed", reason="Dask is an extra")
-pytestmark = pytest.mark.filterwarnings("ignore")
+# Found, and not loaded, by every process that collects this.
+pytestmark = [
+    pytest.mark.skipif(find_spec("distributed") is None, reason="Dask is an extra"),
+    pytest.mark.filterwarnings("ignore"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +178,20 @@ def test_a_cluster_without_workers(tmp_path: Path) -> None:
         pytest.raises(ClusterUnreachableError, match=r"at tcp://\S+ has no workers"),
     ):
         evaluated_within(1, address, path)
+
+
+def test_tasks_that_a_lost_scheduler_cancelled_before_they_were_asked_for(cluster: Any) -> None:
+    """Their results are missed as those of tasks that are waited for when it is lost."""
+    address = cluster.scheduler_address
+
+    def ask_late() -> None:
+        with connected(address, timeout_s=PATIENCE_S, stop=threading.Event()) as connection:
+            task = connection.submit(int)
+            task.cancel()
+            connection.gather([task])
+
+    with pytest.raises(ClusterUnreachableError, match=f"no Dask scheduler answers at {address}"):
+        ask_late()
 
 
 @pytest.mark.timeout(120)
