@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 SIZE ?= small
 SOURCE ?=
 .DEFAULT_GOAL := help
+# Containers often forbid Python to keep what it has compiled: every test process would compile it all again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help install lock demo demo-bot demo-logs demo-scoring serve test fault load bench examples lint types format
 help: ## list the targets

@@ -6,6 +6,7 @@ import re
 import signal
 import threading
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,11 @@ from tests.support.clusters import local_cluster
 from tests.support.companies import HEALTHY, small_model
 from tests.support.processes import command
 
-pytest.importorskip("distributed", reason="Dask is an extra")
-pytestmark = pytest.mark.filterwarnings("ignore")
+# Found, and not loaded, by every process that collects this.
+pytestmark = [
+    pytest.mark.skipif(find_spec("distributed") is None, reason="Dask is an extra"),
+    pytest.mark.filterwarnings("ignore"),
+]
 PIECE = 50
 MODEL = small_model()
 

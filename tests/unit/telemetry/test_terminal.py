@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from typing import Final, Literal
 
 import pytest
@@ -27,21 +28,28 @@ from tests.support.logs import logging_put_back
 
 BIDI: Final = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 MARKS: Final = {"\N{LEFT-TO-RIGHT MARK}", "\N{RIGHT-TO-LEFT MARK}", "\N{ARABIC LETTER MARK}"}
-DANGEROUS: Final = [
-    character
-    for character in map(chr, range(sys.maxunicode + 1))
-    if unicodedata.category(character) in {"Cc", "Zl", "Zp"}
-    or unicodedata.bidirectional(character) in BIDI
-    or character in MARKS
-]
-"""All control and bidirectional characters, as Unicode's own data have them."""
-TEXT: Final = st.text(st.sampled_from([*"aé\u200d字😀\\[", *DANGEROUS]), max_size=30)
 ATTACK: Final = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\n\u202eevil\u2066\x7f\x08[bold]"
+
+
+@cache
+def dangerous() -> list[str]:
+    """Return all control and bidirectional characters, as Unicode's own data have them."""
+    return [
+        character
+        for character in map(chr, range(sys.maxunicode + 1))
+        if unicodedata.category(character) in {"Cc", "Zl", "Zp"}
+        or unicodedata.bidirectional(character) in BIDI
+        or character in MARKS
+    ]
+
+
+# Made when a test wants it: to look at every character takes half a second.
+TEXT: Final = st.deferred(lambda: st.text(st.sampled_from([*"aé\u200d字😀\\[", *dangerous()]), max_size=30))
 
 
 def dangers_in(text: str) -> set[str]:
     """Return what of a text a terminal would obey; line ends are what a door writes itself."""
-    return set(text.replace("\n", "")) & set(DANGEROUS)
+    return set(text.replace("\n", "")) & set(dangerous())
 
 
 @pytest.fixture
@@ -52,8 +60,8 @@ def _logging_as_it_was() -> Iterator[None]:
 
 def test_every_control_character_is_shown_and_not_obeyed() -> None:
     """As an escape that says which it is; in JSON as the escape that reads the same."""
-    assert len(DANGEROUS) > 70
-    for character in [*DANGEROUS, "\ud800", "\udc00"]:
+    assert len(dangerous()) > 70
+    for character in [*dangerous(), "\ud800", "\udc00"]:
         shown = harmless(f"a{character}b")
         assert shown.isascii()
         assert shown.isprintable()
@@ -67,7 +75,7 @@ def test_every_control_character_is_shown_and_not_obeyed() -> None:
 def test_what_a_terminal_does_not_obey_stays_as_it_is(text: str) -> None:
     """Letters of every script, symbols, and the joiners that words and symbols are made with."""
     assert not dangers_in(harmless(text))
-    rest = "".join(character for character in text if character not in DANGEROUS)
+    rest = "".join(character for character in text if character not in dangerous())
     assert harmless(rest) == rest
 
 
