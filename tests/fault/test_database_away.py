@@ -1,10 +1,13 @@
 """PostgreSQL away: connections that break, and a server that restarts, under a run that delivers."""
 
+from pathlib import Path
+
 import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
 from tests.support.databases import PostgresqlServer
+from tests.support.office import open_office
 from tests.support.processes import service
 from tests.support.site import AMER, PATIENT, Site, accepted_by, alerts_of, ask, posting
 from tests.support.waiting import wait_until
@@ -37,3 +40,22 @@ def test_a_run_outlives_its_connections(
     assert set(outcomes.values()) == {"sent"}
     assert accepted_by(slack) == dict.fromkeys(outcomes, 1)
     assert len(outcomes) == site.count
+
+
+def test_a_button_pressed_while_the_database_is_away(
+    tmp_path: Path, postgresql_server: PostgresqlServer
+) -> None:
+    """Slack is answered in time, the person reads that nothing can be said, and may press again later."""
+    with open_office(tmp_path, database_url=postgresql_server.new()) as office:
+        alert_id = next(office.fresh)
+        postgresql_server.stop()
+        try:
+            said = office.press(alert_id)
+        finally:
+            postgresql_server.restart()
+        assert (said["status"], said["body"], said["error"]) == (200, "", None)
+        (answer,) = wait_until(lambda: office.answers_about(alert_id), what="somebody is answered")
+        assert answer["answer"]["text"].startswith("The database cannot be used now")
+        assert office.status(alert_id) == ("triggered", None)
+        office.press(alert_id)
+        assert office.status(alert_id) == ("acknowledged", "slack:U0ANN")

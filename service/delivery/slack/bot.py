@@ -161,6 +161,9 @@ class Bot:
         """Return the bot's own messages of a channel, as `read_history` does; raises WebApiError."""
         identity = await self.whoami(patient_until=patient_until)
         known = (await self.channels()).get(channel)
+        if known is None:  # it was made, or the bot invited, since the names were looked up
+            self._channels = {}
+            known = (await self.channels()).get(channel)
         return await read_history(
             self.api,
             self.markers,

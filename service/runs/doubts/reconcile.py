@@ -56,6 +56,10 @@ class Reconciler:
         missing: list[tuple[datetime, str, list[Doubt], datetime]] = []
         for channel, of_channel in by_channel.items():
             looked_at = self.app.clock.now()
+            # Each look may take as long as Slack: a run has its end, and a sweep comes again.
+            if self.run_id is not None and self.app.clock.monotonic() > self.until:
+                await self._unread(channel, of_channel, "not looked for yet: no time was left")
+                continue
             if absent := await self._look(channel, of_channel):
                 missing.append((self._due(absent), channel, absent, looked_at))
         for due, channel, absent, looked_at in sorted(missing, key=lambda each: each[0]):

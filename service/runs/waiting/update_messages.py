@@ -99,12 +99,19 @@ class _Channel:
                     return
                 case float() as wait_s:
                     if wait_s > PATIENCE_S:
+                        await self._hold(wait_s)
                         return
                     await self.app.clock.sleep(wait_s)
                 case DueUpdate() as update:
                     changed += 1
                     if not await self._show(update, began):
                         return
+
+    async def _hold(self, wait_s: float) -> None:
+        # Else a run would begin, and end, in each second of the pause.
+        clock, hold = self.app.clock, self.app.store.message_updates.hold
+        until = clock.now() + timedelta(seconds=wait_s)
+        await retry_while_unavailable(clock, lambda: hold(self.name, until=until))
 
     async def _take(self) -> DueUpdate | float | None:
         return await self.app.store.message_updates.take(

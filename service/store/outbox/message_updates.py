@@ -232,14 +232,9 @@ class MessageUpdates(Part):
 
         `pause` is the key of a lane that Slack has asked to pause, and for how many seconds.
         """
-        of_tenant = message_updates.c.tenant_id == self._tenant_id
-        in_channel = sa.select(outbox.c.id).where(
-            outbox.c.id == message_updates.c.occurrence_id, outbox.c.channel == update.channel
-        )
-        others = message_updates.update().where(of_tenant, sa.text(IS_DUE), in_channel.exists())
-        self.connection.execute(others.values(not_before=until))
+        self._hold(update.channel, until)
         tried = message_updates.update().where(
-            of_tenant,
+            message_updates.c.tenant_id == self._tenant_id,
             message_updates.c.occurrence_id == update.alert.alert_id,
             message_updates.c.change == update.change,
         )
@@ -247,6 +242,20 @@ class MessageUpdates(Part):
         self.connection.execute(tried.values(values))
         if pause is not None:
             pause_lanes(self.connection, [pause])
+
+    @writes
+    def hold(self, channel: str, *, until: datetime) -> None:
+        """Try no message of a channel before `until`: its lane pauses for so long."""
+        self._hold(channel, until)
+
+    def _hold(self, channel: str, until: datetime) -> None:
+        in_channel = sa.select(outbox.c.id).where(
+            outbox.c.id == message_updates.c.occurrence_id, outbox.c.channel == channel
+        )
+        due = message_updates.update().where(
+            message_updates.c.tenant_id == self._tenant_id, sa.text(IS_DUE), in_channel.exists()
+        )
+        self.connection.execute(due.values(not_before=until))
 
     def _settle(
         self, update: DueUpdate, status: str, reason: Reason | None, message: str | None, now: datetime

@@ -102,7 +102,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Known]:
 
 @pytest.mark.parametrize("times", [1, pytest.param(4, marks=pytest.mark.fault)])
 @pytest.mark.parametrize("mode", list(GenerationMode))
-@pytest.mark.timeout(600)  # thousands of requests: a minute and a half of a quiet machine
+@pytest.mark.timeout(600)  # thousands of requests, each checked against the document
 def test_every_answer_is_as_announced(known: Known, mode: GenerationMode, times: int) -> None:
     """Status, media type and body of each answer are those of the document, and nothing is a 500.
 

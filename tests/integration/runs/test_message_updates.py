@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -325,6 +326,23 @@ async def test_a_pause_holds_every_change_and_no_post(house: House, step: Step) 
     assert rows(house, "status") == [("shown",)] * 3
     (missed,) = [each for each in seen if isinstance(each, MessageNotUpdated)]
     assert (missed.reason, missed.wait_s) == ("rate_limited", 9000)
+
+
+async def test_a_pause_of_the_channel_is_waited_out_without_runs(house: House) -> None:
+    """A post that Slack puts off holds the changes of its channel, and no run looks before it is over."""
+    async with house.open() as desk:
+        await desk.run(house.source(accounts(2)))
+        house.slack.script(AMER, Step(status=429, headers={"Retry-After": "9000"}))
+        await desk.app.store.alert_work.create(NEW, by="ann")
+        await send_waiting(desk.app)
+        await take(desk, "a0000", AlertStep.ACKNOWLEDGE)
+        seen = desk.app.store.message_updates
+        assert await seen.tenants(wanted_updates(desk.app)) == [DEFAULT_TENANT]
+        await send_waiting(desk.app)
+        assert await seen.tenants(wanted_updates(desk.app)) == []
+        later = replace(wanted_updates(desk.app), now=desk.app.clock.now() + timedelta(seconds=9001))
+        assert await seen.tenants(later) == [DEFAULT_TENANT]
+    assert updates(house) == 0
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,31 @@ async def test_where_time_is_up_the_rest_is_left_for_the_sweep(house: House) -> 
     assert posted(house) == ["a0000"]
 
 
+async def test_a_slow_slack_does_not_hold_a_run_for_each_channel(house: House) -> None:
+    """RECONCILE_FOR_S is for all channels: another is not looked into once one has taken so long."""
+    for channel in (AMER, EMEA):
+        house.slack.script(channel, LOST)
+    house.slack.script("conversations.history", Step(delay_s=60), Step(delay_s=60))
+    rows = [*accounts(1), *accounts(1, region="EMEA", prefix="e")]
+    async with house.open(reconcile_for_s=1, slack_timeout_s=1) as desk:
+        alerts = await desk.alerts(await desk.run(house.source(rows)))
+    assert {alert.outcome for alert in alerts} == {Outcome.UNKNOWN}
+    assert sorted(alert.error_message or "" for alert in alerts) == [
+        "not looked for yet: no time was left",
+        "the history could not be read: no_answer (TimeoutError)",
+    ]
+
+
+async def test_a_channel_that_is_new_since_the_start_is_looked_into(house: House) -> None:
+    """It was made, or the bot invited, after the names were looked up: they are looked up once more."""
+    others = {"ok": True, "channels": [{"id": "C1", "name": "other"}]}
+    house.slack.script("conversations.list", Step(body=others, times=2))
+    house.slack.script(AMER, LOST)
+    async with house.open() as desk:
+        assert (await only(desk, house.source(accounts(1)))).outcome is Outcome.SENT
+    assert posted(house) == ["a0000"]
+
+
 async def left_in_doubt(house: House, step: Step) -> str:
     """Leave one alert in doubt that nobody has looked for, and return its id."""
     house.slack.script(AMER, step)
