@@ -5,10 +5,11 @@ read once more, and the matched rows are collected and counted at the end: the s
 """
 
 import threading
-from collections import deque
 from collections.abc import Generator, Iterator
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Final
+from queue import SimpleQueue
+from typing import Final
 
 from service.domain.errors import (
     InterruptedRunError,
@@ -25,9 +26,6 @@ from service.runtime.daemon_thread import in_daemon_thread, run_until_stopped
 from service.runtime.room import Room, Turn
 from service.sources.allocation import keep_freed
 from service.sources.source import Source
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 _ARRAYS: Final = 31 << 20
 """Bytes: a step of counting has some ten arrays of 4 MB and more at once, and takes a third less CPU so."""
@@ -104,21 +102,40 @@ class _Evaluation:
             yield parts
 
     def _ahead(self, tasks: Iterator[Task]) -> Generator[Part]:
-        """Yield the parts in their order; as many as there are threads are read ahead."""
-        ahead: deque[Future[Part]] = deque()
+        """Yield the parts in their order; as many as there are threads are read ahead.
+
+        Each thread takes its next task itself: a block of CSV is read by the processor that parses it.
+        """
+        threads = self._options.threads
+        taking, has_ended = threading.Lock(), threading.Event()
+        free = threading.Semaphore(threads)
+        taken: SimpleQueue[Future[Part | None]] = SimpleQueue()
+
+        def work() -> None:
+            while free.acquire() and not has_ended.is_set():
+                part: Future[Part | None] = Future()
+                try:
+                    with taking:
+                        taken.put(part)
+                        task = None if has_ended.is_set() else next(tasks, None)
+                    part.set_result(None if task is None else task())
+                except BaseException as error:  # noqa: BLE001 - it belongs to whoever counts, not to this thread
+                    part.set_exception(error)
+
+        workers: list[Future[None]] = []
         try:
-            for task in tasks:
-                ahead.append(in_daemon_thread(task))
-                if len(ahead) >= self._options.threads:
-                    yield ahead.popleft().result()
+            workers.extend(in_daemon_thread(work) for _ in range(threads))
+            while (part := taken.get().result()) is not None:
+                yield part
+                free.release()
                 if self._stop.is_set():
                     raise InterruptedRunError("the evaluation was stopped")
-            while ahead:
-                yield ahead.popleft().result()
         finally:
+            has_ended.set()
+            free.release(threads)
             # Their files are to be closed after they have ended.
-            for future in ahead:
-                future.exception()
+            for worker in workers:
+                worker.exception()
 
     def _check_period(self) -> None:
         """Raise PeriodNotInSourceError unless any row, matched or not, is of the period."""

@@ -58,7 +58,7 @@ class CsvBlocks:
             filled = len(left) + self._fill(memoryview(block)[len(left) : size])
             at_end = filled < size
             cut = filled if at_end else block.rfind(b"\n", 0, filled) + 1
-            if not at_end and _quotes(memoryview(block)[:cut]) % 2:
+            if not at_end and _is_quote_open(memoryview(block)[:cut]):
                 self.rest = bytes(memoryview(block)[:filled])
                 return
             if not cut and filled > max(LONGEST, self._block):
@@ -82,11 +82,21 @@ class CsvBlocks:
         return filled
 
 
-def _quotes(content: memoryview) -> int:
-    # Some writers quote every value: then looking for one after the other takes as long as all the parsing.
+def _is_quote_open(content: memoryview) -> bool:
+    """Return whether there is an odd number of quotes.
+
+    Some writers quote every value: then looking for one after the other takes as long as all the parsing.
+    """
     signs = np.frombuffer(content, np.uint8)
-    pieces = (signs[begin : begin + _PIECE] for begin in range(0, signs.size, _PIECE))
-    return sum(int(np.count_nonzero(piece == ord(_QUOTE))) for piece in pieces)
+    found = np.zeros(_PIECE, np.bool_)
+    odd = 0
+    for begin in range(0, signs.size, _PIECE):
+        piece = signs[begin : begin + _PIECE]
+        np.equal(piece, ord(_QUOTE), out=found[: piece.size])
+        found[piece.size :] = False
+        # Whether they are odd takes half of what counting them takes: eight are joined at once.
+        odd ^= int(np.bitwise_xor.reduce(found.view(np.uint64)))
+    return odd.bit_count() % 2 == 1
 
 
 def first_record(content: bytes | memoryview) -> bytes:

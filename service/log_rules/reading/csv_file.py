@@ -1,4 +1,4 @@
-"""CSV: blocks of records become batches of the columns that rules name, as bytes; nothing is converted."""
+"""CSV: blocks of records become batches of the columns that rules name, as text; nothing is converted."""
 
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Sequence
@@ -97,15 +97,15 @@ def _valid(content: Any) -> Any:
 
 def _conversion(filters: Sequence[str], others: Sequence[str]) -> Any:
     # What filters is the same few values over and over: they are compared once each.
-    kinds = {name: pa.dictionary(pa.int32(), pa.binary()) for name in filters}
+    kinds = {name: pa.dictionary(pa.int32(), pa.string()) for name in filters}
     plain = [name for name in others if name not in kinds]
     return pc.ConvertOptions(
         include_columns=[*filters, *plain],
-        column_types=kinds | dict.fromkeys(plain, pa.binary()),
+        column_types=kinds | dict.fromkeys(plain, pa.string()),
         check_utf8=False,
     )
 
 
 def _empty(filters: Sequence[str], others: Sequence[str]) -> Any:
     names = dict.fromkeys((*filters, *others))
-    return pa.table({name: pa.array([], pa.binary()) for name in names})
+    return pa.table({name: pa.array([], pa.string()) for name in names})

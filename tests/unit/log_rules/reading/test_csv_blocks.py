@@ -2,6 +2,8 @@
 
 import io
 
+import pytest
+
 from service.log_rules.reading.csv_blocks import CsvBlocks
 
 
@@ -21,3 +23,17 @@ def test_what_is_released_is_read_into_again() -> None:
     assert len(rooms) == 2
     assert held is not None
     assert bytes(held[0]) == held[1]
+
+
+@pytest.mark.parametrize("place", [0, (1 << 18) - 2, 1 << 18, (1 << 19) + 7])
+def test_blocks_end_where_a_quote_is_open(place: int) -> None:
+    """Wherever it stands in a block; one more closes it."""
+    text = bytearray(b"value,\n" * 100_000)
+    text[place] = ord('"')
+    blocks = CsvBlocks(io.BytesIO(text), block=600_000)
+    assert list(blocks) == []
+    assert blocks.rest == bytes(text[:600_000])
+    text[place + 1] = ord('"')
+    blocks = CsvBlocks(io.BytesIO(text), block=600_000)
+    assert b"".join(blocks) == text
+    assert blocks.rest is None
