@@ -9,6 +9,8 @@ from service.log_rules.episode import EPISODE, Episodes, GroupKey, Instants, Num
 
 KEPT_BYTES: Final = 12
 """Of a matched row that waits, or that windows still reach, for one rule: its time and its group."""
+GROUP_BYTES: Final = 280
+"""Of a group that is known to a rule, of some forty characters: measured."""
 REMEMBERED_BYTES: Final = 16
 """Of a row that is handed on: its time and its group; 8 more where equal rows count once."""
 OPEN_BYTES: Final = EPISODE.itemsize

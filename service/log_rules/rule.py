@@ -138,6 +138,10 @@ class LogRule(Protocol):
         """How many rows were settled and are still within reach."""
 
     @property
+    def groups(self) -> int:
+        """How many groups it knows."""
+
+    @property
     def duplicates(self) -> int:
         """How many rows of the period were equal to another."""
 

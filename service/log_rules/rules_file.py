@@ -4,10 +4,11 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Final, Literal, TypeVar
+from unicodedata import category
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
 
@@ -18,10 +19,15 @@ from service.log_rules.rule import LOG_COLUMNS, LogSource, Rule, RuleFile
 TITLE_NAMES: Final = frozenset({"peak", "group", "window", "threshold", "events", "rule"})
 """What a title may name in braces."""
 _LARGEST_FILE: Final = 1 << 20
-_DURATION: Final = re.compile(r"(\d{1,9})\s*(ms|s|m|h|d)")
-_CHANNEL: Final = re.compile(r"#?[^\s/?#.][^\s/?#]{0,79}")
+_DURATION: Final = re.compile(r"([0-9]{1,9})\s*(ms|s|m|h|d)")
+_CHANNEL: Final = re.compile(r"#?[^\s/?#.\x00-\x1f][^\s/?#\x00-\x1f]{0,79}")
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _UNITS: Final = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+_AN_INSTANT: Final = datetime(2026, 1, 31, 10, 30, 15, 250_000, tzinfo=UTC)
+_PLAIN: Final = {"extra_forbidden": "is not known here", "missing": "is required"} | dict.fromkeys(
+    ("model_type", "dict_type"), "must be a table"
+)
+"""What problems are called that the library names otherwise."""
 _LONGEST: Final = 3_660
 """Days."""
 
@@ -58,6 +64,12 @@ def _title(text: str) -> str:
         if name is not None and (name not in TITLE_NAMES or form or conversion):
             names = ", ".join(f"{{{each}}}" for each in sorted(TITLE_NAMES))
             raise ValueError(f"{{{name}}} is not known: a title may name {names}")
+    return _shown(text)
+
+
+def _shown(text: str) -> str:
+    if any(category(sign) == "Cc" for sign in text):
+        raise ValueError("must not hold control characters, such as line breaks")
     return text
 
 
@@ -79,6 +91,11 @@ def _form(text: str) -> str:
         raise ValueError(
             "must be iso8601, epoch_s, epoch_ms, or a pattern of strptime such as %d/%m/%Y %H:%M:%S"
         )
+    if "%" in text:
+        try:
+            datetime.strptime(_AN_INSTANT.strftime(text), text)  # noqa: DTZ007  # only whether it can be read
+        except (ValueError, re.error):
+            raise ValueError(f"strptime cannot read a time that is written as {text}") from None
     return text
 
 
@@ -134,7 +151,7 @@ class _Rule(_Strict):
     window: _Longer
     quiet: _Longer | None = None
     repeat: _Longer | None = None
-    severity: Annotated[StrictStr, Field(min_length=1, max_length=40)] | None = None
+    severity: Annotated[StrictStr, Field(min_length=1, max_length=40), AfterValidator(_shown)] | None = None
     channel: _Channel | None = None
     route: _Column | None = None
 
@@ -197,8 +214,7 @@ def _validated(model: type[_Model], raw: Any, place: str, problems: list[str]) -
 def problems_of(error: ValidationError, *place: str) -> Iterator[str]:
     """Yield each problem of a table with its place."""
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
-        is_unknown = problem["type"] == "extra_forbidden"
-        said = "is not known here" if is_unknown else problem["msg"].removeprefix("Value error, ")
+        said = _PLAIN.get(problem["type"], problem["msg"].removeprefix("Value error, "))
         yield f"{'.'.join((*place, *map(str, problem['loc'])))}: {said}"
 
 

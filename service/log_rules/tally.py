@@ -17,7 +17,7 @@ from service.log_rules.findings import (
     wanted_values,
 )
 from service.log_rules.ledger import LogRows, RuleRows
-from service.log_rules.memory import KEPT_BYTES
+from service.log_rules.memory import GROUP_BYTES, KEPT_BYTES
 from service.log_rules.reading.log_files import Part
 from service.log_rules.reading.matching import RuleMatches
 from service.log_rules.reading.read_again import RowsReadAgain
@@ -185,22 +185,27 @@ class _MemoryLimit:
         self._counters = counters
         self._collect = collect
         self._rows = 0
+        self._groups_a_row = 0.0
         self._is_full = self._are_too_many = False
 
     def takes(self, rows: int) -> bool:
         """Count rows that are to be held; returns False where there is no memory for them."""
         self._rows += rows
-        if self._collect and self._exceeds(self._rows * ROW_BYTES):
-            self._is_full = True
+        if self._collect and not self._is_full:
+            self._note(self._rows * ROW_BYTES)
         return not self._is_full
+
+    def _note(self, row_bytes: int) -> None:
+        groups = sum(counter.groups for counter in self._counters)
+        self._is_full = self._exceeds(row_bytes + groups * GROUP_BYTES)
+        self._groups_a_row = groups / max(self._rows, 1)
 
     def look(self) -> None:
         """Look at what is held after a step of counting."""
-        if not self._collect:
+        if not self._collect and not self._is_full:
             held = [max(one.kept + one.pending - self._free, 0) for one in self._counters]
             # All are kept, and those of one rule are counted at a time.
-            needed = sum(held) * KEPT_BYTES + max(held) * (ROW_BYTES - KEPT_BYTES)
-            self._is_full = self._is_full or self._exceeds(needed)
+            self._note(sum(held) * KEPT_BYTES + max(held) * (ROW_BYTES - KEPT_BYTES))
         if self._are_too_many or self._exceeds(self._alerts * self._alert_bytes):
             self._are_too_many = True
             for counter in self._counters:
@@ -209,15 +214,16 @@ class _MemoryLimit:
     def check_rows(self) -> None:
         """Raise MemoryLimitExceededError where rows were too many."""
         if self._is_full:
-            needed = _megabytes(self._rows * ROW_BYTES)
+            # Of groups nothing is known but how many there were until then.
+            needed = _megabytes(round(self._rows * (ROW_BYTES + self._groups_a_row * GROUP_BYTES)))
             raise MemoryLimitExceededError(
                 f"the rows come in such disorder that all {self._rows:,} matched ones have to be "
                 f"collected, which takes {needed:,} MB, more than MEMORY_LIMIT_MB={self._limit}; "
-                "sort the files by time, or raise source.lateness"
+                "sort the files by time, raise source.lateness, or group by fewer values"
                 if self._collect
                 else "the rows that windows reach, or that source.lateness lets wait, take more than "
                 f"MEMORY_LIMIT_MB={self._limit}; all {self._rows:,} matched ones would take {needed:,} MB; "
-                "shorten the windows, or lower source.lateness"
+                "shorten the windows, lower source.lateness, or group by fewer values"
             )
 
     def check_alerts(self) -> None:

@@ -5,6 +5,7 @@ those that windows still to come may reach. What is kept at the end of a run is 
 """
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -19,6 +20,8 @@ ROW_BYTES: Final = 56
 
 _Rows: TypeAlias = tuple[Instants, Numbers, Instants]
 """Times, groups, and marks, of which there are none unless equal rows count once."""
+_FEW_GROUPS: Final = 1 << 16
+"""So many are kept in any case."""
 _NONE: Final[Instants] = np.zeros(0, np.int64)
 
 
@@ -36,6 +39,7 @@ class ThresholdRule:
         self._is_cold = memory is None
         memory = memory or Memory()
         self._numbers = {key: number for number, key in enumerate(memory.keys)}
+        self._most_groups = max(2 * len(self._numbers), _FEW_GROUPS)
         self._settled = period.since_us
         self._times, self._marks = memory.times, memory.marks
         self._groups: Numbers = memory.group_of.astype(np.int32)
@@ -50,6 +54,11 @@ class ThresholdRule:
     def kept(self) -> int:
         """Rows that were settled and are still within reach."""
         return int(self._times.size)
+
+    @property
+    def groups(self) -> int:
+        """Groups of rows that wait or are within reach, and of episodes; at most as many others."""
+        return len(self._numbers)
 
     @property
     def settled_us(self) -> int:
@@ -101,6 +110,8 @@ class ThresholdRule:
         kept = times > until_us - limits.reach
         self._times, self._groups, self._marks = _at((times, groups, self._marks), kept)
         self._settled = until_us
+        if len(self._numbers) > self._most_groups:
+            self._drop_groups()
 
     def facts(self) -> Sequence[Episode]:
         """Return the episodes that had a violation in this run, by their start, then their group."""
@@ -147,6 +158,23 @@ class ThresholdRule:
         self._fed = waiting
         self._times, self._groups, self._marks = (np.concatenate(each) for each in zip(*ready, strict=True))
         self.pending = sum(times.size for times, _, _ in waiting)
+
+    def _drop_groups(self) -> None:
+        """Let go of the groups of no row and no episode: a log may have a new one in each row."""
+        closed = np.concatenate(self._closed)
+        is_used = np.zeros(len(self._numbers), np.bool_)
+        fed = [groups for _, groups, _ in self._fed]
+        for groups in (self._groups, self._opened["group"], closed["group"], *fed):
+            is_used[groups] = True
+        number_of = np.cumsum(is_used, dtype=np.int32) - 1
+        self._groups = number_of[self._groups]
+        self._fed = [(times, number_of[groups], marks) for times, groups, marks in self._fed]
+        for episodes in (self._opened, closed):
+            episodes["group"] = number_of[episodes["group"]]
+        self._closed = [closed]
+        kept = compress(self._numbers, is_used.tolist())
+        self._numbers = {key: number for number, key in enumerate(kept)}
+        self._most_groups = max(2 * len(self._numbers), _FEW_GROUPS)
 
     def _drop_duplicates(self) -> None:
         """Keep one of each set of equal rows."""

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.log_rules.memory import ALERT_BYTES, KEPT_BYTES, OPEN_BYTES, REMEMBERED_BYTES
+from service.log_rules.memory import ALERT_BYTES, GROUP_BYTES, KEPT_BYTES, OPEN_BYTES, REMEMBERED_BYTES
 from service.log_rules.reading.csv_blocks import BLOCK
 from service.log_rules.reading.log_files import LogFiles
 from service.log_rules.reading.matching import Matcher
@@ -68,6 +68,7 @@ class LogPlan:
             "reading": self.reading_bytes,
             "counting": self.counting_bytes,
             "each_row_within_reach": KEPT_BYTES,
+            "each_group": GROUP_BYTES,
             "each_row_collected": ROW_BYTES,
             "each_alert": ALERT_BYTES,
         }
@@ -95,11 +96,12 @@ class LogPlan:
         parquet += f"{', '.join(self.other_columns)} ({self.other_bytes:,} bytes)"
         parts = ", ".join(f"{memory[part] // _MEGABYTE:,} {part}" for part in _PARTS)
         total = sum(memory[part] for part in _PARTS) // _MEGABYTE
+        each = f"by rule {KEPT_BYTES} bytes a row within reach and {GROUP_BYTES} a group of them"
         lines = [f"files: {kinds}"]
         lines += [f"csv: all of {self.csv_bytes:,} bytes"] if self.csv_bytes else []
         lines += [f"parquet: {self.row_groups:,} row groups; {parquet}"] if self.row_groups else []
         lines += [
-            f"memory: at most {total:,} MB ({parts}), and {KEPT_BYTES} bytes a rule and row within reach",
+            f"memory: at most {total:,} MB ({parts}), and {each}",
             f"in disorder: {ROW_BYTES} bytes a rule and matched row of the period",
             f"found: {ALERT_BYTES:,} bytes an episode or reminder, until it is recorded",
             f"checkpoint: {self._checkpoint_text()}",

@@ -40,12 +40,23 @@ async def test_episodes_are_counted_while_they_are_found(tmp_path: Path) -> None
     assert len((await find(path, **asked, alert_bytes=512)).rules[1].episodes) == 600
 
 
+async def test_groups_count_as_rows_do(tmp_path: Path) -> None:
+    """Each of many has its name to be known by; a plan says what that takes."""
+    rows = [log_row(place, bundle=f"com.example.{place}") for place in range(20_000)]
+    ordered = write_parquet(tmp_path / "a.parquet", rows, row_group=2_000)
+    mixed = write_parquet(tmp_path / "b.parquet", rows[::-1], row_group=2_000)
+    for path, needed in ((ordered, "windows reach, .* 40,000 .* would take"), (mixed, "disorder .* takes")):
+        with pytest.raises(MemoryLimitExceededError, match=rf"{needed} 8 MB.* group by fewer values"):
+            await find(path, settle_rows=1, memory_limit_mb=4)
+        await find(path, settle_rows=1, memory_limit_mb=8)
+
+
 async def test_rows_that_windows_reach_are_counted_as_they_come(tmp_path: Path) -> None:
     """A window of a week over rows in their order holds as much as rows in disorder; so does lateness."""
     rows = [log_row(place * 20) for place in range(20_000)]
-    path = write_parquet(tmp_path / "a.parquet", rows, row_group=100)
+    path = write_parquet(tmp_path / "a.parquet", rows, row_group=1_000)
     week, late = RULES.replace('"1h"', '"7d"'), RULES.replace("[source]", '[source]\nlateness = "7d"')
-    needed = r"windows reach, .* MEMORY_LIMIT_MB=1; all 40,000 matched ones would take 3 MB"
+    needed = r"windows reach, .* MEMORY_LIMIT_MB=1; all 40,000 matched ones would take 3 MB;"
     for rules in (week, late):
         with pytest.raises(MemoryLimitExceededError, match=needed):
             await find(path, question_of(rules), settle_rows=1, memory_limit_mb=1)

@@ -93,12 +93,30 @@ def test_one_mistake_of_a_rule_hides_no_other() -> None:
         (('["bundle_id"]', '["a", "a"]'), "rules.0.group_by"),
         (("{peak}", "{peak!r}"), "rules.0.title"),
         (("{peak}", "{peak.__class__}"), "rules.0.title"),
+        (("{peak}", "\\u0000"), "rules.0.title"),
+        (("{peak}", "\\n"), "rules.0.title"),
+        (('"#mobile-fatal"', '"a\\u0000"'), "rules.0.channel"),
+        (('"1h"', '"1h"\nseverity = "a\\u0000"'), "rules.0.severity"),
+        (('"1h"', '"\u0661h"'), "rules.0.window"),
     ],
 )
 def test_what_a_rule_must_not_say(change: tuple[str, str], place: str) -> None:
     """Each mistake leads to its own place."""
     (problem,) = problems(RULE.replace(*change))
     assert problem.split(": ")[0] == place
+
+
+@pytest.mark.parametrize("pattern", ["%Q", "%Y %Y", "%d/%m/%Y %", "%s", "%F %T"])
+def test_a_time_that_strptime_cannot_read(pattern: str) -> None:
+    """No time of a log would be one: it is said before a run."""
+    (problem,) = problems(f'[source]\ntime = {{format = "{pattern}"}}\n' + RULE)
+    assert problem == f"source.time.format: strptime cannot read a time that is written as {pattern}"
+
+
+def test_problems_are_said_in_the_files_own_words() -> None:
+    """It has tables, and nobody who writes it knows what reads it."""
+    assert problems("source = 1\nrules = [2]\n") == ["source: must be a table", "rules.0: must be a table"]
+    assert "rules.0.window: is required" in problems("[[rules]]\nid = 'a'\n")
 
 
 def test_ids_are_the_rules_own() -> None:

@@ -17,6 +17,7 @@ class FirstSeen:
         self.duplicates = 0
         self.pending = 0
         self.kept = 0
+        self.groups = 0
         self._period = period
         self._known = set((memory or Memory()).keys)
         self._first: dict[GroupKey, int] = {}

@@ -35,9 +35,10 @@ def rule_of(*, more_than: int = 2, window: int = 10, quiet: int = 10, repeat: in
 def matched(events: Sequence[Event], marks: Sequence[int] | None = None) -> Matched:
     """Return events as a batch would give them: with group numbers of its own."""
     keys = sorted({group for group, _ in events}, reverse=True)
+    places = {key: place for place, key in enumerate(keys)}
     return Matched(
         times=np.array([time for _, time in events], np.int64),
-        group_of=np.array([keys.index(group) for group, _ in events], np.int64),
+        group_of=np.array([places[group] for group, _ in events], np.int64),
         keys=keys,
         marks=None if marks is None else np.array(marks, np.int64),
     )
@@ -176,6 +177,31 @@ def test_years_1_and_9999_fit_beside_a_million_groups() -> None:
     found, _ = counted(rule, events, Period(), Memory())
     assert found == oracle_episodes(rule, events)
     assert len(found) == 1_000
+
+
+def test_groups_that_are_over_are_let_go_of() -> None:
+    """A log with a new group in each row takes memory for those within reach; its bursts are all found."""
+    rule = rule_of(more_than=2, window=40, quiet=40)
+    counts = [3 if number % 1_000 == 0 else 1 for number in range(200_000)]
+    events = [((f"{number}",), number) for number, count in enumerate(counts) for _ in range(count)]
+    run, whole = (ThresholdRule(rule, Period(until_us=200_000), Memory()) for _ in range(2))
+    for first in range(0, len(events), 20_000):
+        run.feed(matched(events[first : first + 20_000]))
+        run.settle(events[first][1])
+    run.settle(200_000)
+    assert run.groups < 100_000
+    whole.feed(matched(events))
+    whole.settle(200_000)
+    found = run.facts()
+    assert [one.group[0] for one in found] == [f"{number}" for number in range(0, 200_000, 1_000)]
+    assert found == whole.facts()
+    assert packed_keys(run.memory()) == packed_keys(whole.memory())
+
+
+def packed_keys(memory: Memory) -> list[tuple[tuple[str, ...], int]]:
+    """Return the rows of a memory with the groups themselves."""
+    places = zip(memory.group_of.tolist(), memory.times.tolist(), strict=True)
+    return sorted((memory.keys[place], time) for place, time in places)
 
 
 def test_without_rows_before_the_period_early_episodes_may_have_begun_before() -> None:
