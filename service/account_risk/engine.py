@@ -44,7 +44,7 @@ def read_attributes(scan: Scan, groups: Sequence[RowGroup], fold: Fold) -> None:
         for group in groups
         if group.file in rows and rows[group.file].between(group.first_row, group.end_row).places.size
     ]
-    scan.read(held, ACCOUNT_ROWS.attributes, partial(fold.attributes_batch, rows))
+    scan.read(held, ACCOUNT_ROWS.attributes, partial(fold.attributes_batch, rows), few_rows=True)
 
 
 class LocalEngine:

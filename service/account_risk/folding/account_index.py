@@ -23,6 +23,8 @@ _WORD: Final = 8
 _FIRST_SLOTS_LOG2: Final = 12
 _FULL: Final = 3
 """A table with more than one slot in three taken is replaced; most ids are then found at the first look."""
+_SAMPLE: Final = 4_096
+"""Among so many new ids one is there twice as a rule, unless they all are distinct."""
 
 
 class AccountIndex:
@@ -108,8 +110,8 @@ class _Table:
         """Enter ids not yet in the table under the numbers from `first`; there must be room."""
         number = np.arange(first + 1, first + 1 + home.size)
         # Readers do not wait: the fingerprints stand before any slot leads to them.
-        self.home[number] = home
-        self.check[number] = check
+        self.home[first + 1 : first + 1 + home.size] = home
+        self.check[first + 1 : first + 1 + home.size] = check
         slot = (home >> self._shift).view(np.int64)
         while number.size:
             free = np.flatnonzero(self._held.take(slot, mode="clip") == 0)
@@ -121,11 +123,20 @@ class _Table:
 
 def _first_of_each(values: Packed) -> Ints:
     """Return where each distinct value stands first, ascending."""
+    # Those of a dictionary are distinct, and sorting alone is far cheaper than finding an order.
+    if not (_repeat(values[:_SAMPLE]) or _repeat(values)):
+        return np.arange(values.size)
     # Not a stable sort, which is several times slower.
     order = np.argsort(values)
     ordered = values.take(order)
     begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: ordered.size])
     return np.sort(np.minimum.reduceat(order, begins)) if begins.size else begins
+
+
+def _repeat(values: Packed) -> bool:
+    """Return whether any value is there twice."""
+    ordered = np.sort(values)
+    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def fingerprints(ids: Any, seed: int) -> tuple[Packed, Packed]:

@@ -1,6 +1,6 @@
 """One number for each account: 0 until it is written, with room for accounts that are yet to come."""
 
-from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PAGESIZE, mmap
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +32,8 @@ class AccountNumbers:
             )
             self._room[: self.numbers.size] = self.numbers
         if needed > self.numbers.size:
+            # Page by page, as what is read before it is written to costs two page faults.
+            self._room[self.numbers.size : needed : PAGESIZE // self._room.itemsize] = 0
             self.numbers = self._room[:needed]
         return self.numbers
 

@@ -18,7 +18,7 @@ from service.account_risk.folding.arr import arr_columns
 from service.account_risk.folding.candidate_rows import CandidateRows
 from service.account_risk.schema import ARR, NAME, OWNER, REGION, RENEWAL
 from service.sources.parquet.columns import Ints, Packed, known_days
-from service.sources.parquet.text import shortened, texts
+from service.sources.parquet.text import as_bytes, shortened, texts
 
 COLUMNS: Final = pa.schema(
     [
@@ -53,6 +53,8 @@ _COPIES: Final = 4
 """Of what candidates say, at most at once: as it is read, put together, in order, and as alerts."""
 _BLANK: Final = r"^[\s\v\pZ\x1c-\x1f\x85]*$"
 _NOTED_BYTES: Final = 32 << 20
+_READ_BYTES: Final = 1 << 20
+"""So much of what was read may wait for being made plain, which costs by the batch more than by the row."""
 _LOOSE_ROWS: Final = 65_536
 _LOOSE_PARTS: Final = 256
 """So many rows, or batches of them, may wait for being reduced to one for each account."""
@@ -65,6 +67,8 @@ class Candidates:
         self._adding = threading.Lock()
         self._noted: dict[int, list[CandidateRows]] = defaultdict(list)
         self._noted_bytes = 0
+        self._read: list[pa.RecordBatch] = []
+        self._read_bytes = 0
         self._rows = _Parts(COLUMNS, _one_each)
         self._ids = _Parts(_IDS, _one_id_each)
 
@@ -73,7 +77,8 @@ class Candidates:
         """The memory that they take, and will when alerts are made of them."""
         # Not while another thread has put in rows that it is about to reduce.
         with self._adding:
-            return self._noted_bytes + _COPIES * (self._rows.nbytes + self._ids.nbytes)
+            held = self._read_bytes + self._rows.nbytes + self._ids.nbytes
+            return self._noted_bytes + _COPIES * held
 
     def identify(self, accounts: Ints, ids: Any) -> None:
         """Remember the ids (large_binary) of candidates' accounts."""
@@ -104,9 +109,14 @@ class Candidates:
 
     def add(self, rows: CandidateRows, attributes: Any) -> None:
         """Take in rows, and a record batch of their attributes."""
-        part = _part(rows, attributes)
+        read = _as_read(rows, attributes)
         with self._adding:
-            self._rows.add(part)
+            if self._read and read.schema != self._read[0].schema:
+                self._make_plain()
+            self._read.append(read)
+            self._read_bytes += read.nbytes
+            if self._read_bytes > _READ_BYTES:
+                self._make_plain()
 
     def add_table(self, table: pa.Table, accounts: Ints) -> None:
         """Take in what `table` of another evaluation's part returned, which numbers accounts otherwise."""
@@ -123,9 +133,15 @@ class Candidates:
     def table(self) -> pa.Table:
         """Return those that were taken in, one for each account, with their ids."""
         with self._adding:
+            self._make_plain()
             rows, ids = self._rows.reduced(), self._ids.reduced()
         places = np.searchsorted(ids["account"].to_numpy(), rows["account"].to_numpy())
         return rows.append_column("id", ids["id"].take(pa.array(places)))
+
+    def _make_plain(self) -> None:
+        if self._read:
+            self._rows.add(_plain(pa.concat_batches(self._read)))
+            self._read, self._read_bytes = [], 0
 
 
 class _Parts:
@@ -156,25 +172,29 @@ def _one_id_each(ids: pa.Table) -> pa.Table:
     return ids.take(pa.array(first))
 
 
-def _part(rows: CandidateRows, attributes: Any) -> pa.Table:
-    owners = attributes.column(OWNER) if OWNER in attributes.schema.names else pa.nulls(rows.accounts.size)
-    names, regions, owners = (
-        shortened(column, TEXT_BYTES)
-        for column in (attributes.column(NAME), attributes.column(REGION), owners)
-    )
+def _as_read(rows: CandidateRows, attributes: Any) -> pa.RecordBatch:
+    """Return rows with their attributes as they were read, but for long texts, and for dictionaries."""
+    columns = {name: attributes.column(name) for name in (ARR, RENEWAL)}
     is_cut = np.zeros(rows.accounts.size, np.bool_)
-    for _, cut in (names, regions, owners):
+    for name in (NAME, REGION, OWNER):
+        known = name in attributes.schema.names
+        text, cut = shortened(attributes.column(name) if known else pa.nulls(is_cut.size), TEXT_BYTES)
+        columns[name] = as_bytes(text).cast(pa.large_binary())
         if cut is not None:
             is_cut |= cut
+    return pa.record_batch({"account": rows.accounts, "packed": rows.packed, "is_cut": is_cut, **columns})
+
+
+def _plain(read: pa.RecordBatch) -> pa.Table:
     columns = {
-        "account": rows.accounts,
-        "packed": rows.packed,
-        "name": texts(names[0]),
-        "region": texts(regions[0]),
-        "owner": texts(owners[0]),
-        "renewal": known_days(attributes.column(RENEWAL)),
-        "is_cut": is_cut,
-        **arr_columns(attributes.column(ARR)),
+        "account": read.column("account"),
+        "packed": read.column("packed"),
+        "name": texts(read.column(NAME)),
+        "region": texts(read.column(REGION)),
+        "owner": texts(read.column(OWNER)),
+        "renewal": known_days(read.column(RENEWAL)),
+        "is_cut": read.column("is_cut"),
+        **arr_columns(read.column(ARR)),
     }
     return pa.table(columns, COLUMNS)
 

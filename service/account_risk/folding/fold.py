@@ -258,5 +258,5 @@ class Fold:
     def _add(self, batch: Batch, rows: CandidateRows) -> None:
         for first in range(0, rows.places.size, _ADDED_ROWS):
             some = rows.of(slice(first, first + _ADDED_ROWS))
-            self.candidates.add(some, batch.columns.take(pa.array(some.places - batch.first_row)))
+            self.candidates.add(some, batch.rows(some.places - batch.first_row))
             self._stay_within_limit()

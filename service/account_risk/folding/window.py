@@ -128,8 +128,9 @@ class MonthWindow:
         places += accounts
         places -= first
         np.maximum.at(table.reshape(-1), places, packed)
-        for month, numbers in zip(self._months, table, strict=False):
-            month.fold_slice(first, numbers)
+        for month, numbers, has_rows in zip(self._months, table, table.max(axis=1), strict=False):
+            if has_rows:
+                month.fold_slice(first, numbers)
         return True
 
     def _in_months(self, back: Ints) -> tuple[Any, list[tuple["_Month", int, int]]]:
@@ -190,8 +191,6 @@ class _Month:
 
     def fold_slice(self, first: int, packed: Packed | Halved) -> None:
         """Let neighbouring accounts, `first` and those after it, contribute a number each, 0 for none."""
-        if not packed.any():
-            return
         with self._filling:
             cells, packed = self._alike(packed, first + packed.size)
             some = cells[first : first + packed.size]

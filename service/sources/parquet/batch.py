@@ -4,7 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pyarrow as pa
+
+from service.domain.errors import SourceNotParquetError
+from service.sources.parquet.columns import Ints
 from service.sources.parquet.footer import BATCH_BYTES, RowGroup
+from service.sources.parquet.text import check_dictionaries
 
 _MEGABYTE: Final = 1 << 20
 READ_BYTES: Final = _MEGABYTE
@@ -27,6 +32,13 @@ class Batch:
     """Place of the first of these rows in the file."""
     columns: Any
     """`pyarrow.RecordBatch`."""
+
+    def rows(self, places: Ints) -> Any:
+        """Return the rows at some places of the batch; raises SourceNotParquetError if one is damaged."""
+        try:
+            return check_dictionaries(self.columns.take(pa.array(places)))
+        except ValueError as error:
+            raise SourceNotParquetError(f"{self.file_name} cannot be read as Parquet: {error}") from error
 
 
 def stretches(groups: Iterable[RowGroup]) -> list[list[RowGroup]]:

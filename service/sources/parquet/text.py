@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.sources.parquet.columns import Ints, Mask
+from service.sources.parquet.columns import Ints, Mask, integers
 
 _ELLIPSIS: Final = "…".encode()
 _LONGEST_CHARACTER: Final = 4
@@ -25,13 +25,16 @@ def without_views(batch: Any) -> Any:
     return batch
 
 
-def check_dictionaries(batch: Any) -> None:
-    """Raise ValueError where a row points beyond its dictionary, as Arrow reads it from damaged pages."""
+def check_dictionaries(batch: Any) -> Any:
+    """Return the batch; raises ValueError where a row points beyond its dictionary, as damaged pages do."""
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if pa.types.is_dictionary(column.type):
-            ends = pc.min_max(column.indices).as_py()
-            if ends["min"] is not None and not 0 <= ends["min"] <= ends["max"] < len(column.dictionary):
+            # What stands at nulls is arbitrary. As unsigned numbers, those below 0 are too large as well.
+            places = column.indices.drop_null() if column.null_count else column.indices
+            unsigned = integers(places, f"u{places.type.bit_width // 8}")
+            if unsigned.size and unsigned.max() >= len(column.dictionary):
                 raise ValueError(f"{name} points beyond its dictionary")
+    return batch
 
 
 def as_bytes(column: Any) -> Any:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from service.domain.errors import SourceNotParquetError, errors_by_code
 from service.sources.parquet.footer_validation import check_footer
-from tests.support.evaluating import row
+from tests.support.evaluating import evaluated, row, write
 from tests.support.evaluator import Evaluator
 from tests.support.histories import COLUMNS, table
 
@@ -281,3 +281,19 @@ def test_what_the_library_takes_for_another_field_is_an_error(evaluator: Evaluat
 def test_only_statistics_that_are_looked_at_have_to_be_right() -> None:
     """Those of another column are nobody's business."""
     check_footer(footer_of(whole_files()[1]).replace(*LETHAL["statistics"]), "a.parquet", bounds_of=None)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("column", ["account_name", "account_region", "account_id", "status"])
+def test_rows_that_point_beyond_their_dictionary(tmp_path: Path, column: str, groups: int) -> None:
+    """Damaged pages end the run: of columns read of every row, and of those read of candidates alone."""
+    values = ["At Risk"] * 8 + ["b"] * 8 + ["c"] * 1_000
+    rows = [row(**{"account_id": f"a{n}", column: value}) for n, value in enumerate(values * groups)]
+    options = {"compression": "none", "use_dictionary": [column], "row_group_size": len(values)}
+    damaged = write(tmp_path / "a.parquet", rows, **options)
+    # The last thousand rows of a row group are one run of the third of three values.
+    content = damaged.read_bytes()
+    assert content.count(b"\xd0\x0f\x02") == groups
+    damaged.write_bytes(content.replace(b"\xd0\x0f\x02", b"\xd0\x0f\x03"))
+    with pytest.raises(SourceNotParquetError, match=rf"a\.parquet .* {column} points beyond its dictionary"):
+        evaluated(damaged)
