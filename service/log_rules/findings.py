@@ -51,7 +51,6 @@ class RuleFindings:
     rows: RuleRows
     episodes: Sequence[Episode]
     counter: LogRule
-    largest_lateness_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ class RuleRows:
     outside_period: int = 0
     late: int = 0
     """Older than the period, and not there when an earlier run read its own."""
+    largest_lateness_s: float = 0.0
+    """How much older the oldest of them is, in seconds."""
     duplicates: int = 0
     counted: int = 0
     episodes: int = 0

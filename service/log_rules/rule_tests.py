@@ -44,12 +44,14 @@ def _countable(rows: list[_Rows]) -> list[_Rows]:
 
 
 class _Expected(_Strict):
-    group: list[StrictStr] = []
+    group: list[StrictStr] | None = None
     onset: _Offset | None = None
     start: _Offset | None = None
     last: _Offset | None = None
     peak: int | None = None
+    peak_at: _Offset | None = None
     events: int | None = None
+    violations: int | None = None
     reminders: int | None = None
 
 
@@ -89,7 +91,20 @@ def run_tests(path: Path) -> list[Tested]:
     unknown = sorted({test.rule for test in tests.tests} - set(known))
     if unknown:
         raise BadRulesError(f"{path.name}: {tests.rules} has no rule {', '.join(unknown)}")
+    problems = list(_unknown_columns(tests.tests, rules))
+    if problems:
+        raise BadRulesError(f"{path.name}: {'; '.join(problems)}")
     return [Tested(name=test.name, problem=_problem(test, known[test.rule], rules)) for test in tests.tests]
+
+
+def _unknown_columns(tests: Sequence[_Test], rules: RuleFile) -> Iterator[str]:
+    """Yield each value of a column that no rule looks at: a slip of the pen would let any test pass."""
+    source = rules.source
+    named = {name for rule in rules.rules for name in rule.columns} | {*source.columns, *source.deduplicate}
+    for place, test in enumerate(tests):
+        for row, rows in enumerate(test.rows):
+            for name in sorted(rows.values.keys() - named):
+                yield f"tests.{place}.rows.{row}.values: {name} is no column that the rules name"
 
 
 def _problem(test: _Test, rule: Rule, rules: RuleFile) -> str | None:
@@ -135,14 +150,16 @@ def _facts(episode: Episode, rule: Rule) -> dict[str, Any]:
         "start": episode.start - _ORIGIN,
         "last": episode.last - _ORIGIN,
         "peak": episode.peak,
+        "peak_at": episode.peak_at - _ORIGIN,
         "events": episode.events,
+        "violations": episode.violations,
         "reminders": len(episode.reminders(rule.repeat_us)),
     }
 
 
 def _shown(episode: Episode, rule: Rule) -> str:
     facts = _facts(episode, rule)
-    offsets = ("onset", "start", "last")
+    offsets = ("onset", "start", "last", "peak_at")
     return ", ".join(
         f"{name} {duration_text(value) if name in offsets else value}" for name, value in facts.items()
     )

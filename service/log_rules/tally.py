@@ -27,6 +27,7 @@ from service.log_rules.threshold import ROW_BYTES
 from service.sources.source import SourceFile
 
 _MEGABYTE: Final = 1 << 20
+_SECOND: Final = 1_000_000
 
 
 class Tally:
@@ -43,7 +44,6 @@ class Tally:
         self._limit = _MemoryLimit(options, self._counters, collect=collect)
         self._rows = LogRows(rules={rule.id: RuleRows() for rule in question.rules.rules})
         self._steps = [_Step() for _ in self._counters]
-        self._lateness = [0] * len(self._counters)
         self._again = [
             RowsReadAgain(memory, reach_us=rule.reach_us, since_us=period.since_us)
             if (memory := before.memories.get(rule.id)) is not None
@@ -111,10 +111,10 @@ class Tally:
             counter.feed(matched)
 
     def _note_late(self, place: int, times: Instants) -> None:
-        rule = self._question.rules.rules[place]
-        self._rows.rules[rule.id].late += times.size
-        lateness = self._question.period.since_us - int(times.min())
-        self._lateness[place] = max(self._lateness[place], lateness)
+        rows = self._rows.rules[self._question.rules.rules[place].id]
+        rows.late += times.size
+        lateness_s = (self._question.period.since_us - int(times.min())) / _SECOND
+        rows.largest_lateness_s = max(rows.largest_lateness_s, lateness_s)
 
     def _take_late(self) -> None:
         """Take the late rows of files that were read before; raises DisorderedError as `take` does."""
@@ -148,9 +148,7 @@ class Tally:
         self._limit.look()
         self._limit.check_alerts()
         found = []
-        for counter, rule, lateness in zip(
-            self._counters, self._question.rules.rules, self._lateness, strict=True
-        ):
+        for counter, rule in zip(self._counters, self._question.rules.rules, strict=True):
             episodes = counter.facts()
             rows = self._rows.rules[rule.id]
             rows.duplicates = counter.duplicates
@@ -158,11 +156,7 @@ class Tally:
             rows.episodes = len(episodes)
             rows.continued = sum(episode.continued for episode in episodes)
             rows.alerts = rows.episodes - rows.continued
-            found.append(
-                RuleFindings(
-                    rule=rule, rows=rows, episodes=episodes, counter=counter, largest_lateness_us=lateness
-                )
-            )
+            found.append(RuleFindings(rule=rule, rows=rows, episodes=episodes, counter=counter))
         self._rows.check()
         return LogFindings(
             rows=self._rows,

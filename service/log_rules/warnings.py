@@ -46,7 +46,7 @@ def _rows(findings: LogFindings) -> Iterator[RunWarning]:
             )
             yield RunWarning(code="unusable_times", count=unusable, detail=detail)
         if each.late:
-            by = timedelta(microseconds=found.largest_lateness_us)
+            by = timedelta(seconds=each.largest_lateness_s)
             detail = f"{found.rule.id}: {each.late:,} rows are older than the period, by up to {by}"
             yield RunWarning(code="late_rows", count=each.late, detail=detail)
     if findings.collected:

@@ -67,6 +67,9 @@ class LogRuleRowsOut(Out):
     time_out_of_range: int
     outside_period: int
     late: int = Field(description="Older than the period, and not there when an earlier run read its own.")
+    largest_lateness_s: float = Field(
+        default=0.0, description="How much older than the period the oldest late row is, in seconds."
+    )
     duplicates: int
     counted: int
     episodes: int

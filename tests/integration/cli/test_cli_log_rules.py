@@ -179,6 +179,16 @@ def test_rules_are_tested(tmp_path: Path) -> None:
         (tmp_path / "some.toml").write_text(f'{test}rows = [{{at = "0s", {rows}}}]')
         refused = command(tmp_path, "rules", "test", "some.toml")
         assert (refused.returncode, "bad_rules: some.toml: tests.0.rows" in refused.stderr) == (64, True)
+    rows = 'rows = [{at = "0s", count = 11, values = {severity = "fatal", bundle_id = "a"}}]'
+    for rule, group in (("fatal_burst", "[]"), ("fatal_per_bundle", '["a"]')):
+        for facts in ('start = "0s", peak_at = "0s", violations = 1', f"group = {group}"):
+            expected = f'name = "x"\nrule = "{rule}"\nepisodes = [{{{facts}}}]\n{rows}'
+            (tmp_path / "some.toml").write_text(f'rules = "log_rules.toml"\n[[tests]]\n{expected}')
+            passing = command(tmp_path, "rules", "test", "some.toml")
+            assert passing.returncode == 0, passing.stdout
+    (tmp_path / "some.toml").write_text(f"{test}{rows}".replace("severity", "severty"))
+    slip = command(tmp_path, "rules", "test", "some.toml")
+    assert (slip.returncode, "tests.0.rows.0.values: severty is no column" in slip.stderr) == (64, True)
     for broken in ("rules = 1", "]"):
         (tmp_path / "some.toml").write_text(broken)
         assert command(tmp_path, "rules", "test", "some.toml").returncode == 64

@@ -127,6 +127,7 @@ async def test_rows_that_come_late_are_counted_and_fill_windows(logs: Logs) -> N
     assert record.ledger is not None
     rows = record.ledger.rows["rules"]["burst"]
     assert (rows["late"], rows["counted"], record.counts.alerts) == (1, 1, 1)
+    assert rows["largest_lateness_s"] == 36
     assert warning_codes(record)["late_rows"] == 1
     # A file that the run before has read brings nothing new.
     again = logs.write("1.csv", [at(23.98), at(24.01), at(24.02)])
@@ -147,6 +148,7 @@ async def test_late_rows_of_a_file_that_has_grown(logs: Logs) -> None:
     assert record.ledger is not None
     rows = record.ledger.rows["rules"]["burst"]
     assert (rows["outside_period"], rows["late"], rows["counted"]) == (4, 3, 2)
+    assert rows["largest_lateness_s"] == 72
     detail = next(each.detail for each in record.warnings if each.code == "late_rows")
     assert "3 rows are older than the period, by up to 0:01:12" in detail
     (alert,) = (await logs.app.store.history.list_alerts(record.run_id, limit=10)).items
