@@ -18,7 +18,7 @@ from service.default_risk.model_file import model_bytes, parse_model, shipped_mo
 from service.default_risk.ratios import RATIOS, ratios_of
 from service.default_risk.reasons import Reason, strongest
 from service.default_risk.scoring import Flags, Floats, Scores, level_codes, score
-from service.default_risk.values import MISSING, Numbers
+from service.default_risk.values import MISSING, NEGATIVE, Numbers
 from service.domain.default_risk.prediction import Assessment, Assessments, ModelRecord, why_abstained
 from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.default_risk.risk_level import RiskLevel
@@ -123,9 +123,11 @@ class Predictor:
         values = _read({table.ratio.name: given.get(table.ratio.name) for table in model.ratios})
         return assessments(model, values, score(model, values), self.thresholds).at(0)
 
-    def number(self, name: str, given: float | str | None) -> float | None:
-        """Read a value that is no ratio, as those of files are; None: missing. Raises BadRatiosError."""
-        (value,) = _read({name: given})[0].tolist()
+    def market_cap(self, given: float | str | None) -> float | None:
+        """Read a market capitalisation, as those of files are; None: missing. Raises BadRatiosError."""
+        (value,) = _read({"market_cap": given})[0].tolist()
+        if value < 0:
+            raise BadRatiosError({"market_cap": NEGATIVE})
         return None if math.isnan(value) else float(value)
 
     def explain(self, kind: PredictionKind, assessment: Assessment) -> Explanation:

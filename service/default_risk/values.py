@@ -30,6 +30,8 @@ MISSING: Final = (
 
 The errors of spreadsheets are among them: a workbook's reader gives them as empty cells.
 """
+NEGATIVE: Final = "must not be negative"
+"""What is wrong with a market capitalisation below 0."""
 _NUMBER: Final = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?$"
 _DECIMAL_COMMA: Final = r"^[+-]?\d*,\d+$"
 _SHOWN: Final = 40

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from service.cli.command import command, print_answer
 from service.cli.logs.text_table import write_table
 from service.default_risk.card import points_rows, write_card
-from service.default_risk.errors import BadModelError
+from service.default_risk.errors import BadCompaniesFileError, BadModelError
 from service.default_risk.model import RiskModel
 from service.default_risk.model_file import load_model, model_bytes, parse_model, shipped_model
 from service.default_risk.training.labelled import read_labelled
@@ -47,6 +47,7 @@ def train_model(
     describe: Path | None,
 ) -> None:
     """Train a model, write its file and print how good it is."""
+    check_not_over(out, data)
     words = _described(describe)
     description = Description(name=name, **words.model_dump(exclude={"limits"}), limits=tuple(words.limits))
     labelled = read_labelled(data, kind, label=label, company=company, time=time)
@@ -64,6 +65,7 @@ def evaluate_model(_: Settings, file: Path, data: Path, *, label: str, as_json: 
 @command
 def calibrate_model(_: Settings, file: Path, data: Path, *, label: str, out: Path) -> None:
     """Write a model whose probabilities fit labelled companies."""
+    check_not_over(out, data)
     model = load_model(file)
     _write(recalibrate(model, read_labelled(data, model.kind, label=label)), out)
 
@@ -89,6 +91,12 @@ def model_of(kind: PredictionKind, path: Path | None) -> RiskModel:
     if model.kind is not kind:
         raise BadModelError(f"{path.name} is for {model.kind} statements, not {kind}")
     return model
+
+
+def check_not_over(out: Path | None, data: Path) -> None:
+    """Raise BadCompaniesFileError where what is written would stand in the place of the companies."""
+    if out is not None and out.exists() and data.exists() and out.samefile(data):
+        raise BadCompaniesFileError(f"{out.name} is the file that is read: name another one with --out")
 
 
 def _described(path: Path | None) -> _Description:

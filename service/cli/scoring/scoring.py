@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from service.api.csv_lines import csv_lines
 from service.cli.command import async_command, parsed_source, print_answer, report
 from service.cli.logs.text_table import write_table
-from service.cli.scoring.models import model_of
+from service.cli.scoring.models import check_not_over, model_of
 from service.cluster.connection import connected
 from service.default_risk.bulk import BulkScoring, ScoredBatch
 from service.default_risk.dask.pieces import Work, scored_pieces
@@ -99,6 +99,7 @@ async def score_file(
         cluster=settings.evaluate_on,
         timeout_s=settings.storage_timeout_s,
         stop=stop,
+        out=out if uri.scheme == "file" else None,
     )
 
     def work() -> None:
@@ -125,6 +126,8 @@ class _Asked:
     """The scheduler's address; None: here."""
     timeout_s: float
     stop: threading.Event
+    out: Path | None
+    """Where results go: never over the file itself."""
 
 
 def _batches(asked: _Asked, scoring: BulkScoring) -> Iterator[ScoredBatch]:
@@ -133,6 +136,7 @@ def _batches(asked: _Asked, scoring: BulkScoring) -> Iterator[ScoredBatch]:
         if len(files) > 1:
             raise BadCompaniesFileError(f"there are {len(files)} files: score them one by one")
         (file,) = files
+        check_not_over(asked.out, Path(file.path))
         with source.open(file) as reader:
             # Other formats have no parts that could be read by themselves.
             pieces = pieces_of(reader, file) if asked.cluster is not None and asked.sheet is None else []

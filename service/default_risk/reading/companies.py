@@ -14,7 +14,7 @@ from service.default_risk.ratios import Ratio, ratios_of
 from service.default_risk.reading.tables import Records
 from service.default_risk.scoring import Floats
 from service.default_risk.units import Units
-from service.default_risk.values import Numbers
+from service.default_risk.values import NEGATIVE, Numbers
 from service.domain.default_risk.prediction_kind import PredictionKind
 
 _LONGEST_SYMBOL: Final = 40
@@ -25,6 +25,8 @@ _FRACTION: Final = 1.0
 """A percentage that lies within ±1 could be a fraction."""
 _LEAST_ROWS: Final = 10
 """So few rows may be companies that hardly earn or owe anything."""
+_UNUSUAL: Final = r"[^ -~]"
+"""Beyond these a character may be one that nobody sees, which Python knows best."""
 _TEXTS: Final = ("company_name", "sector")
 
 
@@ -143,6 +145,10 @@ def _companies(records: Records, ratios: Sequence[Ratio], kind: PredictionKind) 
     has_nul = pc.match_substring(symbols, "\0").to_numpy(zero_copy_only=False)
     for row in np.flatnonzero((length == 0) | (length > _LONGEST_SYMBOL) | has_nul).tolist():
         problems.setdefault(row, []).append(f"company_symbol must have 1 to {_LONGEST_SYMBOL} characters")
+    unusual = pc.match_substring_regex(symbols, _UNUSUAL).to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero(unusual).tolist():
+        if row not in problems and not symbols[row].as_py().isprintable():
+            problems[row] = ["company_symbol must be one line of printable characters"]
     years = _years(records, problems)
     quarters = [0] * size
     if kind is PredictionKind.QUARTERLY:
@@ -155,6 +161,8 @@ def _companies(records: Records, ratios: Sequence[Ratio], kind: PredictionKind) 
     market_caps = np.full(size, np.nan)
     if "market_cap" in records.columns:
         market_caps = _numbers(records, "market_cap", problems)
+        for row in np.flatnonzero(market_caps < 0).tolist():
+            problems.setdefault(row, []).append(f"market_cap {NEGATIVE}")
     return Companies(
         numbers=records.numbers,
         symbols=symbols.to_pylist(),

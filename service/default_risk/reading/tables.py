@@ -167,17 +167,27 @@ def _content(found: str) -> str:
     }[found]
 
 
+def _first_record(look: bytes) -> bytes:
+    """Return the line that names the columns: a name in quotes may have several lines."""
+    lines = look.split(b"\n")
+    size = 1
+    while size < len(lines) and sum(line.count(b'"') for line in lines[:size]) % 2:
+        size += 1
+    return b"\n".join(lines[:size])
+
+
 def _csv(reader: SourceReader, batch_rows: int) -> Iterator[Records]:
     look = reader.file.read(_LOOK)
     reader.file.seek(0)
     if look.startswith(_UTF_16):
         raise ValueError("it is UTF-16, and only UTF-8 is read: export it again")
-    header = look.split(b"\n", 1)[0]
+    header = _first_record(look)
     if not header.strip():
         raise ValueError("its first line, which must name the columns, is empty")
     delimiter = ";" if b";" in header and b"," not in header else ","
     names = pc.open_csv(
-        BytesIO(header + b"\n"), parse_options=pc.ParseOptions(delimiter=delimiter)
+        BytesIO(header + b"\n"),
+        parse_options=pc.ParseOptions(delimiter=delimiter, newlines_in_values=True),
     ).schema.names
     broken: dict[int, str] = {}
 

@@ -62,3 +62,17 @@ def test_what_cannot_be_scored_or_written_says_why(tmp_path: Path) -> None:
     assert "written as .csv or .parquet" in command(tmp_path, "score", "c.csv", "--out", "o.xls").stderr
     assert command(tmp_path, "score", "c.csv", RISK_THRESHOLDS="0.5,0.2").returncode == 64
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.csv"]
+
+
+def test_results_never_replace_the_companies(tmp_path: Path) -> None:
+    """Whatever the file is called by: nothing is written over what is read."""
+    command(tmp_path, "sample-data", "--kind", "companies", "c.csv", "--companies", "20")
+    before = (tmp_path / "c.csv").read_bytes()
+    (tmp_path / "link.csv").symlink_to("c.csv")
+    train = ("model", "train", "c.csv", "--kind", "annual", "--name", "own")
+    calibrate = ("model", "calibrate", "none.json", "c.csv")
+    for asked in (("score", "c.csv"), ("score", "link.csv"), ("score", "*c.csv"), train, calibrate):
+        done = command(tmp_path, *asked, "--out", "c.csv")
+        assert (done.returncode, "c.csv is the file that is read" in done.stderr) == (64, True), done.stderr
+        assert (tmp_path / "c.csv").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.csv", "link.csv"]

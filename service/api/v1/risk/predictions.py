@@ -209,6 +209,10 @@ def _assessed(predictor: "Predictor", kind: PredictionKind, body: StatementIn) -
         if given[name] is not None:
             problems[name] = f"is no ratio of {kind} statements"
     try:
+        predictor.market_cap(body.market_cap)
+    except BadRatiosError as bad:
+        problems |= bad.problems
+    try:
         said = predictor.assess(kind, ratios)
     except BadRatiosError as bad:
         _reject(**problems, **bad.problems)
@@ -234,16 +238,12 @@ async def _made(
 ) -> PredictionOut:
     predictor = await caller.app.predictor()
     said = _assessed(predictor, kind, body)
-    try:
-        market_cap = predictor.number("market_cap", body.market_cap)
-    except BadRatiosError as bad:
-        _reject(**bad.problems)
     made = await caller.app.store.default_risk.predictions.record(
         NewPrediction(
             company_symbol=body.company_symbol or "",
             company_name=body.company_name,
             sector=body.sector,
-            market_cap=market_cap,
+            market_cap=predictor.market_cap(body.market_cap),
             reporting_year=body.reporting_year,
             reporting_quarter=body.quarter,
             assessment=said,

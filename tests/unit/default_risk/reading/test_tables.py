@@ -116,6 +116,7 @@ def test_negative_ebitda_and_huge_margins_are_companies_too(tmp_path: Path) -> N
         (csv_bytes([company(net_income_magrin="1")]), "not known: net_income_magrin"),
         (csv_bytes([company()]).replace(b"Solid", b"\xff\xfe"), "UTF8"),
         (csv_bytes([company()]).replace(b"company_name", b"company_symbol"), "more than one column"),
+        (csv_bytes([company()]).replace(b"company_name", b'"company\nname"'), "not known: company"),
         (csv_bytes([company()]).split(b"\n")[0], "has no rows"),
         (b"PK\x03\x04" + b"x" * 50, "called .csv, but its content is not"),
     ],
@@ -132,6 +133,24 @@ def test_a_byte_order_mark_and_semicolons_are_fine(tmp_path: Path) -> None:
     """Spreadsheets write both."""
     (tmp_path / "c.csv").write_bytes(b"\xef\xbb\xbf" + csv_bytes([company()], delimiter=";"))
     assert [row["outcome"] for row in scored(tmp_path / "c.csv")[1]] == ["scored"]
+
+
+@pytest.mark.parametrize("symbol", ["A\nB", "A\x07B", "A\u200bB", "A\xa0B", "A\u2028B", "A\0B"])
+def test_a_symbol_that_nobody_can_type_is_invalid(tmp_path: Path, symbol: str) -> None:
+    """As over HTTP; letters of every script are fine, and what stands around a symbol is cut off."""
+    rows = [company(company_symbol=symbol), company(company_symbol=" Ærø-株式\t")]
+    write_companies(tmp_path / "c.csv", rows)
+    bad, good = scored(tmp_path / "c.csv")[1]
+    assert (bad["outcome"], good["outcome"], good["company_symbol"]) == ("invalid", "scored", "Ærø-株式")
+    assert bad["problem"].startswith("company_symbol must ")
+
+
+def test_a_market_capitalisation_is_not_negative(tmp_path: Path) -> None:
+    """As over HTTP; missing is fine."""
+    rows = [company(market_cap="-0.5"), company(market_cap="NM"), company(market_cap="0", company_symbol="C")]
+    write_companies(tmp_path / "c.csv", rows)
+    found = [(row["outcome"], row["problem"]) for row in scored(tmp_path / "c.csv")[1]]
+    assert found == [("invalid", "market_cap must not be negative"), ("scored", None), ("scored", None)]
 
 
 def test_a_second_header_is_an_invalid_row(tmp_path: Path) -> None:

@@ -185,6 +185,7 @@ def test_values_of_companies_that_fail_are_accepted(town: Town) -> None:
         ("net_income_margin", "1" * 41, "must be a number, or a text of at most 40"),
         ("sga_margin", 3, "no ratio of annual statements"),
         ("market_cap", "much", "'much' is not a number"),
+        ("market_cap", -5, "must not be negative"),
         ("reporting_year", 1899, "1900"),
         ("reporting_year", "2025", "integer"),
         ("reporting_quarter", "Q1", "not of annual statements"),
@@ -200,6 +201,8 @@ def test_what_is_wrong_is_named(town: Town, field: str, value: object, reason: s
     assert answer.status_code == 422
     assert details["field"] == f"body.{field}"
     assert reason in details["reason"]
+    unkept = mike.ask("POST", "/api/v1/predictions/annual/score", statement("WRONG") | {field: value})
+    assert unkept.json()["error"]["details"] == details
     assert mike.data("GET", "/companies?symbol=WRONG")["companies"] == []
 
 
