@@ -101,7 +101,7 @@ def _watch(api: Api, slack: str, file: Path) -> int:
     _say("4. The message, as it looks in Slack")
     for message in messages:
         _print_message(message["channel"], message["payload"])
-    _say("5. The whole file once more: each row is a duplicate, and nobody is told twice")
+    _say("5. The whole file once more: each row is a duplicate, and nothing is sent again")
     again = _upload(api, place, file)
     _say("6. The company's next statement is better: the alert that people work on is resolved")
     (before,) = api.ask("GET", "/alerts?status=triggered")[1]
@@ -146,7 +146,7 @@ def _with_channel(api: Api) -> str:
     channel = {"default_risk_channel": CHANNEL}
     changed = api.data("PATCH", f"/organizations/{place['id']}", channel)
     console.print(
-        f"   {changed['name']} is told of companies at high risk in #{changed['default_risk_channel']}"
+        f"   {changed['name']} has its companies at high risk reported in #{changed['default_risk_channel']}"
     )
     identifier: str = place["id"]
     return identifier

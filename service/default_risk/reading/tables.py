@@ -9,6 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
+from pyarrow import compute
 
 from service.default_risk.errors import BadCompaniesFileError
 from service.default_risk.reading.workbook import BadWorkbookError, check_workbook, open_sheet
@@ -217,9 +218,21 @@ def _csv(reader: SourceReader, batch_rows: int) -> Iterator[Records]:
                 else:
                     numbers.append(number)
                 number += 1
-            yield _records(numbers, piece, skipped)
+            yield _records(*_without_blanks(numbers, piece), skipped)
     if broken or number == _FIRST:
         yield Records(numbers=(), columns={name: pa.array([], pa.string()) for name in names}, broken=broken)
+
+
+def _without_blanks(numbers: list[int], piece: Any) -> tuple[list[int], Any]:
+    """Leave out records of nothing but delimiters: a spreadsheet writes them for its empty rows."""
+    is_blank: Any = None
+    for column in piece.columns:
+        empty = compute.equal(column, "")
+        is_blank = empty if is_blank is None else compute.and_(is_blank, empty)
+        if not compute.any(is_blank).as_py():
+            return numbers, piece
+    keep = compute.invert(is_blank)
+    return compute.filter(pa.array(numbers, pa.int64()), keep).to_pylist(), piece.filter(keep)
 
 
 def _checked_parquet(reader: SourceReader, file: SourceFile) -> Any:

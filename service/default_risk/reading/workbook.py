@@ -41,8 +41,10 @@ def open_sheet(content: bytes, name: str | None) -> tuple[list[str], Iterator[tu
     try:
         book = CalamineWorkbook.from_filelike(BytesIO(content))
         names = book.sheet_names
-        if not names or (name is not None and name not in names):
-            raise BadWorkbookError(f"there is no sheet {name!r}; it has {', '.join(names)[:300] or 'none'}")
+        if not names:
+            raise BadWorkbookError("it has no sheets")
+        if name is not None and name not in names:
+            raise BadWorkbookError(f"there is no sheet {name!r}; it has {', '.join(names)[:300]}")
         rows = book.get_sheet_by_name(name if name is not None else names[0]).iter_rows()
     except CalamineError as problem:
         raise BadWorkbookError(f"it is no workbook: {problem}") from problem

@@ -135,6 +135,19 @@ def test_a_byte_order_mark_and_semicolons_are_fine(tmp_path: Path) -> None:
     assert [row["outcome"] for row in scored(tmp_path / "c.csv")[1]] == ["scored"]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_rows_without_any_value_do_not_count(tmp_path: Path, suffix: str) -> None:
+    """A spreadsheet has them below its last row, and writes delimiters for them; numbers stay."""
+    blank = dict.fromkeys(HEALTHY, "")
+    rows = [blank, company(), blank, company(company_symbol="B"), blank | {"sector": "steel"}, blank]
+    write_companies(tmp_path / f"c{suffix}", [{"sector": ""} | row for row in rows])
+    found = scored(tmp_path / f"c{suffix}")[1]
+    assert [(row["row"], row["outcome"]) for row in found] == [(3, "scored"), (5, "scored"), (6, "invalid")]
+    write_companies(tmp_path / f"none{suffix}", [blank, blank])
+    with pytest.raises(BadCompaniesFileError, match="has no rows"):
+        scored(tmp_path / f"none{suffix}")
+
+
 @pytest.mark.parametrize("symbol", ["A\nB", "A\x07B", "A\u200bB", "A\xa0B", "A\u2028B", "A\0B"])
 def test_a_symbol_that_nobody_can_type_is_invalid(tmp_path: Path, symbol: str) -> None:
     """As over HTTP; letters of every script are fine, and what stands around a symbol is cut off."""
