@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from service.delivery.channels import Channels, Destination
 from service.delivery.policy import DeliveryPolicy
+from service.domain.delivery_status import AmbiguousSends
 from service.domain.errors import ClusterUnreachableError
 from service.domain.identity.actor import Actor
 from service.domain.identity.principal import Principal
@@ -80,6 +81,8 @@ async def open_app(
             person = Actor(principal=Principal.command_line(operator, settings.tenant_id))
             store = store.seen_by(person, Scope.of_tenant(settings.tenant_id))
         events = events or Events()
+        channels = channels_of(settings)
+        policy = _run_policy(settings, channels)
         sender = await stack.enter_async_context(on_demand(partial(sender_of, settings, clock, events)))
         shipped = await stack.enter_async_context(on_demand(partial(_predictor_of, settings)))
 
@@ -87,7 +90,7 @@ async def open_app(
             return await (await shipped()).current(store.default_risk.models)
 
         app = App(
-            channels=channels_of(settings),
+            channels=channels,
             store=store,
             tenant_id=settings.tenant_id,
             authenticator=authenticator,
@@ -96,12 +99,10 @@ async def open_app(
             predictor=predictor,
             notice=partial(support_notice, settings),
             storage=storage_access(settings),
-            kinds=with_outbox(
-                kinds_of(settings, store, clock), store.waiting, clock, settings.ambiguous_sends
-            ),
+            kinds=with_outbox(kinds_of(settings, store, clock), store.waiting, clock, policy.replays),
             clock=clock,
             events=events,
-            policy=_run_policy(settings),
+            policy=policy,
             delivery=_delivery_policy(settings),
         )
         _say_what_was_opened(settings, app)
@@ -120,14 +121,14 @@ async def open_reading(settings: Settings) -> AsyncIterator[Reading]:
 
     check_extras(settings)
     async with open_store_to_read(settings.ledger_url(), tenant_id=settings.tenant_id) as store:
-        clock = SystemClock()
+        clock, channels = SystemClock(), channels_of(settings)
         yield Reading(
-            channels=channels_of(settings),
+            channels=channels,
             store=store,
             storage=storage_access(settings),
             kinds=kinds_of(settings, store, clock),
             clock=clock,
-            policy=_run_policy(settings),
+            policy=_run_policy(settings, channels),
             delivery=_delivery_policy(settings),
         )
 
@@ -261,7 +262,7 @@ def support_notice(settings: Settings) -> "SupportNotice":
     )
 
 
-def _run_policy(settings: Settings) -> RunPolicy:
+def _run_policy(settings: Settings, channels: Channels) -> RunPolicy:
     in_container = any(
         (
             settings.k_service,
@@ -277,6 +278,7 @@ def _run_policy(settings: Settings) -> RunPolicy:
         resume_within=timedelta(hours=settings.resume_within_h),
         keep_runs=timedelta(days=settings.keep_runs_days),
         ambiguous_sends=settings.ambiguous_sends,
+        replays=AmbiguousSends.HOLD if channels.destination is Destination.BOT else settings.ambiguous_sends,
         reconcile_after_s=settings.reconcile_after_s,
         reconcile_for_s=settings.reconcile_for_s,
         repeats_notices=settings.support_notice == "always",

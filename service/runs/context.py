@@ -40,6 +40,8 @@ class RunPolicy:
     keep_runs: timedelta
     """What is older is deleted, but for what replays need."""
     ambiguous_sends: AmbiguousSends
+    replays: AmbiguousSends
+    """What a run does itself about what earlier ones left in doubt: with a bot it is looked for first."""
     reconcile_after_s: float
     """How long after its POST's deadline a message that is not in Slack's history never arrived."""
     reconcile_for_s: float

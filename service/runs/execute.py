@@ -29,7 +29,7 @@ from service.domain.run import Action, RunError, RunRecord, RunRequest
 from service.runs.admission import check_request
 from service.runs.at_work import RunAtWork
 from service.runs.context import App
-from service.runs.doubts.deliver import deliver
+from service.runs.doubts.deliver import deliver, settle_earlier_doubts
 from service.runs.heartbeat import Heartbeat, heartbeat, take_lease
 from service.runs.notify_support import notify_support
 from service.runs.plan_digest import plan_digest
@@ -208,7 +208,7 @@ class _Run:
                     self._run_id,
                     request.scope,
                     routed,
-                    ambiguous=self._app.policy.ambiguous_sends,
+                    ambiguous=self._app.policy.replays,
                     restatable=self._kind.alert_type.restatable,
                 )
             )
@@ -221,6 +221,7 @@ class _Run:
         self._progress.phase = Phase.WAITING
         lease = await take_lease(self._app, self._run_id, request, halt=self._halt)
         self._hold(lease)
+        await self._app.at_work.unless_stopped(settle_earlier_doubts(self._app, lease), halt=self._halt)
         await self._record(request, lease)
         await self._dispatch(lease)
 
@@ -235,7 +236,7 @@ class _Run:
                 lambda: app.store.recording.record(
                     lease,
                     routed,
-                    ambiguous=app.policy.ambiguous_sends,
+                    ambiguous=app.policy.replays,
                     restatable=self._kind.alert_type.restatable,
                     withdraws=evaluation.withdraws,
                     seen=seen,

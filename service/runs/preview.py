@@ -53,7 +53,7 @@ async def preview(app: Reading, request: RunRequest, *, limit: int, progress: Pr
             partial(decide_replay, restatable=kind.alert_type.restatable, in_digest=evaluation.in_digest),
             standings,
             routed,
-            app.policy.ambiguous_sends,
+            app.policy.replays,
         )
         withdrawn = await retry_while_unavailable(app.clock, lambda: recording.withdrawable(replay.withdrawn))
         states = await retry_while_unavailable(

@@ -6,6 +6,7 @@ import math
 from service.delivery.channels import Destination
 from service.delivery.dispatch import Dispatch
 from service.delivery.reporting import GivenUpLane
+from service.domain.delivery_status import AmbiguousSends
 from service.domain.progress import Progress
 from service.runs.context import App
 from service.runs.waiting.update_messages import update_messages
@@ -32,6 +33,21 @@ async def deliver(
         # What a run of kind `outbox` has to change comes after what it has to send.
         await app.at_work.unless_stopped(update_messages(app, lease), halt=halt)
     return given_up
+
+
+async def settle_earlier_doubts(app: App, lease: Lease) -> None:
+    """Look for what earlier runs of the scope have left in doubt, before it may be sent again.
+
+    Raises DatabaseUnusableError.
+    """
+    policy = app.policy
+    if policy.ambiguous_sends is AmbiguousSends.HOLD or policy.replays is AmbiguousSends.RESEND:
+        return  # nothing is sent again, or nobody can look
+    if not policy.reconcile_for_s:
+        return
+    from service.runs.doubts.reconcile import reconcile_all  # noqa: PLC0415  # loads aiohttp
+
+    await reconcile_all(app, scope=lease.scope)
 
 
 async def _dispatch(

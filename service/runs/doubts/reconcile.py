@@ -159,12 +159,13 @@ async def reconcile_run(app: App, run_id: str, *, until: float) -> int:
     return reconciler.findings[Finding.RESEND]
 
 
-async def reconcile_all(app: App, *, since: datetime | None = None) -> Reconciler:
-    """Settle what runs that have ended left in doubt, as far as can be in `RECONCILE_FOR_S`.
+async def reconcile_all(app: App, *, since: datetime | None = None, scope: str | None = None) -> Reconciler:
+    """Settle what runs (of a scope) that have ended left in doubt, as far as can be in `RECONCILE_FOR_S`.
 
     Raises DatabaseUnusableError.
     """
-    doubts = await app.store.reconciling.in_doubt(None, since=since)
+    also_held = app.policy.ambiguous_sends is AmbiguousSends.RESEND  # the policy was another one then
+    doubts = await app.store.reconciling.in_doubt(None, since=since, scope=scope, also_held=also_held)
     reconciler = Reconciler(app, None, app.clock.monotonic() + app.policy.reconcile_for_s)
     await reconciler.reconcile(doubts)
     return reconciler

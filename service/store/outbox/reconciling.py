@@ -29,10 +29,18 @@ class Reconciling(Doubts):
     """The alerts in doubt, as the reconciler settles them."""
 
     @reads
-    def in_doubt(self, run_id: str | None, *, since: datetime | None = None) -> list[Doubt]:
+    def in_doubt(
+        self,
+        run_id: str | None,
+        *,
+        since: datetime | None = None,
+        scope: str | None = None,
+        also_held: bool = False,
+    ) -> list[Doubt]:
         """Return what a run has left in doubt, or, without one, all whose runs have ended; oldest first.
 
-        What was looked for to the end is left out, and what was claimed before `since`.
+        What was looked for to the end, and is held, is left out unless asked for, and so is what was claimed
+        before `since`, or is of another `scope`.
         """
         table = outbox.c
         decided = sa.select(sa.func.max(doubt_settlements.c.claim)).where(
@@ -52,13 +60,15 @@ class Reconciling(Doubts):
                 table.status == DeliveryStatus.UNKNOWN,
                 table.channel.is_not(None),
                 table.claimed_at.is_not(None),
-                sa.func.coalesce(table.reconciled_claim, 0) != table.claims,
+                sa.true() if also_held else sa.func.coalesce(table.reconciled_claim, 0) != table.claims,
                 ~at_work if run_id is None else table.run_id == run_id,
             )
             .order_by(table.claimed_at, table.id)
         )
         if run_id is None:
             query = query.where(sa.text(IS_OPEN))  # the words of the index over what is open
+        if scope is not None:
+            query = query.where(table.scope == scope)
         if since is not None:
             query = query.where(table.claimed_at >= since)
         return [Doubt(**row) for row in self.connection.execute(query).mappings()]

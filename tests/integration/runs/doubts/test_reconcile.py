@@ -13,7 +13,7 @@ from mock_slack.web_api.behaviour import SCOPES
 from mock_slack.web_api.conversations import channel_id
 from service.delivery.slack.marker import Marker, Markers
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, SettleAs
-from service.domain.run import RunAlert
+from service.domain.run import Action, RunAlert
 from service.runs import interventions
 from service.runs.doubts.reconcile import reconcile_all
 from service.telemetry.delivery_events import DoubtsReconciled
@@ -212,6 +212,34 @@ async def test_a_channel_that_is_new_since_the_start_is_looked_into(house: House
     async with house.open() as desk:
         assert (await only(desk, house.source(accounts(1)))).outcome is Outcome.SENT
     assert posted(house) == ["a0000"]
+
+
+async def test_a_later_run_looks_before_it_sends_a_doubt_again(house: House) -> None:
+    """What nobody could look for is no more certain later: with `resend`, too, it is found or it stays."""
+    house.slack.behave(scopes=BLIND)
+    house.slack.script(AMER, LOST)
+    source = house.source(accounts(1))
+    async with house.open(ambiguous_sends="resend") as desk:
+        for _ in range(2):
+            assert (await only(desk, source)).outcome is Outcome.UNKNOWN
+            ((why,),) = sql(house, "SELECT error_message FROM outbox")
+            assert why == "the history could not be read: missing_scope (channels:history)"
+        house.slack.behave()
+        assert (await only(desk, source)).outcome is Outcome.SKIPPED_REPLAY
+    assert posted(house) == ["a0000"]
+
+
+async def test_what_was_held_is_looked_for_again_once_it_may_be_sent(house: House) -> None:
+    """AMBIGUOUS_SENDS was `hold`, and is `resend` now: the next run sends what is in no history."""
+    source = house.source(accounts(1))
+    house.slack.script(AMER, NEVER)
+    async with house.open() as desk:
+        assert (await only(desk, source)).outcome is Outcome.UNKNOWN
+        (shown,) = (await desk.preview(source)).alerts
+        assert shown.action is Action.HOLD
+    async with house.open(ambiguous_sends="resend") as desk:
+        assert (await only(desk, source)).outcome is Outcome.SENT
+    assert (posted(house), asked(house)) == (["a0000"], 4)
 
 
 async def left_in_doubt(house: House, step: Step) -> str:
