@@ -31,12 +31,21 @@ def evaluated_as(path: Path, column: str, kind: pa.DataType, **options: Any) -> 
     return answer.alerts, answer.rows, answer.warnings
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return what is found where all text is plain strings."""
+    path = tmp_path_factory.mktemp("plain") / "plain.parquet"
+    found = evaluated_as(path, STRINGS[0], DEFAULT_TYPES[STRINGS[0]])
+    assert found[1].alerts == 1
+    return found
+
+
 @pytest.mark.parametrize("kind", string_types(), ids=str)
 @pytest.mark.parametrize("column", STRINGS)
-def test_text_of_every_dictionary_view_and_index(tmp_path: Path, column: str, kind: pa.DataType) -> None:
+def test_text_of_every_dictionary_view_and_index(
+    tmp_path: Path, plain: Any, column: str, kind: pa.DataType
+) -> None:
     """Also indices without a sign, beside a null, as Polars writes a Categorical."""
-    plain = evaluated_as(tmp_path / "plain.parquet", column, DEFAULT_TYPES[column])
-    assert plain[1].alerts == 1
     assert evaluated_as(tmp_path / "a.parquet", column, kind) == plain
 
 
