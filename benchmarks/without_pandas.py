@@ -20,8 +20,9 @@ class _NoPandas:
 
 
 def hide_pandas() -> None:
-    """Let this process find no pandas from now on, and NumPy start no threads, as in the command line."""
+    """Let this process find no pandas from now on; threads and memory are set as the command line does."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     sys.meta_path.insert(0, _NoPandas())
 
 
