@@ -25,8 +25,6 @@ _FRACTION: Final = 1.0
 """A percentage that lies within ±1 could be a fraction."""
 _LEAST_ROWS: Final = 10
 """So few rows may be companies that hardly earn or owe anything."""
-_UNUSUAL: Final = r"[^ -~]"
-"""Beyond these a character may be one that nobody sees, which Python knows best."""
 _TEXTS: Final = ("company_name", "sector")
 
 
@@ -142,13 +140,10 @@ def _companies(records: Records, ratios: Sequence[Ratio], kind: PredictionKind) 
     problems: dict[int, list[str]] = {}
     symbols = _texts(records, "company_symbol")
     length = pc.utf8_length(symbols).to_numpy()
-    has_nul = pc.match_substring(symbols, "\0").to_numpy(zero_copy_only=False)
-    for row in np.flatnonzero((length == 0) | (length > _LONGEST_SYMBOL) | has_nul).tolist():
+    for row in np.flatnonzero((length == 0) | (length > _LONGEST_SYMBOL)).tolist():
         problems.setdefault(row, []).append(f"company_symbol must have 1 to {_LONGEST_SYMBOL} characters")
-    unusual = pc.match_substring_regex(symbols, _UNUSUAL).to_numpy(zero_copy_only=False)
-    for row in np.flatnonzero(unusual).tolist():
-        if row not in problems and not symbols[row].as_py().isprintable():
-            problems[row] = ["company_symbol must be one line of printable characters"]
+    for row in pc.indices_nonzero(pc.invert(pc.utf8_is_printable(symbols))).to_pylist():
+        problems.setdefault(row, []).append("company_symbol must be one line of printable characters")
     years = _years(records, problems)
     quarters = [0] * size
     if kind is PredictionKind.QUARTERLY:

@@ -155,7 +155,7 @@ def test_a_symbol_that_nobody_can_type_is_invalid(tmp_path: Path, symbol: str) -
     write_companies(tmp_path / "c.csv", rows)
     bad, good = scored(tmp_path / "c.csv")[1]
     assert (bad["outcome"], good["outcome"], good["company_symbol"]) == ("invalid", "scored", "Ærø-株式")
-    assert bad["problem"].startswith("company_symbol must ")
+    assert bad["problem"] == "company_symbol must be one line of printable characters"
 
 
 def test_a_market_capitalisation_is_not_negative(tmp_path: Path) -> None:
