@@ -9,6 +9,8 @@ from service.log_rules.episode import EPISODE, Episodes, GroupKey, Instants, Num
 
 KEPT_BYTES: Final = 12
 """Of a matched row that waits, or that windows still reach, for one rule: its time and its group."""
+AGAIN_BYTES: Final = 200
+"""Of a row before the period in a file that was read before, until it is known what is late: measured."""
 GROUP_BYTES: Final = 280
 """Of a group that is known to a rule, of some forty characters: measured."""
 REMEMBERED_BYTES: Final = 16

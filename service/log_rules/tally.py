@@ -17,7 +17,7 @@ from service.log_rules.findings import (
     wanted_values,
 )
 from service.log_rules.ledger import LogRows, RuleRows
-from service.log_rules.memory import GROUP_BYTES, KEPT_BYTES
+from service.log_rules.memory import AGAIN_BYTES, GROUP_BYTES, KEPT_BYTES
 from service.log_rules.reading.log_files import Part
 from service.log_rules.reading.matching import RuleMatches
 from service.log_rules.reading.read_again import RowsReadAgain
@@ -41,7 +41,6 @@ class Tally:
         self._counters = [
             question.make(rule, period, before.memories.get(rule.id)) for rule in question.rules.rules
         ]
-        self._limit = _MemoryLimit(options, self._counters, collect=collect)
         self._rows = LogRows(rules={rule.id: RuleRows() for rule in question.rules.rules})
         self._steps = [_Step() for _ in self._counters]
         self._again = [
@@ -50,6 +49,7 @@ class Tally:
             else None
             for rule in question.rules.rules
         ]
+        self._limit = _MemoryLimit(options, self._counters, self._again, collect=collect)
         self._values: dict[str, Counter[str]] = {}
         self._newest = FIRST_US
         self._wanted = wanted_values(question.rules.rules)
@@ -98,7 +98,7 @@ class Tally:
                 self._note_late(place, matched.times[is_before])
             else:
                 if again is not None:
-                    again.add(matched, is_before)
+                    again.add(matched, is_before, keep=not self._limit.is_full)
                 rows.outside_period += before
                 matched, before = _only(matched, ~is_before), 0
         inside = matched.times.size - before
@@ -141,8 +141,8 @@ class Tally:
 
         Raises MemoryLimitExceededError before anything is made of what there is no memory for.
         """
-        self._take_late()
         self._limit.check_rows()
+        self._take_late()
         for counter in self._counters:
             counter.settle(self._question.period.until_us)
         self._limit.look()
@@ -171,32 +171,40 @@ class Tally:
 class _MemoryLimit:
     """What the counting holds: beyond `MEMORY_LIMIT_MB` it is only counted, and refused at the end."""
 
-    def __init__(self, options: LogOptions, counters: Sequence[LogRule], *, collect: bool) -> None:
+    def __init__(
+        self,
+        options: LogOptions,
+        counters: Sequence[LogRule],
+        again: Sequence[RowsReadAgain | None],
+        *,
+        collect: bool,
+    ) -> None:
         self._limit = options.memory_limit_mb
         self._alert_bytes = options.alert_bytes
         # A plan states these as what counting takes in any case.
         self._free = 2 * options.settle_rows
         self._counters = counters
+        self._again = [each for each in again if each is not None]
         self._collect = collect
         self._rows = 0
         self._groups_a_row = 0.0
-        self._is_full = self._are_too_many = False
+        self.is_full = self._are_too_many = False
 
     def takes(self, rows: int) -> bool:
         """Count rows that are to be held; returns False where there is no memory for them."""
         self._rows += rows
-        if self._collect and not self._is_full:
+        if self._collect and not self.is_full:
             self._note(self._rows * ROW_BYTES)
-        return not self._is_full
+        return not self.is_full
 
     def _note(self, row_bytes: int) -> None:
         groups = sum(counter.groups for counter in self._counters)
-        self._is_full = self._exceeds(row_bytes + groups * GROUP_BYTES)
+        self.is_full = self._exceeds(row_bytes + groups * GROUP_BYTES + self._again_bytes)
         self._groups_a_row = groups / max(self._rows, 1)
 
     def look(self) -> None:
         """Look at what is held after a step of counting."""
-        if not self._collect and not self._is_full:
+        if not self._collect and not self.is_full:
             held = [max(one.kept + one.pending - self._free, 0) for one in self._counters]
             # All are kept, and those of one rule are counted at a time.
             self._note(sum(held) * KEPT_BYTES + max(held) * (ROW_BYTES - KEPT_BYTES))
@@ -207,9 +215,10 @@ class _MemoryLimit:
 
     def check_rows(self) -> None:
         """Raise MemoryLimitExceededError where rows were too many."""
-        if self._is_full:
+        if self.is_full:
             # Of groups nothing is known but how many there were until then.
-            needed = _megabytes(round(self._rows * (ROW_BYTES + self._groups_a_row * GROUP_BYTES)))
+            each = ROW_BYTES + self._groups_a_row * GROUP_BYTES
+            needed = _megabytes(round(self._rows * each) + self._again_bytes)
             raise MemoryLimitExceededError(
                 f"the rows come in such disorder that all {self._rows:,} matched ones have to be "
                 f"collected, which takes {needed:,} MB, more than MEMORY_LIMIT_MB={self._limit}; "
@@ -228,6 +237,10 @@ class _MemoryLimit:
                 f"{alerts:,} episodes and reminders of the period take {needed:,} MB, more than "
                 f"MEMORY_LIMIT_MB={self._limit}; raise the rules' thresholds, or group by fewer values"
             )
+
+    @property
+    def _again_bytes(self) -> int:
+        return sum(each.rows for each in self._again) * AGAIN_BYTES
 
     @property
     def _alerts(self) -> int:

@@ -5,7 +5,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
-from service.log_rules.memory import ALERT_BYTES, GROUP_BYTES, KEPT_BYTES, OPEN_BYTES, REMEMBERED_BYTES
+from service.log_rules.memory import (
+    AGAIN_BYTES,
+    ALERT_BYTES,
+    GROUP_BYTES,
+    KEPT_BYTES,
+    OPEN_BYTES,
+    REMEMBERED_BYTES,
+)
 from service.log_rules.reading.csv_blocks import BLOCK
 from service.log_rules.reading.log_files import LogFiles
 from service.log_rules.reading.matching import Matcher
@@ -70,6 +77,7 @@ class LogPlan:
             "each_row_within_reach": KEPT_BYTES,
             "each_group": GROUP_BYTES,
             "each_row_collected": ROW_BYTES,
+            "each_row_read_again": AGAIN_BYTES,
             "each_alert": ALERT_BYTES,
         }
 
@@ -103,6 +111,7 @@ class LogPlan:
         lines += [
             f"memory: at most {total:,} MB ({parts}), and {each}",
             f"in disorder: {ROW_BYTES} bytes a rule and matched row of the period",
+            f"read again: {AGAIN_BYTES} bytes a rule and row within reach before it, of a known file",
             f"found: {ALERT_BYTES:,} bytes an episode or reminder, until it is recorded",
             f"checkpoint: {self._checkpoint_text()}",
         ]

@@ -21,11 +21,15 @@ class RowsReadAgain:
         self._numbers = {key: number for number, key in enumerate(memory.keys)}
         self._parts: list[tuple[Instants, Numbers, Instants]] = []
         self._has_marks = False
+        self.rows = 0
+        """Rows within reach, kept or not."""
 
-    def add(self, matched: Matched, before: Mask) -> None:
-        """Take the rows of a batch in a mask."""
+    def add(self, matched: Matched, before: Mask, *, keep: bool = True) -> None:
+        """Take the rows of a batch in a mask, or only count them."""
         rows = before & (matched.times > self._first)
-        if not rows.any():
+        count = int(np.count_nonzero(rows))
+        self.rows += count
+        if not count or not keep:
             return
         numbers = self._numbers
         number_of = np.array([numbers.setdefault(key, len(numbers)) for key in matched.keys], np.int64)

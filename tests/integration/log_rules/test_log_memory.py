@@ -8,8 +8,11 @@ import pytest
 
 from service.domain.errors import MemoryLimitExceededError
 from service.log_rules.episode import Episode
+from service.log_rules.findings import Before
+from service.log_rules.memory import Memory
+from service.log_rules.rule import Period, microseconds
 from service.log_rules.threshold import ThresholdRule
-from tests.support.log_files import RULES, find, log_row, question_of, write_parquet
+from tests.support.log_files import NOON, RULES, find, log_row, question_of, write_parquet
 
 
 class NeverMade(ThresholdRule):
@@ -49,6 +52,20 @@ async def test_groups_count_as_rows_do(tmp_path: Path) -> None:
         with pytest.raises(MemoryLimitExceededError, match=rf"{needed} 8 MB.* group by fewer values"):
             await find(path, settle_rows=1, memory_limit_mb=4)
         await find(path, settle_rows=1, memory_limit_mb=8)
+
+
+async def test_rows_that_are_read_again_count(tmp_path: Path) -> None:
+    """What is before the period, in a file that was read before, is held until it is known what is late."""
+    rows = [log_row(place / 10) for place in range(20_000)]
+    path = write_parquet(tmp_path / "a.parquet", rows, row_group=1_000)
+    since = microseconds(NOON) + 1_800_000_000
+    memories = {"bundle": Memory()}
+    question = question_of(
+        period=Period(since_us=since), before=Before(memories=memories, files=frozenset({str(path)}))
+    )
+    with pytest.raises(MemoryLimitExceededError, match=r"all 4,000 matched ones would take 4 MB;"):
+        await find(path, question, memory_limit_mb=2)
+    assert (await find(path, question, memory_limit_mb=4)).rows.rules["bundle"].late == 18_000
 
 
 async def test_rows_that_windows_reach_are_counted_as_they_come(tmp_path: Path) -> None:
