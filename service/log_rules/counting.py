@@ -43,7 +43,8 @@ def chains(times: Instants, groups: Numbers, opened: Episodes, since: int, limit
     if not times.size:
         return no_episodes()
     # Most groups of a log are too small to violate: they are not sorted at all.
-    is_candidate = np.bincount(groups) > limits.more_than
+    counts = np.bincount(groups) if groups.any() else np.array([groups.size])
+    is_candidate = counts > limits.more_than
     candidates = np.flatnonzero(is_candidate)
     if not candidates.size:
         return no_episodes()
@@ -90,13 +91,14 @@ def _chains(
             key = key[np.argsort(groups.astype(np.uint16), kind="stable")]
     if not _are_sorted(key):
         key.sort()
-    row = np.flatnonzero(key[more_than:] - key[: key.size - more_than] < window) + more_than
+    row = np.flatnonzero(key[more_than:] - key[: key.size - more_than] < window)
+    row += more_than
     at = key[row]
     is_seen = np.ones(row.size, np.bool_)
     # Of rows that tie, the last one sees them all.
     np.not_equal(at[1:], at[:-1], out=is_seen[:-1])
     if since > origin:
-        is_seen &= at - at // stride * stride >= since - origin
+        is_seen &= (at if numbers.size == 1 else at - at // stride * stride) >= since - origin
     row, at = row[is_seen], at[is_seen]
     if not row.size:
         return no_episodes()

@@ -12,7 +12,7 @@ from service.log_rules.rule import LogRule, Period, Rule, RuleFile
 from service.log_rules.threshold import ThresholdRule
 from service.sources.source import SourceFile
 
-SETTLE_ROWS: Final = 1 << 19
+SETTLE_ROWS: Final = 1 << 18
 """Rows of a rule from one counting to the next: a row that comes less late than this is in order."""
 
 

@@ -1,7 +1,8 @@
 """CSV: blocks of records become batches of the columns that rules name, as text; nothing is converted."""
 
 from codecs import getincrementaldecoder
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -60,11 +61,11 @@ class Joined:
 
 
 def parse_block(
-    content: Any, layout: Layout, filters: Sequence[str], others: Sequence[str], malformed: Malformed
+    content: Any, layout: Layout, filters: tuple[str, ...], others: tuple[str, ...], malformed: Malformed
 ) -> Any:
     """Return a table of the records of a block; raises ArrowInvalid."""
     if not len(content):
-        return _empty(filters, others)
+        return pa.schema(_kinds(filters, others)).empty_table()
     content = _valid(content)
     return pc.read_csv(
         pa.BufferReader(pa.py_buffer(content)),
@@ -77,7 +78,7 @@ def parse_block(
 
 
 def parse_stream(
-    stream: Any, layout: Layout, filters: Sequence[str], others: Sequence[str], malformed: Malformed
+    stream: Any, layout: Layout, filters: tuple[str, ...], others: tuple[str, ...], malformed: Malformed
 ) -> Iterator[Any]:
     """Yield batches of a stream whose values hold line breaks, on one thread; raises ArrowInvalid."""
     yield from pc.open_csv(
@@ -95,17 +96,12 @@ def _valid(content: Any) -> Any:
     return bytes(content).decode("utf-8", "replace").encode()
 
 
-def _conversion(filters: Sequence[str], others: Sequence[str]) -> Any:
+@lru_cache
+def _conversion(filters: tuple[str, ...], others: tuple[str, ...]) -> Any:
+    kinds = _kinds(filters, others)
+    return pc.ConvertOptions(include_columns=[*kinds], column_types=kinds, check_utf8=False)
+
+
+def _kinds(filters: tuple[str, ...], others: tuple[str, ...]) -> dict[str, Any]:
     # What filters is the same few values over and over: they are compared once each.
-    kinds = {name: pa.dictionary(pa.int32(), pa.string()) for name in filters}
-    plain = [name for name in others if name not in kinds]
-    return pc.ConvertOptions(
-        include_columns=[*filters, *plain],
-        column_types=kinds | dict.fromkeys(plain, pa.string()),
-        check_utf8=False,
-    )
-
-
-def _empty(filters: Sequence[str], others: Sequence[str]) -> Any:
-    names = dict.fromkeys((*filters, *others))
-    return pa.table({name: pa.array([], pa.string()) for name in names})
+    return dict.fromkeys(others, pa.string()) | dict.fromkeys(filters, pa.dictionary(pa.int32(), pa.string()))

@@ -35,6 +35,8 @@ from service.sources.source import Source, SourceFile, SourceReader
 LOG_FILES: Final = FileKind(
     suffixes=(".csv", ".csv.gz", ".csv.zst", *PARQUET.suffixes), tables=PARQUET.tables
 )
+_TOGETHER: Final = 2
+"""Blocks of CSV whose rows are matched at once: parsing one leaves nothing of what matches in the cache."""
 _LOOK: Final = 1 << 16
 """Bytes in which the first record of a file must end, for a plan."""
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
@@ -177,13 +179,19 @@ class LogFiles:
 
         blocks = CsvBlocks(stream, self._block, ahead)
         layout: Layout | None = None
+        together: list[memoryview] = []
         for block in blocks:
             self._check_wanted()
             content = block
             if layout is None:
                 layout = layout_of(file.name, first_record(block[:LONGEST]), self._meaning, _needed(matcher))
                 content = block[layout.header_bytes :]
-            yield partial(_parsed, file, content, layout, matcher, partial(blocks.release, block))
+            together.append(content)
+            if len(together) == _TOGETHER:
+                yield partial(_parsed, file, together, layout, matcher, blocks.release)
+                together = []
+        if layout is not None and together:
+            yield partial(_parsed, file, together, layout, matcher, blocks.release)
         if blocks.rest is not None:
             yield from self._rest(file, blocks.rest, stream, layout, matcher)
 
@@ -232,12 +240,19 @@ def _stream(file: Any, magic: bytes) -> Any:
 
 
 def _parsed(
-    file: SourceFile, content: Any, layout: Layout, matcher: Matcher, release: Callable[[], None]
+    file: SourceFile,
+    contents: Sequence[memoryview],
+    layout: Layout,
+    matcher: Matcher,
+    release: Callable[[memoryview], None],
 ) -> Part:
     malformed = Malformed()
+    tables = []
     with _translated(file):
-        table = parse_block(content, layout, matcher.filters, matcher.others, malformed)
-        release()
+        for content in contents:
+            tables.append(parse_block(content, layout, matcher.filters, matcher.others, malformed))
+            release(content)
+        table = pa.concat_tables(tables)
         part = Part(file=file)
         part.take(matcher, table, partial(_rest_of, table, matcher.others))
         part.malformed = malformed.rows
@@ -246,11 +261,11 @@ def _parsed(
 
 def _rest_of(table: Any, names: Sequence[str], union: Any) -> dict[str, Any]:
     """Return columns of the rows in a mask, each in one piece."""
-    columns = {name: _whole(table.column(name)) for name in names}
-    if np.asarray(union).all():
-        return columns
-    mask = _selection(union)
-    return {name: column.filter(mask) for name, column in columns.items()}
+    columns = {name: table.column(name) for name in names}
+    if not np.asarray(union).all():
+        mask = _selection(union)
+        columns = {name: column.filter(mask) for name, column in columns.items()}
+    return {name: _whole(column) for name, column in columns.items()}
 
 
 def _checked(batch: Any) -> dict[str, Any]:
