@@ -29,6 +29,14 @@ def read_answer(body: bytes) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
+def rows_of(answer: dict[str, Any], name: str) -> list[Any]:
+    """Return the list that an answer has under a name; raises WebApiError: without one it says nothing."""
+    rows = answer.get(name)
+    if not isinstance(rows, list):
+        raise WebApiError(f"no_{name}")
+    return rows
+
+
 def error_of(answer: dict[str, Any] | None) -> str | None:
     """Return Slack's word for what is wrong; anything else might echo a secret and is left out."""
     error = (answer or {}).get("error")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from service.delivery.slack.answer import WebApiError
+from service.delivery.slack.answer import WebApiError, rows_of
 from service.delivery.slack.history import Place, read_history
 from service.delivery.slack.marker import Marker, Markers
 from service.delivery.slack.message import with_link
@@ -137,7 +137,10 @@ class Bot:
     async def whoami(self, *, patient_until: float = -math.inf) -> Mapping[str, Any]:
         """Return what Slack says of the token, asked once; raises WebApiError."""
         if not self.identity:
-            self.identity = await self.api.call("auth.test", patient_until=patient_until)
+            identity = await self.api.call("auth.test", patient_until=patient_until)
+            if not isinstance(identity.get("bot_id"), str):  # by which its own messages are known
+                raise WebApiError("no_bot_id")
+            self.identity = identity
         return self.identity
 
     async def answer(self, response_url: str, text: str) -> bool:
@@ -188,7 +191,7 @@ class Bot:
 
     async def _listed(self, types: str) -> AsyncIterator[BotChannel]:
         async for page in self.api.pages("conversations.list", types=types, limit="200"):
-            for each in page.get("channels") or ():
+            for each in rows_of(page, "channels"):
                 match each:
                     case {"id": str(channel_id), "name": str(name)}:
                         yield BotChannel(

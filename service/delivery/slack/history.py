@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from service.delivery.slack.answer import rows_of
 from service.delivery.slack.marker import Marker, Markers
 from service.delivery.slack.web_api import WebApi
 
@@ -36,7 +37,7 @@ async def read_history(
         include_all_metadata="true",
     )
     async for page in pages:
-        for message in page.get("messages") or ():
+        for message in rows_of(page, "messages"):
             match message:
                 case {"bot_id": str(author), "ts": str(ts), "metadata": metadata} if author == bot_id:
                     if (marker := markers.read(metadata)) is not None:

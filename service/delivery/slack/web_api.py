@@ -75,7 +75,8 @@ class WebApi:
             given = arguments | ({"cursor": cursor} if cursor else {})
             page = await self.call(method, patient_until=patient_until, **given)
             yield page
-            following = (page.get("response_metadata") or {}).get("next_cursor") or ""
+            metadata = page.get("response_metadata")
+            following = (metadata.get("next_cursor") or "") if isinstance(metadata, dict) else ""
             if not isinstance(following, str) or following in {"", cursor}:
                 if page.get("has_more") is True:  # what was not read must not be taken for what is not there
                     raise WebApiError("no_next_cursor")

@@ -43,8 +43,8 @@ async def settle_earlier_doubts(app: App, lease: Lease) -> None:
     policy = app.policy
     if policy.ambiguous_sends is AmbiguousSends.HOLD or policy.replays is AmbiguousSends.RESEND:
         return  # nothing is sent again, or nobody can look
-    if not policy.reconcile_for_s:
-        return
+    if not policy.reconcile_for_s or lease.scope == outbox_scope(app.tenant_id):
+        return  # what somebody has just created must not wait for that: `serve` looks once a minute
     from service.runs.doubts.reconcile import reconcile_all  # noqa: PLC0415  # loads aiohttp
 
     await reconcile_all(app, scope=lease.scope)

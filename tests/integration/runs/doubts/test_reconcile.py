@@ -13,9 +13,12 @@ from mock_slack.web_api.behaviour import SCOPES
 from mock_slack.web_api.conversations import channel_id
 from service.delivery.slack.marker import Marker, Markers
 from service.domain.delivery_status import DeliveryStatus, Outcome, Reason, SettleAs
+from service.domain.lifecycle.alert_status import Severity
+from service.domain.lifecycle.managed_alert import NewAlert
 from service.domain.run import Action, RunAlert
 from service.runs import interventions
 from service.runs.doubts.reconcile import reconcile_all
+from service.runs.waiting.keep_sending import send_waiting
 from service.telemetry.delivery_events import DoubtsReconciled
 from service.telemetry.events import Event, Events
 from tests.support.house import AMER, EMEA, MARKER_KEY, Desk, House, account_of, with_bot
@@ -159,6 +162,29 @@ async def test_a_history_that_cannot_be_read_settles_nothing_and_says_why(house:
     assert posted(house) == ["a0000"]
 
 
+@pytest.mark.parametrize("said", [{}, {"messages": 5}, {"messages": {}, "response_metadata": []}])
+async def test_an_answer_without_messages_is_no_history(house: House, said: dict[str, Any]) -> None:
+    """It proves nothing: with `resend` the message would be there twice."""
+    house.slack.script("conversations.history", Step(body={"ok": True, **said}))
+    house.slack.script(AMER, LOST)
+    async with house.open(ambiguous_sends="resend") as desk:
+        alert = await only(desk, house.source(accounts(1)))
+        assert alert.outcome is Outcome.UNKNOWN
+        assert alert.error_message == "the history could not be read: no_messages"
+    assert posted(house) == ["a0000"]
+
+
+async def test_a_bot_without_an_id_knows_no_message_of_its_own(house: House) -> None:
+    """It would find none of them, and send all again; once Slack says whose token it is, they are found."""
+    house.slack.script("auth.test", Step(body={"ok": True, "team_id": "T0MOCK"}, times=2))
+    house.slack.script(AMER, LOST)
+    async with house.open(ambiguous_sends="resend") as desk:
+        alert = await only(desk, house.source(accounts(1)))
+        assert alert.error_message == "the history could not be read: no_bot_id"
+        assert (await reconcile_all(desk.app)).answer()["found"] == 1
+    assert posted(house) == ["a0000"]
+
+
 async def test_one_channel_that_cannot_be_read_does_not_stop_the_others(house: House) -> None:
     """Each is read once, whatever the number of its doubts."""
     house.slack.script(AMER, LOST)
@@ -227,6 +253,21 @@ async def test_a_later_run_looks_before_it_sends_a_doubt_again(house: House) -> 
         house.slack.behave()
         assert (await only(desk, source)).outcome is Outcome.SKIPPED_REPLAY
     assert posted(house) == ["a0000"]
+
+
+async def test_what_is_created_does_not_wait_for_a_doubt(house: House) -> None:
+    """Nor is the doubt sent again with it, under either policy: the sweep looks for it."""
+    house.slack.behave(scopes=BLIND)
+    house.slack.script(AMER, LOST)
+    async with house.open(ambiguous_sends="resend") as desk:
+        for name in ("first", "second"):
+            new = NewAlert(rule_name=name, message=name, severity=Severity.HIGH, channel=AMER)
+            await desk.app.store.alert_work.create(new, by="ann")
+            await send_waiting(desk.app)
+        assert (len(house.slack.messages(AMER)), asked(house)) == (2, 1)
+        house.slack.behave()
+        assert (await reconcile_all(desk.app)).answer()["found"] == 1
+    assert sql(house, "SELECT DISTINCT status FROM outbox") == [("sent",)]
 
 
 async def test_what_was_held_is_looked_for_again_once_it_may_be_sent(house: House) -> None:
