@@ -16,14 +16,18 @@ _NOT_ASCII: Final = 128
 
 
 class Malformed:
-    """Counts the records of one block that are too short or too long."""
+    """Counts the lines of the records of one block that are too short or too long.
+
+    A quote that nothing closes takes the lines after it into its value: none of them is lost uncounted.
+    """
 
     def __init__(self) -> None:
         self.rows = 0
 
-    def skip(self, _: object) -> str:
+    def skip(self, record: Any) -> str:
         """Count one, and have the parser go on."""
-        self.rows += 1
+        text = record.text.rstrip("\r\n")
+        self.rows += 1 + max(text.count("\n"), text.count("\r"))
         return "skip"
 
 

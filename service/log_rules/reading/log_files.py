@@ -39,6 +39,7 @@ _TOGETHER: Final = 2
 """Blocks of CSV whose rows are matched at once: parsing one leaves nothing of what matches in the cache."""
 _LOOK: Final = 1 << 16
 """Bytes in which the first record of a file must end, for a plan."""
+_OPEN_QUOTE: Final = "a quoted value goes on for more than 4 MB: a quote that nothing closes?"
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 
 
@@ -301,5 +302,5 @@ def _translated(file: SourceFile) -> Iterator[None]:
     except RecordTooLongError as error:
         raise LogUnreadableError(f"{file.name} cannot be read as CSV: {error}") from error
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, MemoryError) as error:
-        said = " ".join(str(error).split())[:300]
+        said = _OPEN_QUOTE if "straddling" in str(error) else " ".join(str(error).split())[:300]
         raise LogUnreadableError(f"{file.name} cannot be read: {said}") from error

@@ -149,6 +149,20 @@ async def test_headers_by_name_by_number_or_none(tmp_path: Path, end: str, blank
         check(found, rows)
 
 
+async def test_a_quote_that_is_opened_and_never_closed(tmp_path: Path) -> None:
+    """All rows after it would be one value: that is said, and they are not left out in silence."""
+    rows = [log_row(place) for place in range(3)]
+    text = csv_text(rows, header=LOG_COLUMNS) + '"opened' + csv_text(rows) * 60_000
+    path = tmp_path / "log.csv"
+    path.write_text(text)
+    with pytest.raises(LogUnreadableError, match=r"log\.csv cannot be read: a quoted value goes on for"):
+        await find(path)
+    # Shorter ones have too few columns: as many rows are malformed as there are lines.
+    path.write_text(csv_text(rows, header=LOG_COLUMNS) + 'x,"opened\n' + csv_text(rows) * 100)
+    found = (await find(path)).rows
+    assert (found.rows_in_source, found.malformed, found.matched) == (304, 301, 3)
+
+
 async def test_columns_in_any_order(tmp_path: Path) -> None:
     """A header decides, not source.columns; columns that no rule names may be missing."""
     lines = [
