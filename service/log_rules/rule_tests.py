@@ -1,6 +1,5 @@
 """The tests of a rule: rows at offsets and the episodes that they must give, in a file beside the rules."""
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,14 @@ from service.log_rules.episode import Episode
 from service.log_rules.memory import Memory
 from service.log_rules.reading.matching import Matcher
 from service.log_rules.rule import END_US, LogSource, Period, Rule, RuleFile
-from service.log_rules.rules_file import duration_text, duration_us, load_rules, problems_of
+from service.log_rules.rules_file import (
+    duration_text,
+    duration_us,
+    file_content,
+    load_rules,
+    problems_of,
+    toml_of,
+)
 from service.log_rules.threshold import ThresholdRule
 
 _ORIGIN: Final = 1_767_225_600_000_000
@@ -79,13 +85,9 @@ class Tested:
 def run_tests(path: Path) -> list[Tested]:
     """Run the tests of a file; raises BadRulesError where it, or the rules that it names, cannot be used."""
     try:
-        tests = _Tests.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-    except OSError as problem:
-        raise BadRulesError(f"{path.name or path} cannot be read: {problem.strerror}") from problem
+        tests = _Tests.model_validate(toml_of(file_content(path), path.name))
     except ValidationError as error:
         raise BadRulesError(f"{path.name}: {'; '.join(problems_of(error))}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise BadRulesError(f"{path.name} is not TOML: {problem}") from problem
     rules = load_rules(path.parent / tests.rules)
     known = {rule.id: rule for rule in rules.rules}
     unknown = sorted({test.rule for test in tests.tests} - set(known))

@@ -158,24 +158,36 @@ class _Rule(_Strict):
 
 def load_rules(path: Path) -> RuleFile:
     """Read a file of rules; raises BadRulesError."""
+    return parse_rules(file_content(path), path.name)
+
+
+def file_content(path: Path) -> bytes:
+    """Read a file that people wrote; raises BadRulesError where it is none, or too large for one."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
     except OSError as problem:
         raise BadRulesError(f"{path.name or path} cannot be read: {problem.strerror}") from problem
+    except ValueError as problem:
+        raise BadRulesError(f"{path.name} cannot be the name of a file") from problem
     if len(content) > _LARGEST_FILE:
         raise BadRulesError(f"{path.name} is larger than 1 MB")
-    return parse_rules(content, path.name)
+    return content
 
 
-def parse_rules(content: bytes, name: str) -> RuleFile:
-    """Read the content of a file of rules; raises BadRulesError, which names every problem."""
+def toml_of(content: bytes, name: str) -> dict[str, Any]:
+    """Read TOML; raises BadRulesError."""
     try:
-        raw = tomllib.loads(content.decode("utf-8-sig"))
+        return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as problem:
         raise BadRulesError(f"{name} is not UTF-8: byte {problem.start}") from problem
     except (tomllib.TOMLDecodeError, RecursionError) as problem:
         raise BadRulesError(f"{name} is not TOML: {problem}") from problem
+
+
+def parse_rules(content: bytes, name: str) -> RuleFile:
+    """Read the content of a file of rules; raises BadRulesError, which names every problem."""
+    raw = toml_of(content, name)
     problems = [f"{key}: is not known here" for key in raw if key not in {"source", "rules"}]
     source = _validated(_Source, raw.get("source", {}), "source", problems)
     listed = raw.get("rules", [])

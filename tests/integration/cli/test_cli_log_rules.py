@@ -189,6 +189,8 @@ def test_rules_are_tested(tmp_path: Path) -> None:
     (tmp_path / "some.toml").write_text(f"{test}{rows}".replace("severity", "severty"))
     slip = command(tmp_path, "rules", "test", "some.toml")
     assert (slip.returncode, "tests.0.rows.0.values: severty is no column" in slip.stderr) == (64, True)
-    for broken in ("rules = 1", "]"):
+    endless = command(tmp_path, "rules", "test", "/dev/zero")
+    assert (endless.returncode, "zero is larger than 1 MB" in endless.stderr) == (64, True)
+    for broken in ("rules = 1", "]", f"{test}rows = []".replace("log_rules.toml", "\\u0000")):
         (tmp_path / "some.toml").write_text(broken)
         assert command(tmp_path, "rules", "test", "some.toml").returncode == 64
