@@ -47,11 +47,11 @@ def train_model(
     describe: Path | None,
 ) -> None:
     """Train a model, write its file and print how good it is."""
-    check_not_over(out, data)
+    _check_out(out, data)
     words = _described(describe)
     description = Description(name=name, **words.model_dump(exclude={"limits"}), limits=tuple(words.limits))
     labelled = read_labelled(data, kind, label=label, company=company, time=time)
-    _write(train(labelled, description), out)
+    _write(train(labelled, description), out, measured="On companies that it had not seen:")
 
 
 @command
@@ -65,9 +65,14 @@ def evaluate_model(_: Settings, file: Path, data: Path, *, label: str, as_json: 
 @command
 def calibrate_model(_: Settings, file: Path, data: Path, *, label: str, out: Path) -> None:
     """Write a model whose probabilities fit labelled companies."""
-    check_not_over(out, data)
+    _check_out(out, data)
     model = load_model(file)
-    _write(recalibrate(model, read_labelled(data, model.kind, label=label)), out)
+    labelled = read_labelled(data, model.kind, label=label)
+    _write(
+        recalibrate(model, labelled),
+        out,
+        measured="On these companies, a tenth at a time fitted to the others:",
+    )
 
 
 @command
@@ -99,6 +104,13 @@ def check_not_over(out: Path | None, data: Path) -> None:
         raise BadCompaniesFileError(f"{out.name} is the file that is read: name another one with --out")
 
 
+def _check_out(out: Path, data: Path) -> None:
+    """Find what keeps a model from being written before it is made, which may take minutes."""
+    check_not_over(out, data)
+    if not out.absolute().parent.is_dir():
+        raise BadModelError(f"{out.name} cannot be written: there is no folder {out.parent}")
+
+
 def _described(path: Path | None) -> _Description:
     if path is None:
         return _Description()
@@ -113,7 +125,7 @@ def _described(path: Path | None) -> _Description:
         raise BadModelError(f"{path.name} is not TOML: {problem}") from problem
 
 
-def _write(model: RiskModel, out: Path) -> None:
+def _write(model: RiskModel, out: Path, *, measured: str) -> None:
     content = model_bytes(model)
     # What cannot be loaded shall not be written.
     model = parse_model(content, out.name)
@@ -122,7 +134,7 @@ def _write(model: RiskModel, out: Path) -> None:
     except OSError as problem:
         raise BadModelError(f"{out.name} cannot be written: {problem.strerror}") from problem
     sys.stdout.write(f"{harmless(str(out))}: {len(content):,} bytes, sha256 {model.sha256}\n")
-    sys.stdout.write("On companies that it had not seen:\n")
+    sys.stdout.write(f"{measured}\n")
     _print_metrics(model.held_out)
 
 

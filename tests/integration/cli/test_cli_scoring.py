@@ -38,9 +38,10 @@ def test_a_model_of_ones_own_is_trained_and_used(tmp_path: Path) -> None:
     found = command(tmp_path, "model", "evaluate", "own.json", "own.parquet", "--json")
     metrics = json.loads(found.stdout)
     assert metrics["rows"] + metrics["abstained"] == 1500
-    assert (
-        command(tmp_path, "model", "calibrate", "own.json", "own.parquet", "--out", "2.json").returncode == 0
-    )
+    fitted = command(tmp_path, "model", "calibrate", "own.json", "own.parquet", "--out", "2.json")
+    # It has seen them all: the points are of the same file.
+    assert (fitted.returncode, "had not seen" in fitted.stdout) == (0, False), fitted.stderr
+    assert "On these companies, a tenth at a time fitted to the others" in fitted.stdout
     assert "total debt to EBITDA" in command(tmp_path, "model", "show", "2.json").stdout
     card = command(tmp_path, "model", "show", "annual", "--card", "cards")
     assert card.stdout.split() == [
@@ -75,4 +76,6 @@ def test_results_never_replace_the_companies(tmp_path: Path) -> None:
         done = command(tmp_path, *asked, "--out", "c.csv")
         assert (done.returncode, "c.csv is the file that is read" in done.stderr) == (64, True), done.stderr
         assert (tmp_path / "c.csv").read_bytes() == before
+    nowhere = command(tmp_path, *train, "--out", "nowhere/own.json")
+    assert "own.json cannot be written: there is no folder nowhere" in nowhere.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.csv", "link.csv"]
