@@ -151,10 +151,10 @@ def outgoing_lanes(
     }
 
 
-def method_lane(channels: Channels, method: str) -> SharedLane:
-    """Return a method of the bot as all processes know it: not paced, but Slack may ask it to pause."""
+def method_lane(channels: Channels, method: str, *, interval: float) -> SharedLane:
+    """Return a method of the bot as all processes know it, with its pace and pauses over all channels."""
     key = hashlib.sha256(f"{channels.bot_token} method {method}".encode()).hexdigest()
-    return SharedLane(key=key, interval=0.0)
+    return SharedLane(key=key, interval=interval)
 
 
 def shared_lane(channels: Channels, name: str, *, messages_per_second: float) -> SharedLane:

@@ -1,5 +1,6 @@
 """Which messages are to show what: noted with what changes an alert, taken in turn, on either database."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -43,7 +44,7 @@ def wanted(seconds: float = 0.0) -> Wanted:
         types=["risk_alert"],
         since=NOW - timedelta(days=10_000),
         now=NOW + timedelta(seconds=seconds),
-        method="updates",
+        method=SharedLane(key="updates", interval=0.0),
     )
 
 
@@ -159,7 +160,9 @@ async def test_a_pause_of_the_method_holds_every_change(given: Given) -> None:
     assert isinstance(first, DueUpdate)
     await updates.put_off(first, Reason.RATE_LIMITED, "wait", until=NOW, pause=("updates", 60.0))
     assert await updates.channels(wanted()) == []
-    assert await taken(given, lease) is None
+    wait_s = await taken(given, lease)
+    assert isinstance(wait_s, float)
+    assert 50 < wait_s <= 60
     await given.finished("u1", alerts=0)
     assert await updates.tenants(wanted()) == []
     assert await given.sql("SELECT * FROM lanes WHERE lane = 'lane'") == []
@@ -168,6 +171,23 @@ async def test_a_pause_of_the_method_holds_every_change(given: Given) -> None:
     assert await updates.tenants(wanted()) == tenants
     with pytest.raises(OvertakenError):
         await taken(given, lease)
+
+
+async def test_changes_of_all_channels_take_turns(given: Given) -> None:
+    """One pace is over all of them, and a turn that is not granted uses up none of the channel's."""
+    await posted(given, "r1", "a", "b")
+    await acknowledged(given, "a")
+    await acknowledged(given, "b")
+    lease, take = await a_lease(given), given.store.message_updates.take
+    paced = replace(wanted(), method=SharedLane(key="updates", interval=100.0))
+    lanes = [SharedLane(key=key, interval=100.0) for key in ("lane", "other")]
+    first = await take(lease, "amer", paced, lane=lanes[0], lease_s=LEASE_S)
+    assert isinstance(first, DueUpdate)
+    wait_s = await take(lease, "amer", paced, lane=lanes[1], lease_s=LEASE_S)
+    assert isinstance(wait_s, float)
+    assert 90 < wait_s <= 100
+    turns = await given.sql("SELECT lane FROM lanes ORDER BY lane")
+    assert [row["lane"] for row in turns] == ["lane", "updates"]
 
 
 async def test_a_lost_lease_takes_nothing(given: Given) -> None:

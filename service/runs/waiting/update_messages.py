@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from service.delivery.slack.bot import Bot
 
 _METHOD: Final = "chat.update"
-MOST: Final = 100
-"""So many messages of a channel one run changes: a new alert waits for it no longer than that takes."""
+_PER_MINUTE: Final = 50.0
+"""Changes that Slack takes of an app in a minute, over all channels (tier 3 of its methods)."""
+CHANGE_FOR_S: Final = 60.0
+"""So long one run changes messages: a new alert waits for it no longer than that."""
 PATIENCE_S: Final = 5.0
 """A turn that comes later is left to a later run."""
 LONGEST_BACKOFF_S: Final = 15 * 60.0
@@ -50,8 +52,13 @@ def wanted_updates(app: App) -> Wanted:
         types=list(types),
         since=now - app.policy.resume_within,
         now=now,
-        method=method_lane(app.channels, _METHOD).key,
+        method=_method(app),
     )
+
+
+def _method(app: App) -> SharedLane:
+    interval = 60 / _PER_MINUTE if app.delivery.messages_per_second else 0.0
+    return method_lane(app.channels, _METHOD, interval=interval)
 
 
 async def update_messages(app: App, lease: Lease) -> None:
@@ -91,8 +98,8 @@ class _Channel:
 
     async def update(self) -> None:
         """Change one message after the other, in the pace of what is posted there."""
-        changed = 0
-        while changed < MOST:
+        until = self.app.clock.monotonic() + CHANGE_FOR_S
+        while self.app.clock.monotonic() < until:
             began = self.app.clock.monotonic()
             match await retry_while_unavailable(self.app.clock, self._take):
                 case None:
@@ -103,7 +110,6 @@ class _Channel:
                         return
                     await self.app.clock.sleep(wait_s)
                 case DueUpdate() as update:
-                    changed += 1
                     if not await self._show(update, began):
                         return
 
@@ -161,8 +167,7 @@ class _Channel:
                 reason, message = Reason.INTERRUPTED, "it was too late to change it under this lease"
         until = app.clock.now() + timedelta(seconds=wait_s)
         # Slack counts the calls of a method, of all channels together, and posts are another one.
-        key = method_lane(app.channels, _METHOD).key
-        pause = (key, wait_s) if reason is Reason.RATE_LIMITED else None
+        pause = (_method(app).key, wait_s) if reason is Reason.RATE_LIMITED else None
         await retry_while_unavailable(
             app.clock, lambda: updates.put_off(update, reason, message, until=until, pause=pause)
         )

@@ -68,8 +68,8 @@ class Wanted:
     since: datetime
     """What changed, and was sent, before is not tried any more."""
     now: datetime
-    method: str
-    """The key of the lane that pauses for all changes: Slack counts them together, whatever their channel."""
+    method: SharedLane
+    """The lane of all changes: Slack counts them together, whatever their channel."""
 
 
 def note_changes(connection: sa.Connection, tenant_id: str, alert_ids: Sequence[str], at: datetime) -> None:
@@ -150,7 +150,7 @@ class MessageUpdates(Part):
     @reads
     def tenants(self, wanted: Wanted) -> list[str]:
         """Return the tenants in the scope with a message to change, and no outbox run at work."""
-        if is_paused(self.connection, wanted.method):
+        if is_paused(self.connection, wanted.method.key):
             return []
         at_work = sa.exists().where(
             runs.c.tenant_id == message_updates.c.tenant_id,
@@ -163,7 +163,7 @@ class MessageUpdates(Part):
     @reads
     def channels(self, wanted: Wanted) -> list[str]:
         """Return the channels with a message to change."""
-        if is_paused(self.connection, wanted.method):
+        if is_paused(self.connection, wanted.method.key):
             return []
         query = _due(sa.select(outbox.c.channel).distinct(), wanted).order_by(outbox.c.channel)
         return list(self.connection.scalars(query.where(message_updates.c.tenant_id == self._tenant_id)))
@@ -174,9 +174,9 @@ class MessageUpdates(Part):
     ) -> DueUpdate | float | None:
         """Take a turn of a channel for the next message there, and return what that is to show.
 
-        Where the turn has not come, return in how many seconds it does; None where nothing is left, or all
-        changes pause. What was tried least often is next. The lease is renewed; raises OvertakenError when it
-        was lost.
+        Where the turn has not come, there or of all changes, return in how many seconds it does; None where
+        nothing is left. What was tried least often is next. The lease is renewed; raises OvertakenError when
+        it was lost.
         """
         query = _due(
             sa.select(
@@ -191,18 +191,18 @@ class MessageUpdates(Part):
         of_channel = query.where(
             message_updates.c.tenant_id == self._tenant_id, outbox.c.channel == channel
         ).order_by(message_updates.c.tries, message_updates.c.changed_at, outbox.c.id)
-        renewed = renew_lease(self.connection, self._tenant_id, lease, [lane.key], lease_s=lease_s)
+        lanes = [wanted.method.key, lane.key]
+        renewed = renew_lease(self.connection, self._tenant_id, lease, lanes, lease_s=lease_s)
         if renewed is None:
             raise OvertakenError(f"run {lease.run_id} was closed, cancelled or taken over")
-        if is_paused(self.connection, wanted.method):
-            return None
         row = self.connection.execute(of_channel.limit(1)).mappings().first()
         if row is None:
             return None
-        turns = take_turns(self.connection, {lane.key: (lane, 1)}, now=renewed.now, standing=renewed.lanes)
-        turn = turns[lane.key]
-        if not turn.granted:
-            return turn.wait_s
+        for each in (wanted.method, lane):
+            wanted_turn = {each.key: (each, 1)}
+            turns = take_turns(self.connection, wanted_turn, now=renewed.now, standing=renewed.lanes)
+            if not turns[each.key].granted:
+                return turns[each.key].wait_s
         earlier = earlier_messages(self.connection, self._tenant_id, [row["id"]])
         of_alert = {name: row[f"alert_{name}"] for name in STATE}
         (state,) = shown_states(self.connection, self._tenant_id, {row["id"]: of_alert}).values()
