@@ -17,6 +17,8 @@ BATCH_ROWS: Final = 131_072
 """So many rows are decoded, and then folded, at once, unless their texts are long."""
 BATCH_BYTES: Final = 32 << 20
 """So much is decoded at once."""
+_ROWS_TO_TAKE_FROM: Final = 2 * BATCH_ROWS
+"""The same where only a few of the rows are taken: then it is batches that cost, not rows."""
 _FEWEST_ROWS: Final = 16
 """However long a footer says that texts are: if it is wrong, a batch for each row would take for ever."""
 
@@ -58,6 +60,8 @@ class RowGroup:
     rows: int
     batch_rows: int
     """How many rows are decoded, and then folded, at once."""
+    rows_to_take_from: int
+    """The same for attributes, where only a few of the rows are taken."""
     first_day: dt.date | None
     """Statistics of the schema's day; None where there are none to rely on, or a day is null."""
     last_day: dt.date | None
@@ -68,7 +72,7 @@ class RowGroup:
     key_bytes: int
     """Of one batch of the keys, decoded, about."""
     attribute_bytes: int
-    """Of one batch of the attributes, decoded, about."""
+    """Of one batch of the attributes, decoded, about: of `rows_to_take_from`."""
     dictionaries: tuple[str, ...]
     """Text columns that are read as what they are encoded with, a dictionary."""
 
@@ -99,19 +103,23 @@ def row_groups(file: int, footer: Footer) -> Iterator[RowGroup]:
         first_day, last_day = _days(footer, chunks.get(schema.day))
         bytes_per_row = max(1, sum(size.by_row for size in sizes.values()) // group.num_rows)
         batch_rows = max(_FEWEST_ROWS, min(BATCH_ROWS, BATCH_BYTES // bytes_per_row))
-        share = min(batch_rows / group.num_rows, 1)
+        rows_to_take_from = max(batch_rows, min(_ROWS_TO_TAKE_FROM, BATCH_BYTES // bytes_per_row))
+        share, share_to_take_from = (
+            min(rows / group.num_rows, 1) for rows in (batch_rows, rows_to_take_from)
+        )
         yield RowGroup(
             file=file,
             index=index,
             first_row=first_row,
             rows=group.num_rows,
             batch_rows=batch_rows,
+            rows_to_take_from=rows_to_take_from,
             first_day=first_day,
             last_day=last_day,
             compressed_bytes=sum(chunks[name].total_compressed_size for name in keys),
             attribute_compressed=sum(chunks[name].total_compressed_size for name in attributes),
             key_bytes=sum(sizes[name].of_batch(share) for name in keys),
-            attribute_bytes=sum(sizes[name].of_batch(share) for name in attributes),
+            attribute_bytes=sum(sizes[name].of_batch(share_to_take_from) for name in attributes),
             dictionaries=tuple(name for name, size in sizes.items() if size.dictionary is not None),
         )
         first_row += group.num_rows

@@ -218,7 +218,7 @@ class Scan:
                 for group in groups:
                     rows = 0
                     for batch in parquet.iter_batches(
-                        batch_size=group.batch_rows,
+                        batch_size=group.rows_to_take_from if few_rows else group.batch_rows,
                         row_groups=[group.index],
                         columns=wanted,
                         use_threads=by_column,

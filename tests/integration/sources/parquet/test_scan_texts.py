@@ -31,6 +31,16 @@ def footer(path: Path, notes: list[str], *, dictionary: bool = True) -> Footer:
     return found
 
 
+def sizes_read(path: Path, *, few_rows: bool) -> list[int]:
+    """Return how many rows the batches of a file have."""
+    sizes: list[int] = []
+    with open_source(SourceUri.parse(path.as_uri()), StorageAccess()) as source:
+        scan = Scan(source, NOTES, threads=1, stop=threading.Event())
+        groups = [*row_groups(0, scan.footers()[0])]
+        scan.read(groups, ["note"], lambda batch: sizes.append(batch.columns.num_rows), few_rows=few_rows)
+    return sizes
+
+
 def test_long_texts_are_read_a_few_at_once(tmp_path: Path) -> None:
     """Where each row has its own, a batch has as many as fit into 32 MB."""
     path = tmp_path / "notes.parquet"
@@ -38,12 +48,16 @@ def test_long_texts_are_read_a_few_at_once(tmp_path: Path) -> None:
     assert 1_000 < group.batch_rows < 1_700
     assert group.attribute_bytes < 33 << 20
     assert group.dictionaries == ()
-    with open_source(SourceUri.parse(path.as_uri()), StorageAccess()) as source:
-        scan = Scan(source, NOTES, threads=1, stop=threading.Event())
-        groups = [*row_groups(0, scan.footers()[0])]
-        sizes: list[int] = []
-        scan.read(groups, ["note"], lambda batch: sizes.append(batch.columns.num_rows))
-    assert sizes == [group.batch_rows, 2_000 - group.batch_rows]
+    for few_rows in (False, True):
+        assert sizes_read(path, few_rows=few_rows) == [group.batch_rows, 2_000 - group.batch_rows]
+
+
+def test_batches_are_longer_where_few_of_their_rows_are_taken(tmp_path: Path) -> None:
+    """Twice as long, as long as texts are short."""
+    path = tmp_path / "notes.parquet"
+    footer(path, ["short"] * (2 * BATCH_ROWS + 1))
+    assert sizes_read(path, few_rows=False) == [BATCH_ROWS, BATCH_ROWS, 1]
+    assert sizes_read(path, few_rows=True) == [2 * BATCH_ROWS, 1]
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -15,6 +15,7 @@ SMALL: Final = RowGroup(
     first_row=0,
     rows=10_000,
     batch_rows=BATCH_ROWS,
+    rows_to_take_from=BATCH_ROWS,
     first_day=None,
     last_day=None,
     compressed_bytes=1,
