@@ -4,7 +4,6 @@ What they are made of is in `tests/support/`; a folder's own conftest has only w
 """
 
 import atexit
-import gc
 import os
 import shutil
 import subprocess
@@ -29,20 +28,12 @@ atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], ignore_errors=True)
 # Nor does one speak TLS with anybody outside: to read the system's certificates takes every app 25 ms of CPU.
 os.environ["SSL_CERT_FILE"] = os.devnull
 
-# Nothing that is made while tests are collected is garbage, and it is much to look through in vain.
-gc.disable()
-
 # How long an example takes says more about the machine than about the code; a test's own timeout stays.
 # Every run makes up other examples: half of the usual hundred are as many over two runs.
 settings.register_profile(
     "any_machine", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any_machine")
-
-
-def pytest_collection_finish() -> None:
-    """Let garbage be collected while tests run."""
-    gc.enable()
 
 
 @pytest.fixture(scope="session")
