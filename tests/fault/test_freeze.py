@@ -1,16 +1,14 @@
 """SIGSTOP: a process that was frozen past its lease must not post when it wakes."""
 
 import random
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from mock_slack.running import RunningMock
 from mock_slack.script import Step
-from tests.support.processes import Running, mock_process, run_command, service, started
+from tests.support.processes import mock_process, run_command, service, started
 from tests.support.site import AMER, PATIENT, SENDERS, Site, accepted_by
 from tests.support.waiting import wait_until
 
@@ -28,7 +26,7 @@ def test_a_frozen_run_is_overtaken_and_posts_nothing_afterwards(
         target = chance.randrange(1, site.count // 2)
         wait_until(lambda: slack.stats().total.requests >= target, what="enough have left")
         time.sleep(chance.uniform(0, 0.03))
-        _freeze_between_transactions(frozen, site)
+        frozen.freeze_between_transactions(site.database)
         finished = site.run()
         assert finished["status"] == "succeeded"
         assert finished["unknown"] <= SENDERS
@@ -50,7 +48,7 @@ def test_a_frozen_run_that_was_resumed_elsewhere_posts_nothing_afterwards(
     slack.script(AMER, Step(delay_s=0.03, times=1_000))
     with run_command(site.source, folder=site.folder, env=site.env()) as frozen:
         wait_until(lambda: slack.stats().total.requests >= 10, what="some have left")
-        _freeze_between_transactions(frozen, site)
+        frozen.freeze_between_transactions(site.database)
         with service(site.folder, site.env()):
             wait_until(lambda: site.runs() == [("succeeded", None)], what="the run is resumed and finished")
             requests = slack.stats().total.requests
@@ -73,7 +71,7 @@ def test_what_was_claimed_before_a_freeze_is_not_posted_after_it(tmp_path: Path,
             target = chance.randrange(1, site.count // 2)
             wait_until(lambda: slack.stats().total.requests >= target, what="enough have left")
             time.sleep(chance.uniform(0, 0.03))
-            _freeze_between_transactions(frozen, site)
+            frozen.freeze_between_transactions(site.database)
             overtaking = site.run(slack_concurrency=64)
             settle = ("-m", "service", "settle", "--run", overtaking["run_id"], "--as", "resend")
             with started(settle, folder=site.folder, env=env) as settling:
@@ -84,23 +82,6 @@ def test_what_was_claimed_before_a_freeze_is_not_posted_after_it(tmp_path: Path,
             assert frozen.exit_code() == 1
         assert slack.stats().total.requests == requests
     assert set(site.statuses().values()) == {"sent"}
-
-
-def _freeze_between_transactions(run: Running, site: Site) -> None:
-    """Freeze it where it holds no lock: who sleeps with SQLite's write lock in hand holds up everybody."""
-
-    def frozen() -> bool:
-        run.freeze()
-        with closing(sqlite3.connect(site.database, timeout=0, isolation_level=None)) as ledger:
-            try:
-                ledger.execute("BEGIN IMMEDIATE")
-                ledger.execute("ROLLBACK")
-            except sqlite3.OperationalError:
-                run.thaw()
-                return False
-        return True
-
-    wait_until(frozen, what="it stands still outside a transaction")
 
 
 def test_a_short_freeze_is_nobodys_business(site: Site, slack: RunningMock) -> None:

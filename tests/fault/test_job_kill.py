@@ -96,7 +96,7 @@ def test_a_frozen_instance_is_overtaken_and_stores_nothing_more(tmp_path: Path) 
     with service(tmp_path, env_of(tmp_path)) as frozen, service(tmp_path, env_of(tmp_path)) as other:
         job_id = uploaded(frozen)
         at_work(frozen, job_id, 1)
-        frozen.freeze()
+        frozen.freeze_between_transactions(tmp_path / "risk_alerts.db")
         wait_until(lambda: asked(other, job_id)["finished_at"] is not None, what="the other one ends it")
         frozen.thaw()
         ended(other, job_id)

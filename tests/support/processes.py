@@ -8,11 +8,12 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +64,22 @@ class Running:
         # The signal takes a moment; only then does it stand still.
         state = Path(f"/proc/{self.process.pid}/stat")
         wait_until(lambda: state.read_text().rpartition(") ")[2][0] in "TZ", what="it stands still")
+
+    def freeze_between_transactions(self, database: Path) -> None:
+        """Stop it where it holds no lock: who sleeps with SQLite's write lock in hand holds up everybody."""
+
+        def frozen() -> bool:
+            self.freeze()
+            with closing(sqlite3.connect(database, timeout=0, isolation_level=None)) as ledger:
+                try:
+                    ledger.execute("BEGIN IMMEDIATE")
+                    ledger.execute("ROLLBACK")
+                except sqlite3.OperationalError:
+                    self.thaw()
+                    return False
+            return True
+
+        wait_until(frozen, what="it stands still outside a transaction")
 
     def thaw(self) -> None:
         """Let it go on."""
