@@ -20,7 +20,6 @@ SMALL: Final = "row groups of 10 k"
 FILES: Final = {"small": 74, "full": 2_016}
 ACCOUNTS: Final = {"small": Shape(accounts=12_500), "full": Shape(accounts=500_000)}
 ROUNDS: Final = {"small": 2, "full": 5}
-LARGE_ROUNDS: Final = {"small": 2, "full": 3}
 
 
 def bench(size: str) -> list[Section]:
@@ -54,7 +53,7 @@ def _row_groups(size: str) -> Section:
 
 
 def _accounts(size: str) -> Section:
-    rounds = LARGE_ROUNDS[size]
+    rounds = ROUNDS[size]
     section = Section(
         title="Accounts",
         about=(
