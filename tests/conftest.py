@@ -29,10 +29,7 @@ atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], ignore_errors=True)
 os.environ["SSL_CERT_FILE"] = os.devnull
 
 # How long an example takes says more about the machine than about the code; a test's own timeout stays.
-# Every run makes up other examples: half of the usual hundred are as many over two runs.
-settings.register_profile(
-    "any_machine", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_machine")
 
 
