@@ -305,7 +305,7 @@ def test_rows_that_tie_take_no_memory(tmp_path: Path, row_group_size: int) -> No
     one = table([row(account_owner="Ann")])
     rows = pa.table({name: pa.repeat(one[name][0], 4_000_000) for name in one.column_names})
     path = write(tmp_path / "a.parquet", rows, row_group_size=row_group_size)
-    answer = evaluated(path, options=EvaluationOptions(threads=2, memory_limit_mb=330))
+    answer = evaluated(path, options=EvaluationOptions(threads=2, memory_limit_mb=363))
     assert (len(answer.alerts), answer.rows.duplicates) == (1, 3_999_999)
 
 
