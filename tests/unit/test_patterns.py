@@ -21,9 +21,9 @@ from service.domain.identity import api_key
 from service.domain.source_uri import SourceUri
 from service.log_rules import rules_file
 from service.log_rules.alerts import kind as log_kind
-from service.log_rules.reading import csv_blocks
 from service.settings import access as settings_access
 from service.settings import value_types
+from service.sources import csv_header
 from service.sources.parquet import text as parquet_text
 from service.sources.parquet import zones
 from service.sources.parquet.file_kind import PARQUET
@@ -96,9 +96,6 @@ REGISTERED: Final = {
     "log_rules.rules_file:_CHANNEL": Attack(rules_file._CHANNEL.fullmatch, ("#", "a", " ", "/")),
     "log_rules.rules_file:_ID": Attack(rules_file._ID.fullmatch, ("a", "-", ".", "A")),
     "log_rules.rules_file:_DURATION": Attack(rules_file._DURATION.fullmatch, ("1", " ", "m", "ms")),
-    "log_rules.reading.csv_blocks:_LINE_BREAK": Attack(
-        lambda text: csv_blocks.first_record(text.encode()), ("\r", "\n", '"', "a"), ("", '"')
-    ),
     "settings.value_types:_HOST": Attack(value_types._HOST.fullmatch, ("a", ".", "a.", "*", ":"), ("", "[")),
     "settings.value_types:_CHANNEL": Attack(value_types._CHANNEL.fullmatch, ("a", "#", "."), ("", "#")),
     "log_rules.alerts.kind:_NAME": Attack(log_kind._NAME.fullmatch, ("a", "0", ".", "-", "A")),
@@ -110,6 +107,9 @@ REGISTERED: Final = {
     ),
     "settings.value_types:_SMTP_URL": Attack(
         value_types._SMTP_URL.fullmatch, ("a", "@", ":", "[", "1"), ("smtp://", "smtps://[")
+    ),
+    "sources.csv_header:_LINE_BREAK": Attack(
+        lambda text: csv_header.first_record(text.encode()), ("\r", "\n", '"', "a"), ("", '"')
     ),
     "sources.parquet.text:_ESCAPE": Attack(parquet_text._ESCAPE.split, ("\\", "x", "0")),
     "sources.parquet.text:_LOOKS_ESCAPED": Attack(parquet_text._LOOKS_ESCAPED.search, ("\\", "x", "0")),

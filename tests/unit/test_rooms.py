@@ -27,7 +27,7 @@ _PURE: Final = """
     delivery.channels delivery.lane delivery.outage delivery.routing delivery.senders
     delivery.slack.answer delivery.slack.marker delivery.slack.message delivery.slack.outgoing
     delivery.slack.posted delivery.slack.send_result
-    sources.allowed sources.pattern
+    sources.allowed sources.csv_header sources.pattern
     sources.parquet.batch sources.parquet.columns sources.parquet.footer sources.parquet.footer_validation
     sources.parquet.hive sources.parquet.instants sources.parquet.schema sources.parquet.text
     sources.parquet.zones

@@ -14,6 +14,7 @@ from pyarrow import compute
 from service.default_risk.errors import BadCompaniesFileError
 from service.default_risk.reading.workbook import BadWorkbookError, check_workbook, open_sheet
 from service.domain.errors import RiskAlertsError
+from service.sources.csv_header import first_record
 from service.sources.parquet.footer_validation import check_footer
 from service.sources.parquet.scan import footer_of
 from service.sources.parquet.text import check_dictionaries, without_views
@@ -168,21 +169,12 @@ def _content(found: str) -> str:
     }[found]
 
 
-def _first_record(look: bytes) -> bytes:
-    """Return the line that names the columns: a name in quotes may have several lines."""
-    lines = look.split(b"\n")
-    size = 1
-    while size < len(lines) and sum(line.count(b'"') for line in lines[:size]) % 2:
-        size += 1
-    return b"\n".join(lines[:size])
-
-
 def _csv(reader: SourceReader, batch_rows: int) -> Iterator[Records]:
     look = reader.file.read(_LOOK)
     reader.file.seek(0)
     if look.startswith(_UTF_16):
         raise ValueError("it is UTF-16, and only UTF-8 is read: export it again")
-    header = _first_record(look)
+    header = first_record(look)
     if not header.strip():
         raise ValueError("its first line, which must name the columns, is empty")
     delimiter = ";" if b";" in header and b"," not in header else ","

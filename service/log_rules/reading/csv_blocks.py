@@ -1,6 +1,5 @@
 """CSV blocks: a stream of bytes is cut where records end, so that each block can be parsed by itself."""
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -15,9 +14,7 @@ _SPARE: Final = 1 << 16
 """Bytes for what the block before left of its last record."""
 _PIECE: Final = 1 << 18
 """Bytes that are looked at together, with room in the cache."""
-BOM: Final = b"\xef\xbb\xbf"
 _QUOTE: Final = b'"'
-_LINE_BREAK: Final = re.compile(rb"\r\n|\n|\r")
 
 
 class RecordTooLongError(ValueError):
@@ -97,21 +94,3 @@ def _is_quote_open(content: memoryview) -> bool:
         # Whether they are odd takes half of what counting them takes: eight are joined at once.
         odd ^= int(np.bitwise_xor.reduce(found.view(np.uint64)))
     return odd.bit_count() % 2 == 1
-
-
-def first_record(content: bytes | memoryview) -> bytes:
-    """Return the first line that closes all its quotes, with its line break and blank lines before it.
-
-    All is returned if no line does.
-    """
-    text = bytes(content)
-    begin = quotes = 0
-    is_blank = True
-    for line_break in _LINE_BREAK.finditer(text):
-        line = text[begin : line_break.end()]
-        quotes += line.count(_QUOTE)
-        is_blank = is_blank and not (line if begin else line.removeprefix(BOM)).strip()
-        begin = line_break.end()
-        if quotes % 2 == 0 and not is_blank:
-            return text[:begin]
-    return text

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.domain.errors import LogUnreadableError, SchemaMismatchError
-from service.log_rules.reading.csv_blocks import BOM
 from service.log_rules.rule import LOG_COLUMNS, LogSource
+from service.sources.csv_header import BOM
 
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 

@@ -21,12 +21,13 @@ from service.domain.errors import (
     SourceNotParquetError,
 )
 from service.log_rules.episode import Mask
-from service.log_rules.reading.csv_blocks import BLOCK, LONGEST, CsvBlocks, RecordTooLongError, first_record
+from service.log_rules.reading.csv_blocks import BLOCK, LONGEST, CsvBlocks, RecordTooLongError
 from service.log_rules.reading.csv_file import Joined, Malformed, parse_block, parse_stream
 from service.log_rules.reading.layout import Layout, layout_of
 from service.log_rules.reading.matching import Matcher, RuleMatches
 from service.log_rules.reading.parquet_file import ParquetLog, batches
 from service.log_rules.rule import LogSource
+from service.sources.csv_header import first_record
 from service.sources.parquet.file_kind import PARQUET
 from service.sources.parquet.text import check_dictionaries, without_views
 from service.sources.pattern import FileKind

@@ -110,6 +110,7 @@ def test_negative_ebitda_and_huge_margins_are_companies_too(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
+        (b"\n \n", "first line, which must name the columns, is empty"),
         (b"", "first line, which must name the columns, is empty"),
         (b"\xff\xfec\x00", "UTF-16"),
         (b"company_symbol,return_on_assets\n", "columns missing: reporting_year, long_term_debt"),
@@ -132,6 +133,14 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes, pro
 def test_a_byte_order_mark_and_semicolons_are_fine(tmp_path: Path) -> None:
     """Spreadsheets write both."""
     (tmp_path / "c.csv").write_bytes(b"\xef\xbb\xbf" + csv_bytes([company()], delimiter=";"))
+    assert [row["outcome"] for row in scored(tmp_path / "c.csv")[1]] == ["scored"]
+
+
+@pytest.mark.parametrize("line_break", [b"\r", b"\n", b"\r\n"])
+def test_the_header_ends_where_the_parser_ends_it(tmp_path: Path, line_break: bytes) -> None:
+    """At any line break, after blank lines; commas in the rows say nothing about what parts the columns."""
+    rows = csv_bytes([company(company_name="Solid, Inc.")], delimiter=";")
+    (tmp_path / "c.csv").write_bytes(line_break + rows.replace(b"\r\n", line_break))
     assert [row["outcome"] for row in scored(tmp_path / "c.csv")[1]] == ["scored"]
 
 
