@@ -132,7 +132,7 @@ def _counts(counts: CountsOut, *, dry_run: bool) -> Table:
         "Would send" if dry_run else "Sent": counts.would_send if dry_run else counts.alerts_sent,
         "Replayed": counts.skipped_replay,
         "Failed": counts.failed_deliveries,
-        "of them unknown region": counts.unknown_region,
+        "of them without a channel": counts.unknown_region,
         "In doubt": counts.unknown,
         "Unsent": counts.unsent,
     }

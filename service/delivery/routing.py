@@ -54,9 +54,9 @@ def payload_of(
 
 
 def region_warnings(alerts: Sequence[Alert], channels: Channels) -> tuple[RunWarning, ...]:
-    """Warn of regions that would have a channel if case and surrounding spaces did not count."""
+    """Warn of routes that would have a channel if case and surrounding spaces did not count."""
     near = [alert for alert in alerts if channels.near_miss(alert.route)]
     if not near:
         return ()
-    detail = f"{len(near)} alerts have a region that differs from a known one only in case or spaces"
+    detail = f"{len(near)} alerts would have a channel if REGION_CHANNELS were matched without case or spaces"
     return (RunWarning(code="near_miss_region", count=len(near), detail=detail),)

@@ -59,7 +59,7 @@ def without_channel(count: int) -> tuple[RunWarning, ...]:
     """Warn of alerts that have no channel to go to."""
     if not count:
         return ()
-    detail = f"{count} alerts have a region without a channel"
+    detail = f"{count} alerts have no channel configured"
     return (RunWarning(code="unknown_region", count=count, detail=detail),)
 
 

@@ -52,7 +52,7 @@ class AlertFactsOut(Out):
     account_name: str | None = None
     account_region: str | None = Field(description="As in the source; routing matches it exactly.")
     channel: str | None = Field(
-        description="Where it went or may have gone, else where it goes; null: no channel for the region."
+        description="Where it went or may have gone, else where it goes; null: no channel is configured."
     )
     month: date | None
     duration_months: int | None = Field(None, ge=1)

@@ -21,7 +21,7 @@ class CountsOut(Out):
     would_send: int = Field(description="Only in dry runs and previews.")
     skipped_replay: int = Field(description="Sent by an earlier run.")
     failed_deliveries: int = Field(description="Includes `unknown_region`.")
-    unknown_region: int = Field(description="No channel for the account's region; retried by later runs.")
+    unknown_region: int = Field(description="No channel is configured for them; retried by later runs.")
     unknown: int = Field(description="Slack may or may not have them; held for a person.")
     unsent: int = Field(description="Still pending when the run ended; they go out with the next run.")
     withdrawn: int = Field(

@@ -11,7 +11,7 @@ from service.domain.lifecycle.run_changes import ChangeKind
 
 
 def print_changes(changes: ChangesOut, *, also_continuing: bool = False) -> None:
-    """Print how many accounts of each region changed how, with their ARR, and name the first of them.
+    """Print how many of each region or route changed how, with the ARR of accounts, and name the first.
 
     After a run those that go on are not named: they stand in its own list.
     """
@@ -24,10 +24,11 @@ def print_changes(changes: ChangesOut, *, also_continuing: bool = False) -> None
     kinds = [kind for kind in ChangeKind if any(one.change is kind for one in changes.totals)]
     is_of_accounts = any(one.account_name is not None or one.arr is not None for one in changes.changes)
     cell = partial(_cell, has_arr=is_of_accounts)
-    columns = {"Region": itemgetter(0)} | {kind.capitalize(): partial(cell, kind) for kind in kinds}
+    route = "Region" if is_of_accounts else "Route"
+    columns = {route: itemgetter(0)} | {kind.capitalize(): partial(cell, kind) for kind in kinds}
     if not is_of_accounts and regions.keys() == {"null"}:
-        regions.clear()  # nothing here has a region
-        del columns["Region"]
+        regions.clear()  # nothing here has a route
+        del columns[route]
     print_table(out, "What changed", columns, [*regions.items(), ("All", changes.totals)])
     named = [one for one in changes.changes if also_continuing or one.change is not ChangeKind.CONTINUING]
     if named:

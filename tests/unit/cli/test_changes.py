@@ -48,6 +48,15 @@ def test_groups_of_a_log_have_no_arr(capsys: pytest.CaptureFixture[str]) -> None
         assert other not in shown
 
 
+def test_groups_of_a_log_with_a_route_have_no_region(capsys: pytest.CaptureFixture[str]) -> None:
+    """Their rule names the column that leads them to a channel, which may be any."""
+    print_changes(_changes(_change(ChangeKind.NEW, "mobile/burst/com.a", "iOS", None)))
+    shown = capsys.readouterr().out
+    assert "Route" in shown
+    assert "iOS" in shown
+    assert "Region" not in shown
+
+
 def test_nothing_is_said_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """A run without alerts ends as it did."""
     print_changes(_changes())

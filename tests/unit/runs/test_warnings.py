@@ -4,7 +4,7 @@ import pytest
 
 from service.delivery.channels import Channels
 from service.delivery.policy import DeliveryPolicy
-from service.runs.warnings import late_lanes
+from service.runs.warnings import late_lanes, without_channel
 
 REGIONS = {"AMER": "amer", "EMEA": "emea"}
 
@@ -43,3 +43,10 @@ def test_without_a_pace_nothing_is_late() -> None:
     """How fast Slack takes messages is not known beforehand."""
     channels = Channels(by_region=REGIONS, webhook_url="http://slack")
     assert late_lanes({"amer": 10_000_000}, channels, _policy(pace=0)) == ()
+
+
+def test_what_has_no_channel_is_said_of_any_kind_of_alert() -> None:
+    """A rule over logs names a channel or a route, and knows no regions; the code is stored, and stays."""
+    assert without_channel(0) == ()
+    (warning,) = without_channel(4)
+    assert (warning.code, warning.detail) == ("unknown_region", "4 alerts have no channel configured")
