@@ -74,28 +74,55 @@ def take_turns(
 
     `standing` is how they stand: JSON rows of key, next turn, end and length of the pause.
     """
-    known = {key: times for key, *times in orjson.loads(standing or "[]")}
+    paces = _paces([lane for lane, _ in wanted.values()], now, standing)
     taken: dict[str, Turns] = {}
-    advanced: list[dict[str, Any]] = []
-    for key, (lane, count) in wanted.items():
-        next_turn, paused_until, pause_s = known.get(key, (0.0, 0.0, 0.0))
+    for key, (_, count) in wanted.items():
+        pace, turns = paces[key], Turns()
+        while turns.granted < count and pace.turn <= now:
+            pace.take_turn(now)
+            turns.granted += 1
+        turns.wait_s = max(0.0, pace.turn - now)
+        taken[key] = turns
+    _advance(connection, {key: paces[key] for key, turns in taken.items() if turns.granted})
+    return taken
+
+
+def take_turn_of_all(
+    connection: sa.Connection, lanes: Sequence[SharedLane], *, now: float, standing: str | None
+) -> float:
+    """Book a turn of each lane or of none; return in how many seconds all have come, 0 where they are booked.
+
+    `standing` is as for `take_turns`.
+    """
+    paces = _paces(lanes, now, standing)
+    wait_s = max(pace.turn for pace in paces.values()) - now
+    if wait_s > 0:
+        return wait_s
+    for pace in paces.values():
+        pace.take_turn(now)
+    _advance(connection, paces)
+    return 0.0
+
+
+def _paces(lanes: Sequence[SharedLane], now: float, standing: str | None) -> dict[str, Pace]:
+    known = {key: times for key, *times in orjson.loads(standing or "[]")}
+    paces: dict[str, Pace] = {}
+    for lane in lanes:
+        next_turn, paused_until, pause_s = known.get(lane.key, (0.0, 0.0, 0.0))
         longest_s = math.inf if pause_s is None else pause_s
-        pace = Pace(
+        paces[lane.key] = Pace(
             interval=lane.interval,
             # A process with a slower pace books turns that are further ahead, too; each keeps to its own.
             next_turn=due_unless_possible(next_turn, now=now, longest_s=lane.interval),
             paused_until=due_unless_possible(paused_until, now=now, longest_s=longest_s),
         )
-        turns = taken[key] = Turns()
-        while turns.granted < count and pace.turn <= now:
-            pace.take_turn(now)
-            turns.granted += 1
-        turns.wait_s = max(0.0, pace.turn - now)
-        if turns.granted and lane.interval:
-            advanced.append({"lane": key, "next_turn": pace.next_turn})
-    if advanced:
-        _SQL.execute(connection, "advance", {"rows": json_rows(advanced)})
-    return taken
+    return paces
+
+
+def _advance(connection: sa.Connection, paces: Mapping[str, Pace]) -> None:
+    rows = [{"lane": key, "next_turn": pace.next_turn} for key, pace in paces.items() if pace.interval]
+    if rows:
+        _SQL.execute(connection, "advance", {"rows": json_rows(rows)})
 
 
 def is_paused(connection: sa.Connection, key: str) -> bool:

@@ -20,7 +20,7 @@ from service.domain.lifecycle.message_state import MessageState
 from service.domain.replay import Replay, RoutedAlert, Standing
 from service.domain.run import Action, RunStatus
 from service.store.outbox.earlier import EarlierMessage, earlier_messages
-from service.store.outbox.lane_turns import SharedLane, is_paused, pause_lanes, renew_lease, take_turns
+from service.store.outbox.lane_turns import SharedLane, is_paused, pause_lanes, renew_lease, take_turn_of_all
 from service.store.outbox.message_states import STATE, shown_states
 from service.store.part import Part, reads, writes
 from service.store.rows import alert_of
@@ -198,11 +198,11 @@ class MessageUpdates(Part):
         row = self.connection.execute(of_channel.limit(1)).mappings().first()
         if row is None:
             return None
-        for each in (wanted.method, lane):
-            wanted_turn = {each.key: (each, 1)}
-            turns = take_turns(self.connection, wanted_turn, now=renewed.now, standing=renewed.lanes)
-            if not turns[each.key].granted:
-                return turns[each.key].wait_s
+        wait_s = take_turn_of_all(
+            self.connection, (wanted.method, lane), now=renewed.now, standing=renewed.lanes
+        )
+        if wait_s:
+            return wait_s
         earlier = earlier_messages(self.connection, self._tenant_id, [row["id"]])
         of_alert = {name: row[f"alert_{name}"] for name in STATE}
         (state,) = shown_states(self.connection, self._tenant_id, {row["id"]: of_alert}).values()
