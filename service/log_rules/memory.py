@@ -17,6 +17,8 @@ REMEMBERED_BYTES: Final = 16
 """Of a row that is handed on: its time and its group; 8 more where equal rows count once."""
 OPEN_BYTES: Final = EPISODE.itemsize
 """Of an open episode that is handed on."""
+FOUND_BYTES: Final = 240
+"""Of an episode at the moment it is found, before it can be counted: measured."""
 ALERT_BYTES: Final = 4_096
 """Of an episode or a reminder, from the end of the counting until it is recorded: measured as 3.7 KB."""
 

@@ -155,6 +155,9 @@ class LogRule(Protocol):
     def feed(self, matched: Matched) -> None:
         """Take matched rows. Raises DisorderedError for rows before an instant that was settled."""
 
+    def instants(self, rows: int) -> Sequence[int]:
+        """Return instants between which at most so many of the rows that wait lie, but for those that tie."""
+
     def settle(self, until_us: int) -> None:
         """Decide everything before an instant: no further row before it will come."""
 

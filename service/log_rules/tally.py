@@ -17,7 +17,7 @@ from service.log_rules.findings import (
     wanted_values,
 )
 from service.log_rules.ledger import LogRows, RuleRows
-from service.log_rules.memory import AGAIN_BYTES, GROUP_BYTES, KEPT_BYTES
+from service.log_rules.memory import AGAIN_BYTES, FOUND_BYTES, GROUP_BYTES, KEPT_BYTES
 from service.log_rules.reading.log_files import Part
 from service.log_rules.reading.matching import RuleMatches
 from service.log_rules.reading.read_again import RowsReadAgain
@@ -27,6 +27,8 @@ from service.log_rules.threshold import ROW_BYTES
 from service.sources.source import SourceFile
 
 _MEGABYTE: Final = 1 << 20
+_MOST_STEPS: Final = 16
+"""Rows that windows still reach are counted again in each step at the end."""
 _SECOND: Final = 1_000_000
 
 
@@ -144,8 +146,9 @@ class Tally:
         self._limit.check_rows()
         self._take_late()
         for counter in self._counters:
-            counter.settle(self._question.period.until_us)
-        self._limit.look()
+            for until in (*counter.instants(self._limit.rows_at_once), self._question.period.until_us):
+                counter.settle(until)
+                self._limit.look()
         self._limit.check_alerts()
         found = []
         for counter, rule in zip(self._counters, self._question.rules.rules, strict=True):
@@ -186,7 +189,8 @@ class _MemoryLimit:
         self._counters = counters
         self._again = [each for each in again if each is not None]
         self._collect = collect
-        self._rows = 0
+        self._least_at_once = options.settle_rows
+        self._rows = self._held = 0
         self._groups_a_row = 0.0
         self.is_full = self._are_too_many = False
 
@@ -199,8 +203,17 @@ class _MemoryLimit:
 
     def _note(self, row_bytes: int) -> None:
         groups = sum(counter.groups for counter in self._counters)
-        self.is_full = self._exceeds(row_bytes + groups * GROUP_BYTES + self._again_bytes)
+        self._held = row_bytes + groups * GROUP_BYTES + self._again_bytes
+        self.is_full = self._exceeds(self._held)
         self._groups_a_row = groups / max(self._rows, 1)
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows may be settled in one step: each may be an episode, known only once it is found."""
+        if self._limit is None:
+            return max(self._rows, 1)
+        left = self._limit * _MEGABYTE - self._held
+        return max(left // FOUND_BYTES, self._least_at_once, -(-self._rows // _MOST_STEPS))
 
     def look(self) -> None:
         """Look at what is held after a step of counting."""

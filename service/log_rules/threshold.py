@@ -22,6 +22,8 @@ _Rows: TypeAlias = tuple[Instants, Numbers, Instants]
 """Times, groups, and marks, of which there are none unless equal rows count once."""
 _FEW_GROUPS: Final = 1 << 16
 """So many are kept in any case."""
+_AT_ONCE: Final = 1 << 12
+"""Episodes that become objects together."""
 _NONE: Final[Instants] = np.zeros(0, np.int64)
 
 
@@ -88,6 +90,15 @@ class ThresholdRule:
         self._fed.append((times, groups, marks))
         self.pending += times.size
 
+    def instants(self, rows: int) -> Sequence[int]:
+        """Return instants between which at most so many of the rows that wait lie, but for those that tie."""
+        if self.pending <= rows:
+            return ()
+        places = range(rows, self.pending, rows)
+        times = np.concatenate([times for times, _, _ in self._fed])
+        times.partition(places)
+        return [int(times[place]) for place in places]
+
     def settle(self, until_us: int) -> None:
         """Count everything before an instant."""
         if until_us <= self._settled:
@@ -101,12 +112,15 @@ class ThresholdRule:
             unsure = self._period.since_us + limits.window + limits.quiet
             found["is_minimum"] |= found["start"] < unsure
         untouched = self._opened[~_go_on(self._opened, found)]
-        episodes = np.concatenate([untouched, found])
-        is_open = episodes["last"] > until_us - limits.quiet
-        closed = episodes[~is_open]
-        self._closed.append(closed)
-        self._closed_alerts += alerts_due(closed, self.rule.repeat_us)
-        self._opened = np.sort(episodes[is_open], order="group")
+        opened = []
+        for episodes in (untouched, found):
+            is_open = episodes["last"] > until_us - limits.quiet
+            opened.append(episodes[is_open])
+            # Each copy counts where there are very many; mostly none of them is open.
+            closed = episodes[~is_open] if is_open.any() else episodes
+            self._closed.append(closed)
+            self._closed_alerts += alerts_due(closed, self.rule.repeat_us)
+        self._opened = np.sort(np.concatenate(opened), order="group")
         kept = times > until_us - limits.reach
         self._times, self._groups, self._marks = _at((times, groups, self._marks), kept)
         self._settled = until_us
@@ -116,14 +130,17 @@ class ThresholdRule:
     def facts(self) -> Sequence[Episode]:
         """Return the episodes that had a violation in this run, by their start, then their group."""
         found = np.concatenate([*self._closed, self._opened])
-        found = found[~found["continued"] | (found["last"] > found["known_until"])]
+        seen = np.flatnonzero(~found["continued"] | (found["last"] > found["known_until"]))
         keys = list(self._numbers)
+        rank = np.empty(len(keys), np.int64)
+        rank[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))
+        order = seen[np.lexsort((rank[found["group"][seen]], found["start"][seen]))]
         names = [name for name in found.dtype.names or () if name != "group"]
-        episodes = [
+        return [
             Episode(group=keys[group], **dict(zip(names, facts, strict=True)))
-            for group, *facts in found.tolist()
+            for first in range(0, order.size, _AT_ONCE)
+            for group, *facts in found[order[first : first + _AT_ONCE]].tolist()
         ]
-        return sorted(episodes, key=lambda episode: (episode.start, episode.group))
 
     def memory(self) -> Memory:
         """Return what the next run has to know, once all before the end of the period is settled."""

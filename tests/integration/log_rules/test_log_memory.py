@@ -1,9 +1,13 @@
 """What takes more memory than there is is refused with its number, before it takes it; nothing is dropped."""
 
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from service.domain.errors import MemoryLimitExceededError
@@ -29,6 +33,18 @@ class NeverMade(ThresholdRule):
     def facts(self) -> Sequence[Episode]:
         """Fail."""
         raise AssertionError("an episode was made of what there is no memory for")
+
+
+class Measured(ThresholdRule):
+    """A rule that knows how much memory Python had at most while it counted."""
+
+    peak = 0
+
+    def settle(self, until_us: int) -> None:
+        """Measure it."""
+        tracemalloc.reset_peak()
+        super().settle(until_us)
+        Measured.peak = max(Measured.peak, tracemalloc.get_traced_memory()[1])
 
 
 async def test_episodes_are_counted_while_they_are_found(tmp_path: Path) -> None:
@@ -79,3 +95,23 @@ async def test_rows_that_windows_reach_are_counted_as_they_come(tmp_path: Path) 
             await find(path, question_of(rules), settle_rows=1, memory_limit_mb=1)
         assert not (await find(path, question_of(rules), settle_rows=1, memory_limit_mb=3)).collected
     assert not (await find(path, settle_rows=1, memory_limit_mb=1)).collected
+
+
+async def test_episodes_as_many_as_rows_are_counted_before_all_are_found(tmp_path: Path) -> None:
+    """Under a threshold of 0 each row may be one: of rows in disorder they are found step by step."""
+    rows = 100_000
+    times = pa.array(np.random.default_rng(1).permutation(rows) * 2_000_000, pa.timestamp("us"))
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"date": times}), path, row_group_size=5_000)
+    rules = '[[rules]]\nid = "a"\ntitle = "a"\nthreshold = {gt = 0}\nwindow = "1s"\nchannel = "c"\n'
+    tracemalloc.start()
+    try:
+        with pytest.raises(MemoryLimitExceededError, match=r"100,000 episodes .* take 391 MB"):
+            await find(path, question_of(rules, make=Measured), settle_rows=1, memory_limit_mb=6)
+    finally:
+        tracemalloc.stop()
+    assert 1 << 20 < Measured.peak < 6 << 20
+    at_once = await find(path, question_of(rules), memory_limit_mb=391)
+    in_steps = await find(path, question_of(rules), settle_rows=1, memory_limit_mb=6, alert_bytes=32)
+    assert len(at_once.rules[0].episodes) == rows
+    assert in_steps.rules[0].episodes == at_once.rules[0].episodes

@@ -36,6 +36,11 @@ class FirstSeen:
     def forget(self) -> None:
         """Keep what was seen."""
 
+    def instants(self, rows: int) -> Sequence[int]:
+        """Take everything at once."""
+        del rows
+        return ()
+
     def settle(self, until_us: int) -> None:
         """Wait for nothing."""
 
