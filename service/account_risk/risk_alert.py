@@ -61,27 +61,13 @@ class RiskAlert:
             began=str(account.risk_start_month),
         )
 
-    def digest_line(self, alert: Alert) -> Sequence[Fact]:
-        """Return all that a message can depend on."""
-        facts = alert.facts
-        return (
-            alert.subject,
-            facts["account_name"],
-            alert.route,
-            facts["duration_months"],
-            facts["duration_is_minimum"],
-            facts["risk_start_month"],
-            facts["arr"],
-            facts["renewal_date"],
-            facts["account_owner"],
-        )
-
     def channel(self, alert: Alert, routes: Routes) -> str | None:
         """Return the channel of the account's region."""
         return routes.of(alert.route)
 
-    def why_unrouted(self, route: str | None) -> str:
+    def why_unrouted(self, alert: Alert) -> str:
         """Say why an account has no channel."""
+        route = alert.route
         if route is None or not route.strip():
             return "the account has no region"
         return f"no channel is configured for region {route[:100]!r}"

@@ -1,11 +1,11 @@
 """The type `summary`: what a channel reads after a month's run about all accounts that it has. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from service.account_risk.risk_alert import arr_text
 from service.domain.alert import Alert, Fact, RecordedAlert, alert_id_of
-from service.domain.alert_type import Line, Message, Notice, Routes
+from service.domain.alert_type import Line, Message, Routes
 from service.domain.lifecycle.alert_status import Severity
 from service.domain.lifecycle.problem import Problem
 from service.domain.lifecycle.run_changes import ChangeKind, RouteTotal, SubjectChange, totals_of
@@ -24,8 +24,6 @@ class RiskSummary:
     """What is particular to summaries: one for each run and channel."""
 
     name: ClassVar[str] = SUMMARY
-    restatable: ClassVar[Collection[str]] = ()
-    wording: ClassVar[Mapping[str, Fact]] = {}
 
     def of_channel(self, run: SummarizedRun, channel: str, changes: Sequence[SubjectChange]) -> Alert:
         """Return what a channel reads about a run, each part as its lines."""
@@ -82,23 +80,14 @@ class RiskSummary:
             began=alert.period,
         )
 
-    def digest_line(self, alert: Alert) -> Sequence[Fact]:
-        """Return all that a message can depend on."""
-        return (alert.alert_id, *(alert.facts[name] for name in sorted(alert.facts)))
-
     def channel(self, alert: Alert, routes: Routes) -> str | None:
         """Return the channel that it is for."""
         return routes.named(str(alert.facts["channel"]))
 
-    def why_unrouted(self, route: str | None) -> str:
+    def why_unrouted(self, alert: Alert) -> str:
         """Say why a summary cannot be sent."""
-        del route
+        del alert
         return "no webhook leads to its channel any more"
-
-    def notice(self, count: int, period: str | None) -> Notice:
-        """Return what support reads above a list of summaries."""
-        text = f"{count} summaries of {period} without a Slack channel"
-        return Notice(subject=text, explanation=(f"{text} could not be sent.",), about=f"Month: {period}")
 
     def notice_line(self, alert: Alert) -> str:
         """Return a summary's line of that list."""

@@ -35,7 +35,7 @@ def route(
             payload=payload_of(alert, channel, channels, alert_type, states.get(alert.alert_id)),
             problem=alert_type.problem(alert),
             in_digest=alert.alert_id in in_digest,
-            why_unrouted=alert_type.why_unrouted(alert.route) if channel is None else None,
+            why_unrouted=alert_type.why_unrouted(alert) if channel is None else None,
         )
 
 

@@ -3,7 +3,7 @@
 The order of sending comes with the type as well: it is the order in which an evaluation lists its alerts.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,12 +78,31 @@ class Routes(Protocol):
         """Return a channel that is named itself; None where it cannot be reached."""
 
 
-class AlertType(Protocol):
-    """What is particular to one type of alert: its message, its order, what counts as restated."""
+class AlertWords(Protocol):
+    """One type of alert in words, and where its alerts go."""
 
     @property
     def name(self) -> str:
         """Part of the identity of its alerts."""
+
+    def message(self, alert: Alert) -> Message:
+        """Return what a person reads about an alert."""
+
+    def problem(self, alert: Alert) -> Problem:
+        """Return what makes an occurrence part of an alert that people work on."""
+
+    def channel(self, alert: Alert, routes: Routes) -> str | None:
+        """Return where an alert goes: where its route leads, or a channel that it names; None: nowhere."""
+
+    def why_unrouted(self, alert: Alert) -> str:
+        """Say why an alert has no channel."""
+
+    def notice_line(self, alert: Alert) -> str:
+        """Return an alert's line in the list of those without a channel, which support reads."""
+
+
+class AlertType(AlertWords, Protocol):
+    """What is particular to the alerts of one kind of run: their words, their order, what is restated."""
 
     @property
     def restatable(self) -> Collection[str]:
@@ -93,23 +112,5 @@ class AlertType(Protocol):
     def wording(self) -> Mapping[str, Fact]:
         """The settings that its messages depend on: they are part of a plan's digest."""
 
-    def message(self, alert: Alert) -> Message:
-        """Return what a person reads about an alert."""
-
-    def problem(self, alert: Alert) -> Problem:
-        """Return what makes an occurrence part of an alert that people work on."""
-
-    def digest_line(self, alert: Alert) -> Sequence[Fact]:
-        """Return all that a message can depend on, in an order that never changes."""
-
-    def channel(self, alert: Alert, routes: Routes) -> str | None:
-        """Return where an alert goes: where its route leads, or a channel that it names; None: nowhere."""
-
-    def why_unrouted(self, route: str | None) -> str:
-        """Say why an alert with this route has no channel."""
-
     def notice(self, count: int, period: str | None) -> Notice:
         """Return what support reads above the list of a run's alerts without a channel."""
-
-    def notice_line(self, alert: Alert) -> str:
-        """Return the line of that list."""

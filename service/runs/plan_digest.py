@@ -9,8 +9,9 @@ from service.delivery.channels import Channels
 from service.domain.alert_type import AlertType
 from service.domain.evaluation import AnyEvaluation
 
-_FORM: Final = 1
+_FORM: Final = 2
 """Counted up when the same plan would get another digest, so that an old one is never met by accident."""
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def plan_digest(evaluation: AnyEvaluation, channels: Channels, alert_type: AlertType) -> str:
@@ -22,8 +23,7 @@ def plan_digest(evaluation: AnyEvaluation, channels: Channels, alert_type: Alert
     """
     digest = hashlib.sha256()
     for line in _lines(evaluation, channels, alert_type):
-        text = json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        digest.update(text.encode("ascii") + b"\n")
+        digest.update(_CANONICAL.encode(line).encode("ascii") + b"\n")
     return digest.hexdigest()
 
 
@@ -37,4 +37,5 @@ def _lines(evaluation: AnyEvaluation, channels: Channels, alert_type: AlertType)
         "messages_name_their_channel": channels.is_single_lane,
     }
     for alert in evaluation.alerts:
-        yield [alert_type.channel(alert, channels), *alert_type.digest_line(alert)]
+        facts = dict(alert.facts)
+        yield [alert_type.channel(alert, channels), alert.subject, alert.period, alert.route, facts]

@@ -49,7 +49,7 @@ def routed(*alerts: AccountAtRisk | str, channel: str | None = "amer") -> list[R
             channel=channel,
             payload=f'{{"text":"{item.arr}"}}',
             problem=RISK.problem(item),
-            why_unrouted=None if channel else RISK.why_unrouted(item.route),
+            why_unrouted=None if channel else RISK.why_unrouted(item),
         )
         for item in made
     ]

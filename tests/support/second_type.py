@@ -6,7 +6,7 @@ It exists to show that delivery and store know nothing of accounts: all that is 
 import asyncio
 import json
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -92,19 +92,15 @@ class OutageType:
             rule_name=OUTAGE, message=f"Down: {alert.subject}", severity=Severity.HIGH, began=alert.period
         )
 
-    def digest_line(self, alert: Alert) -> Sequence[Fact]:
-        """Return everything about it."""
-        return (alert.subject, alert.period, alert.route, alert.facts["minutes"], alert.facts["cause"])
-
     def channel(self, alert: Alert, routes: Routes) -> str | None:
         """Return the team's channel; a team that begins with `#` names its own."""
         if alert.route is not None and alert.route.startswith("#"):
             return routes.named(alert.route[1:])
         return routes.of(alert.route)
 
-    def why_unrouted(self, route: str | None) -> str:
+    def why_unrouted(self, alert: Alert) -> str:
         """Say that the team has no channel."""
-        return f"team {route} has no channel"
+        return f"team {alert.route} has no channel"
 
     def notice(self, count: int, period: str | None) -> Notice:
         """Say how many outages nobody was told of."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.domain.alert import Alert
-from service.domain.alert_type import AlertType
+from service.domain.alert_type import AlertWords
 from service.domain.lifecycle.run_changes import SubjectChange
 
 
@@ -18,7 +18,7 @@ class SummarizedRun:
     period: str
 
 
-class SummaryType(AlertType, Protocol):
+class SummaryType(AlertWords, Protocol):
     """The type of the messages that summarize runs of one kind."""
 
     def of_channel(self, run: SummarizedRun, channel: str, changes: Sequence[SubjectChange]) -> Alert:

@@ -1,6 +1,6 @@
 """The type `log_rule`: how an episode of a rule over a log is reported. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import ClassVar, Final
 
 from service.domain.alert import Alert, Fact
@@ -51,18 +51,14 @@ class LogRuleAlert:
             began=str(facts.get("start") or alert.period),
         )
 
-    def digest_line(self, alert: Alert) -> Sequence[Fact]:
-        """Return all that a message can depend on."""
-        facts = alert.facts
-        return (alert.subject, alert.period, alert.route, *(facts[name] for name in sorted(facts)))
-
     def channel(self, alert: Alert, routes: Routes) -> str | None:
         """Return the rule's channel, or where the group's route leads."""
         channel = alert.facts["channel"]
         return routes.of(alert.route) if channel is None else routes.named(str(channel))
 
-    def why_unrouted(self, route: str | None) -> str:
+    def why_unrouted(self, alert: Alert) -> str:
         """Say why an alert has no channel."""
+        route = alert.route
         if route is None:
             return "the rule's channel has no webhook"
         return f"no channel is configured for {route[:100]!r}" if route.strip() else "the group has no route"

@@ -1,10 +1,9 @@
 """The type `created`: how an alert that somebody created is reported. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, Final
 
-from service.domain.alert import Alert, Fact
-from service.domain.alert_type import Line, Message, Notice, Routes
+from service.domain.alert import Alert
+from service.domain.alert_type import Line, Message, Routes
 from service.domain.lifecycle.alert_status import CREATED, Severity
 from service.domain.lifecycle.problem import Problem
 
@@ -17,8 +16,6 @@ class Created:
     """What is particular to alerts that somebody created; they go to the channel they name, or by route."""
 
     name: ClassVar[str] = CREATED
-    restatable: ClassVar[Collection[str]] = ()
-    wording: ClassVar[Mapping[str, Fact]] = {}
 
     def message(self, alert: Alert) -> Message:
         """Return what the people in the channel read."""
@@ -47,33 +44,16 @@ class Created:
             began=alert.period,
         )
 
-    def digest_line(self, alert: Alert) -> Sequence[Fact]:
-        """Return all that a message can depend on."""
-        return (alert.alert_id, alert.route, *(alert.facts[name] for name in sorted(alert.facts)))
-
     def channel(self, alert: Alert, routes: Routes) -> str | None:
         """Return the channel that it names, else the one that its route leads to."""
         named = alert.facts["named_channel"]
         return routes.of(alert.route) if named is None else routes.named(str(named))
 
-    def why_unrouted(self, route: str | None) -> str:
+    def why_unrouted(self, alert: Alert) -> str:
         """Say why an alert has no channel."""
-        if route is None:
+        if alert.route is None:
             return "no webhook leads to the channel that it names"
-        return f"no channel is configured for route {route[:100]!r}"
-
-    def notice(self, count: int, period: str | None) -> Notice:
-        """Return what support reads above the list of alerts."""
-        del period
-        alerts = "1 alert" if count == 1 else f"{count} alerts"
-        return Notice(
-            subject=f"Alerts: {alerts} without a Slack channel",
-            explanation=(
-                f"{alerts} could not be sent: no Slack channel is configured for their route.",
-                "They go out with the next alert that is sent, once there is one.",
-            ),
-            about="Sent outside the runs of months",
-        )
+        return f"no channel is configured for route {alert.route[:100]!r}"
 
     def notice_line(self, alert: Alert) -> str:
         """Return an alert's line of that list."""

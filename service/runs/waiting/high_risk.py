@@ -1,11 +1,11 @@
 """The type `default_risk`: how it is said that a company's statement is scored HIGH. Pure."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, Final
 
 from service.domain.alert import Alert, Fact, RecordedAlert
-from service.domain.alert_type import Line, Message, Notice, Routes
+from service.domain.alert_type import Line, Message, Routes
 from service.domain.default_risk.high_risk import DEFAULT_RISK, percent, problem_of
 from service.domain.default_risk.prediction_kind import PredictionKind
 from service.domain.lifecycle.problem import Problem
@@ -13,12 +13,23 @@ from service.domain.lifecycle.problem import Problem
 _SHOWN: Final = 200
 
 
-class HighRiskAlert:
-    """What is particular to these alerts; they go to the channel of the company's organisation."""
+class ToOrganisation:
+    """What goes to the channel that an organisation had named."""
+
+    def channel(self, alert: Alert, routes: Routes) -> str | None:
+        """Return that channel."""
+        return routes.named(str(alert.facts["named_channel"]))
+
+    def why_unrouted(self, alert: Alert) -> str:
+        """Say why an alert has no channel."""
+        del alert
+        return "no webhook leads to the channel of the company's organisation"
+
+
+class HighRiskAlert(ToOrganisation):
+    """What is particular to these alerts."""
 
     name: ClassVar[str] = DEFAULT_RISK
-    restatable: ClassVar[Collection[str]] = ()
-    wording: ClassVar[Mapping[str, Fact]] = {}
 
     def message(self, alert: Alert) -> Message:
         """Return what the people in the channel read."""
@@ -42,26 +53,6 @@ class HighRiskAlert:
     def problem(self, alert: Alert) -> Problem:
         """Return what makes it part of an alert that people work on."""
         return problem_of(RecordedAlert.of(alert))
-
-    def digest_line(self, alert: Alert) -> Sequence[Fact]:
-        """Return all that a message can depend on."""
-        return (alert.alert_id, *(alert.facts[name] for name in sorted(alert.facts)))
-
-    def channel(self, alert: Alert, routes: Routes) -> str | None:
-        """Return the channel that its organisation had named."""
-        return routes.named(str(alert.facts["named_channel"]))
-
-    def why_unrouted(self, route: str | None) -> str:
-        """Say why an alert has no channel."""
-        del route
-        return "no webhook leads to the channel of the company's organisation"
-
-    def notice(self, count: int, period: str | None) -> Notice:
-        """Return what support reads above the list of alerts."""
-        text = f"{count} alerts about high default risk without a Slack channel"
-        return Notice(
-            subject=text, explanation=(f"{text} could not be sent.",), about=f"Statements: {period}"
-        )
 
     def notice_line(self, alert: Alert) -> str:
         """Return an alert's line of that list."""

@@ -1,23 +1,21 @@
 """The type `default_risk_digest`: how it is said that very many companies of a file are scored HIGH. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, Final
 
-from service.domain.alert import Alert, Fact
-from service.domain.alert_type import Line, Message, Notice, Routes, ranked_lines
+from service.domain.alert import Alert
+from service.domain.alert_type import Line, Message, ranked_lines
 from service.domain.default_risk.high_risk_digest import HIGH_RISK_DIGEST
 from service.domain.lifecycle.alert_status import Severity
 from service.domain.lifecycle.problem import Problem
+from service.runs.waiting.high_risk import ToOrganisation
 
 _SHOWN: Final = 80
 
 
-class HighRiskDigestMessage:
+class HighRiskDigestMessage(ToOrganisation):
     """What is particular to digests; they go to the channel that their alerts would have gone to."""
 
     name: ClassVar[str] = HIGH_RISK_DIGEST
-    restatable: ClassVar[Collection[str]] = ()
-    wording: ClassVar[Mapping[str, Fact]] = {}
 
     def message(self, alert: Alert) -> Message:
         """Return what the people in the channel read."""
@@ -47,26 +45,6 @@ class HighRiskDigestMessage:
             message=f"{message.headline} {message.name} ({message.key})",
             severity=Severity.HIGH,
             began=alert.period,
-        )
-
-    def digest_line(self, alert: Alert) -> Sequence[Fact]:
-        """Return all that a message can depend on."""
-        return (alert.alert_id, *(alert.facts[name] for name in sorted(alert.facts)))
-
-    def channel(self, alert: Alert, routes: Routes) -> str | None:
-        """Return the channel that the organisation had named."""
-        return routes.named(str(alert.facts["named_channel"]))
-
-    def why_unrouted(self, route: str | None) -> str:
-        """Say why a digest has no channel."""
-        del route
-        return "no webhook leads to the channel of the companies' organisation"
-
-    def notice(self, count: int, period: str | None) -> Notice:
-        """Return what support reads above the list of digests."""
-        text = f"{count} digests about high default risk without a Slack channel"
-        return Notice(
-            subject=text, explanation=(f"{text} could not be sent.",), about=f"Statements: {period}"
         )
 
     def notice_line(self, alert: Alert) -> str:

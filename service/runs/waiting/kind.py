@@ -1,13 +1,13 @@
 """The kind `outbox`: its source is the outbox itself, its alerts are of every type that can wait there."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from service.domain.alert import Alert, Fact
-from service.domain.alert_type import AlertType, Message, Notice, Routes
+from service.domain.alert_type import AlertWords, Message, Notice, Routes
 from service.domain.delivery_status import AmbiguousSends
 from service.domain.evaluation import Evaluation
 from service.domain.lifecycle.problem import Problem
@@ -23,14 +23,12 @@ from service.runtime.room import Turn
 from service.store.outbox.waiting import OUTBOX, Waiting, outbox_scope
 from service.store.patience import retry_while_unavailable
 
-_CREATED: Final = Created()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingTypes:
     """The types of what can wait, as one: each alert is put into words by its own."""
 
-    types: Mapping[str, AlertType]
+    types: Mapping[str, AlertWords]
 
     name: ClassVar[str] = OUTBOX
     restatable: ClassVar[Collection[str]] = ()
@@ -44,21 +42,26 @@ class WaitingTypes:
         """Return what its type says; whoever recorded it has made the alert that people work on."""
         return self.types[alert.alert_type].problem(alert)
 
-    def digest_line(self, alert: Alert) -> Sequence[Fact]:
-        """Return all that a message can depend on."""
-        return self.types[alert.alert_type].digest_line(alert)
-
     def channel(self, alert: Alert, routes: Routes) -> str | None:
         """Return where an alert goes."""
         return self.types[alert.alert_type].channel(alert, routes)
 
-    def why_unrouted(self, route: str | None) -> str:
+    def why_unrouted(self, alert: Alert) -> str:
         """Say why an alert has no channel."""
-        return _CREATED.why_unrouted(route)
+        return self.types[alert.alert_type].why_unrouted(alert)
 
     def notice(self, count: int, period: str | None) -> Notice:
         """Return what support reads above the list of alerts."""
-        return _CREATED.notice(count, period)
+        del period
+        alerts = "1 alert" if count == 1 else f"{count} alerts"
+        return Notice(
+            subject=f"Alerts: {alerts} without a Slack channel",
+            explanation=(
+                f"{alerts} could not be sent: no Slack channel is configured for their route.",
+                "They go out with the next alert that is sent, once there is one.",
+            ),
+            about="Sent outside the runs of months",
+        )
 
     def notice_line(self, alert: Alert) -> str:
         """Return an alert's line of that list."""
@@ -123,8 +126,8 @@ def with_outbox(
 ) -> Mapping[str, RunKind]:
     """Add the kind that sends what waits: what was created or predicted, and of each type of the `kinds`."""
     of_kinds = (each for kind in kinds.values() for each in (kind.alert_type, kind.summary))
-    own = _CREATED, HighRiskAlert(), HighRiskDigestMessage()
-    types: dict[str, AlertType] = {each.name: each for each in (*own, *of_kinds) if each is not None}
+    own = Created(), HighRiskAlert(), HighRiskDigestMessage()
+    types: dict[str, AlertWords] = {each.name: each for each in (*own, *of_kinds) if each is not None}
     outbox = OutboxRuns(
         alert_type=WaitingTypes(types=types), waiting=waiting, ambiguous=ambiguous, clock=clock
     )

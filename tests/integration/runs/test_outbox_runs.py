@@ -273,7 +273,7 @@ async def test_a_route_without_a_channel_is_told_to_support(app: App, slack: Run
     record = await send_waiting(app)
     assert (record.counts.unknown_region, slack.records()) == (1, [])
     (failed,) = record.sample_errors
-    assert failed.error_message == "no channel is configured for route 'MARS'"
+    assert failed.error_message == "team MARS has no channel"
     channels = replace(app.channels, by_region={"MARS": "mars"})
     assert (await send_waiting(replace(app, channels=channels))).counts.alerts_sent == 1
 
