@@ -37,8 +37,8 @@ class Before:
 
     memories: Mapping[str, Memory] = field(default_factory=dict)
     """By rule; those that are missing begin without."""
-    files: frozenset[str] = frozenset()
-    """Paths that were read already: their rows before the period were counted by the run that read them."""
+    files: Mapping[str, None] = field(default_factory=dict)
+    """Paths that were read already, the newest last: the run that read them counted their earlier rows."""
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The values that columns had, as far as it is known."""
 

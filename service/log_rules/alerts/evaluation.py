@@ -140,7 +140,7 @@ def _before(rules: RuleFile, found: CheckpointFound | None) -> tuple[Before, tup
         for rule_id, (digest, memory) in remembered.memories.items()
         if digests.get(rule_id) == digest
     }
-    before = Before(memories=memories, files=frozenset(remembered.files), values=remembered.values)
+    before = Before(memories=memories, files=dict.fromkeys(remembered.files), values=remembered.values)
     return before, tuple(_stale(found))
 
 

@@ -20,6 +20,11 @@ class Layout:
     header_bytes: int
 
 
+def is_blank(content: bytes) -> bool:
+    """Return whether there is nothing but blank lines, perhaps behind a byte order mark."""
+    return not content.removeprefix(BOM).strip()
+
+
 def layout_of(file: str, first: bytes, source: LogSource, needed: Sequence[str]) -> Layout:
     """Read a file's first record: a header by name, one of 0, 1, 2 …, or a row already.
 

@@ -23,7 +23,7 @@ from service.domain.errors import (
 from service.log_rules.episode import Mask
 from service.log_rules.reading.csv_blocks import BLOCK, LONGEST, CsvBlocks, RecordTooLongError
 from service.log_rules.reading.csv_file import Joined, Malformed, parse_block, parse_stream
-from service.log_rules.reading.layout import Layout, layout_of
+from service.log_rules.reading.layout import Layout, is_blank, layout_of
 from service.log_rules.reading.matching import Matcher, RuleMatches
 from service.log_rules.reading.parquet_file import ParquetLog, batches
 from service.log_rules.rule import LogSource
@@ -124,8 +124,9 @@ class LogFiles:
             if magic == _PARQUET:
                 return "parquet", ParquetLog(reader, file.name, file.size, self._meaning, needed)
             stream = _stream(reader.file, magic)
-            if file.size:
-                layout_of(file.name, first_record(stream.read(_LOOK)), self._meaning, needed)
+            first = first_record(stream.read(_LOOK)) if file.size else b""
+            if not is_blank(first):
+                layout_of(file.name, first, self._meaning, needed)
             return {_GZIP: "csv.gz", _ZSTD[:2]: "csv.zst"}.get(magic[:2], "csv"), None
 
     def parts(self, matcher: Matcher) -> Generator[Task]:
@@ -186,6 +187,8 @@ class LogFiles:
             self._check_wanted()
             content = block
             if layout is None:
+                if is_blank(bytes(block)):
+                    continue
                 layout = layout_of(file.name, first_record(block[:LONGEST]), self._meaning, _needed(matcher))
                 content = block[layout.header_bytes :]
             together.append(content)

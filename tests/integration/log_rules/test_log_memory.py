@@ -77,7 +77,7 @@ async def test_rows_that_are_read_again_count(tmp_path: Path) -> None:
     since = microseconds(NOON) + 1_800_000_000
     memories = {"bundle": Memory()}
     question = question_of(
-        period=Period(since_us=since), before=Before(memories=memories, files=frozenset({str(path)}))
+        period=Period(since_us=since), before=Before(memories=memories, files={str(path): None})
     )
     with pytest.raises(MemoryLimitExceededError, match=r"all 4,000 matched ones would take 4 MB;"):
         await find(path, question, memory_limit_mb=2)

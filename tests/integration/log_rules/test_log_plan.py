@@ -25,8 +25,9 @@ def test_a_folder_of_all_kinds(tmp_path: Path) -> None:
     sizes = [write_csv(tmp_path / name, rows).stat().st_size for name in ("a.csv", "b.csv.gz", "c.csv.zst")]
     write_parquet(tmp_path / "d.parquet", rows, row_group=20)
     (tmp_path / "e.csv").touch()
+    sizes.append((tmp_path / "f.csv").write_text("\n\n"))
     plan = planned(tmp_path)
-    assert plan.files == {"csv": 2, "csv.gz": 1, "csv.zst": 1, "parquet": 1}
+    assert plan.files == {"csv": 3, "csv.gz": 1, "csv.zst": 1, "parquet": 1}
     assert (plan.csv_bytes, plan.rows, plan.row_groups) == (sum(sizes), None, 3)
     assert (plan.filter_columns, plan.other_columns) == (("severity",), ("date", "bundle_id"))
     assert 0 < plan.filter_bytes < plan.other_bytes

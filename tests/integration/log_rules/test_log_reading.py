@@ -1,7 +1,9 @@
 """Logs of any form give the same episodes, and every row of them is accounted for."""
 
+import os
 import random
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +24,7 @@ from service.log_rules.evaluate import evaluate_log
 from service.log_rules.findings import Before, LogFindings, LogOptions
 from service.log_rules.memory import Memory
 from service.log_rules.reading import log_files
+from service.log_rules.reading.csv_blocks import BLOCK
 from service.log_rules.rule import LOG_COLUMNS, Period, microseconds
 from service.log_rules.warnings import log_warnings
 from service.sources.opening import open_source
@@ -252,7 +255,7 @@ async def test_nothing_to_read(tmp_path: Path) -> None:
         await find(tmp_path / "none.csv")
     with pytest.raises(SourceNotFoundError, match=r"\*.csv or \*.csv.gz"):
         await find(tmp_path)
-    for content in ("", csv_text([], header=LOG_COLUMNS)):
+    for content in ("", "\n\r\n \n", "\ufeff", "\ufeff\n", csv_text([], header=LOG_COLUMNS)):
         (tmp_path / "log.csv").write_text(content)
         with pytest.raises(PeriodNotInSourceError, match="the source has no rows"):
             await find(tmp_path / "log.csv")
@@ -267,6 +270,16 @@ async def test_nothing_to_read(tmp_path: Path) -> None:
         PeriodNotInSourceError, match=r"from 2021-09-12T12:00:00\+00:00 to 2021-09-12T12:00:05"
     ):
         await find(tmp_path / "log.csv", question_of(period=tomorrow))
+
+
+async def test_a_blank_file_among_others_costs_them_nothing(tmp_path: Path) -> None:
+    """One with nothing but blank lines is one without rows, however many it has; a header may follow them."""
+    rows = rows_of(50)
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf\n")
+    (tmp_path / "b.csv").write_text("\n" * (BLOCK + 9) + csv_text(rows, header=LOG_COLUMNS))
+    write_csv(tmp_path / "c.csv", rows, header=None)
+    found = await find(tmp_path)
+    check(found, [*rows, *rows])
 
 
 async def test_a_period_without_a_match_is_a_quiet_one(tmp_path: Path) -> None:
@@ -308,20 +321,44 @@ async def test_rows_that_point_beyond_their_dictionary(tmp_path: Path, column: s
         await find(damaged)
 
 
-async def test_a_file_that_grows_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a file is nobody's answer."""
-    path = write_csv(tmp_path / "log.csv", rows_of(50))
+def grow(path: Path) -> None:
+    """Write to a file that is being read."""
+    with path.open("ab") as log:
+        log.write(b"more")
+
+
+def shrink(path: Path) -> None:
+    """Cut it off."""
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def replace(path: Path) -> None:
+    """Put another of the same size and time in its place."""
+    other = path.with_name("other.tmp")
+    shutil.copy2(path, other)
+    other.rename(path)
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.csv.gz", "log.parquet"])
+@pytest.mark.parametrize("change", [grow, shrink, replace, Path.unlink])
+async def test_a_file_that_changes_while_it_is_read(
+    tmp_path: Path, name: str, change: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a file, or half of two, is nobody's answer: that is said, and not that the file is damaged."""
+    rows = rows_of(50)
+    path = tmp_path / name
+    write_parquet(path, rows) if name.endswith("parquet") else write_csv(path, rows)
     uri = SourceUri.parse(path.as_uri())
     with open_source(uri, StorageAccess()) as source:
         opened = source.open
 
-        def grow(file: SourceFile) -> SourceReader:
+        def changed_when_opened(file: SourceFile) -> SourceReader:
             reader = opened(file)
-            with path.open("a") as log:
-                log.write("more")
+            monkeypatch.setattr(source, "open", opened)
+            change(path)
             return reader
 
-        monkeypatch.setattr(source, "open", grow)
+        monkeypatch.setattr(source, "open", changed_when_opened)
         with pytest.raises(SourceChangedError):
             await evaluate_log(source, question_of(), options=LogOptions(), progress=Progress())
 

@@ -11,6 +11,7 @@ from mock_slack.running import RunningMock
 from service.domain.delivery_status import Outcome
 from service.domain.errors import CheckpointTooLargeError, MemoryLimitExceededError
 from service.domain.progress import RunStatus
+from service.log_rules.alerts.checkpoint import unpacked
 from tests.support.given import Given
 from tests.support.house import assert_balanced, warning_codes
 from tests.support.log_runs import RULES, Logs, at, burst, opened
@@ -160,6 +161,21 @@ async def test_late_rows_of_a_file_that_has_grown(logs: Logs) -> None:
     after = await logs.run(source, 48, 72)
     assert after.ledger is not None
     assert after.ledger.rows["rules"]["burst"]["late"] == 0
+
+
+async def test_files_are_remembered_in_the_order_of_their_runs(logs: Logs) -> None:
+    """Of very many the oldest are forgotten first, and not any."""
+    names = [f"{number:02}.csv" for number in range(12)]
+    for name in names:
+        logs.write(name, [])
+    await logs.run(logs.folder.as_uri(), 0, 24)
+    await logs.run(logs.write("0.csv", []), 24, 48)
+    await logs.run(logs.write("z.csv", []), 48, 72)
+    found = await logs.app.store.checkpoints.at("log_rule:mobile", "2026-01-04T00:00:00")
+    assert found is not None
+    remembered = unpacked(found.content)
+    assert remembered is not None
+    assert [Path(path).name for path in remembered.files] == [*names, "0.csv", "z.csv"]
 
 
 async def test_a_reminder_comes_once_for_each_repeat(logs: Logs, slack: RunningMock) -> None:
