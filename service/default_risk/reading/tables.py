@@ -127,7 +127,7 @@ def rows_in(reader: SourceReader, file: SourceFile, *, most: int) -> int:
             case "xlsx":
                 rows = check_workbook(reader.file.read()) - 1
             case _:
-                rows = sum(piece.count(b"\n") for piece in iter(lambda: reader.file.read(_BLOCK), b""))
+                rows = _lines_in(reader)
         reader.file.seek(0)
     if rows > most:
         raise BadCompaniesFileError(f"{file.name} has {rows:,} rows, and {most:,} are the most: split it")
@@ -167,6 +167,17 @@ def _content(found: str) -> str:
         "xlsx": "it is XLSX or another archive",
         "csv": "it begins like text",
     }[found]
+
+
+def _lines_in(reader: SourceReader) -> int:
+    """Return how many lines a CSV file has below its header."""
+    header = first_record(reader.file.read(_LOOK))
+    reader.file.seek(len(header))
+    lines, last = 0, b"\n"
+    for piece in iter(lambda: reader.file.read(_BLOCK), b""):
+        lines += max(piece.count(b"\n"), piece.count(b"\r"))
+        last = piece[-1:]
+    return lines + (last not in b"\r\n")
 
 
 def _csv(reader: SourceReader, batch_rows: int) -> Iterator[Records]:

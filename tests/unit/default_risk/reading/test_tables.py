@@ -15,7 +15,7 @@ from service.default_risk.bulk import BulkScoring
 from service.default_risk.errors import BadCompaniesFileError, SuspectedFractionUnitsError
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.reading.companies import ledger_text, read_companies
-from service.default_risk.reading.tables import COMPANY_FILES, read_records
+from service.default_risk.reading.tables import COMPANY_FILES, read_records, rows_in
 from service.default_risk.reading.workbook import BadWorkbookError, check_workbook
 from service.default_risk.units import Units
 from service.domain.default_risk.job import RowOutcome
@@ -142,6 +142,30 @@ def test_the_header_ends_where_the_parser_ends_it(tmp_path: Path, line_break: by
     rows = csv_bytes([company(company_name="Solid, Inc.")], delimiter=";")
     (tmp_path / "c.csv").write_bytes(line_break + rows.replace(b"\r\n", line_break))
     assert [row["outcome"] for row in scored(tmp_path / "c.csv")[1]] == ["scored"]
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (b"a,b\r\n1,2\r\n3,4\r\n", 2),
+        (b"a,b\r1,2\r3,4", 2),
+        (b'\n"a\nc",b\n1,2\n3,4', 2),
+        (b"a,b\n", 0),
+        (b"a,b", 0),
+        (b"", 0),
+    ],
+)
+def test_a_header_is_no_row(tmp_path: Path, content: bytes, rows: int) -> None:
+    """How far a job is, and whether a file has too many rows, is said of its rows, whatever ends the last."""
+    (tmp_path / "c.csv").write_bytes(content)
+    with open_source(SourceUri.parse((tmp_path / "c.csv").as_uri()), StorageAccess()) as source:
+        (file,) = source.files(COMPANY_FILES, threading.Event())
+        with source.open(file) as reader:
+            assert rows_in(reader, file, most=rows) == rows
+            assert reader.file.read() == content
+            if rows:
+                with pytest.raises(BadCompaniesFileError, match="2 rows, and 1 are the most"):
+                    rows_in(reader, file, most=rows - 1)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
