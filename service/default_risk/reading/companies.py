@@ -1,8 +1,9 @@
 """Companies: records become rows that can be scored, each with its period, or with why it cannot."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any, Final, Self
 
 import numpy as np
@@ -23,6 +24,8 @@ _YEARS: Final = range(1900, 2101)
 _QUARTERS: Final = {spelled: quarter for quarter in range(1, 5) for spelled in (f"Q{quarter}", f"{quarter}")}
 _FRACTION: Final = 1.0
 """A percentage that lies within ±1 could be a fraction."""
+_DECIDING_ROWS: Final = 4096
+"""A file's first so many rows decide whether its percentages look like fractions, however it is read."""
 _LEAST_ROWS: Final = 10
 """So few rows may be companies that hardly earn or owe anything."""
 _TEXTS: Final = ("company_name", "sector")
@@ -81,28 +84,47 @@ def read_companies(
     """Yield the companies of a file's records.
 
     Raises BadCompaniesFileError for columns that are missing or not known and for files without rows;
-    SuspectedFractionUnitsError
-    where `units` does not say what looks like fractions: one row of the first batch beyond ±1 is enough.
+    SuspectedFractionUnitsError where `units` does not say what looks like fractions.
     """
-    ratios = ratios_of(kind)
+    found = _read(tables, kind, file)
+    if units is None:
+        return _in_percent(found, ratios_of(kind), file)
+    return map(_from_fractions, found, repeat(ratios_of(kind))) if units is Units.FRACTION else found
+
+
+def _read(tables: Iterable[Records], kind: PredictionKind, file: str) -> Iterator[Companies]:
     first, size = True, 0
     for records in tables:
         if first:
             _check_columns(list(records.columns), kind, file)
+        first = False
         try:
-            companies = _companies(records, ratios, kind)
+            companies = _companies(records, ratios_of(kind), kind)
         except _NoTextError as problem:
             raise BadCompaniesFileError(f"{file}: {problem}") from problem
-        if first and units is None:
-            _check_units(companies, ratios, file)
-        first = False
-        if units is Units.FRACTION:
-            for ratio, column in zip(ratios, companies.values, strict=True):
-                column *= 100 if ratio.unit == "%" else 1  # noqa: PLW2901  # in place: it is ours
         size += len(companies.numbers) + len(companies.broken)
         yield companies
     if not size:
         raise BadCompaniesFileError(f"{file} has no rows")
+
+
+def _from_fractions(companies: Companies, ratios: Sequence[Ratio]) -> Companies:
+    for ratio, column in zip(ratios, companies.values, strict=True):
+        column *= 100 if ratio.unit == "%" else 1  # noqa: PLW2901  # in place: it is ours
+    return companies
+
+
+def _in_percent(tables: Iterator[Companies], ratios: Sequence[Ratio], file: str) -> Iterator[Companies]:
+    """Pass companies on once the rows that decide do not look like fractions."""
+    first: deque[Companies] = deque()
+    missing = _DECIDING_ROWS
+    while missing > 0 and (companies := next(tables, None)) is not None:
+        first.append(companies)
+        missing -= len(companies.numbers)
+    _check_units(first, ratios, file)
+    while first:
+        yield first.popleft()
+    yield from tables
 
 
 def columns_of(kind: PredictionKind) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -123,12 +145,12 @@ def _check_columns(names: list[str], kind: PredictionKind, file: str) -> None:
         raise BadCompaniesFileError(f"{file}: columns {'; '.join(problems)}")
 
 
-def _check_units(companies: Companies, ratios: Sequence[Ratio], file: str) -> None:
-    percentages = np.concatenate(
-        [column for ratio, column in zip(ratios, companies.values, strict=True) if ratio.unit == "%"]
-    )
-    known = np.abs(percentages[~np.isnan(percentages)])
-    if len(companies.numbers) >= _LEAST_ROWS and len(known) and known.max() <= _FRACTION and known.any():
+def _check_units(first: Collection[Companies], ratios: Sequence[Ratio], file: str) -> None:
+    places = [place for place, ratio in enumerate(ratios) if ratio.unit == "%"]
+    rows = np.concatenate([np.column_stack([each.values[place] for place in places]) for each in first])
+    known = np.abs(rows[:_DECIDING_ROWS])
+    known = known[~np.isnan(known)]
+    if len(rows) >= _LEAST_ROWS and len(known) and known.max() <= _FRACTION and known.any():
         raise SuspectedFractionUnitsError(
             f"{file}: all its percentages lie within ±1, as if 0.12 meant 12 %: say which they are, "
             "percent or fraction"

@@ -24,7 +24,7 @@ from service.sources.source import SourceFile, SourceReader
 COMPANY_FILES: Final = FileKind(suffixes=(".csv", ".xlsx", ".parquet"))
 BATCH_ROWS: Final = 1 << 14
 PIECE_ROWS: Final = 1 << 17
-"""Of a file that is read in pieces: not fewer than a batch, whose records decide what units a file has."""
+"""Of a file that is read in pieces: not fewer than the rows that decide what units a file has."""
 _MOST_PIECES: Final = 16
 """Of a row group, however large."""
 _BLOCK: Final = 1 << 20

@@ -15,7 +15,7 @@ from service.default_risk.bulk import BulkScoring
 from service.default_risk.errors import BadCompaniesFileError, SuspectedFractionUnitsError
 from service.default_risk.levels import RiskThresholds
 from service.default_risk.reading.companies import ledger_text, read_companies
-from service.default_risk.reading.tables import COMPANY_FILES, read_records, rows_in
+from service.default_risk.reading.tables import BATCH_ROWS, COMPANY_FILES, read_records, rows_in
 from service.default_risk.reading.workbook import BadWorkbookError, check_workbook
 from service.default_risk.units import Units
 from service.domain.default_risk.job import RowOutcome
@@ -32,6 +32,7 @@ def scored(
     units: Units | None = None,
     sheet: str | None = None,
     kind: PredictionKind = PredictionKind.ANNUAL,
+    batch_rows: int = BATCH_ROWS,
 ) -> tuple[BulkScoring, list[dict[str, Any]]]:
     """Score a file; return the ledger and the rows of the results."""
     scoring = BulkScoring(small_model(), RiskThresholds())
@@ -39,7 +40,7 @@ def scored(
     with open_source(SourceUri.parse(path.as_uri()), StorageAccess()) as source:
         (file,) = source.files(COMPANY_FILES, threading.Event())
         with source.open(file) as reader:
-            records = read_records(reader, file, sheet=sheet)
+            records = read_records(reader, file, sheet=sheet, batch_rows=batch_rows)
             for batch in scoring.score(read_companies(records, kind, file=file.name, units=units)):
                 rows += batch.results.to_pylist()
     return scoring, rows
@@ -216,13 +217,26 @@ def test_fractions_in_a_whole_file_are_suspected_and_can_be_confirmed(tmp_path: 
     rows = [company(company_symbol=f"C{number}") | percentages for number in range(12)]
     write_companies(tmp_path / "c.csv", rows)
     with pytest.raises(SuspectedFractionUnitsError, match="percent or fraction"):
-        scored(tmp_path / "c.csv")
+        scored(tmp_path / "c.csv", batch_rows=5)
     _, as_percent = scored(tmp_path / "c.csv", units=Units.PERCENT)
     _, as_fraction = scored(tmp_path / "c.csv", units=Units.FRACTION)
     assert as_fraction[0]["probability"] != as_percent[0]["probability"]
     in_percent = {name: str(100 * float(value)) for name, value in percentages.items()}
     write_companies(tmp_path / "p.csv", [company() | in_percent])
     assert scored(tmp_path / "p.csv")[1][0]["probability"] == as_fraction[0]["probability"]
+
+
+@pytest.mark.parametrize("batch_rows", [1000, BATCH_ROWS])
+def test_the_first_rows_say_what_units_a_file_has(tmp_path: Path, batch_rows: int) -> None:
+    """The same ones whether a command or a job reads them, by whatever batches; no row after them counts."""
+    fractions = dict.fromkeys(ANNUAL, "0.1")
+    rows = [company(company_symbol=f"C{number}") | fractions for number in range(4097)]
+    rows[4096]["return_on_assets"] = "12"
+    write_companies(tmp_path / "after.csv", rows)
+    write_companies(tmp_path / "last.csv", rows[1:])
+    with pytest.raises(SuspectedFractionUnitsError):
+        scored(tmp_path / "after.csv", batch_rows=batch_rows)
+    assert len(scored(tmp_path / "last.csv", batch_rows=batch_rows)[1]) == 4096
 
 
 def test_the_sheet_is_chosen_by_name(tmp_path: Path) -> None:
