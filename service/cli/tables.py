@@ -94,7 +94,7 @@ def print_routes(destination: Destination, routes: Sequence[CheckedRoute]) -> No
 def _print_preview(out: Console, preview: PreviewOut) -> None:
     out.print(safe(f"Preview of {about(preview)}: {preview.total:,} alerts"), style="bold")
     out.print(safe(preview.source_uri))
-    out.print(f"plan digest: {preview.plan_digest} (run --plan-digest executes exactly this plan or nothing)")
+    out.print(f"plan digest: {preview.plan_digest} (a run with --plan-digest sends exactly this or nothing)")
     if preview.alerts:
         print_table(out, None, _of(_PREVIEW, preview.alerts), preview.alerts)
     if preview.total > len(preview.alerts):
