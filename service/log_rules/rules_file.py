@@ -208,8 +208,8 @@ def parse_rules(content: bytes, name: str) -> RuleFile:
         for place, each in tables.items()
         if isinstance(each.get("id"), str) and ids[each["id"]] > 1
     ]
-    if source is not None:
-        problems += _unknown_columns(source, rules)
+    written = raw.get("source")
+    problems += _unknown_columns(written if isinstance(written, dict) else {}, tables)
     if problems or source is None:
         raise BadRulesError(f"{name}: {'; '.join(problems)}")
     return RuleFile(source=_source(source), rules=tuple(_rule(rule) for rule in rules.values()))
@@ -254,20 +254,28 @@ def _known_us(text: Any) -> int | None:
         return None
 
 
-def _unknown_columns(source: _Source, rules: Mapping[int, _Rule]) -> Iterator[str]:
-    known = source.columns or (LOG_COLUMNS if source.required == "all" else ())
-    if len(set(source.columns)) < len(source.columns):
+def _unknown_columns(source: Mapping[str, Any], rules: Mapping[int, Mapping[str, Any]]) -> Iterator[str]:
+    """Look at tables as they stand in the file: some may have other problems."""
+    columns = _names(source.get("columns"))
+    known = columns or (LOG_COLUMNS if source.get("required") == "all" else ())
+    if len(set(columns)) < len(columns):
         yield "source.columns: names a column twice"
     if not known:
         return
-    named = [("source.time.column", source.time.column)]
-    named += [("source.deduplicate", name) for name in source.deduplicate]
+    time = source.get("time")
+    named = [("source.time.column", time.get("column", "date") if isinstance(time, dict) else "date")]
+    named += [("source.deduplicate", name) for name in _names(source.get("deduplicate"))]
     for place, rule in rules.items():
-        named += [(f"rules.{place}.where", name) for name in rule.where]
-        named += [(f"rules.{place}.group_by", name) for name in rule.group_by]
-    for where, name in named:
-        if name not in known:
+        where = rule.get("where")
+        named += [(f"rules.{place}.where", name) for name in (where if isinstance(where, dict) else ())]
+        named += [(f"rules.{place}.group_by", name) for name in _names(rule.get("group_by"))]
+    for where, name in dict.fromkeys(named):
+        if isinstance(name, str) and name not in known:
             yield f"{where}: {name} is not among source.columns"
+
+
+def _names(listed: Any) -> list[str]:
+    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
 
 
 def _source(source: _Source) -> LogSource:

@@ -127,7 +127,12 @@ def test_ids_are_the_rules_own() -> None:
 def test_columns_that_the_log_does_not_have() -> None:
     """A slip of the pen is found before a run, where the columns are named."""
     text = '[source]\ncolumns = ["severity", "date"]\n' + RULE
-    assert problems(text) == ["rules.0.group_by: bundle_id is not among source.columns"]
+    unknown = "rules.0.group_by: bundle_id is not among source.columns"
+    assert problems(text) == [unknown]
+    # Whatever else is wrong.
+    wrong = text.replace("[source]", "[source]\nlateness = 5\ntime = 3").replace('"1h"', '"0s"')
+    assert [problem for problem in problems(wrong) if problem.endswith("columns")] == [unknown]
+    assert "source.columns: names a column twice" in problems(wrong.replace('"date"', '"severity"'))
 
 
 def test_a_file_without_rules_or_without_toml() -> None:
