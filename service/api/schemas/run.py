@@ -64,8 +64,9 @@ class RunIn(_AnyRunIn):
 
 
 def _as_text(value: object) -> object:
-    if not isinstance(value, str | datetime):
-        raise ValueError("must be ISO 8601, such as 2026-01-31T00:00:00Z")  # noqa: TRY004  # what pydantic reports
+    # Digits alone, such as `20260131`, the library would take for seconds since 1970.
+    if not isinstance(value, datetime) and not (isinstance(value, str) and value[4:5] == "-"):
+        raise ValueError("must be ISO 8601, such as 2026-01-31T00:00:00Z")  # what pydantic reports
     return value
 
 

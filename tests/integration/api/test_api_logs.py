@@ -106,6 +106,7 @@ def _check_refusals(service: RunningService, body: dict[str, Any]) -> None:
         (body | {"month": "2026-01-01"}, 422, "bad_month", "body.month: Extra inputs are not permitted"),
         (body | {"form": 1}, 422, "invalid_request", "body.form: Extra inputs are not permitted"),
         (body | {"from": 0}, 422, "invalid_request", "body.from: "),
+        (body | {"from": "20210912"}, 422, "invalid_request", "body.from: Value error, must be ISO 8601"),
         (body | {"rules": "absent"}, 404, "rules_not_found", "there is no absent.toml in RULES_FOLDER"),
         (body | {"rules": "../mobile"}, 404, "rules_not_found", "RULES_FOLDER"),
         (body | {"rules": "broken"}, 422, "bad_rules", "broken.toml: "),
