@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from service.log_rules.episode import EPISODE, Episodes, Instants, Numbers, no_episodes
+from service.log_rules.episode import EPISODE, Episodes, Instants, Mask, Numbers, no_episodes
 
 _RADIX: Final = 1 << 16
 """So many groups are told apart in two passes, a quarter of what it takes to sort as many keys."""
@@ -91,15 +91,14 @@ def _chains(
             key = key[np.argsort(groups.astype(np.uint16), kind="stable")]
     if not _are_sorted(key):
         key.sort()
-    row = np.flatnonzero(key[more_than:] - key[: key.size - more_than] < window)
+    is_seen = key[more_than:] - key[: key.size - more_than] < window
+    # Of rows that tie, the last one sees them all.
+    is_seen[:-1] &= key[more_than + 1 :] != key[more_than:-1]
+    if since > origin:
+        is_seen &= _are_from(key, since - origin, numbers.size, stride)[more_than:]
+    row = np.flatnonzero(is_seen)
     row += more_than
     at = key[row]
-    is_seen = np.ones(row.size, np.bool_)
-    # Of rows that tie, the last one sees them all.
-    np.not_equal(at[1:], at[:-1], out=is_seen[:-1])
-    if since > origin:
-        is_seen &= (at if numbers.size == 1 else at - at // stride * stride) >= since - origin
-    row, at = row[is_seen], at[is_seen]
     if not row.size:
         return no_episodes()
     begins = np.flatnonzero(np.concatenate([[True], np.diff(at) >= quiet]))
@@ -118,6 +117,13 @@ def _chains(
     found["peak"] = peak
     found["peak_at"] = at[peak_place] - base
     return _joined(found, opened, key, base, row[ends], quiet)
+
+
+def _are_from(key: Instants, since: int, groups: int, stride: int) -> Mask:
+    """Return which keys have a time from `since` on, by two places of each group: no key is divided."""
+    begins = np.arange(groups) * np.int64(stride)
+    places = np.searchsorted(key, np.stack([begins, begins + min(since, stride)], axis=1).ravel())
+    return np.repeat(np.tile([False, True], groups), np.diff(places, append=key.size))
 
 
 def _are_sorted(values: Instants) -> bool:
