@@ -58,7 +58,8 @@ class LogFindings:
     """All that one evaluation found."""
 
     rows: LogRows
-    rules: Sequence[RuleFindings]
+    # asyncio's runner makes the `repr` of its main task's result: not of every episode.
+    rules: Sequence[RuleFindings] = field(repr=False)
     values: Mapping[str, Counter[str]]
     """The values of the columns that rules look at, and how many rows have each."""
     files: Sequence[SourceFile]

@@ -1,7 +1,7 @@
 """CSV: blocks of records become batches of the columns that rules name, as text; nothing is converted."""
 
 from codecs import getincrementaldecoder
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -11,6 +11,8 @@ import pyarrow.csv as pc
 
 from service.log_rules.reading.csv_blocks import BLOCK
 from service.log_rules.reading.layout import Layout
+from service.log_rules.reading.matching import Matcher
+from service.log_rules.reading.times import INSTANT
 
 _NOT_ASCII: Final = 128
 
@@ -64,20 +66,48 @@ class Joined:
         """Leave the stream to whoever opened it."""
 
 
-def parse_block(
-    content: Any, layout: Layout, filters: tuple[str, ...], others: tuple[str, ...], malformed: Malformed
-) -> Any:
-    """Return a table of the records of a block; raises ArrowInvalid."""
-    if not len(content):
-        return pa.schema(_kinds(filters, others)).empty_table()
-    content = _valid(content)
+class CsvTables:
+    """Makes tables of the blocks of one file; for several threads.
+
+    At first every record is taken to be whole, and where most rows match, every time to be an instant. The
+    first that is not has its blocks parsed again, and those that follow like them: what is malformed is
+    counted, and times are text.
+    """
+
+    def __init__(self, layout: Layout, matcher: Matcher) -> None:
+        self.layout = layout
+        self._columns = matcher.filters, matcher.others
+        self._may_be_instants = matcher.instants
+        self._instants: tuple[str, ...] = ()
+        self._is_clean = True
+
+    def table(self, blocks: Sequence[memoryview]) -> tuple[Any, int]:
+        """Return the records of some blocks, none empty, and how many were malformed; raises ArrowInvalid."""
+        if self._is_clean:
+            try:
+                return self._parsed(blocks, self._instants, None), 0
+            except pa.ArrowInvalid:
+                self._is_clean = False
+        malformed = Malformed()
+        return self._parsed([_valid(block) for block in blocks], (), malformed), malformed.rows
+
+    def note_dense(self) -> None:
+        """Note that most rows of a table matched."""
+        self._instants = self._may_be_instants
+
+    def _parsed(self, blocks: Sequence[Any], instants: tuple[str, ...], malformed: Malformed | None) -> Any:
+        conversion = _conversion(*self._columns, instants)
+        return pa.concat_tables([_table(block, self.layout, conversion, malformed) for block in blocks])
+
+
+def _table(block: Any, layout: Layout, conversion: Any, malformed: Malformed | None) -> Any:
     return pc.read_csv(
-        pa.BufferReader(pa.py_buffer(content)),
+        pa.BufferReader(pa.py_buffer(block)),
         read_options=pc.ReadOptions(
-            use_threads=False, column_names=layout.names, block_size=max(len(content) + 1, 1024)
+            use_threads=False, column_names=layout.names, block_size=max(len(block) + 1, 1024)
         ),
-        parse_options=pc.ParseOptions(invalid_row_handler=malformed.skip),
-        convert_options=_conversion(filters, others),
+        parse_options=pc.ParseOptions(invalid_row_handler=None if malformed is None else malformed.skip),
+        convert_options=conversion,
     )
 
 
@@ -101,11 +131,10 @@ def _valid(content: Any) -> Any:
 
 
 @lru_cache
-def _conversion(filters: tuple[str, ...], others: tuple[str, ...]) -> Any:
-    kinds = _kinds(filters, others)
-    return pc.ConvertOptions(include_columns=[*kinds], column_types=kinds, check_utf8=False)
-
-
-def _kinds(filters: tuple[str, ...], others: tuple[str, ...]) -> dict[str, Any]:
+def _conversion(filters: tuple[str, ...], others: tuple[str, ...], instants: tuple[str, ...] = ()) -> Any:
     # What filters is the same few values over and over: they are compared once each.
-    return dict.fromkeys(others, pa.string()) | dict.fromkeys(filters, pa.dictionary(pa.int32(), pa.string()))
+    text, few = pa.string(), pa.dictionary(pa.int32(), pa.string())
+    kinds = dict.fromkeys(others, text) | dict.fromkeys(filters, few) | dict.fromkeys(instants, INSTANT)
+    # Nothing stands for null or for a truth value.
+    nothing = dict.fromkeys(("null_values", "true_values", "false_values"), ())
+    return pc.ConvertOptions(include_columns=[*kinds], column_types=kinds, check_utf8=False, **nothing)

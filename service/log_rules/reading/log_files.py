@@ -22,7 +22,7 @@ from service.domain.errors import (
 )
 from service.log_rules.episode import Mask
 from service.log_rules.reading.csv_blocks import BLOCK, LONGEST, CsvBlocks, RecordTooLongError
-from service.log_rules.reading.csv_file import Joined, Malformed, parse_block, parse_stream
+from service.log_rules.reading.csv_file import CsvTables, Joined, Malformed, parse_stream
 from service.log_rules.reading.layout import Layout, is_blank, layout_of
 from service.log_rules.reading.matching import Matcher, RuleMatches
 from service.log_rules.reading.parquet_file import ParquetLog, batches
@@ -181,24 +181,26 @@ class LogFiles:
             reader.prefetch([(reader.file.tell(), 2 * BLOCK)])
 
         blocks = CsvBlocks(stream, self._block, ahead)
-        layout: Layout | None = None
+        csv: CsvTables | None = None
         together: list[memoryview] = []
         for block in blocks:
             self._check_wanted()
             content = block
-            if layout is None:
+            if csv is None:
                 if is_blank(bytes(block)):
                     continue
                 layout = layout_of(file.name, first_record(block[:LONGEST]), self._meaning, _needed(matcher))
+                csv = CsvTables(layout, matcher)
                 content = block[layout.header_bytes :]
-            together.append(content)
+            if len(content):
+                together.append(content)
             if len(together) == _TOGETHER:
-                yield partial(_parsed, file, together, layout, matcher, blocks.release)
+                yield partial(_parsed, file, together, csv, matcher, blocks.release)
                 together = []
-        if layout is not None and together:
-            yield partial(_parsed, file, together, layout, matcher, blocks.release)
+        if csv is not None and together:
+            yield partial(_parsed, file, together, csv, matcher, blocks.release)
         if blocks.rest is not None:
-            yield from self._rest(file, blocks.rest, stream, layout, matcher)
+            yield from self._rest(file, blocks.rest, stream, csv.layout if csv else None, matcher)
 
     def _rest(
         self, file: SourceFile, rest: bytes, stream: Any, layout: Layout | None, matcher: Matcher
@@ -246,21 +248,19 @@ def _stream(file: Any, magic: bytes) -> Any:
 
 def _parsed(
     file: SourceFile,
-    contents: Sequence[memoryview],
-    layout: Layout,
+    blocks: Sequence[memoryview],
+    csv: CsvTables,
     matcher: Matcher,
     release: Callable[[memoryview], None],
 ) -> Part:
-    malformed = Malformed()
-    tables = []
     with _translated(file):
-        for content in contents:
-            tables.append(parse_block(content, layout, matcher.filters, matcher.others, malformed))
-            release(content)
-        table = pa.concat_tables(tables)
-        part = Part(file=file)
+        table, malformed = csv.table(blocks)
+        for block in blocks:
+            release(block)
+        part = Part(file=file, malformed=malformed)
         part.take(matcher, table, partial(_rest_of, table, matcher.others))
-        part.malformed = malformed.rows
+    if 2 * part.matched > part.rows:
+        csv.note_dense()
     return part
 
 

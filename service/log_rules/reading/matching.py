@@ -59,6 +59,9 @@ class Matcher:
         )
         self.others = tuple(dict.fromkeys(others))
         """The columns that are read of rows that match."""
+        is_text = source.time_column in (*self.filters, *others[1:])
+        self.instants = () if is_text or source.time_format != "iso8601" else (source.time_column,)
+        """Those of them that may be read as `INSTANT`, where that is possible."""
 
     def masks(self, columns: Columns, rows: int) -> tuple[Masks, Mask, dict[str, Counter[str]]]:
         """Return which rows match, by `where`, which match any, and the values of the filter's columns."""
@@ -176,8 +179,9 @@ def _groups(columns: Columns, group_by: Sequence[str], rows: int) -> tuple[Numbe
     keys: list[GroupKey] = [()]
     for name in group_by:
         codes, known = _encoded(columns[name])
-        joint = codes if len(keys) == 1 else numbers * np.int64(len(known)) + codes
-        size = len(keys) * len(known)
+        count = len(known)
+        joint = codes if len(keys) == 1 else numbers * np.int64(count) + codes
+        size = len(keys) * count
         # A dictionary may hold many values that no matched row has.
         if size <= max(4 * rows, 1_024):
             is_used = np.zeros(size, np.bool_)
@@ -186,15 +190,26 @@ def _groups(columns: Columns, group_by: Sequence[str], rows: int) -> tuple[Numbe
             numbers = joint if used.size == size else (np.cumsum(is_used, dtype=np.int32) - 1)[joint]
         else:
             used, numbers = np.unique(joint, return_inverse=True)
-        keys = [(*keys[one // len(known)], known[one % len(known)]) for one in used.tolist()]
+        keys = [(*keys[one // count], known[one % count]) for one in used.tolist()]
     return numbers, keys
+
+
+def _in_utf_8(text: Any) -> Any:
+    """Return texts with replacements for what is no UTF-8: rows that are shown alike are equal."""
+    try:
+        text.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array(
+            [value.decode("utf-8", "replace").encode() for value in text.to_pylist()], pa.binary()
+        )
+    return text
 
 
 def _marks(columns: Columns, names: Sequence[str]) -> Instants | None:
     """Return a number for each row that rows share which are equal in some columns, in every run."""
     if not names:
         return None
-    texts = [as_bytes(_as_text(columns[name])).cast(pa.binary()).fill_null(b"") for name in names]
+    texts = [_in_utf_8(as_bytes(_as_text(columns[name])).cast(pa.binary()).fill_null(b"")) for name in names]
     # With the length before each value, no two rows of different values join to the same bytes.
     parts = [
         part for text in texts for part in (pc.binary_length(text).cast(pa.string()).cast(pa.binary()), text)

@@ -239,6 +239,42 @@ async def test_times_that_cannot_be_used_are_counted_one_by_one(tmp_path: Path) 
         assert ledger.matched == ledger.counted + 4
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        log_row(date=""),
+        log_row(date="2021-09-12T12:00:00,5Z"),
+        log_row(date="yesterday"),
+        log_row(severity="error", date="no instant, and no match either"),
+        log_row(bundle="\udcff"),
+        {},
+        {"date": "x" * 5, "severity": "line\nbreak"},
+    ],
+    ids=lambda row: "-".join(row.values()) or "none",
+)
+async def test_what_is_odd_after_much_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, odd: LogRow
+) -> None:
+    """Where most rows match, times are read at once: what is of another kind, and late, changes nothing."""
+    monkeypatch.setattr(log_files.LogFiles.__init__, "__kwdefaults__", {"block": 2_000})
+    before, after = rows_of(300)[:200], rows_of(300)[200:]
+    (tmp_path / "log.csv").write_bytes(
+        b"".join(
+            csv_text(rows).encode("utf-8", "surrogateescape") for rows in (before, [odd], after, [odd], after)
+        )
+        + b"short,\xff\n"
+    )
+    found, apart = await find(tmp_path / "log.csv"), tmp_path / "apart"
+    apart.mkdir()
+    write_csv(apart / "1.csv", [*before, *after, *after], header=None)
+    (apart / "2.csv").write_bytes(csv_text([odd, odd]).encode("utf-8", "surrogateescape") + b"short\n")
+    assert found.rows.malformed == 1
+    assert (found.rows, [rule.episodes for rule in found.rules]) == (
+        (other := await find(apart)).rows,
+        [rule.episodes for rule in other.rules],
+    )
+
+
 async def test_epoch_seconds_with_a_decimal_comma(tmp_path: Path) -> None:
     """As a spreadsheet of some countries writes them."""
     rows = [log_row(date=f"{1631442730 + place},384516") for place in range(5)]
@@ -481,3 +517,13 @@ async def test_equal_rows_count_once(tmp_path: Path) -> None:
     found = await find(write_csv(tmp_path / "log.csv", rows), question_of(rules))
     (episode,) = found.rules[0].episodes
     assert (episode.peak, found.rules[0].rows.duplicates, found.rules[0].rows.counted) == (3, 2, 3)
+
+
+async def test_rows_that_are_shown_alike_are_equal(tmp_path: Path) -> None:
+    """Also where a malformed record, or a line break in a value, has a file read in another way."""
+    row = csv_text([log_row(0, session_id="\udcff")]).encode("utf-8", "surrogateescape")
+    rules = RULES.replace("[source]", '[source]\ndeduplicate = ["session_id"]').replace("gt = 2", "gt = 0")
+    for name, content in (("1", row), ("2", row + b"short,\xff\n"), ("3", row.replace(b"x", b'"\n"', 1) * 2)):
+        (tmp_path / f"{name}.csv").write_bytes(content)
+    found = await find(tmp_path, question_of(rules))
+    assert (found.rules[0].rows.duplicates, found.rows.malformed) == (3, 1)
