@@ -16,6 +16,7 @@ PEERS: Final = ("duckdb", "polars", "pandas")
 ROUNDS: Final = {"small": 2, "full": 5}
 _DENSE: Final = 0.5
 _TEXT: Final = "CSV with every text in quotes"
+_PLAIN: Final = "CSV as pandas writes it, with quotes only where they are needed"
 _TYPED: Final = "Parquet (zstd, row groups of 200,000) with timestamps"
 
 
@@ -32,12 +33,18 @@ class Log:
     """Against Polars's."""
     exercise: bool = False
     needed_columns_only: bool = False
+    as_pandas: bool = False
 
     @property
     def path(self) -> Path:
         """Where it is kept."""
-        columns = "-needed" if self.needed_columns_only else ""
-        return cache_directory() / f"log-{self.rows}-{self.fatal}{columns}{self.suffix}"
+        of = ("-needed" if self.needed_columns_only else "") + ("-as-pandas" if self.as_pandas else "")
+        return cache_directory() / f"log-{self.rows}-{self.fatal}{of}{self.suffix}"
+
+    @property
+    def form(self) -> str:
+        """Its form, in words."""
+        return _TYPED if self.suffix == ".parquet" else _PLAIN if self.as_pandas else _TEXT
 
 
 def _logs(size: str) -> list[Log]:
@@ -68,13 +75,17 @@ def _logs(size: str) -> list[Log]:
             suffix=".parquet",
             limits=(("floor", 2), ("duckdb", 2.4)),
         ),
-        Log(
-            name="CSV, the size of the exercise",
-            rows=1_500_000 if full else 100_000,
-            fatal=0.83,
-            suffix=".csv",
-            limits=(("exercise", 0.1),),
-            exercise=True,
+        *(
+            Log(
+                name=f"CSV, the size of the exercise{kind}",
+                rows=1_500_000 if full else 100_000,
+                fatal=0.83,
+                suffix=".csv",
+                limits=(("exercise", 0.1),),
+                exercise=True,
+                as_pandas=not kind,
+            )
+            for kind in ("", ", every text in quotes")
         ),
     ]
 
@@ -116,7 +127,7 @@ def _section(
         title=f"Logs: {log.name}",
         about=(
             f"{log.rows:,} rows of 24 columns, {log.fatal:.1%} of them fatal, as "
-            f"{_TYPED if log.suffix == '.parquet' else _TEXT}, in the page cache; the two rules that ship; "
+            f"{log.form}, in the page cache; the two rules that ship; "
             f"{THREADS} threads; {rounds} rounds, interleaved, each side in its own process; medians, "
             f"without imports. All that answer found the same {episodes:,} episodes. The floor decodes the "
             "three columns and does nothing with them."
@@ -147,6 +158,7 @@ def _section(
 def made(log: Log) -> Path:
     """Return the file of a log, made by a child when there is none yet, and in the page cache."""
     more = ["--needed-columns-only"] if log.needed_columns_only else []
+    more += ["--as-pandas"] if log.as_pandas else []
     command = [sys.executable, "-m", "benchmarks.make_log", str(log.path), *more]
     run([*command, "--rows", str(log.rows), "--fatal", str(log.fatal)])
     with log.path.open("rb") as file:

@@ -1,6 +1,7 @@
 """Made-up logs: the sample log's rows, sparse or dense, as CSV or as Parquet with timestamps."""
 
 import argparse
+import csv
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -24,22 +25,29 @@ def main() -> None:
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--fatal", type=float, required=True)
     parser.add_argument("--needed-columns-only", action="store_true")
+    parser.add_argument("--as-pandas", action="store_true", help="quotes only where CSV needs them")
     arguments = parser.parse_args()
     path, day = arguments.path, date(2026, 1, 1)
     if path.exists():
         return
     partial = path.with_name(f"_{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix != ".parquet":
+    if arguments.as_pandas:
+        with partial.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(SCHEMA.names)
+            for table in _tables(arguments.rows, day, arguments.fatal, SCHEMA.names):
+                writer.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    elif path.suffix != ".parquet":
         write_sample_log(partial, rows=arguments.rows, day=day, seed=1, fatal=arguments.fatal)
     else:
         place = SCHEMA.get_field_index("date")
         schema = SCHEMA.set(place, pa.field("date", pa.timestamp("us")))
         if arguments.needed_columns_only:
             schema = pa.schema([schema.field(name) for name in ("severity", "bundle_id", "date")])
-        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(partial, schema, compression="zstd") as parquet:
             for table in _tables(arguments.rows, day, arguments.fatal, schema.names):
-                writer.write_table(table.cast(schema))
+                parquet.write_table(table.cast(schema))
     partial.rename(path)
 
 
