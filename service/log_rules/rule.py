@@ -84,6 +84,10 @@ class Rule:
         """How far back rows matter for what comes."""
         return max(self.window_us, self.quiet_us)
 
+    def route_of(self, group: GroupKey) -> str | None:
+        """Return the value that leads a group's alerts to their channel; None: the rule has one channel."""
+        return None if self.route is None else group[self.group_by.index(self.route)]
+
     def digest(self, source: LogSource) -> str:
         """Return 32 hex digits over all that decides which episodes there are, and nothing else."""
         meant = (

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -108,21 +108,22 @@ def _answer(
 
 
 def _tried(found: RuleFindings, days: float, most: int) -> dict[str, Any]:
-    """Return what a rule would send in runs of a day each, a digest instead of more than `most` alerts."""
+    """Return what a rule would send in runs of a day each, a digest by route for more than `most` alerts."""
     rule = found.rule
-    a_day: Counter[int] = Counter()
+    a_day: dict[int, Counter[str | None]] = defaultdict(Counter)
     for episode in found.episodes:
-        a_day[episode.start // _DAY_US] += 1
-        for number in episode.reminders(rule.repeat_us):
-            a_day[(episode.start + number * (rule.repeat_us or 0)) // _DAY_US] += 1
-    messages = {day: 1 if alerts > most else alerts for day, alerts in a_day.items()}
+        for number in (0, *episode.reminders(rule.repeat_us)):
+            day = (episode.start + number * (rule.repeat_us or 0)) // _DAY_US
+            a_day[day][rule.route_of(episode.group)] += 1
+    digests = {day: len(alerts) for day, alerts in a_day.items() if alerts.total() > most}
+    messages = {day: digests.get(day, alerts.total()) for day, alerts in a_day.items()}
     return {
         "rule": rule.id.partition("/")[0],
         "more_than": rule.more_than,
         "window": duration_text(rule.window_us),
         "episodes": len(found.episodes),
         "groups": len({episode.group for episode in found.episodes}),
-        "digests": sum(alerts > most for alerts in a_day.values()),
+        "digests": sum(digests.values()),
         "messages": sum(messages.values()),
         "messages_a_day": round(sum(messages.values()) / days, 1),
         "most_on_a_day": max(messages.values(), default=0),

@@ -1,6 +1,6 @@
 """What a run has to say: its episodes and their reminders become alerts, very many of one rule one digest."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.log_rules.alerts.log_alert import LogAlert
@@ -29,7 +29,7 @@ def alerts_of(
     tenant_id: str,
     most_of_a_rule: int,
 ) -> Said:
-    """Return the alerts of a run; above `most_of_a_rule` of one rule they go out as one digest."""
+    """Return the alerts of a run; above `most_of_a_rule` of one rule they go out as one digest a route."""
     of = {"stream": stream, "tenant_id": tenant_id}
     digests: list[LogAlert] = []
     placed: list[tuple[tuple[int, int, tuple[str, ...], int], LogAlert]] = []
@@ -37,13 +37,20 @@ def alerts_of(
     reminders = 0
     for place, found in enumerate(findings.rules):
         rule, due = found.rule, list(_due(found.rule, found.episodes))
-        digest = None
+        digest_of: dict[str | None, LogAlert] = {}
         if len(due) > most_of_a_rule:
-            episodes = list({id(episode): episode for episode, _ in due}.values())
-            digest = LogAlert.digest_of(rule, episodes, alerts=len(due), period=period, **of)
-            digests.append(digest)
-        made = [LogAlert.of(rule, episode, number=number, digest=digest, **of) for episode, number in due]
-        if digest is not None:
+            digest_of = {
+                route: LogAlert.digest_of(rule, episodes, alerts=alerts, period=period, **of)
+                for route, (episodes, alerts) in _by_route(rule, due).items()
+            }
+            digests += digest_of.values()
+        made = [
+            LogAlert.of(
+                rule, episode, number=number, digest=digest_of.get(rule.route_of(episode.group)), **of
+            )
+            for episode, number in due
+        ]
+        if digest_of:
             in_digest |= {alert.alert_id for alert in made}
         placed += [
             ((episode.start, place, episode.group, number), alert)
@@ -57,6 +64,19 @@ def alerts_of(
         reminders=reminders,
         digests=len(digests),
     )
+
+
+def _by_route(
+    rule: Rule, due: Sequence[tuple[Episode, int]]
+) -> Mapping[str | None, tuple[Sequence[Episode], int]]:
+    """Return the episodes that have alerts, each once, and the number of these, by where they lead."""
+    parts: dict[str | None, list[Episode]] = {}
+    for episode, _ in due:
+        parts.setdefault(rule.route_of(episode.group), []).append(episode)
+    return {
+        route: (list({id(episode): episode for episode in part}.values()), len(part))
+        for route, part in parts.items()
+    }
 
 
 def _due(rule: Rule, episodes: Sequence[Episode]) -> Iterator[tuple[Episode, int]]:

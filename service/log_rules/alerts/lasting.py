@@ -6,7 +6,7 @@ from service.domain.evaluation import Lasting
 from service.log_rules.alerts.log_alert import LogAlert, digest_subject, instant_text, subject_of
 from service.log_rules.findings import LogQuestion
 from service.log_rules.memory import Memory
-from service.log_rules.rule import FIRST_US
+from service.log_rules.rule import FIRST_US, Rule
 
 
 def lasting_of(
@@ -19,7 +19,7 @@ def lasting_of(
     """
     until = question.period.until_us
     subjects = frozenset(
-        subject for rule_id, memory in memories.items() for subject in _subjects(stream, rule_id, memory)
+        subject for rule in question.rules.rules for subject in _subjects(stream, rule, memories[rule.id])
     )
     return Lasting(
         until=instant_text(until),
@@ -35,10 +35,9 @@ def lasting_of(
     )
 
 
-def _subjects(stream: str, rule_id: str, memory: Memory) -> Iterator[str]:
-    """Yield the groups that have an open episode, and what a flood of them is about."""
-    if not memory.opened.size:
-        return
-    yield digest_subject(stream, rule_id)
+def _subjects(stream: str, rule: Rule, memory: Memory) -> Iterator[str]:
+    """Yield the groups that have an open episode, and what floods of them are about."""
     for place in memory.opened["group"].tolist():
-        yield subject_of(stream, rule_id, *memory.keys[place])
+        group = memory.keys[place]
+        yield subject_of(stream, rule.id, *group)
+        yield digest_subject(stream, rule.id, rule.route_of(group))

@@ -56,12 +56,11 @@ class LogAlert:
     ) -> Self:
         """Return the alert of an episode, or its reminder of this number; with the `digest` it is part of."""
         group = group_text(episode.group)
-        route = episode.group[rule.group_by.index(rule.route)] if rule.route else None
         return cls(
             tenant_id=tenant_id,
             subject=subject_of(stream, rule.id, *episode.group),
             period=instant_text(episode.start + number * (rule.repeat_us or 0)),
-            route=None if route is None else _storable(route)[:_LONGEST_GROUP],
+            route=_route(rule.route_of(episode.group)),
             facts={
                 **_of_rule(rule, stream),
                 "title": _title(rule, episode, group),
@@ -83,14 +82,15 @@ class LogAlert:
     def digest_of(
         cls, rule: Rule, episodes: Sequence[Episode], *, alerts: int, period: str, stream: str, tenant_id: str
     ) -> Self:
-        """Return the one alert that stands for very many of one rule and run."""
+        """Return the one alert that stands for very many of one rule, run and route."""
+        route = rule.route_of(episodes[0].group)
         worst = sorted(episodes, key=lambda one: (-one.peak, one.start, one.group))[:_WORST]
         groups = {episode.group for episode in episodes}
         return cls(
             tenant_id=tenant_id,
-            subject=digest_subject(stream, rule.id),
+            subject=digest_subject(stream, rule.id, route),
             period=period,
-            route=None,
+            route=_route(route),
             facts={
                 **_of_rule(rule, stream),
                 "period": period,
@@ -155,9 +155,13 @@ def subject_of(*parts: str) -> str:
     return f"{text[:200]}…{digest}"
 
 
-def digest_subject(stream: str, rule_id: str) -> str:
-    """Return what the digests of a rule are about; no group is spelled so."""
-    return f"{subject_of(stream, rule_id)}#digest"
+def digest_subject(stream: str, rule_id: str, route: str | None) -> str:
+    """Return what the digests of a rule and route are about; no group is spelled so."""
+    return f"{subject_of(stream, rule_id, *(() if route is None else (route,)))}#digest"
+
+
+def _route(value: str | None) -> str | None:
+    return None if value is None else _storable(value)[:_LONGEST_GROUP]
 
 
 def _storable(text: str) -> str:

@@ -52,6 +52,11 @@ def test_the_messages_of_a_backtest_are_those_of_daily_runs(tmp_path: Path, slac
     assert sorted((one["more_than"], one["window"]) for one in answer["rules"]) == [
         (more_than, window) for more_than in (0, 2, 5) for window in ("10m", "20m", "5m")
     ]
+    routed = LOG_RULES.replace('channel = "on-call"', 'route = "bundle_id"')
+    (tmp_path / "mobile.toml").write_text(routed)
+    done = command(tmp_path, "rules", "backtest", "log.csv", "--rules", "mobile.toml", "--json", **given)
+    (routes,) = [one for one in json.loads(done.stdout)["rules"] if one["is_itself"]]
+    assert [routes[name] for name in ("episodes", "digests", "messages", "most_on_a_day")] == [5, 3, 5, 3]
     (tmp_path / "mobile.toml").write_text(LOG_RULES.replace("gt = 2", "gte = 1"))
     lowest = command(tmp_path, "rules", "backtest", "log.csv", "--rules", "mobile.toml", "--json")
     assert [one["more_than"] for one in json.loads(lowest.stdout)["rules"]] == [0, 0, 0, 1, 1, 1]

@@ -239,6 +239,47 @@ async def test_a_flood_is_one_message(database_url: str, slack: RunningMock, tmp
         assert len(slack.records()) == 3
 
 
+async def test_a_flood_of_a_rule_with_routes_is_one_message_a_route(
+    slack: RunningMock, tmp_path: Path
+) -> None:
+    """Each channel reads of its own groups; those that lead nowhere are reported as such, once a route."""
+    routed = RULES.replace('["bundle_id"]', '["bundle_id", "country_code"]')
+    routed = routed.replace('channel = "on-call"', 'route = "country_code"')
+    hours = {("com.a", "AMER"): 1, ("com.b", "AMER"): 2, ("com.c", "EMEA"): 3, ("com.d", "EMEA"): 23.999}
+    rows = [
+        {**row, "country_code": route}
+        for (bundle, route), hour in (hours | {("com.e", "XX"): 4}).items()
+        for row in burst(hour, 3, bundle=bundle)
+    ]
+    async with opened(f"sqlite:///{tmp_path / 'l.db'}", slack, tmp_path, max_alerts_per_rule=4) as logs:
+        logs.write_rules(routed)
+        source = logs.write("log.csv", rows)
+        shown = await logs.preview(source, 0, 24)
+        assert [str(item.action) for item in shown.alerts] == ["send", "send", "fail", *["in_digest"] * 5]
+        record = await logs.run(source, 0, 24, plan_digest=shown.plan_digest)
+        counts = record.counts
+        assert (counts.alerts_sent, counts.unknown_region, counts.in_digest) == (2, 1, 5)
+        said = {each.channel: (each.payload or {})["text"].splitlines() for each in slack.records()}
+        assert {channel: lines[0] for channel, lines in said.items()} == {
+            "amer-risk-alerts": "🚨 Flood: 2 episodes in 2 groups (burst)",
+            "emea-risk-alerts": "🚨 Flood: 2 episodes in 2 groups (burst)",
+        }
+        assert "Then: com.d, EMEA: 3 at 2026-01-01 23:59:58 UTC" in said["emea-risk-alerts"]
+        listed = (await logs.app.store.history.list_alerts(record.run_id, limit=10)).items
+        digest_of = {item.alert.alert_id: item.alert.route for item in listed[:3]}
+        for item in listed[3:]:
+            assert digest_of[str(item.alert.facts["digest"])] == item.alert.route
+        # A digest lasts as long as any group of its route.
+        alerts = await Given(logs.app.store).sql("SELECT subject, status FROM alerts ORDER BY subject")
+        assert [tuple(row.values()) for row in alerts] == [
+            ("mobile/burst/AMER#digest", "resolved"),
+            ("mobile/burst/EMEA#digest", "triggered"),
+            ("mobile/burst/XX#digest", "resolved"),
+        ]
+        again = await logs.run(source, 0, 24)
+        assert (again.counts.skipped_replay, again.counts.alerts_sent) == (2, 0)
+
+
 async def test_what_a_group_says_harms_nobody(database_url: str, slack: RunningMock, tmp_path: Path) -> None:
     """A group may hold markup, a NUL, a line break, or 100 KB, or nothing: each is a group of its own."""
     groups = ["<!channel>", "a\nb", "n\0l", "{peak}", "x" * 100_000, "x" * 100_001, "", "=cmd()"]
