@@ -67,6 +67,8 @@ class Rule:
     window_us: int
     quiet_us: int
     """An episode ends where no further violation comes within this."""
+    quiet_is_window: bool = False
+    """Whether the file leaves `quiet` out, so that it goes with the window."""
     repeat_us: int | None = None
     """While an episode lasts it is alerted again after each of these; never shorter than `quiet_us`."""
     severity: str | None = None

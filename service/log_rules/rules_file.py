@@ -299,6 +299,7 @@ def _rule(rule: _Rule) -> Rule:
         more_than=threshold.gt if threshold.gt is not None else (threshold.gte or 1) - 1,
         window_us=rule.window,
         quiet_us=rule.window if rule.quiet is None else rule.quiet,
+        quiet_is_window=rule.quiet is None,
         repeat_us=rule.repeat,
         severity=rule.severity,
         channel=None if rule.channel is None else rule.channel.lstrip("#"),

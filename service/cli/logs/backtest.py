@@ -76,7 +76,10 @@ def _instant(text: str, option: str) -> int:
 
 
 def _alternatives(rules: Sequence[Rule]) -> Iterator[Rule]:
-    """Yield each rule, and the same at half and twice its threshold and window, as far as they differ."""
+    """Yield each rule, and the same at half and twice its threshold and window, as far as they differ.
+
+    Each says what its file would, written so.
+    """
     for rule in rules:
         thresholds = {max(int((rule.more_than + 1) * factor) - 1, 0): None for factor in _FACTORS}
         windows = {max(int(rule.window_us * factor), 1): None for factor in _FACTORS}
@@ -84,7 +87,8 @@ def _alternatives(rules: Sequence[Rule]) -> Iterator[Rule]:
             is_itself = (more_than, window_us) == (rule.more_than, rule.window_us)
             # No id of a file holds a slash.
             name = rule.id if is_itself else f"{rule.id}/{more_than}/{window_us}"
-            yield replace(rule, id=name, more_than=more_than, window_us=window_us)
+            quiet_us = window_us if rule.quiet_is_window else rule.quiet_us
+            yield replace(rule, id=name, more_than=more_than, window_us=window_us, quiet_us=quiet_us)
 
 
 def _answer(

@@ -68,6 +68,21 @@ def test_the_messages_of_a_backtest_are_those_of_daily_runs(tmp_path: Path, slac
     assert len(slack.records()) == itself["messages"]
 
 
+def test_other_windows_of_a_backtest_are_what_the_file_would_say(tmp_path: Path) -> None:
+    """Where it leaves `quiet` out, that goes with the window; where it names it, that stays."""
+    rows = [row for minutes in (0, 12, 36) for row in burst(1 + minutes / 60, 3)]
+    write_csv(tmp_path / "log.csv", rows)
+    for quiet in ("", 'quiet = "10m"\n'):
+        found = {}
+        for window in ("10m", "20m"):
+            rules = LOG_RULES.replace('window = "10m"', f'window = "{window}"\n{quiet}')
+            (tmp_path / "mobile.toml").write_text(rules)
+            done = command(tmp_path, "rules", "backtest", "log.csv", "--rules", "mobile.toml", "--json")
+            tried = {(one["more_than"], one["window"]): one for one in json.loads(done.stdout)["rules"]}
+            found[window] = tried[2, "20m"]["episodes"]
+        assert found == dict.fromkeys(("10m", "20m"), 3 if quiet else 2)
+
+
 def test_a_backtest_of_more_than_there_is_memory_for_is_refused(tmp_path: Path) -> None:
     """Those of other thresholds and windows take memory as well; the number that is needed is named."""
     write_csv(tmp_path / "log.csv", [row for name in range(400) for row in burst(1, 3, bundle=f"{name}")])
