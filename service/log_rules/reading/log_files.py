@@ -42,6 +42,8 @@ _LOOK: Final = 1 << 16
 """Bytes in which the first record of a file must end, for a plan."""
 _OPEN_QUOTE: Final = "a quoted value goes on for more than 4 MB: a quote that nothing closes?"
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+_SKIPPED: Final = b"\x2a\x4d\x18"
+"""Behind a byte from 0x50 to 0x5f it begins a frame of zstd without content, as pzstd writes them first."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,11 +125,12 @@ class LogFiles:
             reader.file.seek(0)
             if magic == _PARQUET:
                 return "parquet", ParquetLog(reader, file.name, file.size, self._meaning, needed)
-            stream = _stream(reader.file, magic)
+            compression = _compression(magic)
+            stream = _stream(reader.file, compression)
             first = first_record(stream.read(_LOOK)) if file.size else b""
             if not is_blank(first):
                 layout_of(file.name, first, self._meaning, needed)
-            return {_GZIP: "csv.gz", _ZSTD[:2]: "csv.zst"}.get(magic[:2], "csv"), None
+            return {"gzip": "csv.gz", "zstd": "csv.zst"}.get(compression or "", "csv"), None
 
     def parts(self, matcher: Matcher) -> Generator[Task]:
         """Yield what reads the files part by part, in their order; raises SourceError."""
@@ -145,7 +148,7 @@ class LogFiles:
                 magic = reader.file.read(4)
                 reader.file.seek(0)
                 if magic != _PARQUET:
-                    yield from self._csv(file, reader, _stream(reader.file, magic), matcher)
+                    yield from self._csv(file, reader, _stream(reader.file, _compression(magic)), matcher)
                     return
             log = ParquetLog(reader, file.name, file.size, self._meaning, _needed(matcher))
         for group in range(log.metadata.num_row_groups):
@@ -238,12 +241,15 @@ def _needed(matcher: Matcher) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*matcher.filters, *matcher.others)))
 
 
-def _stream(file: Any, magic: bytes) -> Any:
+def _compression(magic: bytes) -> str | None:
     if magic.startswith(_GZIP):
-        return pa.CompressedInputStream(file, "gzip")
-    if magic == _ZSTD:
-        return pa.CompressedInputStream(file, "zstd")
-    return file
+        return "gzip"
+    is_skipped = magic[1:] == _SKIPPED and magic[0] >> 4 == 5  # noqa: PLR2004  # as above
+    return "zstd" if magic == _ZSTD or is_skipped else None
+
+
+def _stream(file: Any, compression: str | None) -> Any:
+    return file if compression is None else pa.CompressedInputStream(file, compression)
 
 
 def _parsed(

@@ -103,6 +103,9 @@ async def test_a_folder_and_a_glob(tmp_path: Path) -> None:
     write_parquet(tmp_path / "3.parquet", rows[200:])
     (tmp_path / "notes.txt").write_text("nothing")
     check(await find(tmp_path), rows)
+    several = write_csv(tmp_path / "4.csv.zst", rows_of(50))
+    several.write_bytes(b"\x50\x2a\x4d\x18\x04\x00\x00\x00size" + several.read_bytes())
+    check(await find(several), rows_of(50))
     check(await find(f"file://{tmp_path}/[12].*"), rows[:200])
 
 
