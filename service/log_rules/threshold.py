@@ -130,6 +130,8 @@ class ThresholdRule:
     def facts(self) -> Sequence[Episode]:
         """Return the episodes that had a violation in this run, by their start, then their group."""
         found = np.concatenate([*self._closed, self._opened])
+        # There are not to be two of each.
+        self._closed = [found[: found.size - self._opened.size]]
         seen = np.flatnonzero(~found["continued"] | (found["last"] > found["known_until"]))
         keys = list(self._numbers)
         rank = np.empty(len(keys), np.int64)
