@@ -130,3 +130,16 @@ def test_without_a_folder_there_are_no_rules(service: RunningService, body: dict
     answer = service.client.post("/runs", json=body)
     assert (answer.status_code, answer.json()["error"]) == (404, "rules_not_found")
     assert "RULES_FOLDER" in answer.json()["detail"]
+
+
+def test_a_channel_that_nothing_leads_to(tmp_path: Path, slack: RunningMock, body: dict[str, Any]) -> None:
+    """Where each channel has a webhook of its own, a rule with another one is refused before a run."""
+    names = ("amer-risk-alerts", "apac-risk-alerts", "emea-risk-alerts")
+    webhooks = {name: f"{slack.webhook_base_url}/{name}" for name in names}
+    given = settings(tmp_path, slack_webhook_base_url=None, slack_webhooks=webhooks, rules_folder=tmp_path)
+    with running_service(given) as service:
+        for path in ("/runs", "/preview"):
+            answer = service.client.post(path, json=body)
+            assert (answer.status_code, answer.json()["error"]) == (422, "bad_rules")
+            assert "rules.0.channel: SLACK_WEBHOOKS has no webhook for on-call" in answer.json()["detail"]
+        assert service.get("/runs")["runs"] == []

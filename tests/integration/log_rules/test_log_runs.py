@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -10,8 +11,11 @@ import pytest
 from mock_slack.running import RunningMock
 from service.domain.delivery_status import Outcome
 from service.domain.errors import CheckpointTooLargeError, MemoryLimitExceededError
-from service.domain.progress import RunStatus
+from service.domain.progress import Progress, RunStatus
+from service.domain.source_uri import SourceUri
 from service.log_rules.alerts.checkpoint import unpacked
+from service.log_rules.alerts.kind import log_request
+from service.runs.execute import execute_run, new_run_id
 from tests.support.given import Given
 from tests.support.house import assert_balanced, warning_codes
 from tests.support.log_runs import RULES, Logs, at, burst, opened
@@ -176,6 +180,31 @@ async def test_files_are_remembered_in_the_order_of_their_runs(logs: Logs) -> No
     remembered = unpacked(found.content)
     assert remembered is not None
     assert [Path(path).name for path in remembered.files] == [*names, "0.csv", "z.csv"]
+
+
+async def test_a_run_over_all_of_the_calendar(logs: Logs, slack: RunningMock) -> None:
+    """From the first instant of the year 1 to the last second of 9999: all can be recorded and shown."""
+    ends = ("0001-01-01T00:00:0", "9999-12-31T23:59:5")
+    dates = [f"{end}{second}" for end in ends for second in range(3)]
+    rows = [{**at(0, bundle=f"com.{date[:4]}"), "date": date} for date in dates]
+    request = log_request(
+        SourceUri.parse(logs.write("log.csv", rows)),
+        logs.folder / "mobile.toml",
+        since=datetime(1, 1, 1, tzinfo=UTC),
+        until=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+        stream="mobile",
+    )
+    for sent, replayed in ((2, 0), (0, 2)):
+        run_id = new_run_id(logs.app.clock.now())
+        record = await execute_run(logs.app, request, run_id=run_id, progress=Progress())
+        assert (record.error, record.counts.alerts_sent, record.counts.skipped_replay) == (
+            None,
+            sent,
+            replayed,
+        )
+    first, last = ((record.payload or {})["text"] for record in slack.records())
+    assert "Over the limit from: 0001-01-01 00:00:02 UTC or earlier" in first
+    assert "Events: 3 since 9999-12-31 23:59:50 UTC" in last
 
 
 async def test_a_reminder_comes_once_for_each_repeat(logs: Logs, slack: RunningMock) -> None:
