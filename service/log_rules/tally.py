@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from service.domain.errors import MemoryLimitExceededError
 from service.log_rules.episode import Instants, Mask
 from service.log_rules.findings import (
@@ -98,6 +100,10 @@ class Tally:
             again = self._again[place]
             if again is not None and not is_known:
                 self._note_late(place, matched.times[is_before])
+                # Those that no window of the period reaches would only take memory.
+                matters = matched.times > since - rule.reach_us
+                before -= int(np.count_nonzero(~matters))
+                matched = _only(matched, matters)
             else:
                 if again is not None:
                     again.add(matched, is_before, keep=not self._limit.is_full)

@@ -84,6 +84,25 @@ async def test_rows_that_are_read_again_count(tmp_path: Path) -> None:
     assert (await find(path, question, memory_limit_mb=4)).rows.rules["bundle"].late == 18_000
 
 
+async def test_late_rows_that_no_window_reaches_take_no_memory(tmp_path: Path) -> None:
+    """All the history of a log beside one period, in files that no run has read: all late, few of use."""
+    at = np.arange(60_000) * 20_000_000 + microseconds(NOON)
+    table = {
+        "date": pa.array(at, pa.timestamp("us")),
+        "severity": ["fatal"] * at.size,
+        "bundle_id": ["a"] * at.size,
+    }
+    pq.write_table(pa.table(table), tmp_path / "a.parquet", row_group_size=5_000)
+    period = Period(since_us=int(at[-100]))
+    before = Before(memories={"burst": Memory(), "bundle": Memory()})
+    found = await find(
+        tmp_path / "a.parquet", question_of(period=period, before=before), settle_rows=1, memory_limit_mb=1
+    )
+    assert [(each.rows.late, each.rows.counted) for each in found.rules] == [(59_900, 100)] * 2
+    # The windows of the first rows of the period are full of those before.
+    assert found.rules[1].episodes[0].events == 100 + 3_600 // 20 - 1
+
+
 async def test_rows_that_windows_reach_are_counted_as_they_come(tmp_path: Path) -> None:
     """A window of a week over rows in their order holds as much as rows in disorder; so does lateness."""
     rows = [log_row(place * 20) for place in range(20_000)]
