@@ -179,20 +179,18 @@ async def test_the_log_names_the_mail_and_not_its_content(postbox: Postbox) -> N
     ]
 
 
-@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 async def test_the_password_opens_the_mail_server(postbox: Postbox) -> None:
     """User and password of the URL, percent-encoded there, are what the server gets."""
-    options = {"authenticator": postbox.login, "auth_required": True, "auth_require_tls": False}
+    options = {"authenticator": postbox.login, "auth_require_tls": False}
     async with mail_server(postbox, **options) as address:
         assert await notify(f"smtp://al%20ice:{ENCODED}@{address}", an_alert())
     assert postbox.logins == [b"al ice"]
     assert len(postbox.messages) == 1
 
 
-@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 async def test_a_wrong_password_fails_the_notice_only(postbox: Postbox) -> None:
     """The run goes on, and neither password nor user is in the log."""
-    options = {"authenticator": postbox.login, "auth_required": True, "auth_require_tls": False}
+    options = {"authenticator": postbox.login, "auth_require_tls": False}
     async with mail_server(postbox, **options) as address:
         with capture_logs() as events:
             assert not await notify(f"smtp://mallory:{ENCODED}@{address}", an_alert())
