@@ -170,7 +170,8 @@ def _as_text(column: Any) -> Any:
         return column
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    return column.cast(pa.string())
+    # Bytes of one length need not be UTF-8 either.
+    return column.cast(pa.binary() if pa.types.is_fixed_size_binary(column.type) else pa.string())
 
 
 def _groups(columns: Columns, group_by: Sequence[str], rows: int) -> tuple[Numbers, list[GroupKey]]:

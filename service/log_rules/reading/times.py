@@ -24,6 +24,7 @@ _SECOND: Final = 1_000_000
 _PER_UNIT: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _EPOCHS: Final = {"epoch_s": 1_000_000, "epoch_ms": 1_000}
 """Microseconds of one."""
+_MOST: Final = (1 << 63) - 1
 _LONGEST: Final = 40
 """Characters of the longest text that is taken for an instant."""
 _DATE, _HOURS, _MINUTES, _SECONDS = 10, 13, 16, 19
@@ -53,6 +54,8 @@ def parsed_times(column: Any, form: str) -> tuple[Instants, Statuses]:
     """Return the instant of each value, and whether it is one; `form` is as in `LogSource.time_format`."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    if pa.types.is_fixed_size_binary(column.type):
+        column = column.cast(pa.binary())
     us, is_time = _parsed(column, form)
     status = np.zeros(us.size, np.int8)
     if us.size and (us.min() < FIRST_US or us.max() >= END_US):
@@ -83,7 +86,10 @@ def _parsed(column: Any, form: str) -> tuple[Instants, Mask]:
         return _texts(column, form)
     per = _EPOCHS.get(form, _SECOND)
     if pa.types.is_integer(kind):
-        values = column.cast(pa.int64(), safe=False).fill_null(0).to_numpy(zero_copy_only=False)
+        values = column.fill_null(0).to_numpy(zero_copy_only=False)
+        if pa.types.is_uint64(kind):
+            values = np.minimum(values, np.uint64(_MOST))
+        values = values.astype(np.int64, copy=False)
         near = np.clip(values, FIRST_US // per - 1, END_US // per + 1)
         return near * per, np.ones(size, np.bool_)
     if pa.types.is_floating(kind):

@@ -230,6 +230,18 @@ async def test_bytes_that_are_no_utf_8(tmp_path: Path) -> None:
     assert [episode.group for rule in found.rules for episode in rule.episodes] == [(), ("\ufffd",)]
 
 
+async def test_parquet_values_of_one_length_in_bytes(tmp_path: Path) -> None:
+    """What is no UTF-8 is shown as what it is not, as in any other column of bytes."""
+    table = {
+        "severity": pa.array([b"fatal"] * 3, pa.binary(5)),
+        "bundle_id": pa.array([b"\xff\x00"] * 3, pa.binary(2)),
+        "date": pa.array([NOON] * 3),
+    }
+    pq.write_table(pa.table(table), tmp_path / "log.parquet")
+    found = await find(tmp_path / "log.parquet")
+    assert [episode.group for episode in found.rules[1].episodes] == [("\ufffd\0",)]
+
+
 async def test_times_that_cannot_be_used_are_counted_one_by_one(tmp_path: Path) -> None:
     """By their reason; a null date kills nothing."""
     bad = ["", "yesterday", "0000-01-01", "2021-02-30T00:00:00"]

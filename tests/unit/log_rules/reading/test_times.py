@@ -146,6 +146,7 @@ def test_epoch_milliseconds() -> None:
         ),
         (NOON // 1_000_000, pa.int32(), "epoch_s"),
         (NOON / 1_000_000, pa.float64(), "epoch_s"),
+        (b"2021-09-12T12:00:00", pa.binary(19), "iso8601"),
     ],
     ids=str,
 )
@@ -157,6 +158,7 @@ def test_typed_columns_of_parquet(value: Any, kind: pa.DataType, form: str) -> N
 def test_typed_values_beyond_the_calendar() -> None:
     """They neither wrap nor raise."""
     assert read([2**62], "epoch_s", pa.int64()) == ["out_of_range"]
+    assert read([2**64 - 1, 1, None], "epoch_s", pa.uint64()) == ["out_of_range", 1_000_000, "null"]
     assert read([float("inf"), float("nan"), 1e300], "epoch_s", pa.float64()) == [
         "out_of_range",
         "unparsable",
