@@ -56,7 +56,7 @@ def chains(times: Instants, groups: Numbers, opened: Episodes, since: int, limit
         _chains(block_times, block_groups, candidates[first:end], opened, since, limits)
         for first, end, block_times, block_groups in _blocks(times, groups, candidates.size, limits)
     ]
-    return np.concatenate(found)
+    return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def _blocks(
