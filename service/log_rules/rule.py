@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -123,7 +123,8 @@ class Matched:
     times: Instants
     group_of: Numbers
     """For each row its place in `keys`."""
-    keys: Sequence[GroupKey]
+    keys: Iterable[GroupKey]
+    """They may be made anew each time that somebody goes through them."""
     marks: Instants | None = None
     """For each row a number that equal rows share, where the source asks to count equal rows once."""
 

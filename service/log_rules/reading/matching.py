@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.log_rules.episode import GroupKey, Instants, Mask, Numbers
+from service.log_rules.episode import Instants, Mask, Numbers
+from service.log_rules.reading.groups import as_text, groups_of, places_of, texts
 from service.log_rules.reading.times import Statuses, TimeStatus, parsed_times
 from service.log_rules.rule import LogSource, Matched, Period, Rule
-from service.sources.parquet.text import as_bytes, encoded
+from service.sources.parquet.text import as_bytes
 
 Columns: TypeAlias = Mapping[str, Any]
 """Arrow arrays of one length, by name."""
@@ -25,10 +26,6 @@ Masks: TypeAlias = Mapping[Where, Mask]
 
 _FEW: Final = 8
 """So many values are counted sooner by as many passes over a batch, which lies in the cache."""
-_TEXTS: Final = (
-    pa.types.is_null,
-    *(pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary),
-)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,7 +62,10 @@ class Matcher:
 
     def masks(self, columns: Columns, rows: int) -> tuple[Masks, Mask, dict[str, Counter[str]]]:
         """Return which rows match, by `where`, which match any, and the values of the filter's columns."""
-        encoded = {name: _encoded(columns[name]) for name in self.filters}
+        encoded = {}
+        for name in self.filters:
+            codes, distinct = places_of(columns[name])
+            encoded[name] = codes, texts(distinct)
         values = {name: _counted(codes, known) for name, (codes, known) in encoded.items()}
         # Rules that want the same rows share one mask.
         masks = {rule.where: np.ones(rows, np.bool_) for rule in self._rules}
@@ -90,7 +90,7 @@ class Matcher:
             for where, mask in masks.items()
         }
         marks = _marks(columns, self._source.deduplicate)
-        groups = {rule.group_by: _groups(columns, rule.group_by, us.size) for rule in self._rules}
+        groups = {rule.group_by: groups_of(columns, rule.group_by, us.size) for rule in self._rules}
         found = []
         for rule in self._rules:
             mine = chosen[rule.where]
@@ -154,47 +154,6 @@ def _any_of(codes: Numbers, is_wanted: Mask) -> Mask:
     return is_wanted[codes]
 
 
-def _encoded(column: Any) -> tuple[Any, list[str]]:
-    """Return a column as numbers, and the text that each number stands for; null is the empty text."""
-    distinct, places = encoded(_as_text(column))
-    known = [(value or b"").decode("utf-8", "replace") for value in distinct.to_pylist()]
-    if places.size and places.min() < 0:
-        places = np.where(places < 0, len(known), places)
-        known.append("")
-    return places, known
-
-
-def _as_text(column: Any) -> Any:
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if any(is_text(kind) for is_text in _TEXTS):
-        return column
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    # Bytes of one length need not be UTF-8 either.
-    return column.cast(pa.binary() if pa.types.is_fixed_size_binary(column.type) else pa.string())
-
-
-def _groups(columns: Columns, group_by: Sequence[str], rows: int) -> tuple[Numbers, list[GroupKey]]:
-    """Return a number for each row by its values of some columns, and the values behind each number."""
-    numbers: Numbers = np.zeros(rows, np.int32)
-    keys: list[GroupKey] = [()]
-    for name in group_by:
-        codes, known = _encoded(columns[name])
-        count = len(known)
-        joint = codes if len(keys) == 1 else numbers * np.int64(count) + codes
-        size = len(keys) * count
-        # A dictionary may hold many values that no matched row has.
-        if size <= max(4 * rows, 1_024):
-            is_used = np.zeros(size, np.bool_)
-            is_used[joint] = True
-            used = np.flatnonzero(is_used)
-            numbers = joint if used.size == size else (np.cumsum(is_used, dtype=np.int32) - 1)[joint]
-        else:
-            used, numbers = np.unique(joint, return_inverse=True)
-        keys = [(*keys[one // count], known[one % count]) for one in used.tolist()]
-    return numbers, keys
-
-
 def _in_utf_8(text: Any) -> Any:
     """Return texts with replacements for what is no UTF-8: rows that are shown alike are equal."""
     try:
@@ -210,7 +169,7 @@ def _marks(columns: Columns, names: Sequence[str]) -> Instants | None:
     """Return a number for each row that rows share which are equal in some columns, in every run."""
     if not names:
         return None
-    texts = [_in_utf_8(as_bytes(_as_text(columns[name])).cast(pa.binary()).fill_null(b"")) for name in names]
+    texts = [_in_utf_8(as_bytes(as_text(columns[name])).cast(pa.binary()).fill_null(b"")) for name in names]
     # With the length before each value, no two rows of different values join to the same bytes.
     parts = [
         part for text in texts for part in (pc.binary_length(text).cast(pa.string()).cast(pa.binary()), text)

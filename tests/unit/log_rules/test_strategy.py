@@ -24,8 +24,9 @@ class FirstSeen:
 
     def feed(self, matched: Matched) -> None:
         """Remember the first instant of each group."""
+        keys = list(matched.keys)
         for time, place in zip(matched.times.tolist(), matched.group_of.tolist(), strict=True):
-            key = matched.keys[place]
+            key = keys[place]
             self._first[key] = min(time, self._first.get(key, time))
 
     @property

@@ -50,7 +50,7 @@ def test_late_rows_are_what_is_more_than_remembered(
         for time, place, mark in zip(
             late.times.tolist(), late.group_of.tolist(), listed.tolist(), strict=True
         ):
-            found[time, late.keys[place][0], mark] += 1
+            found[time, list(late.keys)[place][0], mark] += 1
     assert found == expected
 
 
