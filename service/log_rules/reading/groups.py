@@ -97,7 +97,7 @@ def _renumbered(numbers: Numbers, size: int) -> tuple[Numbers, Numbers]:
     """Return which numbers below `size` there are, sorted, and the place of each row's among them."""
     if size > max(4 * numbers.size, 1_024):
         used, places = np.unique(numbers, return_inverse=True)
-        return used, places
+        return used.astype(np.int64), places
     is_used = np.zeros(size, np.bool_)
     is_used[numbers] = True
     used = np.flatnonzero(is_used)

@@ -3,6 +3,7 @@
 import tracemalloc
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,19 @@ def test_each_row_is_of_the_group_of_its_values(
         tuple((value or b"").decode("utf-8", "replace") for value in row) for row in rows
     ]
     assert {*range(len(keys))} == {*numbers.tolist()}
+
+
+@pytest.mark.parametrize("index", [pa.int16(), pa.int32(), pa.int64()])
+def test_most_of_a_large_dictionary_is_let_go_of(index: pa.DataType) -> None:
+    """A row group has one for all its rows, of which a few may match."""
+    distinct = pa.array([f"g{place}" for place in range(5_000)])
+    for places in ([4_999], [7, None, 3, 7], list(range(0, 5_000, 3))):
+        column = pa.DictionaryArray.from_arrays(pa.array(places, index), distinct)
+        numbers, groups = groups_of({"a": column, "b": column}, ("b", "a"), len(places))
+        keys = list(groups)
+        assert [keys[number] for number in numbers] == [
+            ("", "") if place is None else (f"g{place}",) * 2 for place in places
+        ]
 
 
 def test_groups_are_no_objects_until_one_asks_for_them() -> None:
