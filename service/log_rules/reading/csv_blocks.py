@@ -10,11 +10,18 @@ BLOCK: Final = 4 << 20
 """Bytes."""
 LONGEST: Final = 16 * BLOCK
 """Bytes of the longest record."""
+_ROWS: Final = 1 << 14
+"""Records of a block, by what those at the end of the block before say: arrays have so many rows."""
+_SHORTEST: Final = 8
+"""Bytes of a record that are assumed at least, and for the first block."""
 _SPARE: Final = 1 << 16
 """Bytes for what the block before left of its last record."""
 _PIECE: Final = 1 << 18
 """Bytes that are looked at together, with room in the cache."""
+_LOOK: Final = 1 << 14
+"""Bytes of a block's end whose records are counted."""
 _QUOTE: Final = b'"'
+_LINE: Final = ord("\n")
 
 
 class RecordTooLongError(ValueError):
@@ -29,12 +36,21 @@ class CsvBlocks:
     """
 
     def __init__(
-        self, stream: Any, block: int = BLOCK, before_read: Callable[[], None] = lambda: None
+        self,
+        stream: Any,
+        block: int = BLOCK,
+        before_read: Callable[[], None] = lambda: None,
+        *,
+        rows: int = _ROWS,
     ) -> None:
-        """`stream` has `readinto`; `before_read` is called before each block is read."""
+        """`stream` has `readinto`; `before_read` is called before each block is read.
+
+        Blocks have `block` bytes, or fewer where that would be more than some `rows` records.
+        """
         self.rest: bytes | None = None
         self._stream = stream
         self._block = block
+        self._rows = rows
         self._before_read = before_read
         self._rooms: deque[bytearray] = deque()
 
@@ -47,9 +63,10 @@ class CsvBlocks:
     def __iter__(self) -> Iterator[memoryview]:
         left = b""
         at_end = False
+        more = min(self._block, self._rows * _SHORTEST)
         while not at_end:
             self._before_read()
-            size = len(left) + self._block
+            size = len(left) + more
             block = self._room(size)
             block[: len(left)] = left
             filled = len(left) + self._fill(memoryview(block)[len(left) : size])
@@ -60,9 +77,17 @@ class CsvBlocks:
                 return
             if not cut and filled > max(LONGEST, self._block):
                 raise RecordTooLongError(f"a record has more than {LONGEST:,} bytes")
+            more = self._next_size(memoryview(block)[max(cut - _LOOK, 0) : cut])
             left = bytes(memoryview(block)[cut:filled])
             if cut:
                 yield memoryview(block)[:cut]
+
+    def _next_size(self, end: memoryview) -> int:
+        """Return how much to read after a block with this end."""
+        records = int(np.count_nonzero(np.frombuffer(end, np.uint8) == _LINE))
+        if not records:
+            return self._block
+        return min(self._block, self._rows * max(len(end) // records, _SHORTEST))
 
     def _room(self, size: int) -> bytearray:
         room = self._rooms.popleft() if self._rooms else bytearray()

@@ -30,10 +30,21 @@ def test_blocks_end_where_a_quote_is_open(place: int) -> None:
     """Wherever it stands in a block; one more closes it."""
     text = bytearray(b"value,\n" * 100_000)
     text[place] = ord('"')
-    blocks = CsvBlocks(io.BytesIO(text), block=600_000)
+    blocks = CsvBlocks(io.BytesIO(text), block=600_000, rows=1 << 20)
     assert list(blocks) == []
     assert blocks.rest == bytes(text[:600_000])
     text[place + 1] = ord('"')
-    blocks = CsvBlocks(io.BytesIO(text), block=600_000)
+    blocks = CsvBlocks(io.BytesIO(text), block=600_000, rows=1 << 20)
     assert b"".join(blocks) == text
     assert blocks.rest is None
+
+
+def test_blocks_of_short_records_are_short() -> None:
+    """What is made of a block goes by its records. One longer than all before it fits too."""
+    text = b"".join(b"%07d\n" % place for place in range(3_000))
+    text += b"".join(b"%099d\n" % place for place in range(3_000)) + b"x" * 9_000 + b"\n"
+    blocks = list(map(bytes, CsvBlocks(io.BytesIO(text), block=8_000, rows=50)))
+    assert b"".join(blocks) == text
+    assert max(map(len, blocks)) > 9_000
+    assert max(block.count(b"\n") for block in blocks) <= 51
+    assert len(blocks) < 150
