@@ -168,10 +168,10 @@ def show(
 @done_by("listing:show_changes")
 def changes(
     run_id: Annotated[str, typer.Argument(metavar="ID", help="The run's id.")],
-    limit: Annotated[int, typer.Option(help="How many accounts of each kind.", min=1, max=1_000_000)] = 1_000,
+    limit: Annotated[int, typer.Option(help="How many alerts of each kind.", min=1, max=1_000_000)] = 1_000,
     as_json: Json = False,  # noqa: FBT002  # how typer spells a flag
 ) -> None:
-    """Show what a run changed: new, reopened, continuing, recovered and withdrawn accounts."""
+    """Show what a run changed: new, reopened, continuing, recovered and withdrawn alerts."""
 
 
 @_runs.command(name="alerts")
@@ -228,7 +228,10 @@ def cancel(
 @commands.command()
 def settle(
     settle_as: Annotated[
-        SettleAs, typer.Option("--as", help="sent: Slack has it; resend: the month's next run sends it.")
+        SettleAs,
+        typer.Option(
+            "--as", help="sent: Slack has it; resend: the next run of its month or period sends it."
+        ),
     ],
     alert_id: Annotated[
         str | None, typer.Argument(metavar="[ALERT_ID]", help="The alert's id, as a run lists it.")

@@ -50,7 +50,7 @@ def show_run(run_id: str, *, as_json: bool) -> int:
 
 
 def show_changes(run_id: str, *, limit: int, as_json: bool) -> int:
-    """Print what a run changed, the first `limit` accounts of each kind, and return the exit code."""
+    """Print what a run changed, the first `limit` alerts of each kind, and return the exit code."""
 
     async def ask(store: Store) -> ChangesOut:
         return ChangesOut.first(await store.changes.of_run(run_id), limit)

@@ -25,7 +25,7 @@ from service.api.schemas.evaluation import (
 from service.api.schemas.preview import PreviewAlertOut, PreviewOut
 from service.api.schemas.run import RunOut, RunsOut
 from service.cli.layout import Columns, console, moment_text, print_table, safe, table_of
-from service.cli.lifecycle.changes import CHANGED, print_changes
+from service.cli.lifecycle.changes import changed_columns, print_changes
 from service.cli.logs.answers import about, log_columns, print_log_ledger
 from service.delivery.channels import Destination
 from service.delivery.route_check import CheckedRoute
@@ -102,7 +102,7 @@ def _print_preview(out: Console, preview: PreviewOut) -> None:
     _print_withdrawn(out, preview.withdrawn, preview.counts.withdrawn)
     if preview.recovered:
         title = _title("Would recover", preview.recovered, preview.recovered_total)
-        print_table(out, title, CHANGED, preview.recovered)
+        print_table(out, title, changed_columns(preview.recovered), preview.recovered)
     for summary in preview.summaries:
         out.print(safe(f"#{summary.channel} would read:"), style="bold")
         out.print(safe(str(summary.message["text"])))
@@ -123,7 +123,7 @@ def _print_settled(out: Console, alerts: Sequence[AlertOut]) -> None:
     if not alerts:
         out.print("None of its alerts is in doubt.")
         return
-    print_table(out, None, _SETTLED, alerts)
+    print_table(out, None, _of(_SETTLED, alerts), alerts)
 
 
 def _counts(counts: CountsOut, *, dry_run: bool) -> Table:

@@ -29,7 +29,7 @@ AlertId = Annotated[str, Path(max_length=100, json_schema_extra=with_example("al
     gives="alert",
 )
 async def settle(caller: MayRun, alert_id: AlertId, body: SettleIn) -> AlertOut:
-    """Take an `unknown` alert as sent, or put it back to `pending` for the month's next run.
+    """Take an `unknown` alert as sent, or put it back to `pending` for the next run of its month or period.
 
     Nothing is posted by this request, and to repeat it does no harm.
     """

@@ -168,14 +168,14 @@ async def cancel_run(context: Opened, caller: MayRun, run_id: RunId) -> RunOut:
 async def list_withdrawn(
     caller: MayRead, run_id: RunId, query: Annotated[WithdrawnQuery, Query()]
 ) -> WithdrawalsOut:
-    """List the alerts last recorded from the same source and month that are no longer in its data."""
+    """List the alerts last recorded from the same source and period that are no longer in its data."""
     page = await caller.app.store.history.list_withdrawn(run_id, limit=query.limit, cursor=query.cursor)
     return WithdrawalsOut.of(page)
 
 
 @router.declare("GET /runs/{run_id}/changes", "Show what a run changed", gives="changes")
 async def run_changes(caller: MayRead, run_id: RunId, query: Annotated[ChangesQuery, Query()]) -> ChangesOut:
-    """Show which accounts are new, continuing, reopened, recovered and withdrawn, with totals per region."""
+    """Show which alerts are new, continuing, reopened, recovered and withdrawn, with totals per region."""
     return ChangesOut.first(await caller.app.store.changes.of_run(run_id), query.limit)
 
 

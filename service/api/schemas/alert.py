@@ -141,7 +141,8 @@ class SettleIn(BaseModel):
 
     settle_as: SettleAs = Field(
         alias="as",
-        description="`sent`: Slack has it, and nobody posts it; `resend`: the month's next run sends it.",
+        description="`sent`: Slack has it, and nobody posts it; `resend`: the next run of its month or "
+        "period sends it.",
     )
     note: str | None = Field(default=None, max_length=2000, description="Why; kept with the alert.")
     by: str | None = Field(

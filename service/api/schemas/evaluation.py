@@ -128,11 +128,14 @@ _DATE = len("2026-01-01")
 
 
 class ChangeOut(Out):
-    """What the run meant for one account."""
+    """What the run meant for one account, or for one group of a log rule, once, whatever was sent of it."""
 
     change: ChangeKind
     alert_id: str = Field(description="Of the alert that people work on: `/alerts/{id}`.")
-    account_id: str = Field(validation_alias=AliasChoices("subject", "account_id"))
+    account_id: str = Field(
+        validation_alias=AliasChoices("subject", "account_id"),
+        description="Of a `log_rule` what the alert is about: stream, rule and group.",
+    )
     account_name: str | None = Field(validation_alias=AliasChoices("name", "account_name"))
     account_region: str | None = Field(validation_alias=AliasChoices("route", "account_region"))
     arr: int | None = Field(description="As alerted; null: unknown.")

@@ -5,7 +5,7 @@ from functools import partial
 from operator import attrgetter, itemgetter
 from typing import Final
 
-from service.api.schemas.evaluation import ChangesOut, RegionTotalOut
+from service.api.schemas.evaluation import ChangeOut, ChangesOut, RegionTotalOut
 from service.cli.layout import Columns, console, print_table
 from service.domain.lifecycle.run_changes import ChangeKind
 
@@ -22,7 +22,7 @@ def print_changes(changes: ChangesOut, *, also_continuing: bool = False) -> None
     for one in changes.totals:
         regions.setdefault("null" if one.region is None else one.region, []).append(one)
     kinds = [kind for kind in ChangeKind if any(one.change is kind for one in changes.totals)]
-    is_of_accounts = any(one.account_name is not None or one.arr is not None for one in changes.changes)
+    is_of_accounts = _is_of_accounts(changes.changes)
     cell = partial(_cell, has_arr=is_of_accounts)
     route = "Region" if is_of_accounts else "Route"
     columns = {route: itemgetter(0)} | {kind.capitalize(): partial(cell, kind) for kind in kinds}
@@ -32,7 +32,16 @@ def print_changes(changes: ChangesOut, *, also_continuing: bool = False) -> None
     print_table(out, "What changed", columns, [*regions.items(), ("All", changes.totals)])
     named = [one for one in changes.changes if also_continuing or one.change is not ChangeKind.CONTINUING]
     if named:
-        print_table(out, "For whom", CHANGED if is_of_accounts else _OTHERS, named)
+        print_table(out, "For whom", changed_columns(changes.changes), named)
+
+
+def changed_columns(changes: Sequence[ChangeOut]) -> Columns:
+    """Return what is shown of changes: what they are about, and of accounts what else is known."""
+    return _ACCOUNTS if _is_of_accounts(changes) else _OTHERS
+
+
+def _is_of_accounts(changes: Sequence[ChangeOut]) -> bool:
+    return any(one.account_name is not None or one.arr is not None for one in changes)
 
 
 def _cell(kind: ChangeKind, row: tuple[str, Sequence[RegionTotalOut]], *, has_arr: bool) -> str:
@@ -41,7 +50,7 @@ def _cell(kind: ChangeKind, row: tuple[str, Sequence[RegionTotalOut]], *, has_ar
     return f"{count:,}{f' (ARR {arr:,})' if has_arr else ''}" if count else ""
 
 
-CHANGED: Final[Columns] = {
+_ACCOUNTS: Final[Columns] = {
     "Change": attrgetter("change"),
     "Account": attrgetter("account_id"),
     "Name": attrgetter("account_name"),

@@ -37,7 +37,7 @@ class LogRuleAlert:
             headline=f"{mark} Still:" if facts["repeat"] else mark,
             name=str(facts["title"]),
             key=rule,
-            lines=_episode_lines(facts),
+            lines=_episode_lines(facts, alert.period),
         )
 
     def problem(self, alert: Alert) -> Problem:
@@ -82,7 +82,7 @@ class LogRuleAlert:
         return "".join(character if character.isprintable() else " " for character in text[:500])
 
 
-def _episode_lines(facts: Mapping[str, Fact]) -> tuple[Line, ...]:
+def _episode_lines(facts: Mapping[str, Fact], due: str) -> tuple[Line, ...]:
     start, last = _shown(facts["start"]), _shown(facts["last"])
     earlier = " or earlier" if facts["start_is_minimum"] else ""
     limit = f"more than {facts['more_than']:,} within {facts['window']}"
@@ -93,6 +93,8 @@ def _episode_lines(facts: Mapping[str, Fact]) -> tuple[Line, ...]:
         Line(label="Events", value=f"{facts['events']:,} since {_shown(facts['onset'])}{earlier}"),
         Line(label="Over the limit from", value=f"{start}{earlier}"),
         Line(label="Last seen over it", value=last),
+        # A run over a day may have several: each says which it is, and none looks as if it was sent twice.
+        Line(label="Reminder", value=f"{facts['repeat']:,}, of {_shown(due)}" if facts["repeat"] else None),
         Line(label="Severity", value=_text(facts["severity"])),
         Line(label="Log", value=str(facts["stream"])),
     )

@@ -34,9 +34,12 @@ class ChangesOfRuns(Part):
 
 
 def changes_of(connection: sa.Connection, run_ids: Sequence[str]) -> list[SubjectChange]:
-    """Return what runs of one scope and source, the newest first, changed together; in order."""
+    """Return what runs of one scope and source, the newest first, changed together; in order.
+
+    An alert is there once for each kind of change, however many messages of one run are part of it.
+    """
     found = (*_own(connection, run_ids), *_recovered(connection, run_ids), *withdrawn_by(connection, run_ids))
-    return sorted(found, key=in_order)
+    return sorted({(one.change, one.alert_id, one.channel): one for one in found}.values(), key=in_order)
 
 
 def _own(connection: sa.Connection, run_ids: Sequence[str]) -> Iterator[SubjectChange]:

@@ -5,9 +5,12 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from mock_slack.running import RunningMock
+from mock_slack.script import Step
+from service.cli.exit_codes import NOT_ALL_SENT
 from tests.support.log_files import write_csv
 from tests.support.log_runs import RULES as LOG_RULES
 from tests.support.log_runs import burst
@@ -156,6 +159,28 @@ def test_a_period_is_planned_previewed_run_and_replayed(tmp_path: Path, slack: R
     again = command(tmp_path, "logs", "run", *asked, "--json", **given)
     assert json.loads(again.stdout)["counts"]["skipped_replay"] == 1
     assert len(slack.records()) == 1
+
+
+def test_tables_of_alerts_of_logs_have_no_accounts(tmp_path: Path, slack: RunningMock) -> None:
+    """What was settled, and what would recover, is named by rule and group; nothing is said of regions."""
+    write_csv(tmp_path / "log.csv", [*burst(23.99, 4), *burst(30, 1)])
+    (tmp_path / "mobile.toml").write_text(LOG_RULES)
+    given = {"SLACK_WEBHOOK_BASE_URL": slack.webhook_base_url}
+    slack.script("on-call", Step(drop="after"))
+    days = ("2026-01-01", "2026-01-02", "2026-01-03")
+    first, second = (
+        ("log.csv", "--from", since, "--until", until, "--rules", "mobile.toml")
+        for since, until in pairwise(days)
+    )
+    done = command(tmp_path, "logs", "run", *first, "--json", **given)
+    assert done.returncode == NOT_ALL_SENT, done.stderr
+    run_id = json.loads(done.stdout)["run_id"]
+    settled = command(tmp_path, "settle", "--run", run_id, "--as", "sent", **given).stdout
+    shown = command(tmp_path, "logs", "preview", *second, **given).stdout
+    assert ("burst" in settled, "com.a" in settled, "Would recover" in shown) == (True, True, True)
+    assert "mobile/burst/com.a" in shown
+    for word in ("Account", "Region", "ARR"):
+        assert word not in settled + shown
 
 
 def test_rules_are_checked(tmp_path: Path) -> None:

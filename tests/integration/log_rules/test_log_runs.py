@@ -210,16 +210,25 @@ async def test_a_run_over_all_of_the_calendar(logs: Logs, slack: RunningMock) ->
 async def test_a_reminder_comes_once_for_each_repeat(logs: Logs, slack: RunningMock) -> None:
     """An episode that goes on for two hours and a half, over two runs, has two reminders of its own."""
     source = logs.write("log.csv", [at(22 + minutes / 60) for minutes in range(150)])
-    await logs.run(source, 0, 24)
-    await logs.run(source, 24, 48)
+    runs = [await logs.run(source, 0, 24), await logs.run(source, 24, 48)]
     marks = [title.split(" ", 2)[:2] for title in titles(slack)]
     assert [mark[1] == "Still:" for mark in marks] == [False, True, True]
+    lines = [line for record in slack.records() for line in str((record.payload or {})["text"]).splitlines()]
+    assert [line for line in lines if line.startswith("Reminder: ")] == [
+        "Reminder: 1, of 2026-01-01 23:02:00 UTC",
+        "Reminder: 2, of 2026-01-02 00:02:00 UTC",
+    ]
     replayed = [await logs.run(source, 0, 24), await logs.run(source, 24, 48)]
     assert [each.counts.skipped_replay for each in replayed] == [2, 1]
     assert [each.counts.alerts_sent for each in replayed] == [0, 0]
     whole = await logs.run(source, 0, 48)
     assert (whole.counts.alerts_sent, whole.counts.skipped_replay) == (0, 3)
-    # All three are one alert for people to work on.
+    # All three are one alert for people to work on, and one change of each run.
+    changed = [(await logs.app.store.changes.of_run(each.run_id)).changes for each in runs]
+    assert [[str(one.change) for one in changes] for changes in changed] == [
+        ["new"],
+        ["continuing", "recovered"],
+    ]
     worked_on = await Given(logs.app.store).sql("SELECT rule_name, subject, severity, status FROM alerts")
     assert [tuple(row.values()) for row in worked_on] == [
         ("burst", "mobile/burst/com.a", "critical", "resolved")
