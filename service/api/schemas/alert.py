@@ -34,7 +34,8 @@ _OF_ACCOUNTS: Final = "risk_alert"
 
 def _place(name: str) -> AliasChoices:
     of_alert = (_OF_ALERT[name],) if name in _OF_ALERT else ("facts", name)
-    return AliasChoices(AliasPath("alert", *of_alert), name)
+    # Where both have the name it is not the same: the channel of a log rule, and where its alert went.
+    return AliasChoices(name, AliasPath("alert", *of_alert))
 
 
 class AlertFactsOut(Out):

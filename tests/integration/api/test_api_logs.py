@@ -49,6 +49,31 @@ def test_a_log_is_previewed_run_listed_and_cancelled_like_any_run(
     assert message.channel == "on-call"
 
 
+def test_an_answer_names_the_channel_that_an_alert_went_to(
+    tmp_path: Path, slack: RunningMock, body: dict[str, Any]
+) -> None:
+    """Where the group's route led, which no rule names; and where it was sent, whatever the rule says now."""
+    routed = RULES.replace('channel = "on-call"', 'route = "bundle_id"')
+    renamed = RULES.replace("on-call", "pager")
+    given = settings(
+        tmp_path,
+        slack_webhook_base_url=slack.webhook_base_url,
+        rules_folder=tmp_path,
+        region_channels={"com.a": "team-a"},
+    )
+    with running_service(given) as service:
+        for rules, later, channel in ((routed, routed, "team-a"), (RULES, renamed, "on-call")):
+            asked = body | {"stream": channel}
+            (tmp_path / "mobile.toml").write_text(rules)
+            first = service.client.post("/runs", json=asked).json()["run_id"]
+            (tmp_path / "mobile.toml").write_text(later)
+            replay = service.client.post("/runs", json=asked).json()["run_id"]
+            (shown,) = service.client.post("/preview", json=asked).json()["alerts"]
+            answers = [shown, *(service.get(f"/runs/{run}/alerts")["alerts"][0] for run in (first, replay))]
+            assert [answer["channel"] for answer in answers] == [channel] * 3
+    assert [record.channel for record in slack.records()] == ["team-a", "on-call"]
+
+
 def _check_answers(service: RunningService, body: dict[str, Any]) -> None:
     shown = service.client.post("/preview", json=body).json()
     assert (shown["kind"], shown["month"], shown["total"]) == ("log_rules", None, 1)
