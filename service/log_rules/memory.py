@@ -19,6 +19,8 @@ OPEN_BYTES: Final = EPISODE.itemsize
 """Of an open episode that is handed on."""
 FOUND_BYTES: Final = 240
 """Of an episode at the moment it is found, before it can be counted: measured."""
+LEAST_STEPS: Final = 4
+"""Where there is no memory for more, the rows of a step of counting are settled in so many."""
 ALERT_BYTES: Final = 4_096
 """Of an episode or a reminder, from the end of the counting until it is recorded: measured as 3.7 KB."""
 

@@ -19,7 +19,7 @@ from service.log_rules.findings import (
     wanted_values,
 )
 from service.log_rules.ledger import LogRows, RuleRows
-from service.log_rules.memory import AGAIN_BYTES, FOUND_BYTES, GROUP_BYTES, KEPT_BYTES
+from service.log_rules.memory import AGAIN_BYTES, FOUND_BYTES, GROUP_BYTES, KEPT_BYTES, LEAST_STEPS
 from service.log_rules.reading.log_files import Part
 from service.log_rules.reading.matching import RuleMatches
 from service.log_rules.reading.read_again import RowsReadAgain
@@ -141,6 +141,10 @@ class Tally:
         for counter, step in zip(self._counters, self._steps, strict=True):
             # What is kept is counted again each time: the more it is, the more comes together before.
             if counter.pending - step.waiting >= max(self._options.settle_rows, counter.kept):
+                for until in self._limit.steps(counter):
+                    if until < step.newest:
+                        counter.settle(until)
+                        self._limit.look()
                 counter.settle(step.newest)
                 step.newest, step.waiting = newest, counter.pending
 
@@ -152,7 +156,7 @@ class Tally:
         self._limit.check_rows()
         self._take_late()
         for counter in self._counters:
-            for until in (*counter.instants(self._limit.rows_at_once), self._question.period.until_us):
+            for until in (*self._limit.steps(counter), self._question.period.until_us):
                 counter.settle(until)
                 self._limit.look()
         self._limit.check_alerts()
@@ -195,7 +199,7 @@ class _MemoryLimit:
         self._counters = counters
         self._again = [each for each in again if each is not None]
         self._collect = collect
-        self._least_at_once = options.settle_rows
+        self._least_at_once = max(options.settle_rows // LEAST_STEPS, 1)
         self._rows = self._held = 0
         self._groups_a_row = 0.0
         self.is_full = self._are_too_many = False
@@ -213,13 +217,13 @@ class _MemoryLimit:
         self.is_full = self._exceeds(self._held)
         self._groups_a_row = groups / max(self._rows, 1)
 
-    @property
-    def rows_at_once(self) -> int:
-        """How many rows may be settled in one step: each may be an episode, known only once it is found."""
+    def steps(self, counter: LogRule) -> Sequence[int]:
+        """Return instants between which what waits is settled: each row may be an episode."""
         if self._limit is None:
-            return max(self._rows, 1)
+            return ()
         left = self._limit * _MEGABYTE - self._held
-        return max(left // FOUND_BYTES, self._least_at_once, -(-self._rows // _MOST_STEPS))
+        most = max(left // FOUND_BYTES, self._least_at_once, -(-counter.pending // _MOST_STEPS))
+        return counter.instants(most)
 
     def look(self) -> None:
         """Look at what is held after a step of counting."""

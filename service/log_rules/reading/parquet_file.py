@@ -38,6 +38,7 @@ class ParquetLog:
                 f"{name}: missing, or there more than once: {', '.join(missing)}; "
                 f"it has {', '.join(names)[:500]}"
             )
+        self._needed = needed
         self._places: dict[str, list[int]] = {name: [] for name in needed}
         for place in range(parquet.metadata.num_columns):
             path = parquet.schema.column(place).path
@@ -60,6 +61,12 @@ class ParquetLog:
             pre_buffer=False,
             coerce_int96_timestamp_unit="us",
         )
+
+    def decoded_bytes(self, group: int) -> int:
+        """Return how many bytes the needed column chunks of a row group have once they are decompressed."""
+        row_group = self.metadata.row_group(group)
+        places = (place for name in self._needed for place in self._places[name])
+        return sum(row_group.column(place).total_uncompressed_size for place in places)
 
     def ranges(self, group: int, columns: Sequence[str]) -> list[tuple[int, int]]:
         """Return where the column chunks of a row group lie: offset and length."""

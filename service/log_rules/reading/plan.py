@@ -8,8 +8,10 @@ from typing import Any, Final
 from service.log_rules.memory import (
     AGAIN_BYTES,
     ALERT_BYTES,
+    FOUND_BYTES,
     GROUP_BYTES,
     KEPT_BYTES,
+    LEAST_STEPS,
     OPEN_BYTES,
     REMEMBERED_BYTES,
 )
@@ -28,6 +30,10 @@ _BLOCK_BYTES: Final = 6 * BLOCK
 """Two blocks of CSV while they are read, parsed and matched together: measured as 23 MB."""
 _MATCHED_BYTES: Final = 110
 """Of a row of a row group while it is decoded and matched: measured."""
+_TEXT_BYTES: Final = 3
+"""Of a byte of a row group, where each row has texts of its own: measured as 2.6."""
+_FREED: Final = 31 * _MEGABYTE
+"""What the C library keeps of freed arrays for each thread that reads row groups: measured."""
 
 _PARTS: Final = ("process", "reading", "counting")
 
@@ -140,6 +146,7 @@ def plan_log(
     matcher = Matcher(rules.source, rules.rules, Period())
     kinds: Counter[str] = Counter()
     csv_bytes = rows = groups = filter_bytes = other_bytes = largest = 0
+    count = len(rules.rules)
     for file in files.list():
         kind, log = files.looked_at(file, matcher)
         kinds[kind] += 1
@@ -148,11 +155,12 @@ def plan_log(
             continue
         for group in range(log.metadata.num_row_groups):
             size = log.metadata.row_group(group).num_rows
-            rows, largest, groups = rows + size, max(largest, size), groups + 1
+            taken = size * (_MATCHED_BYTES + count) + log.decoded_bytes(group) * _TEXT_BYTES
+            rows, largest, groups = rows + size, max(largest, taken), groups + 1
             filter_bytes += sum(length for _, length in log.ranges(group, matcher.filters))
             other_bytes += sum(length for _, length in log.ranges(group, matcher.others))
     parts = threads + 1
-    count = len(rules.rules)
+    freed = threads * _FREED if groups else 0
     return LogPlan(
         files=kinds,
         csv_bytes=csv_bytes,
@@ -162,9 +170,9 @@ def plan_log(
         filter_bytes=filter_bytes,
         other_columns=matcher.others,
         other_bytes=other_bytes,
-        reading_bytes=parts * max(_BLOCK_BYTES if csv_bytes else 0, largest * (_MATCHED_BYTES + count)),
-        # The rows of two steps wait for the rules, and those of one are counted.
-        counting_bytes=settle_rows * 2 * (KEPT_BYTES * count + ROW_BYTES),
+        reading_bytes=freed + parts * max(_BLOCK_BYTES if csv_bytes else 0, largest),
+        # The rows of two steps wait for the rules, those of one are counted, and some may be an episode each.
+        counting_bytes=settle_rows * (2 * (KEPT_BYTES * count + ROW_BYTES) + FOUND_BYTES // LEAST_STEPS),
         reach=tuple((rule.id, duration_text(rule.reach_us)) for rule in rules.rules),
         remembered_bytes=REMEMBERED_BYTES + (8 if rules.source.deduplicate else 0),
         checkpoint_limit_mb=checkpoint_limit_mb,

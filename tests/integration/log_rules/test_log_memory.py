@@ -18,6 +18,8 @@ from service.log_rules.rule import Period, microseconds
 from service.log_rules.threshold import ThresholdRule
 from tests.support.log_files import NOON, RULES, find, log_row, question_of, write_parquet
 
+ANY_ROW = '[[rules]]\nid = "a"\ntitle = "a"\nthreshold = {gt = 0}\nwindow = "1s"\nchannel = "c"\n'
+
 
 class NeverMade(ThresholdRule):
     """A rule that keeps little of what it finds, and of which no episode may be made."""
@@ -119,18 +121,40 @@ async def test_rows_that_windows_reach_are_counted_as_they_come(tmp_path: Path) 
 async def test_episodes_as_many_as_rows_are_counted_before_all_are_found(tmp_path: Path) -> None:
     """Under a threshold of 0 each row may be one: of rows in disorder they are found step by step."""
     rows = 100_000
-    times = pa.array(np.random.default_rng(1).permutation(rows) * 2_000_000, pa.timestamp("us"))
-    path = tmp_path / "a.parquet"
+    path = written(tmp_path / "a.parquet", np.random.default_rng(1).permutation(rows))
+    assert 1 << 20 < await most_while_refused(path, settle_rows=1, memory_limit_mb=6) < 6 << 20
+    at_once = await find(path, question_of(ANY_ROW), memory_limit_mb=391)
+    in_steps = await find(path, question_of(ANY_ROW), settle_rows=1, memory_limit_mb=6, alert_bytes=32)
+    assert len(at_once.rules[0].episodes) == rows
+    assert in_steps.rules[0].episodes == at_once.rules[0].episodes
+
+
+async def test_a_step_in_order_is_parted_where_its_rows_may_be_episodes(tmp_path: Path) -> None:
+    """Of rows in their order a fourth of a step is settled at a time, as a plan states."""
+    rows = 100_000
+    path = written(tmp_path / "a.parquet", np.arange(rows))
+    assert 1 << 20 < await most_while_refused(path, settle_rows=40_000, memory_limit_mb=2) < 6 << 20
+    at_once = await find(path, question_of(ANY_ROW), memory_limit_mb=391)
+    in_steps = await find(path, question_of(ANY_ROW), settle_rows=40_000, memory_limit_mb=2, alert_bytes=16)
+    assert not in_steps.collected
+    assert len(at_once.rules[0].episodes) == rows
+    assert in_steps.rules[0].episodes == at_once.rules[0].episodes
+
+
+def written(path: Path, order: Any) -> Path:
+    """Write a row for every other second, in an order."""
+    times = pa.array(order * 2_000_000, pa.timestamp("us"))
     pq.write_table(pa.table({"date": times}), path, row_group_size=5_000)
-    rules = '[[rules]]\nid = "a"\ntitle = "a"\nthreshold = {gt = 0}\nwindow = "1s"\nchannel = "c"\n'
+    return path
+
+
+async def most_while_refused(path: Path, **options: Any) -> int:
+    """Return how much memory Python has at most while 100,000 episodes are counted, and refused."""
+    Measured.peak = 0
     tracemalloc.start()
     try:
         with pytest.raises(MemoryLimitExceededError, match=r"100,000 episodes .* take 391 MB"):
-            await find(path, question_of(rules, make=Measured), settle_rows=1, memory_limit_mb=6)
+            await find(path, question_of(ANY_ROW, make=Measured), **options)
     finally:
         tracemalloc.stop()
-    assert 1 << 20 < Measured.peak < 6 << 20
-    at_once = await find(path, question_of(rules), memory_limit_mb=391)
-    in_steps = await find(path, question_of(rules), settle_rows=1, memory_limit_mb=6, alert_bytes=32)
-    assert len(at_once.rules[0].episodes) == rows
-    assert in_steps.rules[0].episodes == at_once.rules[0].episodes
+    return Measured.peak

@@ -41,7 +41,10 @@ def test_parquet_alone_says_its_rows(tmp_path: Path) -> None:
     small = planned(write_parquet(tmp_path / "small.parquet", rows, row_group=10))
     large = planned(write_parquet(tmp_path / "large.parquet", rows, row_group=500))
     assert (small.rows, large.rows) == (500, 500)
-    assert small.memory_bytes["reading"] * 50 == large.memory_bytes["reading"]
+    # What threads keep in any case, and three row groups; their dates and groups are text.
+    taken = [plan.memory_bytes["reading"] - (62 << 20) for plan in (small, large)]
+    assert taken[0] > 3 * 10 * 112
+    assert 3 * 500 * 112 < taken[1] < 50 * taken[0]
     assert small.summary()["memory_bytes"]["each_row_within_reach"] == 12
     assert small.summary()["memory_bytes"]["each_alert"] == 4_096
     assert "4,096 bytes an episode or reminder" in str(small)
