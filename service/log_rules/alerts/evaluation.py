@@ -1,6 +1,6 @@
 """The evaluation of a period of a stream: alerts, what became of each row, what the next run begins with."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -141,7 +141,7 @@ def _before(rules: RuleFile, found: CheckpointFound | None) -> tuple[Before, tup
         if digests.get(rule_id) == digest
     }
     before = Before(memories=memories, files=dict.fromkeys(remembered.files), values=remembered.values)
-    return before, tuple(_stale(found))
+    return before, (*_stale(found), *_removed(remembered, digests))
 
 
 def _stale(found: CheckpointFound) -> list[RunWarning]:
@@ -154,6 +154,21 @@ def _stale(found: CheckpointFound) -> list[RunWarning]:
         f"{shown}{f' and {more:,} more' if more > 0 else ''} (UTC), then this one"
     )
     return [RunWarning(code="stale_checkpoint", count=len(found.outdated), detail=detail)]
+
+
+def _removed(remembered: Remembered, rules: Collection[str]) -> Iterator[RunWarning]:
+    """Warn of rules that are no longer evaluated while episodes of theirs last: no run sees how these end."""
+    removed = [
+        rule_id
+        for rule_id, (_, memory) in remembered.memories.items()
+        if rule_id not in rules and memory.opened.size
+    ]
+    if removed:
+        detail = (
+            f"the rules no longer have {', '.join(removed)}, of which the run before left open episodes; "
+            "no run resolves their alerts, so a person has to"
+        )
+        yield RunWarning(code="removed_rule", count=len(removed), detail=detail)
 
 
 def _us(second: str) -> int:

@@ -67,18 +67,20 @@ class LogRuleAlert:
         """Return what support reads above the list of alerts without a channel."""
         alerts = "1 alert" if count == 1 else f"{count} alerts"
         return Notice(
-            subject=f"Log rules {period}: {alerts} without a Slack channel",
+            subject=f"Log rules, {_period(period)}: {alerts} without a Slack channel",
             explanation=(
                 f"{alerts} of rules over logs could not be reported: they have no Slack channel.",
                 "They go out with the next run of the same period once there is one.",
             ),
-            about=f"Period: {period}",
+            about=f"Period: {_period(period)}",
         )
 
     def notice_line(self, alert: Alert) -> str:
         """Return an alert's line of that list."""
         facts = alert.facts
-        text = f"{facts['rule']} | {facts.get('group') or 'all'} | {alert.period} | route {alert.route!r}"
+        about = f"{facts['stream']} | {facts['rule']} | {facts.get('group') or 'all'}"
+        where = f"route {alert.route!r}" if facts["channel"] is None else f"channel {facts['channel']}"
+        text = f"{about} | {_period(alert.period)} | {where}"
         return "".join(character if character.isprintable() else " " for character in text[:500])
 
 
@@ -101,13 +103,17 @@ def _episode_lines(facts: Mapping[str, Fact], due: str) -> tuple[Line, ...]:
 
 
 def _digest_lines(facts: Mapping[str, Fact]) -> tuple[Line, ...]:
-    since, _, until = str(facts["period"]).partition("/")
     return (
         Line(label="Limit", value=f"more than {facts['more_than']:,} within {facts['window']}"),
-        Line(label="Period", value=f"{since.replace('T', ' ')} to {until.replace('T', ' ')} UTC"),
+        Line(label="Period", value=_period(str(facts["period"]))),
         *ranked_lines(str(facts["worst"])),
         Line(label="Log", value=str(facts["stream"])),
     )
+
+
+def _period(period: str | None) -> str:
+    """Return an instant, or two with a stroke between them, as people read them."""
+    return " to ".join(str(instant)[:19].replace("T", " ") for instant in str(period).split("/")) + " UTC"
 
 
 def _shown(instant: Fact) -> str:

@@ -123,6 +123,19 @@ async def test_a_changed_rule_begins_anew_alone(logs: Logs) -> None:
     }
 
 
+async def test_a_rule_that_was_removed_while_it_lasted_is_named(logs: Logs) -> None:
+    """No run ends its alerts any more; one that had nothing open needs nobody."""
+    others = [RULES.replace('id = "burst"', f'id = "{name}"') for name in ("open", "over")]
+    logs.write_rules("".join([RULES, others[0], others[1].replace("gt = 2", "gt = 20")]))
+    source = logs.write("log.csv", burst(23.999, 6))
+    await logs.run(source, 0, 24)
+    logs.write_rules(RULES)
+    (removed,) = (await logs.run(source, 24, 48)).warnings
+    assert (removed.code, removed.count) == ("removed_rule", 1)
+    assert "no longer have open, of which" in removed.detail
+    assert (await logs.run(source, 48, 72)).warnings == ()
+
+
 async def test_rows_that_come_late_are_counted_and_fill_windows(logs: Logs) -> None:
     """Two events of the day before come in the next day's file: they violate nothing, but count there."""
     first = logs.write("1.csv", [at(23.98)])

@@ -80,6 +80,21 @@ def test_a_reminder_says_so_and_a_cold_start_that_it_may_have_begun_earlier() ->
     assert not [line for line in lines if line.startswith(("Group", "Severity"))]
 
 
+def test_support_reads_which_stream_rule_and_group_have_no_channel() -> None:
+    """The period in words, and what should lead to a channel: the group's route, or the rule's channel."""
+    notice = LogRuleAlert().notice(2, "2026-01-02T00:00:00/2026-01-03T00:00:00")
+    assert notice.subject == (
+        "Log rules, 2026-01-02 00:00:00 to 2026-01-03 00:00:00 UTC: 2 alerts without a Slack channel"
+    )
+    assert notice.about == "Period: 2026-01-02 00:00:00 to 2026-01-03 00:00:00 UTC"
+    by_route = replace(RULE, channel=None, route="bundle_id")
+    lines = [LogRuleAlert().notice_line(alert_of(rule=rule)) for rule in (RULE, by_route)]
+    assert lines == [
+        "mobile | fatal_per_bundle | com.a | 2026-01-02 00:00:01 UTC | channel on-call",
+        "mobile | fatal_per_bundle | com.a | 2026-01-02 00:00:01 UTC | route 'com.a'",
+    ]
+
+
 def test_an_alert_is_known_by_stream_rule_group_start_and_number() -> None:
     """What it counted is not part of it; whatever a group's values hold, no two groups are one."""
     same = [alert_of(), alert_of(replace(EPISODE, peak=2, last=EPISODE.last + 1, continued=True))]
