@@ -38,9 +38,14 @@ class Before:
     memories: Mapping[str, Memory] = field(default_factory=dict)
     """By rule; those that are missing begin without."""
     files: Mapping[str, None] = field(default_factory=dict)
-    """Paths that were read already, the newest last: the run that read them counted their earlier rows."""
+    """As `known_as` has them, what was read already, the newest last: that run counted their earlier rows."""
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
     """The values that columns had, as far as it is known."""
+
+
+def known_as(path: str) -> str:
+    """Return what a file is remembered as: a log that is compressed once its day is over stays the same."""
+    return path.removesuffix(".gz").removesuffix(".zst")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

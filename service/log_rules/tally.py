@@ -16,6 +16,7 @@ from service.log_rules.findings import (
     LogQuestion,
     RuleFindings,
     folded,
+    known_as,
     wanted_values,
 )
 from service.log_rules.ledger import LogRows, RuleRows
@@ -68,7 +69,7 @@ class Tally:
         rows.unmatched += part.rows - part.matched
         for name, counts in part.values.items():
             self._see(name, counts)
-        is_known = part.file.path in self._question.before.files
+        is_known = known_as(part.file.path) in self._question.before.files
         for matches in part.matches:
             for place, found in enumerate(matches):
                 self._feed(place, found, is_known=is_known)

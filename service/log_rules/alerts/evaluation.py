@@ -16,7 +16,7 @@ from service.log_rules.alerts.lasting import lasting_of
 from service.log_rules.alerts.log_alert import LogAlert
 from service.log_rules.alerts.options import LogRunOptions
 from service.log_rules.evaluate import evaluate_log
-from service.log_rules.findings import MOST_VALUES, Before, LogFindings, LogOptions, LogQuestion
+from service.log_rules.findings import MOST_VALUES, Before, LogFindings, LogOptions, LogQuestion, known_as
 from service.log_rules.ledger import LogRows
 from service.log_rules.memory import Memory
 from service.log_rules.rule import Period, RuleFile, microseconds
@@ -110,7 +110,7 @@ class _Evaluated:
             memories={
                 rule.id: (rule.digest(source), memories[rule.id]) for rule in self.question.rules.rules
             },
-            files=files_known(before.files, [file.path for file in findings.files]),
+            files=files_known(before.files, {known_as(file.path) for file in findings.files}),
             values={name: of for name, of in values.items() if len(of) <= MOST_VALUES},
         )
         content, digest = packed(remembered)
@@ -140,7 +140,8 @@ def _before(rules: RuleFile, found: CheckpointFound | None) -> tuple[Before, tup
         for rule_id, (digest, memory) in remembered.memories.items()
         if digests.get(rule_id) == digest
     }
-    before = Before(memories=memories, files=dict.fromkeys(remembered.files), values=remembered.values)
+    files = dict.fromkeys(known_as(path) for path in remembered.files)
+    before = Before(memories=memories, files=files, values=remembered.values)
     return before, (*_stale(found), *_removed(remembered, digests))
 
 

@@ -180,6 +180,22 @@ async def test_late_rows_of_a_file_that_has_grown(logs: Logs) -> None:
     assert after.ledger.rows["rules"]["burst"]["late"] == 0
 
 
+@pytest.mark.parametrize("names", [("1.csv", "1.csv.gz"), ("1.csv.gz", "1.csv.zst")])
+async def test_a_file_that_was_compressed_since_is_the_same(logs: Logs, names: tuple[str, str]) -> None:
+    """Two events within ten minutes are no burst because the first is read from another file the next day."""
+    (logs.folder / "logs").mkdir()
+    log = (logs.folder / "logs").as_uri()
+    logs.write("logs/2.csv", [at(24.01)])
+    logs.write(f"logs/{names[0]}", [at(23.98), at(12)])
+    await logs.run(log, 0, 24)
+    (logs.folder / "logs" / names[0]).unlink()
+    logs.write(f"logs/{names[1]}", [at(23.98), at(12)])
+    record = await logs.run(log, 24, 48)
+    assert record.ledger is not None
+    rows = record.ledger.rows["rules"]["burst"]
+    assert (rows["late"], rows["outside_period"], rows["counted"], rows["episodes"]) == (0, 2, 1, 0)
+
+
 async def test_files_are_remembered_in_the_order_of_their_runs(logs: Logs) -> None:
     """Of very many the oldest are forgotten first, and not any."""
     names = [f"{number:02}.csv" for number in range(12)]
