@@ -10,7 +10,7 @@ BLOCK: Final = 4 << 20
 """Bytes."""
 LONGEST: Final = 16 * BLOCK
 """Bytes of the longest record."""
-_ROWS: Final = 1 << 14
+ROWS: Final = 1 << 14
 """Records of a block, by what those at the end of the block before say: arrays have so many rows."""
 _SHORTEST: Final = 8
 """Bytes of a record that are assumed at least, and for the first block."""
@@ -41,7 +41,7 @@ class CsvBlocks:
         block: int = BLOCK,
         before_read: Callable[[], None] = lambda: None,
         *,
-        rows: int = _ROWS,
+        rows: int = ROWS,
     ) -> None:
         """`stream` has `readinto`; `before_read` is called before each block is read.
 

@@ -21,7 +21,7 @@ from service.domain.errors import (
     SourceNotParquetError,
 )
 from service.log_rules.episode import Mask
-from service.log_rules.reading.csv_blocks import BLOCK, LONGEST, CsvBlocks, RecordTooLongError
+from service.log_rules.reading.csv_blocks import BLOCK, LONGEST, ROWS, CsvBlocks, RecordTooLongError
 from service.log_rules.reading.csv_file import CsvTables, Joined, Malformed, parse_stream
 from service.log_rules.reading.layout import Layout, is_blank, layout_of
 from service.log_rules.reading.matching import Matcher, RuleMatches
@@ -215,10 +215,12 @@ class LogFiles:
         malformed = Malformed()
         joined = pa.PythonFile(Joined(rest, stream), mode="r")
         for batch in parse_stream(joined, layout, matcher.filters, matcher.others, malformed):
-            self._check_wanted()
-            part = Part(file=file)
-            part.take(matcher, batch, partial(_rest_of, batch, matcher.others))
-            yield partial(_itself, part)
+            for first in range(0, batch.num_rows, ROWS):
+                self._check_wanted()
+                rows = batch.slice(first, ROWS)
+                part = Part(file=file)
+                part.take(matcher, rows, partial(_rest_of, rows, matcher.others))
+                yield partial(_itself, part)
         yield partial(_itself, Part(file=file, malformed=malformed.rows))
 
     def _check_wanted(self) -> None:

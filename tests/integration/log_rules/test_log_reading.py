@@ -122,10 +122,11 @@ async def test_small_blocks_cut_nothing_apart(tmp_path: Path, monkeypatch: pytes
 async def test_quotes_and_line_breaks_in_values(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    """Also where a block would have to be cut inside of them."""
+    """Also where a block would have to be cut inside of them, and is taken in pieces."""
     rows = [dict(row, error_message=text) for row in rows_of(150)]
     path = write_csv(tmp_path / "log.csv", rows)
-    for block in (64, 1_000, 100_000):
+    for block, piece in ((64, 7), (1_000, 149), (100_000, 150)):
+        monkeypatch.setattr(log_files, "ROWS", piece)
         monkeypatch.setattr(log_files.LogFiles.__init__, "__kwdefaults__", {"block": block})
         found = await find(path)
         check(found, rows)
