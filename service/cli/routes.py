@@ -17,7 +17,7 @@ from service.wiring import bot_of, channels_of, slack_of
 async def print_route_check(settings: Settings, *, as_json: bool) -> int:
     """Print which channels can be posted to and return the exit code; the database is not needed."""
     channels = channels_of(settings)
-    if not channels.names:
+    if not channels.checkable:
         raise RoutingNotConfiguredError("the map from region to channel is empty: set REGION_CHANNELS")
     if channels.destination is None:
         raise SlackNotConfiguredError(

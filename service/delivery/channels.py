@@ -57,6 +57,12 @@ class Channels:
         return tuple(dict.fromkeys(self.by_region.values()))
 
     @property
+    def checkable(self) -> tuple[str, ...]:
+        """Those of the map, and all others with a webhook of their own: a rule over logs may name them."""
+        others = self.webhooks if self.destination is Destination.PER_CHANNEL else ()
+        return tuple(dict.fromkeys((*self.names, *others)))
+
+    @property
     def destination(self) -> Destination | None:
         """How channels are reached; None where nothing is configured."""
         if self.webhook_base_url is not None:

@@ -61,12 +61,14 @@ async def check_routes(channels: Channels, sender: "SlackSender", *, timeout_s: 
 
     Raises LookupError when no webhook is configured.
     """
-    lanes = tuple(dict.fromkeys(map(channels.lane_of, channels.names)))
+    lanes = tuple(dict.fromkeys(map(channels.lane_of, channels.checkable)))
     results = await asyncio.gather(
         *(sender.post(channels.url_of(lane), NOT_JSON, timeout_s=timeout_s) for lane in lanes)
     )
     answered = dict(zip(lanes, results, strict=True))
-    return [_checked(channels, channel, answered[channels.lane_of(channel)]) for channel in channels.names]
+    return [
+        _checked(channels, channel, answered[channels.lane_of(channel)]) for channel in channels.checkable
+    ]
 
 
 async def check_bot(channels: Channels, bot: "Bot") -> list[CheckedRoute]:

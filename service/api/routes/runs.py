@@ -43,7 +43,7 @@ MayRun = Annotated[Caller, Depends(Needs(Permission.WRITE_RUNS, here=True))]
 
 @router.declare(
     "POST /runs",
-    "Run a month and wait until its alerts have been delivered",
+    "Run a month, or a period of a log, and wait until its alerts have been delivered",
     *(*SOURCE, *LOGS, "plan_changed", "idempotency_key_reused", "too_many_runs", "slack_not_configured"),
     *("routing_not_configured", "database_not_durable", "interrupted", "cancelled", "ledger_imbalance"),
     gives="run_started",
@@ -54,7 +54,7 @@ async def start_run(
 ) -> RunStartedOut | JSONResponse:
     """Evaluate the source, deliver every alert that has not been sent yet, and answer when that is done.
 
-    The run goes on if the client goes away. Running the same month again sends nothing twice.
+    The run goes on if the client goes away. Running the same month or period again sends nothing twice.
     """
     app = caller.app
     request = request_of(context, body, idempotency_key)

@@ -64,15 +64,20 @@ def test_a_webhook_that_would_lose_messages_is_named(
 
 
 def test_a_person_reads_a_table(tmp_path: Path, slack: RunningMock) -> None:
-    """The table names the setting in use, and each channel with its regions and the answer."""
+    """The table names the setting in use, and each channel with its regions and the answer.
+
+    Also one to which no region leads: a rule over logs may.
+    """
     slack.script("apac-risk-alerts", Step(status=404, body="no_service"))
-    done = command(tmp_path, "routes", "check", SLACK_WEBHOOKS=webhooks(slack))
+    slack.script("on-call", Step(status=410, body="channel_is_archived"))
+    given = json.dumps({name: f"{slack.webhook_base_url}/{name}" for name in ("apac-risk-alerts", "on-call")})
+    regions = json.dumps({"APAC": "apac-risk-alerts"})
+    done = command(tmp_path, "routes", "check", SLACK_WEBHOOKS=given, REGION_CHANNELS=regions)
     assert done.returncode == 2
     assert "SLACK_WEBHOOKS" in done.stdout
-    row = next(line for line in done.stdout.splitlines() if "apac-risk-alerts" in line)
-    assert "APAC" in row
-    assert "dead" in row
-    assert "no_service" in row
+    first, second = (line for line in done.stdout.splitlines() if "HTTP" in line)
+    assert [word in first for word in ("apac-risk-alerts", "APAC", "dead", "no_service")] == [True] * 4
+    assert [word in second for word in ("on-call", "dead", "channel_is_archived")] == [True] * 3
 
 
 def test_a_bot_names_the_channels_that_it_could_not_post_to(tmp_path: Path, slack: RunningMock) -> None:

@@ -46,6 +46,14 @@ def test_every_channel_is_named_once() -> None:
     assert channels.names == ("one", "two")
 
 
+def test_all_that_has_a_webhook_of_its_own_can_be_checked() -> None:
+    """Log rules name channels that no region leads to; behind one webhook for all no others are known."""
+    webhooks = {"a": "http://slack/1", "on-call": "http://slack/2"}
+    assert Channels(by_region={"X": "a"}, webhooks=webhooks).checkable == ("a", "on-call")
+    assert Channels(by_region={}, webhooks=webhooks).checkable == ("a", "on-call")
+    assert Channels(by_region={"X": "a"}, webhook_url="http://slack").checkable == ("a",)
+
+
 def test_a_channel_that_is_named_itself_is_reached_where_a_webhook_leads_there() -> None:
     """With one webhook a channel the channel needs its own; one without gets no lane."""
     one_each = Channels(by_region=MAP, webhooks=dict.fromkeys([*MAP.values(), "on-call"], BASE))
