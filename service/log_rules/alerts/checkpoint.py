@@ -87,7 +87,8 @@ def _unpacked(content: bytes) -> Remembered | None:
 
 def files_known(before: Collection[str], now: Collection[str]) -> tuple[str, ...]:
     """Return the paths to remember: those of this run, and the last of those before."""
-    earlier = [path for path in before if path not in set(now)]
+    read = set(now)
+    earlier = [path for path in before if path not in read]
     return (*earlier[-_MOST_FILES:], *sorted(now))
 
 
