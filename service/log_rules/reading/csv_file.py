@@ -76,16 +76,15 @@ class CsvTables:
 
     def __init__(self, layout: Layout, matcher: Matcher) -> None:
         self.layout = layout
-        self._columns = matcher.filters, matcher.others
-        self._may_be_instants = matcher.instants
-        self._instants: tuple[str, ...] = ()
+        self._matcher = matcher
         self._is_clean = True
+        self._is_dense = False
 
     def table(self, blocks: Sequence[memoryview]) -> tuple[Any, int]:
         """Return the records of some blocks, none empty, and how many were malformed; raises ArrowInvalid."""
         if self._is_clean:
             try:
-                return self._parsed(blocks, self._instants, None), 0
+                return self._parsed(blocks, self._matcher.instants if self._is_dense else (), None), 0
             except pa.ArrowInvalid:
                 self._is_clean = False
         malformed = Malformed()
@@ -93,10 +92,10 @@ class CsvTables:
 
     def note_dense(self) -> None:
         """Note that most rows of a table matched."""
-        self._instants = self._may_be_instants
+        self._is_dense = True
 
     def _parsed(self, blocks: Sequence[Any], instants: tuple[str, ...], malformed: Malformed | None) -> Any:
-        conversion = _conversion(*self._columns, instants)
+        conversion = _conversion(self._matcher.filters, self._matcher.others, instants)
         return pa.concat_tables([_table(block, self.layout, conversion, malformed) for block in blocks])
 
 
